@@ -18,11 +18,8 @@ def root(kind):
 
 def resolve(path):
     """Real path of ``path``: a leading ``data/``, ``weights/`` or ``work_dirs/`` is replaced, anything else is kept."""
-    head, _, tail = path.partition('/')
-    if head not in VARIABLES or (tail == '' and path != head and path != head + '/'):
-        return path
-    folder = root(head)
-    return folder + '/' + tail if '/' in path else folder
+    head, slash, tail = path.partition('/')
+    return root(head) + slash + tail if slash and head in VARIABLES else path
 
 
 def resolve_tree(value):
