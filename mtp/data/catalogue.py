@@ -1,0 +1,89 @@
+"""The catalogue: every data set of the paper in one place.
+
+Configs, converters, submission writers and reports take class names, colours, folders and counts from here and from
+nowhere else. The facts lie in ``catalogue.json``; folders there are relative to MTP_DATA_ROOT.
+
+Standard library only, Python >= 3.6.
+"""
+import difflib
+import functools
+import json
+import os
+from typing import Dict, NamedTuple, Optional, Tuple
+
+from mtp import paths
+from mtp.errors import MTPError
+
+Split = NamedTuple('Split', [
+    ('name', str),
+    ('images', str),  # folder below MTP_DATA_ROOT
+    ('image_suffix', str),
+    ('labels', str),  # folder or file below MTP_DATA_ROOT; '' where the labels are not published or are folder names
+    ('label_suffix', str),
+    ('listing', str),  # text file with one image stem a line; '' where the folder itself is the list
+    ('count', Optional[int]),  # official number of images; None where nobody has published it
+])
+
+Dataset = NamedTuple('Dataset', [
+    ('name', str),
+    ('title', str),
+    ('task', str),
+    ('classes', Tuple[str, ...]),  # in the published order: position = class index
+    ('palette', Tuple[Tuple[int, int, int], ...]),  # RGB, one a class
+    ('spelling', Dict[str, str]),  # class name -> spelling in the publisher's files, where it differs
+    ('root', str),  # folder below MTP_DATA_ROOT
+    ('source', Dict[str, Split]),  # as the publisher's archives unpack; empty where that is what is read
+    ('splits', Dict[str, Split]),  # as training and testing read it
+    ('files', Dict[str, str]),  # other files and folders a step needs; {split} stands for the split
+    ('counts', Dict[str, int]),  # other official counts
+    ('published', Tuple[str, ...]),  # where to get it
+    ('licence', str),
+    ('download', Tuple[str, ...]),  # what to get there
+    ('prepare', Tuple[str, ...]),  # commands that turn ``source`` into ``splits``
+    ('notes', Tuple[str, ...]),
+])
+
+
+@functools.lru_cache(maxsize=None)
+def _facts():
+    with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), 'catalogue.json'), encoding='utf-8') as stream:
+        return json.load(stream)
+
+
+def names():
+    """Names of all data sets, in the order of the catalogue."""
+    return tuple(_facts()['datasets'])
+
+
+@functools.lru_cache(maxsize=None)
+def get(name):
+    """The :class:`Dataset` called ``name``.
+
+    Raises:
+        MTPError: there is no such data set; the message lists the nearest names.
+    """
+    facts = _facts()
+    if name not in facts['datasets']:
+        near = difflib.get_close_matches(str(name).lower().replace('-', ''), names(), n=4, cutoff=0.5) or names()
+        raise MTPError('no data set is called {!r}'.format(name), hint='take one of: ' + ', '.join(near))
+    entry = facts['datasets'][name]
+    key, number = entry['classes'] if isinstance(entry['classes'], list) else (entry['classes'], None)
+    classes = tuple(facts['classes'][key][:number])
+    table, first = entry['palette']
+    colours = tuple(tuple(colour) for colour in facts['palettes'][table][first:first + len(classes)])
+    return Dataset(
+        name=name, title=entry['title'], task=entry['task'], classes=classes, palette=colours,
+        spelling=dict(facts['spelling'].get(key, {})), root=entry['root'], source=_splits(entry.get('source', {})),
+        splits=_splits(entry['splits']), files=dict(entry.get('files', {})), counts=dict(entry['counts']),
+        published=tuple(entry['published']), licence=entry['licence'], download=tuple(entry['download']),
+        prepare=tuple(entry['prepare']), notes=tuple(entry['notes']))
+
+
+def _splits(entries):
+    blank = {'labels': '', 'label_suffix': '', 'listing': '', 'count': None}
+    return {name: Split(name=name, **dict(blank, **entry)) for name, entry in entries.items()}
+
+
+def locate(path, **fields):
+    """Real path of a catalogue path, for example ``locate(split.images)``; ``{split}`` in it is filled from ``fields``."""
+    return os.path.join(paths.root('data'), path.format(**fields))
