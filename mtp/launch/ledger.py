@@ -1,0 +1,210 @@
+"""The ledger: every version of both environments, read from ``docker/environments.json``.
+
+Everything that repeats a version (table in the README, inputs of the locks, definition files of apptainer) is
+generated from it. ``python3 -m mtp.launch.ledger --write`` rewrites those files, ``--check`` fails when one differs.
+
+Standard library only, Python >= 3.6.
+"""
+import argparse
+import hashlib
+import json
+import os
+
+from mtp.errors import FAILED, OK, MTPError, run_main
+from mtp.files import write_text
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+PATH = os.path.join(ROOT, 'docker', 'environments.json')
+UNRESOLVED = 'unresolved'
+TABLE_BEGIN = '<!-- generated from docker/environments.json: make lock -->'
+TABLE_END = '<!-- end of generated table -->'
+TABLE_FILES = ('README.md', 'README.ko.md')
+
+
+def load(path=PATH):
+    """The whole ledger as nested dicts.
+
+    Raises:
+        MTPError: the file is missing, not JSON, or of another schema.
+    """
+    try:
+        with open(path, encoding='utf-8') as stream:
+            ledger = json.load(stream)
+    except (OSError, ValueError) as error:
+        raise MTPError('cannot read the ledger {}: {}'.format(path, error), hint='git checkout docker/environments.json')
+    if ledger.get('schema') != 1:
+        raise MTPError('{} has schema {!r}, this code reads schema 1'.format(path, ledger.get('schema')))
+    return ledger
+
+
+def names():
+    """Names of the environments, in the ledger's order."""
+    return list(load()['environments'])
+
+
+def variants():
+    """Names of the image variants (``cpu``, ``cu113``)."""
+    return list(load()['variants'])
+
+
+def _pick(group, name, what):
+    if name not in group:
+        raise MTPError('there is no {} {!r}; known: {}'.format(what, name, ', '.join(group)))
+    return group[name]
+
+
+def environment(name):
+    """The entry of one environment: ``python``, ``python_image``, ``packages``, ``ops``, ``git``, ``serves``.
+
+    Raises:
+        MTPError: no environment of that name; the message lists the known ones.
+    """
+    return _pick(load()['environments'], name, 'environment')
+
+
+def variant(name):
+    """The entry of one variant: ``local_version``, ``wheels``, ``index``, ``ops_flags``, ``build_image``, ``base_image``."""
+    return _pick(load()['variants'], name, 'variant')
+
+
+def digest(name=None):
+    """SHA-256 of the ledger in canonical JSON, or of what one environment is made from (its entry and the variants)."""
+    ledger = load()
+    value = ledger if name is None else {'schema': ledger['schema'], 'environment': environment(name),
+                                         'variants': ledger['variants'], 'requirements': ledger['requirements']}
+    canonical = json.dumps(value, sort_keys=True, separators=(',', ':'), ensure_ascii=True)
+    return hashlib.sha256(canonical.encode('ascii')).hexdigest()
+
+
+def shipped(name, variant_name='cpu'):
+    """Versions we install, ``{package: version}``, with the local part (``+cu113``) that the variant gives to torch."""
+    wheels, local = variant(variant_name)['wheels'], variant(variant_name)['local_version']
+    return {package: entry['shipped'] + (local if package in wheels else '')
+            for package, entry in environment(name)['packages'].items()}
+
+
+def image_reference(entry):
+    """``name:tag@sha256:...`` of a base image, or ``name:tag`` while its digest is unresolved."""
+    return entry['name'] if entry['digest'] == UNRESOLVED else '{}@{}'.format(entry['name'], entry['digest'])
+
+
+def image_tag(name, variant_name='cpu'):
+    """Name our own image is built, found and run under, for example ``mtp/mmrotate1:cpu``."""
+    environment(name)
+    variant(variant_name)
+    return 'mtp/{}:{}'.format(name, variant_name)
+
+
+def build_args(name, variant_name='cpu', revision='unknown', source=''):
+    """Build arguments of ``docker/Dockerfile`` as ``{ARG: value}``, in the order of the Dockerfile.
+
+    Args:
+        name: environment.
+        variant_name: variant.
+        revision: Git commit of the code that goes in (``git describe --always --dirty --abbrev=40``).
+        source: address of the repository for the OCI label; empty where there is none.
+    """
+    entry, kind = environment(name), variant(variant_name)
+    return {
+        'BUILD_IMAGE': image_reference(kind['build_image']),
+        'BASE_IMAGE': image_reference(kind['base_image']),
+        'PYTHON_IMAGE': image_reference(entry['python_image']),
+        'ENV': name,
+        'VARIANT': variant_name,
+        'INDEX': kind['index'],
+        'REVISION': revision,
+        'SOURCE': source,
+        'LEDGER_DIGEST': digest(name),
+    }
+
+
+def unresolved():
+    """What nobody has resolved yet: list of (where in the ledger, command that resolves it)."""
+    found = []
+
+    def visit(value, where):
+        if isinstance(value, dict):
+            if UNRESOLVED in value.values():
+                found.append((where, value.get('resolve', '')))
+            for key, item in value.items():
+                visit(item, where + '.' + key if where else key)
+
+    visit(load(), '')
+    return found
+
+
+def readme_table():
+    """Markdown table of both environments: one row a package, documented and shipped versions, reason of a difference."""
+    lines = ['| environment | package | documented | evidenced | shipped | reason |', '|---|---|---|---|---|---|']
+    for name in names():
+        entry = environment(name)
+        rows = [('Python', entry['python'])] + list(entry['packages'].items()) + list(entry['git'].items())
+        for package, pin in rows:
+            cells = [name, package] + [pin[key] or '–' for key in ('documented', 'evidenced')]
+            lines.append('| ' + ' | '.join(cells + ['**{}**'.format(pin['shipped']), pin['reason']]) + ' |')
+    return '\n'.join(lines)
+
+
+def with_table(text, table):
+    """``text`` with everything between the two markers replaced by ``table``; unchanged when it has no markers."""
+    head, begin, rest = text.partition(TABLE_BEGIN)
+    _, end, tail = rest.partition(TABLE_END)
+    return head + begin + '\n' + table + '\n' + end + tail if begin and end else text
+
+
+def generated(root=ROOT):
+    """Files that follow from the ledger: ``{path below the repository: text it has to hold}``."""
+    files = {}
+    for name in TABLE_FILES:
+        path = os.path.join(root, name)
+        if os.path.exists(path):
+            with open(path, encoding='utf-8', newline='') as stream:
+                files[name] = with_table(stream.read(), readme_table())
+    return files
+
+
+def differing(root=ROOT):
+    """Paths of the generated files that are missing or do not hold what the ledger says."""
+    wrong = []
+    for name, text in generated(root).items():
+        path = os.path.join(root, name)
+        if not os.path.exists(path):
+            wrong.append(name)
+            continue
+        with open(path, encoding='utf-8', newline='') as stream:
+            if stream.read() != text:
+                wrong.append(name)
+    return wrong
+
+
+def main(argv=None):
+    """Command line: ``--write`` and ``--check`` the generated files, ``--digest [ENV]``, ``--unresolved``, or the table."""
+    parser = argparse.ArgumentParser(prog='python3 -m mtp.launch.ledger', description=main.__doc__)
+    action = parser.add_mutually_exclusive_group()
+    action.add_argument('--write', action='store_true', help='rewrite every generated file')
+    action.add_argument('--check', action='store_true', help='exit 1 when a generated file differs from the ledger')
+    action.add_argument('--digest', nargs='?', const='', metavar='ENV', help='print the SHA-256 of the ledger')
+    action.add_argument('--unresolved', action='store_true', help='print what is unresolved and the commands for it')
+    options = parser.parse_args(argv)
+    if options.digest is not None:
+        print(digest(options.digest or None))
+    elif options.unresolved:
+        for where, command in unresolved():
+            print('{}\n    {}'.format(where, command))
+    elif options.write:
+        texts = generated()
+        for name in differing():
+            write_text(os.path.join(ROOT, name), texts[name])
+            print('wrote ' + name)
+    elif options.check:
+        wrong = differing()
+        if wrong:
+            raise MTPError('differs from docker/environments.json: ' + ', '.join(wrong),
+                           hint='python3 -m mtp.launch.ledger --write', code=FAILED)
+    else:
+        print(readme_table())
+    return OK
+
+
+if __name__ == '__main__':
+    run_main(main)
