@@ -1,0 +1,86 @@
+"""One self-contained HTML page with sections, tables and pictures. Standard library only, Python >= 3.6."""
+import html
+import os
+import re
+from urllib.parse import quote, unquote
+
+from mtp import files
+
+STYLE = """
+:root { color-scheme: light dark; --line: #8884; --soft: #8881; --good: #1a7f37; --bad: #cf222e; }
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 72rem; margin: 2rem auto; padding: 0 1rem; }
+h1 { margin-bottom: .2rem; } h2 { margin-top: 2.5rem; border-bottom: 1px solid var(--line); }
+nav a { margin-right: 1rem; } .wide { overflow-x: auto; }
+table { border-collapse: collapse; font-variant-numeric: tabular-nums; }
+th, td { border-bottom: 1px solid var(--line); padding: .25rem .8rem; text-align: left; vertical-align: top; }
+td.number { text-align: right; } tr:nth-child(even) td { background: var(--soft); }
+figure { display: inline-block; margin: .5rem 1rem .5rem 0; max-width: 100%; }
+figure img { max-width: 100%; border: 1px solid var(--line); } figcaption { font-size: .85rem; opacity: .8; }
+code, pre { background: var(--soft); padding: .1rem .3rem; } pre { padding: .8rem; overflow-x: auto; }
+"""
+
+NUMBER = re.compile(r'^[-+]?\d[\d.,:]*( ?(%|s|MiB))?$')
+
+
+def _cell(value):
+    text = '–' if value is None else '{:.4g}'.format(value) if isinstance(value, float) else str(value)
+    kind = ' class="number"' if NUMBER.match(text) else ''
+    return '<td{}>{}</td>'.format(kind, html.escape(text))
+
+
+class Page(object):
+    """Collects the parts of a page in order; ``write`` makes the file. Every text is escaped.
+
+    Args:
+        title: heading of the page.
+        lead: one or two sentences below the heading.
+    """
+
+    def __init__(self, title, lead=''):
+        self.title, self.lead = title, lead
+        self._parts, self._headings = [], []
+
+    def section(self, heading, text=''):
+        """Start a section; it is listed at the top of the page."""
+        anchor = 's{}'.format(len(self._headings) + 1)
+        self._headings.append((anchor, heading))
+        self._parts.append('<h2 id="{}">{}</h2>'.format(anchor, html.escape(heading)))
+        if text:
+            self.text(text)
+
+    def text(self, text):
+        self._parts.append('<p>{}</p>'.format(html.escape(text)))
+
+    def command(self, text):
+        """A command line or its output, as typed."""
+        self._parts.append('<pre>{}</pre>'.format(html.escape(text)))
+
+    def table(self, head, rows):
+        """A table; numbers are set flush right, None is a dash."""
+        heads = ''.join('<th>{}</th>'.format(html.escape(str(name))) for name in head)
+        lines = ''.join('<tr>{}</tr>\n'.format(''.join(_cell(value) for value in row)) for row in rows)
+        self._parts.append('<div class="wide"><table><tr>{}</tr>\n{}</table></div>'.format(heads, lines))
+
+    def figure(self, path, caption, width=None):
+        """A picture beside the page; ``path`` is relative to the page's folder."""
+        size = ' width="{}"'.format(int(width)) if width else ''
+        self._parts.append('<figure><a href="{0}"><img src="{0}" alt="{1}"{2} loading="lazy"></a>'
+                           '<figcaption>{1}</figcaption></figure>'.format(quote(path), html.escape(caption), size))
+
+    def link(self, path, text):
+        """A link to a file beside the page."""
+        self._parts.append('<p><a href="{}">{}</a></p>'.format(quote(path), html.escape(text)))
+
+    def write(self, path):
+        """Write the page to ``path`` atomically; a picture that is missing is an error of ours, so it is checked."""
+        folder = os.path.dirname(os.fspath(path))
+        body = '\n'.join(self._parts)
+        for name in re.findall(r'<img src="([^"]+)"', body):
+            if not os.path.isfile(os.path.join(folder, unquote(name))):
+                raise FileNotFoundError('the page {} shows a picture that is not there: {}'.format(path, name))
+        menu = ' '.join('<a href="#{}">{}</a>'.format(a, html.escape(h)) for a, h in self._headings)
+        files.write_text(path, '<!doctype html>\n<html lang="en"><meta charset="utf-8">'
+                         '<meta name="viewport" content="width=device-width, initial-scale=1">\n<title>{0}</title>'
+                         '<style>{1}</style>\n<h1>{0}</h1>\n<p>{2}</p>\n<nav>{3}</nav>\n{4}\n</html>\n'
+                         .format(html.escape(self.title), STYLE, html.escape(self.lead), menu, body))
+
