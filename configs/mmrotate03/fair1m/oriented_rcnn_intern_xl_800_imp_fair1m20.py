@@ -1,0 +1,5 @@
+# FAIR1M-2.0: Oriented R-CNN on InternImage-XL, from ImageNet.
+_base_ = ['../../_base_/mmrotate03/models/oriented_rcnn_intern_xl.py', '../../_base_/mmrotate03/datasets/fair1m.py']
+model = dict(
+    backbone=dict(pretrained='weights/internimage_xl_22kto1k_384.pth'),
+    roi_head=dict(bbox_head=dict(num_classes=37)))

@@ -1,0 +1,6 @@
+# DOTA-v2.0: Oriented R-CNN on InternImage-XL, from ImageNet.
+_base_ = ['../../_base_/mmrotate1/models/oriented_rcnn_intern_xl.py', '../../_base_/mmrotate1/datasets/dotav2.py']
+model = dict(
+    backbone=dict(pretrained='weights/internimage_xl_22kto1k_384.pth'),
+    roi_head=dict(bbox_head=dict(num_classes=18)))
+test_dataloader = dict(batch_size=40)
