@@ -1,0 +1,101 @@
+"""Which boxes can meet at all: candidate pairs from axis-aligned bounds, by a sweep in horizontal strips."""
+import numpy as np
+
+#: Bounds are widened by this many pixels, far more than any rounding in the exact test that follows.
+MARGIN = 1e-3
+
+
+def bounds_of_rboxes(rboxes):
+    """Axis-aligned bounds of rotated boxes: (n, 5) -> (n, 4) float64 x_min, y_min, x_max, y_max."""
+    rboxes = np.asarray(rboxes, dtype=np.float64).reshape(-1, 5)
+    cos, sin = np.abs(np.cos(rboxes[:, 4])), np.abs(np.sin(rboxes[:, 4]))
+    half_x = (rboxes[:, 2] * cos + rboxes[:, 3] * sin) / 2
+    half_y = (rboxes[:, 2] * sin + rboxes[:, 3] * cos) / 2
+    x, y = rboxes[:, 0], rboxes[:, 1]
+    return np.stack([x - half_x, y - half_y, x + half_x, y + half_y], axis=1)
+
+
+def bounds_of_polygons(polygons):
+    """Axis-aligned bounds of polygons: (n, 2k) -> (n, 4) float64."""
+    corners = np.asarray(polygons, dtype=np.float64)
+    corners = corners.reshape(len(corners), -1, 2)
+    return np.concatenate([corners.min(axis=1), corners.max(axis=1)], axis=1)
+
+
+def overlapping_pairs(bounds, groups=None, other=None, other_groups=None):
+    """Pairs of boxes of the same group whose bounds, widened by :data:`MARGIN`, overlap.
+
+    The plane is cut into strips about twice as high as a box; in each strip a sweep along x finds the neighbours, so the
+    cost goes with the number of pairs and not with the square of the number of boxes. A pair that meets in several
+    strips is reported in the first of them only.
+
+    Args:
+        bounds: (n, 4) x_min, y_min, x_max, y_max, finite.
+        groups: (n,) integers; only boxes of one group are paired. None: all are one group.
+        other: (m, 4), optional: pair ``bounds`` with ``other`` instead of with itself.
+        other_groups: (m,) groups of ``other``.
+
+    Returns:
+        i, j: int64 arrays. Within one set each pair appears once, i < j; with ``other`` i counts in ``bounds``, j in
+        ``other``. Sorted by (i, j).
+    """
+    first = len(bounds)
+    bounds = np.asarray(bounds, dtype=np.float64).reshape(-1, 4)
+    groups = np.zeros(first, dtype=np.int64) if groups is None else np.asarray(groups, dtype=np.int64)
+    if other is not None:
+        other_groups = np.zeros(len(other), dtype=np.int64) if other_groups is None else np.asarray(other_groups)
+        bounds = np.concatenate([bounds, np.asarray(other, dtype=np.float64).reshape(-1, 4)])
+        groups = np.concatenate([groups, other_groups.astype(np.int64)])
+    if not len(bounds):
+        return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
+    bounds = bounds + np.array([-MARGIN, -MARGIN, MARGIN, MARGIN]) / 2
+    low, high = _strips(bounds)
+    i, j = _sweep(bounds, groups, low, high)
+    if other is not None:
+        crossing = (i < first) != (j < first)
+        i, j = i[crossing], j[crossing]
+        i, j = np.minimum(i, j), np.maximum(i, j) - first
+    else:
+        i, j = np.minimum(i, j), np.maximum(i, j)
+    order = np.lexsort((j, i))
+    return i[order], j[order]
+
+
+def _strips(bounds):
+    """First and last strip of each box: two (n,) int64."""
+    heights = bounds[:, 3] - bounds[:, 1]
+    height = max(2 * float(heights.mean()), 1e-6)
+    origin = bounds[:, 1].min()
+    low = np.floor((bounds[:, 1] - origin) / height).astype(np.int64)
+    return low, np.floor((bounds[:, 3] - origin) / height).astype(np.int64)
+
+
+def _sweep(bounds, groups, low, high):
+    """Overlapping pairs (i, j), each once, unordered."""
+    box, step = _expand(high - low + 1)
+    strip = low[box] + step
+    # One line through all groups and strips: starts and ends sorted together, ends behind equal starts. All that a
+    # box meets starts between its own start and its own end.
+    n = len(box)
+    x = np.concatenate([bounds[box, 0], bounds[box, 2]])
+    is_end = np.repeat([False, True], n)
+    order = np.lexsort((is_end, x, np.tile(strip, 2), np.tile(groups[box], 2)))
+    starts = order[order < n]
+    started = np.cumsum(order < n)
+    position = np.empty(2 * n, dtype=np.int64)
+    position[order] = started
+    own, until = position[starts], position[starts + n]
+    left, step = _expand(until - own)
+    right = starts[own[left] + step]
+    left = starts[left]
+    i, j = box[left], box[right]
+    meet = (bounds[i, 1] <= bounds[j, 3]) & (bounds[j, 1] <= bounds[i, 3])
+    meet &= strip[left] == np.maximum(low[i], low[j])
+    return i[meet], j[meet]
+
+
+def _expand(counts):
+    """``counts`` (n,) -> for each unit its owner and its number within the owner: two (sum,) int64."""
+    owner = np.repeat(np.arange(len(counts)), counts)
+    ends = np.cumsum(counts)
+    return owner, np.arange(len(owner)) - np.repeat(ends - counts, counts)
