@@ -1,0 +1,6 @@
+"""Networks in plain PyTorch: the RVSA ViT, InternImage and DCNv3, with the published state-dict keys."""
+from mtp.nn.factory import BACKBONES, build
+from mtp.nn.internimage import InternImage
+from mtp.nn.rvsa import RVSA
+
+__all__ = ['BACKBONES', 'InternImage', 'RVSA', 'build']

@@ -1,0 +1,120 @@
+"""Deformable convolution v3 (spec 1.2; arXiv 2211.05778) in plain PyTorch, or by its compiled extension on a GPU."""
+import importlib
+
+import torch
+from torch import nn
+
+from mtp.nn.attention import cached_table
+from mtp.nn.bilinear import corners, sum_rows
+from mtp.nn.layers import LayerNorm
+
+_KERNEL = 3
+_POINTS = _KERNEL * _KERNEL
+
+
+def _extension():
+    """The compiled ``DCNv3`` module, or None where it is not installed."""
+    try:
+        return importlib.import_module('DCNv3')
+    except ImportError:
+        return None
+
+
+_COMPILED = _extension()
+
+
+@cached_table
+def _base_grid(height, width, device):
+    """Pixel columns (1, 1, W, 1, 1) and rows (1, H, 1, 1, 1), and the nine taps' columns and rows; x is the slow one."""
+    tap = torch.arange(_KERNEL, dtype=torch.float32) - _KERNEL // 2
+    columns = torch.arange(width, dtype=torch.float32).view(1, 1, -1, 1, 1)
+    rows = torch.arange(height, dtype=torch.float32).view(1, -1, 1, 1, 1)
+    return tuple(t.to(device) for t in (columns, rows, tap.repeat_interleave(_KERNEL), tap.repeat(_KERNEL)))
+
+
+def dcnv3(value, offset, mask, groups, offset_scale):
+    """Kernel 3 x 3, stride 1, padding 1, dilation 1.
+
+    ``out_g(r, c) = sum_k mask_gk * value_g(r + s (p_y + dy_gk), c + s (p_x + dx_gk))``, bilinear, zero outside; the
+    scale ``s`` multiplies the taps ``p`` as well as the offsets.
+
+    Args:
+        value: (B, H, W, C). offset: (B, H, W, groups * 9 * 2), last axis (dx, dy). mask: (B, H, W, groups * 9).
+
+    Returns:
+        (B, H, W, C).
+    """
+    if _COMPILED is not None and value.is_cuda:
+        return _CompiledDCNv3.apply(value, offset, mask, groups, offset_scale)
+    batch, height, width, channels = value.shape
+    columns, rows, tap_x, tap_y = _base_grid(height, width, value.device)
+    offset = offset.float().view(batch, height, width, groups, _POINTS, 2)
+    x = columns + offset_scale * (tap_x + offset[..., 0])
+    y = rows + offset_scale * (tap_y + offset[..., 1])
+    index, weight = corners(x, y, height, width)  # (B, H, W, groups, 9, 4)
+    sample = torch.arange(batch, device=value.device).view(-1, 1, 1, 1, 1, 1) * (height * width)
+    index = (index + sample) * groups + torch.arange(groups, device=value.device).view(-1, 1, 1)
+    weight = weight * mask.float().view(batch, height, width, groups, _POINTS, 1)
+    table = value.reshape(-1, channels // groups)
+    return sum_rows(table, index.view(-1, _POINTS * 4), weight.view(-1, _POINTS * 4)).view(value.shape)
+
+
+class _CompiledDCNv3(torch.autograd.Function):
+    """The published CUDA/HIP operator, in full precision."""
+
+    @staticmethod
+    def _settings(channels, groups, offset_scale):
+        return (_KERNEL, _KERNEL, 1, 1, 1, 1, 1, 1, groups, channels // groups, offset_scale)
+
+    @staticmethod
+    def forward(ctx, value, offset, mask, groups, offset_scale):
+        ctx.settings, ctx.dtypes = (groups, offset_scale), (value.dtype, offset.dtype, mask.dtype)
+        tensors = [tensor.float().contiguous() for tensor in (value, offset, mask)]
+        ctx.save_for_backward(*tensors)
+        settings = _CompiledDCNv3._settings(value.shape[-1], groups, offset_scale)
+        return _COMPILED.dcnv3_forward(*tensors, *settings, value.shape[0]).to(value.dtype)
+
+    @staticmethod
+    def backward(ctx, grad):
+        tensors = ctx.saved_tensors
+        settings = _CompiledDCNv3._settings(tensors[0].shape[-1], *ctx.settings)
+        grads = _COMPILED.dcnv3_backward(*tensors, *settings, grad.float().contiguous(), tensors[0].shape[0])
+        return tuple(g.to(dtype) for g, dtype in zip(grads, ctx.dtypes)) + (None, None)
+
+
+class DCNv3(nn.Module):
+    """Deformable convolution with offsets and softmax masks predicted from a depthwise convolution of the input.
+
+    Args:
+        channels: C. groups: groups of ``C / groups`` channels that move together. offset_scale: see :func:`dcnv3`.
+    """
+
+    def __init__(self, channels, groups, offset_scale=1.0):
+        super().__init__()
+        self.groups, self.offset_scale = groups, offset_scale
+        depthwise = nn.Conv2d(channels, channels, _KERNEL, padding=_KERNEL // 2, groups=channels)
+        # Entry 1 of the inner one because the published code turns the axes in entry 0.
+        self.dw_conv = nn.Sequential(depthwise, nn.ModuleDict({'1': LayerNorm(channels)}), nn.GELU())
+        self.offset = nn.Linear(channels, groups * _POINTS * 2)
+        self.mask = nn.Linear(channels, groups * _POINTS)
+        self.input_proj = nn.Linear(channels, channels)
+        self.output_proj = nn.Linear(channels, channels)
+        self.reset_parameters()
+
+    def reset_parameters(self):
+        """Published init: offsets and masks start at zero, the projections Xavier-uniform with zero bias."""
+        for layer in (self.offset, self.mask):
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)
+        for layer in (self.input_proj, self.output_proj):
+            nn.init.xavier_uniform_(layer.weight)
+            nn.init.zeros_(layer.bias)
+
+    def forward(self, x):
+        """(B, H, W, C) -> the same shape."""
+        batch, height, width, _ = x.shape
+        depthwise, norm, activation = self.dw_conv
+        feature = activation(norm['1'](depthwise(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)))
+        mask = self.mask(feature).view(batch, height, width, self.groups, _POINTS).softmax(-1).flatten(3)
+        out = dcnv3(self.input_proj(x), self.offset(feature), mask, self.groups, self.offset_scale)
+        return self.output_proj(out)

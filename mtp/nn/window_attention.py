@@ -1,0 +1,174 @@
+"""Rotated varied-size window attention (RVSA), the pretraining formulation of MTP (spec 1.1; arXiv 2208.03987).
+
+Each 7 x 7 window asks, for each head, where to look: an offset, a scale and an angle predicted from the window's mean.
+Keys and values are sampled bilinearly at the 49 moved places, queries are not moved.
+"""
+from collections import OrderedDict
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from mtp.nn.attention import attend, cached_table, relative_index
+from mtp.nn.bilinear import corners, sum_rows
+from mtp.nn.layers import full_precision
+
+
+class Windows:
+    """How a (height, width) map is cut into windows of ``size``: zero padding split over both sides, more at the end."""
+
+    def __init__(self, height, width, size):
+        self.height, self.width, self.size = height, width, size
+        self.top, self.left = -height % size // 2, -width % size // 2
+        self.rows, self.columns = -(-height // size), -(-width // size)
+        self.full_height, self.full_width = self.rows * size, self.columns * size
+        self.padding = (self.left, self.full_width - width - self.left, self.top, self.full_height - height - self.top)
+        self.padded = any(self.padding)
+
+    def cut(self, x):
+        """(B, height * width, C) tokens -> (B, rows, size, columns, size, C), zeros in the padding."""
+        x = x.view(x.shape[0], self.height, self.width, x.shape[2])
+        if self.padded:
+            x = F.pad(x, (0, 0) + self.padding)
+        return x.view(x.shape[0], self.rows, self.size, self.columns, self.size, x.shape[3])
+
+    def join(self, x):
+        """(B, rows, size, columns, size, C) -> (B, height * width, C), padding cropped."""
+        x = x.reshape(x.shape[0], self.full_height, self.full_width, x.shape[-1])
+        if self.padded:
+            x = x[:, self.top:self.top + self.height, self.left:self.left + self.width]
+        return x.reshape(x.shape[0], self.height * self.width, x.shape[-1])
+
+
+@cached_table
+def _window_places(rows, columns, size, device):
+    """Centres (rows, columns) and in-window steps (size * size), as (x, y) float tensors in padded pixels."""
+    half = (size - 1) / 2
+    step = torch.arange(size, dtype=torch.float32) - half
+    centre_x = torch.arange(columns, dtype=torch.float32) * size + half
+    centre_y = torch.arange(rows, dtype=torch.float32) * size + half
+    places = (centre_x.repeat(rows), centre_y.repeat_interleave(columns), step.repeat(size), step.repeat_interleave(size))
+    return tuple(place.to(device) for place in places)
+
+
+@cached_table
+def _window_relative_index(size, device):
+    """(size * size, size) row indices twice: of ``rel_pos_h`` and of ``rel_pos_w`` for each query of a window."""
+    index = relative_index(size)
+    return index.repeat_interleave(size, 0).to(device), index.repeat(size, 1).to(device)
+
+
+def window_bias_index(size):
+    """(size^2, size^2) int64, the published ``relative_position_index``: (i-k+size-1)(2 size-1) + (j-l+size-1)."""
+    index = relative_index(size)
+    rows = index.repeat_interleave(size, 0).repeat_interleave(size, 1)
+    return rows * (2 * size - 1) + index.repeat(size, size)
+
+
+class RVSAttention(nn.Module):
+    """Window attention with learned offset, scale and angle for each window and head.
+
+    Args:
+        dim: channels C. num_heads: heads. qkv_bias: bias of the qkv layer. qk_scale: replaces ``head_dim ** -0.5``.
+        window_size: side of a window in tokens. proj_drop: dropout after the output layer.
+        recipe: 'released_code' divides the x offset by the number of window rows and y by that of columns as published
+            (D10); 'paper' divides each by its own. They differ for maps that are not square only.
+    """
+
+    def __init__(self, dim, num_heads, qkv_bias=True, qk_scale=None, window_size=7, proj_drop=0., recipe='paper'):
+        super().__init__()
+        self.num_heads, self.window_size, self.recipe = num_heads, window_size, recipe
+        head_dim = dim // num_heads
+        self.scale = qk_scale or head_dim ** -0.5
+        table = 2 * window_size - 1
+        self.rel_pos_h = nn.Parameter(torch.zeros(table, head_dim))
+        self.rel_pos_w = nn.Parameter(torch.zeros(table, head_dim))
+        self.relative_position_bias_table = nn.Parameter(torch.zeros(table * table, num_heads))
+        self.register_buffer('relative_position_index', window_bias_index(window_size))
+        nn.init.trunc_normal_(self.relative_position_bias_table, std=.02)
+        # '2' because pooling and activation were entries 0 and 1 of the published Sequential.
+        self.sampling_offsets = nn.Sequential(OrderedDict([('2', nn.Conv2d(dim, 2 * num_heads, 1))]))
+        self.sampling_scales = nn.Sequential(OrderedDict([('2', nn.Conv2d(dim, 2 * num_heads, 1))]))
+        self.sampling_angles = nn.Sequential(OrderedDict([('2', nn.Conv2d(dim, num_heads, 1))]))
+        self.qkv = nn.Linear(dim, 3 * dim, bias=qkv_bias)
+        self.proj = nn.Linear(dim, dim)
+        self.proj_drop = nn.Dropout(proj_drop)
+
+    def forward(self, x, height, width):
+        """(B, height * width, C) -> the same shape."""
+        batch, _, dim = x.shape
+        heads, size = self.num_heads, self.window_size
+        windows = Windows(height, width, size)
+        qkv = self.qkv(x)
+        place_x, place_y = self._places(x, windows)
+        index, weight = corners(place_x - windows.left, place_y - windows.top, height, width)
+        k, v = self._sample(qkv, index, weight)
+        q = windows.cut(qkv[..., :dim]).view(batch, windows.rows, size, windows.columns, size, heads, dim // heads)
+        q = q.permute(0, 1, 3, 5, 2, 4, 6).reshape(k.shape)
+        out = attend(q * self.scale, k, v, *self._relative(q), bias=self._bias())
+        out = out.view(batch, windows.rows, windows.columns, heads, size, size, dim // heads)
+        out = windows.join(out.permute(0, 1, 4, 2, 5, 3, 6).flatten(-2))
+        return self.proj_drop(self.proj(out))
+
+    def _transforms(self, x, windows):
+        """What each window and head asks for: (B, windows, heads) float32 offset x, y, scale x, y and angle.
+
+        One pooled descriptor and one linear layer made of the three published 1 x 1 convolutions. Full precision always:
+        a position in half precision is off by hundredths of a pixel.
+        """
+        convs = [part[0] for part in (self.sampling_offsets, self.sampling_scales, self.sampling_angles)]
+        with full_precision(x.device.type):
+            mean = windows.cut(x).float().mean((2, 4)).flatten(1, 2)
+            weight = torch.cat([conv.weight.flatten(1) for conv in convs])
+            out = F.linear(F.leaky_relu(mean, 0.01), weight.float(), torch.cat([conv.bias for conv in convs]).float())
+        offset, scale, angle = out.split([conv.out_channels for conv in convs], -1)
+        offset, scale = offset.unflatten(-1, (-1, 2)), scale.unflatten(-1, (-1, 2))
+        return offset[..., 0], offset[..., 1], scale[..., 0], scale[..., 1], angle
+
+    def _places(self, x, windows):
+        """Where to sample, as x and y in pixels of the padded map, each (B, windows, heads, size * size) float32.
+
+        The published code works in coordinates from -1 to 1 on each axis; one unit is ``(W - 1) / 2`` pixels along x
+        and ``(H - 1) / 2`` along y, which is why the rotation mixes them by their ratio.
+        """
+        unit_x, unit_y = (windows.full_width - 1) / 2, (windows.full_height - 1) / 2
+        # Published: whole windows in the unpadded map. At least one, where the published code divided by zero.
+        across, down = max(windows.width // windows.size, 1), max(windows.height // windows.size, 1)
+        if self.recipe == 'released_code':
+            across, down = down, across
+        centre_x, centre_y, step_x, step_y = _window_places(windows.rows, windows.columns, windows.size, x.device)
+        offset_x, offset_y, scale_x, scale_y, angle = (t[..., None] for t in self._transforms(x, windows))
+        u, v = step_x * (1 + scale_x), step_y * (1 + scale_y)
+        cos, sin = angle.cos(), angle.sin()
+        place_x = u * cos - v * (sin * (unit_x / unit_y)) + (centre_x[:, None, None] + offset_x * (unit_x / across))
+        place_y = v * cos + u * (sin * (unit_y / unit_x)) + (centre_y[:, None, None] + offset_y * (unit_y / down))
+        return place_x, place_y
+
+    def _sample(self, qkv, index, weight):
+        """Keys and values at the places: each (B * windows, heads, size * size, d).
+
+        The output of the qkv layer, read as rows (sample, token, q | k | v, head) of d numbers, is the table to sample
+        from as it lies in memory. Tokens in the padding weigh nothing, as sampling a zero-padded map gives.
+        """
+        batch, tokens, channels = qkv.shape
+        heads, device = self.num_heads, qkv.device
+        table = qkv.reshape(batch * tokens * 3 * heads, channels // (3 * heads))
+        sample = torch.arange(batch, device=device).view(-1, 1, 1, 1, 1) * tokens
+        first = (index + sample) * (3 * heads) + torch.arange(heads, device=device).view(-1, 1, 1)
+        rows = torch.stack((first + heads, first + 2 * heads))
+        weights = weight.expand((2,) + weight.shape)
+        out = sum_rows(table, rows.view(-1, 4), weights.reshape(-1, 4))
+        return out.view((2, batch * index.shape[1]) + index.shape[2:4] + (-1,)).unbind(0)
+
+    def _relative(self, q):
+        """Decomposed position term: (B * windows, heads, size * size, size) twice. Published: with the UNSCALED q."""
+        rows, columns = _window_relative_index(self.window_size, q.device)
+        table = torch.cat((self.rel_pos_h[rows], self.rel_pos_w[columns]), 1)  # (size^2, 2 size, d)
+        flat = q.flatten(0, 1).transpose(0, 1)  # (size^2, B * windows * heads, d)
+        term = torch.matmul(flat, table.transpose(1, 2)).transpose(0, 1).view(q.shape[:3] + (-1,))
+        return term[..., :self.window_size], term[..., self.window_size:]
+
+    def _bias(self):
+        """(heads, size^2, size^2) from the relative position bias table."""
+        side = self.window_size ** 2
+        return self.relative_position_bias_table[self.relative_position_index.view(-1)].view(side, side, -1).permute(2, 0, 1)
