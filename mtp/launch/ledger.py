@@ -1,7 +1,7 @@
 """The ledger: every version of both environments, read from ``docker/environments.json``.
 
-Everything that repeats a version (table in the README, inputs of the locks, definition files of apptainer) is
-generated from it. ``python3 -m mtp.launch.ledger --write`` rewrites those files, ``--check`` fails when one differs.
+Everything that repeats a version is generated from it (:mod:`mtp.launch.generated`):
+``python3 -m mtp.launch.ledger --write`` rewrites those files, ``--check`` fails when one differs.
 
 Standard library only, Python >= 3.6.
 """
@@ -11,14 +11,10 @@ import json
 import os
 
 from mtp.errors import FAILED, OK, MTPError, run_main
-from mtp.files import write_text
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 PATH = os.path.join(ROOT, 'docker', 'environments.json')
 UNRESOLVED = 'unresolved'
-TABLE_BEGIN = '<!-- generated from docker/environments.json: make lock -->'
-TABLE_END = '<!-- end of generated table -->'
-TABLE_FILES = ('README.md', 'README.ko.md')
 
 
 def load(path=PATH):
@@ -145,38 +141,6 @@ def readme_table():
     return '\n'.join(lines)
 
 
-def with_table(text, table):
-    """``text`` with everything between the two markers replaced by ``table``; unchanged when it has no markers."""
-    head, begin, rest = text.partition(TABLE_BEGIN)
-    _, end, tail = rest.partition(TABLE_END)
-    return head + begin + '\n' + table + '\n' + end + tail if begin and end else text
-
-
-def generated(root=ROOT):
-    """Files that follow from the ledger: ``{path below the repository: text it has to hold}``."""
-    files = {}
-    for name in TABLE_FILES:
-        path = os.path.join(root, name)
-        if os.path.exists(path):
-            with open(path, encoding='utf-8', newline='') as stream:
-                files[name] = with_table(stream.read(), readme_table())
-    return files
-
-
-def differing(root=ROOT):
-    """Paths of the generated files that are missing or do not hold what the ledger says."""
-    wrong = []
-    for name, text in generated(root).items():
-        path = os.path.join(root, name)
-        if not os.path.exists(path):
-            wrong.append(name)
-            continue
-        with open(path, encoding='utf-8', newline='') as stream:
-            if stream.read() != text:
-                wrong.append(name)
-    return wrong
-
-
 def main(argv=None):
     """Command line: ``--write`` and ``--check`` the generated files, ``--digest [ENV]``, ``--unresolved``, or the table."""
     parser = argparse.ArgumentParser(prog='python3 -m mtp.launch.ledger', description=main.__doc__)
@@ -192,12 +156,12 @@ def main(argv=None):
         for where, command in unresolved():
             print('{}\n    {}'.format(where, command))
     elif options.write:
-        texts = generated()
-        for name in differing():
-            write_text(os.path.join(ROOT, name), texts[name])
+        from mtp.launch import generated  # it reads this module: only a command line needs both
+        for name in generated.write():
             print('wrote ' + name)
     elif options.check:
-        wrong = differing()
+        from mtp.launch import generated
+        wrong = generated.differing()
         if wrong:
             raise MTPError('differs from docker/environments.json: ' + ', '.join(wrong),
                            hint='python3 -m mtp.launch.ledger --write', code=FAILED)

@@ -133,20 +133,3 @@ def test_the_table_has_a_row_for_every_pin():
     for name, package, pin in PINS:
         assert '| {} | {} |'.format(name, package) in table
         assert '**{}**'.format(pin['shipped']) in table
-
-
-def test_only_what_stands_between_the_markers_is_rewritten():
-    text = 'before\n{}\nold\n{}\nafter\n'.format(ledger.TABLE_BEGIN, ledger.TABLE_END)
-    new = ledger.with_table(text, 'new')
-    assert new == text.replace('old', 'new')
-    assert ledger.with_table(new, 'new') == new
-    assert ledger.with_table('no markers\n', 'new') == 'no markers\n'
-
-
-def test_every_generated_file_follows_the_ledger():
-    assert ledger.differing() == []
-
-
-def test_check_names_what_differs(tmp_path, monkeypatch):
-    (tmp_path / 'README.md').write_text('{}\nold\n{}\n'.format(ledger.TABLE_BEGIN, ledger.TABLE_END))
-    assert 'README.md' in ledger.differing(str(tmp_path))

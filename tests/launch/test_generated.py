@@ -1,0 +1,32 @@
+"""Files that repeat the ledger hold what it says, and nothing else is touched."""
+from mtp.launch import generated, ledger
+
+
+def test_every_generated_file_follows_the_ledger():
+    assert generated.differing() == []
+
+
+def test_only_what_stands_between_the_markers_is_rewritten():
+    text = 'before\n{}\nold\n{}\nafter\n'.format(generated.TABLE_BEGIN, generated.TABLE_END)
+    new = generated.with_table(text, 'new')
+    assert new == text.replace('old', 'new')
+    assert generated.with_table(new, 'new') == new
+    assert generated.with_table('no markers\n', 'new') == 'no markers\n'
+
+
+def test_write_brings_a_folder_up_to_date_and_repeats_nothing(tmp_path):
+    root = str(tmp_path)
+    (tmp_path / 'README.md').write_text('{}\nold\n{}\n'.format(generated.TABLE_BEGIN, generated.TABLE_END))
+    wrong = generated.differing(root)
+    assert 'README.md' in wrong and 'docker/locks/mmrotate1.in' in wrong
+    assert generated.write(root) == wrong
+    assert generated.differing(root) == [] == generated.write(root)
+    assert ledger.readme_table() in (tmp_path / 'README.md').read_text()
+
+
+def test_lock_inputs_hold_every_pin():
+    inputs = generated.lock_inputs()
+    for name in ledger.names():
+        lines = inputs['docker/locks/{}.in'.format(name)].splitlines()
+        for package, version in ledger.shipped(name).items():
+            assert '{}=={}'.format(package, version) in lines
