@@ -1,0 +1,62 @@
+# The front door. A setting goes behind the verb (make demo RUNTIME=docker) or into the environment; DRYRUN=1 prints
+# what would run, ready to paste. All settings: mtp/launch/settings.py.
+RUNTIME          ?= auto
+LAUNCHER         ?= local
+NODES            ?= 1
+GPUS             ?= 1
+ACCEL            ?= auto
+GRES             ?=
+PARTITION        ?=
+ENV              ?=
+VARIANT          ?=
+CONFIG           ?=
+CHECKPOINT       ?=
+ARGS             ?=
+MTP_DATA_ROOT    ?= data
+MTP_WEIGHTS_ROOT ?= weights
+MTP_WORK_ROOT    ?= work_dirs
+PYTHON           ?= python3
+export RUNTIME LAUNCHER NODES GPUS ACCEL ENV VARIANT GRES PARTITION CONFIG CHECKPOINT ARGS
+export MTP_DATA_ROOT MTP_WEIGHTS_ROOT MTP_WORK_ROOT
+
+LAUNCH = @$(PYTHON) -m mtp.launch $@
+
+.DEFAULT_GOAL := help
+.PHONY: help setup images sif lock doctor demo check bench samples pretrain finetune test FORCE
+
+help:  ## this page
+	@$(PYTHON) -m mtp.launch help
+
+setup:  ## native: both virtual environments from the locks (ENV=one of them)
+	$(LAUNCH)
+images:  ## docker: build the images (ENV=, VARIANT=cpu|cu113)
+	$(LAUNCH)
+sif:  ## apptainer: build the images from the docker images (ENV=, VARIANT=)
+	$(LAUNCH)
+lock:  ## resolve the locks anew from docker/environments.json
+	$(LAUNCH)
+doctor:  ## judge this machine for the chosen runtime, with the next command (JSON=1)
+	$(LAUNCH)
+demo:  ## the whole job on a small input: work_dirs/demo/index.html (DATA=folder of real samples)
+	$(LAUNCH)
+check:  ## the tests, in both native environments (ENV=, ARGS=pytest words)
+	$(LAUNCH)
+bench:  ## every benchmark below ci/bench, and the table of their results
+	$(LAUNCH)
+samples:  ## a tiny sample of every data format below MTP_DATA_ROOT
+	$(LAUNCH)
+pretrain:  ## multi-task pretraining as published (BACKBONE=, TASKS=, DATASETS=, ARGS=)
+	$(LAUNCH)
+finetune:  ## train CONFIG=configs/mtp/<dataset>/<name>.py
+	$(LAUNCH)
+test:  ## test CONFIG= with CHECKPOINT= (default: its newest)
+	$(LAUNCH)
+data-%: FORCE  ## turn the published files of a dataset into what training reads
+	$(LAUNCH)
+finetune-%: FORCE  ## train the paper's main config of a dataset
+	$(LAUNCH)
+test-%: FORCE  ## test the paper's main config of a dataset
+	$(LAUNCH)
+FORCE:
+.DEFAULT:
+	$(LAUNCH)

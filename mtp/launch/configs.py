@@ -1,0 +1,151 @@
+"""From what a user calls a config to the file and the environment it belongs to.
+
+The published guide says ``configs/mtp/<dataset>/<name>.py``; here a leaf lies in ``configs/<env>/<dataset>/<name>.py``
+and its folder says in which environment it runs. The published names, bare names and real paths all resolve.
+"""
+import difflib
+import os
+from typing import NamedTuple
+
+from mtp.errors import MTPError
+from mtp.launch import ledger
+
+# Folder names of the published trees that differ from the name of the dataset.
+DATASET_ALIASES = {'dior-r': 'diorr', 'fair1m20': 'fair1m', 'fair1mv2': 'fair1m', 'dota': 'dotav1', 'nwpu': 'resisc45'}
+# Which environment is meant when both have a leaf of that name (FAIR1M and DOTA-v1.0 were trained in one, tested in
+# the other).
+PREFERRED = {'train': 'mmrotate1', 'test': 'mmrotate03'}
+
+Leaf = NamedTuple('Leaf', [('env', str), ('dataset', str), ('stem', str)])
+
+
+def leaf_path(leaf):
+    """Path of a leaf below the repository."""
+    return 'configs/{}/{}/{}.py'.format(leaf.env, leaf.dataset, leaf.stem)
+
+
+def leaves(root='.'):
+    """All :class:`Leaf` values below ``root``, sorted. Only folders named like an environment hold leaves."""
+    found = []
+    for env in ledger.names():
+        top = os.path.join(root, 'configs', env)
+        for dataset in sorted(os.listdir(top)) if os.path.isdir(top) else ():
+            folder = os.path.join(top, dataset)
+            if os.path.isdir(folder):
+                found += [Leaf(env, dataset, name[:-3]) for name in sorted(os.listdir(folder)) if name.endswith('.py')]
+    return found
+
+
+def find(name, env=None, purpose='train', prefer=None, root='.'):
+    """Environment and path of the config ``name``.
+
+    Args:
+        name: ``configs/<env>/<dataset>/<leaf>.py``, ``configs/mtp/<dataset>/<leaf>.py``, ``configs/mtp/<leaf>.py``,
+            ``<dataset>/<leaf>``, a bare ``<leaf>`` (``.py`` may be left away), or a file of the user's own anywhere
+            (then ``env`` has to be given, as no folder says it).
+        env: the environment that is asked for; another one is refused.
+        purpose: ``'train'`` or ``'test'``; decides where both environments have such a leaf.
+        prefer: the environment to take before ``purpose`` is asked: inside an image its own.
+        root: the repository.
+
+    Returns:
+        tuple: environment, path relative to ``root`` with forward slashes (a file outside ``root`` keeps its path).
+
+    Raises:
+        MTPError: no such config (with near names), or one of another environment (both names).
+    """
+    if env:
+        ledger.environment(env)
+    known = leaves(root)
+    # Each environment by itself: one may have the very name, the other the longer one of the released file.
+    found = [leaf for own in ledger.names() for leaf in _matches(name, [leaf for leaf in known if leaf.env == own], root)]
+    if not found:
+        return _own_file(name, env, known, root)
+    fitting = [leaf for leaf in found if env in (None, '', leaf.env)]
+    if not fitting:
+        raise MTPError('{} belongs to {}, but {} is asked for'.format(leaf_path(found[0]), found[0].env, env),
+                       hint='use ENV={}, or a config below configs/{}/'.format(found[0].env, env))
+    order = [prefer, PREFERRED[purpose]]
+    best = min(fitting, key=lambda leaf: order.index(leaf.env) if leaf.env in order else len(order))
+    same = [leaf for leaf in fitting if leaf.env == best.env]
+    if len(same) > 1:
+        raise MTPError('the config {!r} can be {}'.format(name, ' or '.join(map(leaf_path, same))),
+                       hint='name one of them in full')
+    return best.env, leaf_path(best)
+
+
+def of_dataset(dataset, env=None, purpose='train', root='.'):
+    """Environment and path of the paper's main run on ``dataset``: RVSA-L, pretrained with MAE and MTP.
+
+    Returns None where no folder ``configs/<env>/<dataset>`` has such a leaf: that room is not built.
+    """
+    known = [leaf for leaf in leaves(root) if leaf.dataset == dataset and env in (None, '', leaf.env)]
+    main = [leaf for leaf in known if _is_main(leaf.stem)]
+    if not main:
+        return None
+    best = min(main, key=lambda leaf: (leaf.env != PREFERRED[purpose], len(leaf.stem), leaf))
+    return best.env, leaf_path(best)
+
+
+def dataset_and_stem(path):
+    """(dataset, stem) of a config path: the last folder and the name without ``.py``."""
+    folder, leaf = os.path.split(path.replace(os.sep, '/'))
+    return os.path.basename(folder), leaf[:-3] if leaf.endswith('.py') else leaf
+
+
+def _is_main(stem):
+    plain = '_{}_'.format(_plain(stem))
+    return '_rvsa_l_' in plain and '_mae_mtp_' in plain
+
+
+def _plain(stem):
+    return stem.replace('-', '_').lower()
+
+
+def _short(stem):
+    # The guide names the FAIR1M leaves without the last word of the released file.
+    plain = _plain(stem)
+    return plain[:-len('_branches')] if plain.endswith('_branches') else plain
+
+
+def _matches(name, known, root):
+    parts = _inside(name, root).replace(os.sep, '/').split('/')
+    stem = parts[-1][:-3] if parts[-1].endswith('.py') else parts[-1]
+    if parts[0] == 'configs':
+        parts = parts[1:]
+    envs = ledger.names()
+    if len(parts) > 1 and parts[0] in envs:
+        known = [leaf for leaf in known if leaf.env == parts[0]]
+    if len(parts) > 1 and (parts[0] in envs or parts[0] == 'mtp'):
+        parts = parts[1:]
+    if len(parts) > 2:
+        return []
+    if len(parts) == 2:
+        known = [leaf for leaf in known if leaf.dataset == DATASET_ALIASES.get(parts[0], parts[0])]
+    for same in (lambda a, b: a == b, lambda a, b: _plain(a) == _plain(b), lambda a, b: _short(a) == _short(b)):
+        found = [leaf for leaf in known if same(leaf.stem, stem)]
+        if found:
+            return found
+    return []
+
+
+def _inside(name, root):
+    """``name`` relative to ``root`` when it lies below it, else as it is."""
+    if os.path.isabs(name):
+        relative = os.path.relpath(os.path.realpath(name), os.path.realpath(root))
+        return name if relative.startswith('..') else relative
+    return os.path.normpath(name) if name else name
+
+
+def _own_file(name, env, known, root):
+    if name.endswith('.py') and os.path.isfile(os.path.join(root, name)):
+        if not env:
+            raise MTPError('{} lies outside configs/<environment>/, so nothing says in which environment it runs'
+                           .format(name), hint='ENV={}'.format(' or ENV='.join(ledger.names())))
+        return env, _inside(name, root).replace(os.sep, '/')
+    stems = sorted(set(leaf.stem for leaf in known))
+    stem = dataset_and_stem(name)[1]
+    near = difflib.get_close_matches(stem, stems, n=3, cutoff=0.6)
+    paths = [leaf_path(leaf) for leaf in known if leaf.stem in near]
+    raise MTPError('there is no config {!r}'.format(name),
+                   hint='did you mean\n    ' + '\n    '.join(paths) if paths else 'ls configs/*/*')

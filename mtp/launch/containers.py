@@ -1,0 +1,220 @@
+"""In what a command runs: apptainer, docker or a native environment. Pure: settings and host in, words out.
+
+The contract with a container: data read-only at /data, weights read-only at /weights, work at /work; the user's own uid
+and gid; only the variables of ``passed_variables.txt`` go in; nothing is written to a home folder.
+"""
+import os
+
+from mtp.errors import MTPError
+from mtp.launch import ledger, rendezvous
+from mtp.launch.host import sif_path, venv_python
+from mtp.launch.plan import Problem, command
+
+CODE = '/opt/mtp'  # where an image holds the code
+INSIDE = {'data': '/data', 'weights': '/weights', 'work_dirs': '/work'}
+# /tmp is the only place besides /work that can be written to; caches of libraries go there and vanish.
+ENVIRONMENT = {'PYTHONNOUSERSITE': '1', 'PYTHONDONTWRITEBYTECODE': '1', 'MTP_DATA_ROOT': INSIDE['data'],
+               'MTP_WEIGHTS_ROOT': INSIDE['weights'], 'MTP_WORK_ROOT': INSIDE['work_dirs'],
+               'MPLCONFIGDIR': '/tmp/matplotlib', 'XDG_CACHE_HOME': '/tmp/cache'}
+ROCM_HINT = 'build one on the base image of your site, then IMAGE=name (docker) or SIF=file (apptainer)'
+
+
+def accelerator(settings, host):
+    """``nv``, ``rocm`` or ``none``: as asked, else what this machine has, or under SLURM what GRES names."""
+    if settings.accel != 'auto':
+        return settings.accel
+    if settings.launcher == 'slurm':
+        return 'rocm' if settings.gres.startswith('dcu') else 'nv'
+    return host.accel
+
+
+def variant(settings, accel):
+    """Which image: as asked, else cu113 for NVIDIA cards and cpu without a card."""
+    return settings.variant or {'nv': 'cu113', 'rocm': 'rocm', 'none': 'cpu'}[accel]
+
+
+def image(settings, env, kind):
+    """Name of the docker image; a kind that the ledger lacks (ROCm) has the same form of name."""
+    if settings.image:
+        return settings.image
+    return ledger.image_tag(env, kind) if kind in ledger.variants() else 'mtp/{}:{}'.format(env, kind)
+
+
+def choose(settings, host, env):
+    """(runtime, reason, problems): what is taken for ``env``, why in one line, and what is missing for it."""
+    kind = variant(settings, accelerator(settings, host))
+    missing = {name: find(settings, host, env, kind) for name, find in _MISSING.items()}
+    if settings.runtime != 'auto':
+        return settings.runtime, '{}: asked for by RUNTIME'.format(settings.runtime), missing[settings.runtime]
+    passed_over = []
+    for name in ('apptainer', 'docker'):
+        if not missing[name]:
+            return name, ', '.join(['{}: {} is here'.format(name, _what(settings, env, kind, name))] + passed_over), ()
+        passed_over.append('not {} ({})'.format(name, missing[name][0].message))
+    return 'native', ', '.join(['native: the virtual environment'] + passed_over), missing['native']
+
+
+def wrap(runtime, settings, host, job, inner, alone=True):
+    """``inner`` as a :class:`Command` in ``runtime``.
+
+    Args:
+        job: its ``env`` says which image, its ``reads`` and ``writes`` which folders, ``processes`` how many there are.
+        inner: words that follow ``python``.
+        alone: no other container works on the same job; then docker gives it no network.
+    """
+    environment = own_environment(settings, job.processes)
+    if runtime == 'native':
+        environment['PYTHONNOUSERSITE'] = '1'
+        return command([venv_python(settings, job.env)] + list(inner), environment)
+    environment.update(ENVIRONMENT)
+    words = _docker if runtime == 'docker' else _apptainer
+    return command(words(settings, host, job, environment, alone) + ['python'] + list(inner))
+
+
+def own_environment(settings, processes):
+    """Variables we would like; each one the user has set already is left out, so that the user's value wins."""
+    wanted = {}
+    if settings.port:
+        wanted['MASTER_PORT'] = settings.port
+    if processes > 1:
+        wanted['OMP_NUM_THREADS'] = '1'  # the loader's workers need the other cores
+    return {name: value for name, value in wanted.items() if name not in settings.environ}
+
+
+class Places(object):
+    """Where a path of the host lies for the program that is started."""
+
+    def __init__(self, runtime, settings, host):
+        self.native = runtime == 'native'
+        self.root = host.root
+        self.outside = {'data': settings.data_root, 'weights': settings.weights_root, 'work_dirs': settings.work_root}
+
+    def of(self, path):
+        """``path`` as the program sees it.
+
+        Args:
+            path: a short path (``work_dirs/x``), one relative to the checkout, or an absolute one of the host.
+
+        Raises:
+            MTPError: the path lies in no folder that the container sees.
+        """
+        head, slash, tail = path.partition('/')
+        if slash and head in self.outside:
+            return self._base(head) + '/' + tail
+        if self.native:
+            return path
+        full = os.path.normpath(os.path.join(self.root, path))
+        for kind, folder in self.outside.items():
+            relative = _below(full, os.path.join(self.root, folder))
+            if relative:
+                return INSIDE[kind] + '/' + relative
+        relative = _below(full, self.root)
+        if relative:
+            return relative
+        raise MTPError('{} lies in no folder that the container sees'.format(path),
+                       hint='move it below MTP_DATA_ROOT, MTP_WEIGHTS_ROOT or MTP_WORK_ROOT')
+
+    def host(self, path):
+        """``path`` with a short prefix replaced, for looking at it from the host."""
+        head, slash, tail = path.partition('/')
+        return os.path.join(self.root, self.outside[head] + '/' + tail if slash and head in self.outside else path)
+
+    def _base(self, kind):
+        return self.outside[kind].rstrip('/') if self.native else INSIDE[kind]
+
+
+def _below(path, folder):
+    relative = os.path.relpath(path, os.path.normpath(folder))
+    return '' if relative.startswith('..') or relative == '.' else relative
+
+
+def binds(settings, host, job):
+    """(host folder, folder inside, read-only) of everything the container sees."""
+    roots = {'data': settings.data_root, 'weights': settings.weights_root, 'work_dirs': settings.work_root}
+    found = [(os.path.normpath(os.path.join(host.root, roots[kind])), INSIDE[kind], kind not in job.writes)
+             for kind in ('data', 'weights', 'work_dirs') if kind in job.reads or kind in job.writes]
+    if settings.code == 'checkout':
+        found.append((host.root, CODE, True))
+    return found
+
+
+def _docker(settings, host, job, environment, alone):
+    words = ['docker', 'run', '--rm', '--init', '--user', '{}:{}'.format(host.uid, host.gid), '--read-only',
+             '--tmpfs', '/tmp:exec']
+    # One container alone needs no network. Several on one machine have to reach each other's sockets and shared memory.
+    words += ['--network', 'none', '--shm-size', settings.shm_size] if alone else ['--network', 'host', '--ipc', 'host']
+    words += {'nv': ['--gpus', 'all'], 'none': [],
+              'rocm': ['--device', '/dev/kfd', '--device', '/dev/dri', '--group-add', 'video']}[
+                  accelerator(settings, host)]
+    for source, target, read_only in binds(settings, host, job):
+        words += ['--mount', 'type=bind,source={},target={}{}'.format(source, target, ',readonly' * read_only)]
+    words += ['--workdir', CODE, '--env', 'HOME=/tmp']
+    for name, value in sorted(environment.items()):
+        words += ['--env', '{}={}'.format(name, value)]
+    for name in _passed_names(settings):  # without a value: docker takes the one of the task it runs in
+        words += ['--env', name]
+    kind = variant(settings, accelerator(settings, host))
+    return words + list(settings.docker_args) + [image(settings, job.env, kind)]
+
+
+def _apptainer(settings, host, job, environment, alone):
+    del alone  # the host's network in every case: a private one takes rights that users of a cluster lack
+    words = ['bash', 'mtp/launch/task.sh', 'apptainer', 'exec', '--containall', '--cleanenv', '--no-home']
+    words += {'nv': ['--nv'], 'rocm': ['--rocm'], 'none': []}[accelerator(settings, host)]
+    for source, target, read_only in binds(settings, host, job):
+        words += ['--bind', '{}:{}{}'.format(source, target, ':ro' * read_only)]
+    words += ['--pwd', CODE]
+    for name, value in sorted(environment.items()):
+        words += ['--env', '{}={}'.format(name, value)]
+    kind = variant(settings, accelerator(settings, host))
+    return words + list(settings.apptainer_args) + [sif_path(settings, job.env, kind)]
+
+
+def _passed_names(settings):
+    names = set(name for name in settings.environ if not name.startswith('SLURM'))
+    return sorted(names | set(rendezvous.SLURM_VARIABLES if settings.launcher == 'slurm' else ()))
+
+
+def _what(settings, env, kind, runtime):
+    return sif_path(settings, env, kind) if runtime == 'apptainer' else 'image ' + image(settings, env, kind)
+
+
+def _missing_apptainer(settings, host, env, kind):
+    sif = sif_path(settings, env, kind)
+    # Under SLURM apptainer may come from a module of the compute nodes; only the image is on a shared folder.
+    if 'apptainer' not in host.tools and not (settings.launcher == 'slurm' and settings.runtime == 'apptainer'):
+        return (Problem('apptainer is not installed', 'RUNTIME=docker or RUNTIME=native'),)
+    if not host.files.get(sif):
+        return (Problem('{} is missing'.format(sif), _build(kind, 'make sif', env)),)
+    return ()
+
+
+def _missing_docker(settings, host, env, kind):
+    if settings.launcher == 'slurm' and settings.runtime == 'docker':
+        return ()  # the daemons that count are those of the compute nodes
+    if 'docker' not in host.tools:
+        return (Problem('docker is not installed', 'RUNTIME=apptainer or RUNTIME=native'),)
+    if host.daemon:
+        return (Problem('the docker daemon does not answer: {}'.format(host.daemon),
+                        'sudo systemctl start docker, or RUNTIME=native'),)
+    name = image(settings, env, kind)
+    if name not in host.images:
+        return (Problem('there is no image {}'.format(name), _build(kind, 'make images', env)),)
+    if host.images[name] != ledger.digest(env) and not settings.image:
+        return (Problem('the image {} was built from another ledger: its label is {}, this checkout has {}'.format(
+            name, host.images[name][:12] or 'empty', ledger.digest(env)[:12]), _build(kind, 'make images', env)),)
+    return ()
+
+
+def _missing_native(settings, host, env, kind):
+    del kind
+    if not host.files.get(venv_python(settings, env)):
+        return (Problem('there is no native environment {}'.format(env), 'make setup ENV={}'.format(env)),)
+    return ()
+
+
+def _build(kind, verb, env):
+    return '{} ENV={} VARIANT={}'.format(verb, env, kind) if kind in ledger.variants() else ROCM_HINT
+
+
+_MISSING = {'apptainer': _missing_apptainer, 'docker': _missing_docker, 'native': _missing_native}

@@ -1,0 +1,46 @@
+"""Running a plan: a few lines, since everything was decided before."""
+import os
+import signal
+import subprocess
+import sys
+
+from mtp.launch import plan as planning
+
+
+def run(plan):
+    """Run the commands of ``plan`` in turn; the exit code of the first that fails, or 0.
+
+    Raises:
+        MTPError: something that the commands need is missing; nothing was started or made.
+    """
+    planning.check(plan)
+    if plan.reason:
+        sys.stderr.write(plan.reason + '\n')
+    for folder in plan.makes:
+        os.makedirs(os.path.join(plan.root, folder), exist_ok=True)
+    for item in plan.commands:
+        code = call(item.words, dict(os.environ, **item.environment), plan.root)
+        if code:
+            return code
+    return 0
+
+
+def call(words, environment, folder):
+    """Exit code of one command; signals that reach us reach it exactly once.
+
+    It gets a process group of its own: else Ctrl-C would reach it twice, from the terminal and from us, and srun takes
+    two interrupts within a second as an order to kill the job.
+    """
+    child = subprocess.Popen(list(words), cwd=folder, env=environment, stdin=subprocess.DEVNULL, preexec_fn=os.setpgrp)
+
+    def forward(number, frame):
+        del frame
+        child.send_signal(number)
+
+    before = {number: signal.signal(number, forward) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        code = child.wait()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    return code if code >= 0 else 128 - code

@@ -1,0 +1,116 @@
+"""What is true of this machine, gathered once and handed to planning as a value, so that planning needs no machine."""
+import os
+import shutil
+import socket
+import subprocess
+from typing import Dict, NamedTuple
+
+from mtp.launch import ledger
+
+DIGEST_LABEL = 'org.mtp.ledger'
+TOOLS = ('docker', 'apptainer', 'srun', 'sbatch', 'nvidia-smi')
+
+Folder = NamedTuple('Folder', [('exists', bool), ('readable', bool), ('writable', bool)])
+
+Host = NamedTuple('Host', [
+    ('root', str),  # the checkout
+    ('tools', Dict[str, str]),  # name -> path of what is installed
+    ('daemon', str),  # '' where docker answers, else what it said
+    ('images', Dict[str, str]),  # image name -> ledger digest on its label ('' where it has none)
+    ('files', Dict[str, bool]),  # SIF files and virtual environments that were asked for -> whether they are there
+    ('folders', Dict[str, Folder]),
+    ('accel', str),  # nv, rocm or none: what is plugged in here
+    ('uid', int),
+    ('gid', int),
+    ('free_port', int),
+    ('revision', str),  # commit of the checkout, with -dirty
+])
+
+
+def look(settings, root=ledger.ROOT):
+    """The :class:`Host` this process runs on. Asks docker only when it may be used."""
+    tools = {name: path for name, path in ((name, shutil.which(name)) for name in TOOLS) if path}
+    wants_docker = settings.runtime in ('auto', 'docker') and 'docker' in tools
+    daemon = docker_answer(tools['docker']) if wants_docker else 'not asked'
+    return Host(
+        root=root, tools=tools, daemon=daemon,
+        images={} if daemon else image_digests(tools['docker'], _tags(settings)),
+        files={path: os.path.exists(os.path.join(root, path)) for path in _files(settings)},
+        folders={path: folder(os.path.join(root, path))
+                 for path in (settings.data_root, settings.weights_root, settings.work_root)},
+        accel=accelerator(tools), uid=os.getuid(), gid=os.getgid(), free_port=free_port(), revision=revision(root))
+
+
+def sif_path(settings, env, variant):
+    """Where the apptainer image of ``env`` lies, relative to the checkout."""
+    return settings.sif or 'apptainer/{}-{}.sif'.format(env, variant)
+
+
+def venv_python(settings, env):
+    """Python of the native environment ``env``, relative to the checkout."""
+    return '{}/{}/bin/python'.format(settings.venv_root, env)
+
+
+def folder(path):
+    """The :class:`Folder` at ``path``."""
+    return Folder(os.path.isdir(path), os.access(path, os.R_OK | os.X_OK), os.access(path, os.W_OK | os.X_OK))
+
+
+def docker_answer(docker, timeout=10):
+    """'' when the daemon behind ``docker`` answers, else one line of what it said."""
+    try:
+        done = subprocess.run([docker, 'version', '--format', '{{.Server.Version}}'], stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, timeout=timeout)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return str(error)
+    said = done.stderr.decode('utf-8', 'replace').strip().splitlines()
+    return '' if done.returncode == 0 else (said[-1] if said else 'docker version ended with {}'.format(done.returncode))
+
+
+def image_digests(docker, tags, timeout=20):
+    """``{image name: ledger digest on its label}`` of those ``tags`` that docker holds."""
+    found = {}
+    for tag in tags:
+        command = [docker, 'image', 'inspect', '--format', '{{index .Config.Labels "%s"}}' % DIGEST_LABEL, tag]
+        try:
+            done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=timeout)
+        except (OSError, subprocess.TimeoutExpired):
+            continue
+        if done.returncode == 0:
+            label = done.stdout.decode().strip()
+            found[tag] = '' if label == '<no value>' else label
+    return found
+
+
+def accelerator(tools):
+    """``'nv'``, ``'rocm'`` or ``'none'``: what this machine has."""
+    if 'nvidia-smi' in tools or os.path.exists('/dev/nvidiactl'):
+        return 'nv'
+    return 'rocm' if os.path.exists('/dev/kfd') else 'none'
+
+
+def free_port():
+    """A TCP port that nobody on this machine listens on right now."""
+    with socket.socket() as probe:
+        probe.bind(('127.0.0.1', 0))
+        return probe.getsockname()[1]
+
+
+def revision(root):
+    """Commit of the checkout at ``root``, with ``-dirty`` when files differ; ``unknown`` without git."""
+    try:
+        return subprocess.check_output(['git', '-C', root, 'describe', '--always', '--dirty', '--abbrev=40', '--exclude=*'],
+                                       stderr=subprocess.DEVNULL).decode().strip()
+    except (OSError, subprocess.CalledProcessError):
+        return 'unknown'
+
+
+def _tags(settings):
+    tags = [ledger.image_tag(env, variant) for env in ledger.names() for variant in ledger.variants()]
+    return tags + [settings.image] * bool(settings.image)
+
+
+def _files(settings):
+    variants = ledger.variants() + [settings.variant] * bool(settings.variant)
+    sifs = [sif_path(settings, env, variant) for env in ledger.names() for variant in variants]
+    return sifs + [venv_python(settings, env) for env in ledger.names()]

@@ -1,0 +1,133 @@
+"""What runs inside: the words after ``python`` for pretraining, fine-tuning, testing and data preparation. Pure.
+
+Every path here is the one that the program sees, so the words depend on the runtime through its ``Places``.
+"""
+import os
+import re
+import shlex
+from typing import NamedTuple, Tuple
+
+from mtp.errors import NOT_YET, MTPError
+from mtp.launch import configs, ledger, slurm
+from mtp.launch.containers import INSIDE
+
+Job = NamedTuple('Job', [
+    ('env', str),
+    ('script', Tuple[str, ...]),  # words after ``python``
+    ('reads', Tuple[str, ...]),  # of data, weights, work_dirs
+    ('writes', Tuple[str, ...]),
+    ('distributed', bool),
+    ('processes', int),
+])
+
+# Published commands for these tasks pass it: parts of their networks take no part in every step.
+UNUSED_PARAMETERS = ('eurosat', 'resisc45', 'spacenetv1', 'loveda', 'oscd', 'whu', 'levir', 'cdd')
+NO_VALIDATION = ('--cfg-options', 'val_cfg=None', 'val_dataloader=None', 'val_evaluator=None')
+ONLINE = ('loveda',)  # its labels are not published: the test writes files for the evaluation server
+
+
+def pretrain(settings, places):
+    """The guide's pretraining command. A setting of its own name replaces each value, ARGS is added at the end."""
+    words = settings.words
+    several = settings.nodes * settings.gpus > 1
+    script = ['main_pretrain.py', '--backbone', words['BACKBONE'], '--tasks'] + words['TASKS'].split()
+    script += ['--datasets'] + words['DATASETS'].split()
+    script += ['--batch_size', words['BATCH_SIZE'], '--batch_size_val', words['BATCH_SIZE'], '--workers', words['WORKERS']]
+    script += ['--save_path', places.of(words['SAVE_PATH'] or 'work_dirs/pretrain/' + words['BACKBONE'])]
+    script += ['--distributed', str(several or settings.launcher == 'slurm'), '--end_iter', words['END_ITER']]
+    script += ['--image_size', words['IMAGE_SIZE'], '--init_backbone', init_backbone(words)]
+    script += ['--port', settings.port] if settings.port else []
+    script += ['--batch_mode', words['BATCH_MODE'], '--background', words['BACKGROUND'], '--use_ckpt', words['USE_CKPT'],
+               '--interval', words['INTERVAL']]
+    reads = ('data',) if init_backbone(words) == 'none' else ('data', 'weights')
+    return _job(settings, places, 'mmrotate1', script, reads)
+
+
+def init_backbone(words):
+    """Weights to start from: as asked, else those the paper took for this backbone; the reduced one has none."""
+    if words['INIT_BACKBONE']:
+        return words['INIT_BACKBONE']
+    if words['BACKBONE'].startswith('vit_t'):
+        return 'none'
+    return 'imp' if words['BACKBONE'].startswith('internimage') else 'mae'
+
+
+def finetune(settings, places, env, config):
+    """``tools/train.py`` on ``config``, its output below ``work_dirs/<env>/<dataset>/<stem>``."""
+    dataset, _ = configs.dataset_and_stem(config)
+    script = ['tools/train.py', places.of(config), '--work-dir=' + places.of(run_folder(env, config)),
+              '--launcher=' + slurm.tool_launcher(settings)]
+    script += ['--cfg-options', 'find_unused_parameters=True'] if dataset in UNUSED_PARAMETERS else []
+    return _job(settings, places, env, script, ('data', 'weights'))
+
+
+def test(settings, places, env, config):
+    """``tools/test.py`` on ``config`` and its newest checkpoint, in the form the guide has for this environment."""
+    folder = run_folder(env, config)
+    predict, submit = places.of(folder + '/predict'), places.of(folder + '/predict/submit')
+    launcher = '--launcher=' + slurm.tool_launcher(settings)
+    script = ['tools/test.py', places.of(config), places.of(checkpoint(settings, places, env, config))]
+    if env == 'mmrotate03':
+        script += ['--format-only', '--show-dir=' + predict + '/show', '--eval-options', 'submission_dir=' + submit,
+                   launcher]
+    else:
+        script += ['--work-dir=' + predict]
+        script += ['--out=' + submit] if configs.dataset_and_stem(config)[0] in ONLINE else []
+        script += ['--show-dir=' + predict + '/show', launcher] + list(NO_VALIDATION)
+    kept = ('weights',) if script[2].startswith(INSIDE['weights'] + '/') else ()
+    return _job(settings, places, env, script, ('data',) + kept)
+
+
+def data(settings, places, line):
+    """One command of the catalogue (``python ...``) that turns a publisher's files into what training reads."""
+    words = shlex.split(line)[1:]
+    return _job(settings, places, settings.env or 'mmrotate1', words, (), ('data', 'work_dirs'), distributed=False)
+
+
+def run_folder(env, config):
+    """Where training and testing of ``config`` write: ``work_dirs/<env>/<dataset>/<stem>``."""
+    return 'work_dirs/{}/{}/{}'.format(env, *configs.dataset_and_stem(config))
+
+
+def checkpoint(settings, places, env, config):
+    """CHECKPOINT as given, else the newest of this config, else of the config of that name in another environment.
+
+    The paper trains FAIR1M and DOTA-v1.0 in mmrotate1 and tests the same weights in mmrotate03.
+    """
+    if settings.checkpoint:
+        if not os.path.isfile(places.host(settings.checkpoint)):
+            raise MTPError('CHECKPOINT={} is no file'.format(settings.checkpoint),
+                           hint='ls {}'.format(os.path.dirname(settings.checkpoint) or '.'))
+        return settings.checkpoint
+    own = run_folder(env, config)
+    folders = [own] + [run_folder(other, config) for other in ledger.names() if other != env]
+    for folder in folders:
+        found = newest_checkpoint(places.host(folder))
+        if found:
+            return '{}/{}'.format(folder, found)
+    raise MTPError('there is no epoch_*.pth or iter_*.pth in {}'.format(' nor in '.join(map(places.host, folders))),
+                   hint='make finetune CONFIG={}, or CHECKPOINT=file'.format(config))
+
+
+def newest_checkpoint(folder):
+    """Name of the checkpoint with the highest epoch or iteration in ``folder``, or None."""
+    names = os.listdir(folder) if os.path.isdir(folder) else ()
+    matches = [match for match in (re.match(r'^(epoch|iter)_(\d+)\.pth$', name) for name in names) if match]
+    return max(matches, key=lambda match: int(match.group(2))).group(0) if matches else None
+
+
+def need_file(root, words):
+    """Raise NOT_YET when the program that ``words`` (after ``python``) start is not in the checkout."""
+    if words[0] == '-m':
+        base = words[1].replace('.', '/')
+        paths = (base + '.py', base + '/__main__.py')
+    else:
+        paths = words[:1]
+    if not any(os.path.isfile(os.path.join(root, path)) for path in paths):
+        raise MTPError('not yet: {} is not built'.format(' or '.join(paths)), code=NOT_YET)
+
+
+def _job(settings, places, env, script, reads, writes=('work_dirs',), distributed=True):
+    need_file(places.root, script)
+    processes = settings.nodes * settings.gpus if distributed else 1
+    return Job(env, tuple(script) + settings.args, tuple(reads), tuple(writes), distributed, processes)

@@ -1,0 +1,78 @@
+"""A plan: the exact commands a verb stands for, why they look so, and what is still missing. Printing one is pasting one."""
+import re
+import shlex
+from typing import Dict, NamedTuple, Tuple
+
+from mtp.errors import MTPError
+
+WIDTH = 110
+_NAME = re.compile(r'^[A-Za-z_][A-Za-z0-9_]*$')
+_PROGRAM = re.compile(r'^(bash|srun|docker|apptainer|python|python3|\S*/bin/python)$')
+
+Problem = NamedTuple('Problem', [('message', str), ('hint', str)])
+
+Command = NamedTuple('Command', [
+    ('words', Tuple[str, ...]),
+    ('environment', Dict[str, str]),  # added to the user's own, never in place of it
+])
+
+Plan = NamedTuple('Plan', [
+    ('reason', str),  # which runtime and why, one line
+    ('root', str),  # folder the commands start in
+    ('commands', Tuple[Command, ...]),
+    ('problems', Tuple[Problem, ...]),  # what has to be put right before the commands can run
+    ('makes', Tuple[str, ...]),  # folders to make first
+])
+
+
+def command(words, environment=None):
+    """A :class:`Command` of these words."""
+    for name in environment or ():
+        if not _NAME.match(name):
+            raise ValueError('{!r} is no name of a variable'.format(name))
+    return Command(tuple(words), dict(environment or {}))
+
+
+def check(plan):
+    """Raise the first problem of ``plan`` as an :class:`MTPError`; further ones are named in it."""
+    if plan.problems:
+        first, rest = plan.problems[0], plan.problems[1:]
+        more = ''.join('\n  also: {}'.format(problem.message) for problem in rest)
+        raise MTPError(first.message + more, hint=first.hint)
+
+
+def render(plan):
+    """``plan`` as a text to paste into a shell."""
+    lines = ['# ' + plan.reason] if plan.reason else []
+    for problem in plan.problems:
+        lines.append('# not ready: ' + problem.message.replace('\n', ' '))
+        lines += ['#   next: ' + problem.hint.replace('\n', ' ')] if problem.hint else []
+    lines.append('cd ' + shlex.quote(plan.root))
+    lines += ['mkdir -p ' + shlex.quote(folder) for folder in plan.makes]
+    return '\n'.join(lines + [render_command(item) for item in plan.commands]) + '\n'
+
+
+def render_command(item):
+    """One command with its environment in front, quoted, broken into lines before programs and options."""
+    pieces = ['{}={}'.format(name, shlex.quote(value)) for name, value in sorted(item.environment.items())]
+    lines = [' '.join(pieces)] if pieces else []
+    for piece, starts in _pieces(item.words):
+        if lines and not starts and len(lines[-1]) + 1 + len(piece) <= WIDTH:
+            lines[-1] += ' ' + piece
+        else:
+            lines.append(piece)
+    return ' \\\n  '.join(lines)
+
+
+def _pieces(words):
+    """(text, starts a line) of what stays together: an option and its first value, or one word."""
+    pieces, option = [], False
+    for index, word in enumerate(words):
+        quoted = shlex.quote(word)
+        if option and not word.startswith('-'):
+            pieces[-1] = (pieces[-1][0] + ' ' + quoted, pieces[-1][1])
+            option = False
+            continue
+        pieces.append((quoted, bool(_PROGRAM.match(word)) and index > 0))
+        option = word.startswith('-') and '=' not in word
+    return pieces

@@ -1,0 +1,69 @@
+"""How many processes, on which nodes: plain, torchrun or srun. Pure."""
+from mtp.launch import containers
+from mtp.launch.plan import Problem, command
+
+TORCHRUN = ('-m', 'torch.distributed.run')
+
+
+def tool_launcher(settings):
+    """What the toolboxes call it in ``--launcher``: ``none``, ``pytorch`` or ``slurm``."""
+    if settings.launcher == 'slurm':
+        return 'slurm'
+    return 'pytorch' if settings.nodes * settings.gpus > 1 else 'none'
+
+
+def spread(runtime, settings, host, job):
+    """The :class:`Command` that starts ``job`` in ``runtime`` with as many processes as the settings ask for."""
+    alone = settings.nodes == 1 and (settings.launcher == 'local' or job.processes == 1)
+    if settings.launcher == 'slurm':
+        wrapped = containers.wrap(runtime, settings, host, job, ('-u',) + job.script, alone)
+        return command(tuple(srun(settings, host, job)) + wrapped.words, wrapped.environment)
+    if job.processes == 1:
+        return containers.wrap(runtime, settings, host, job, ('-u',) + job.script, alone)
+    return containers.wrap(runtime, settings, host, job, torchrun(settings, host) + job.script, alone)
+
+
+def srun(settings, host, job):
+    """Words of ``srun`` for ``job``, in the order of the published guide."""
+    each = settings.gpus if job.distributed else 1
+    tasks = each * (settings.nodes if job.distributed else 1)
+    words = ['srun', '-J', settings.job] + (['-p', settings.partition] if settings.partition else [])
+    words += ['--gres=' + gres(settings, host)] if job.distributed and gres(settings, host) else []
+    words += ['--ntasks={}'.format(tasks), '--ntasks-per-node={}'.format(each),
+              '--cpus-per-task={}'.format(settings.cpus_per_task), '--kill-on-bad-exit=1']
+    return words + list(settings.srun_args)
+
+
+def gres(settings, host):
+    """``gpu:4``: as asked (a bare ``dcu`` gets the number), else by the kind of card; '' without cards."""
+    if settings.gres:
+        return settings.gres if ':' in settings.gres else '{}:{}'.format(settings.gres, settings.gpus)
+    return '' if containers.accelerator(settings, host) == 'none' else 'gpu:{}'.format(settings.gpus)
+
+
+def torchrun(settings, host):
+    """Words after ``python`` that start ``GPUS`` processes here; with more nodes, as one of them."""
+    words = TORCHRUN + ('--nproc_per_node={}'.format(settings.gpus),)
+    if settings.nodes > 1:
+        words += ('--nnodes={}'.format(settings.nodes), '--node_rank=' + (settings.node_rank or '0'),
+                  '--master_addr=' + (settings.master_addr or '127.0.0.1'))
+    # One fixed port would let two jobs on one machine meet; nodes of one job have to agree, so there it is fixed.
+    port = settings.port or ('29500' if settings.nodes > 1 else str(host.free_port))
+    return words + ('--master_port=' + port,)
+
+
+def problems(settings, host):
+    """What the chosen way of starting still lacks."""
+    found = []
+    if settings.launcher == 'slurm' and 'srun' not in host.tools:
+        found.append(Problem('LAUNCHER=slurm, but there is no srun on this machine',
+                             'log in to the cluster, or LAUNCHER=local'))
+    if settings.launcher == 'local' and settings.nodes > 1:
+        rank = settings.node_rank
+        if not rank.isdigit() or int(rank) >= settings.nodes or not settings.master_addr:
+            found.append(Problem('NODES={} without SLURM: every node has to know its number and the first node; '
+                                 'NODE_RANK is {!r}, MASTER_ADDR is {!r}'.format(settings.nodes, rank,
+                                                                                settings.master_addr),
+                                 'on each node: make ... NODES={} NODE_RANK=0 (1, 2 ...) MASTER_ADDR=host-of-node-0'
+                                 .format(settings.nodes)))
+    return tuple(found)

@@ -1,0 +1,232 @@
+"""Verbs of the front door, each a function from settings and host to a plan. Pure."""
+import difflib
+import glob
+import os
+
+from mtp.data import catalogue
+from mtp.errors import NOT_YET, MTPError
+from mtp.launch import configs, containers, jobs, ledger, slurm
+from mtp.launch.host import sif_path, venv_python
+from mtp.launch.plan import Plan, Problem, command
+
+# Other names of one dataset in a verb: ``test-dota`` is ``test-dotav1``.
+DATASETS = {'dota': 'dotav1'}
+# What the user meant for each root when the folder is not there.
+ROOTS = {'data': ('MTP_DATA_ROOT', 'data_root'), 'weights': ('MTP_WEIGHTS_ROOT', 'weights_root'),
+         'work_dirs': ('MTP_WORK_ROOT', 'work_root')}
+
+
+def plan(verb, settings, host):
+    """The :class:`Plan` of ``verb``.
+
+    Raises:
+        MTPError: no such verb (with near names, exit code 2), or one whose room is not built (exit code 3).
+    """
+    if verb in VERBS:
+        return VERBS[verb](settings, host)
+    head, dash, dataset = verb.partition('-')
+    dataset = DATASETS.get(dataset, dataset)
+    if dash and head in DATASET_VERBS and dataset in catalogue.names():
+        return DATASET_VERBS[head](dataset, settings, host)
+    known = names()
+    near = difflib.get_close_matches(verb, known, n=3, cutoff=0.5)
+    raise MTPError('there is no target {!r}'.format(verb),
+                   hint='did you mean {}?'.format(' or '.join('make ' + name for name in near)) if near else 'make help')
+
+
+def names():
+    """Every verb, the plain ones first."""
+    datasets = list(catalogue.names()) + list(DATASETS)
+    return list(VERBS) + ['{}-{}'.format(head, dataset) for head in DATASET_VERBS for dataset in datasets]
+
+
+def pretrain(settings, host):
+    """Multi-task pretraining."""
+    return _run(settings, host, 'mmrotate1', lambda places: jobs.pretrain(settings, places))
+
+
+def finetune(settings, host):
+    """Fine-tuning with CONFIG."""
+    env, config = _config(settings, host, 'train')
+    return _run(settings, host, env, lambda places: jobs.finetune(settings, places, env, config))
+
+
+def test(settings, host):
+    """Testing with CONFIG and CHECKPOINT."""
+    env, config = _config(settings, host, 'test')
+    return _run(settings, host, env, lambda places: jobs.test(settings, places, env, config))
+
+
+def finetune_dataset(dataset, settings, host):
+    """Fine-tuning with the paper's main config of one dataset, or with CONFIG."""
+    return finetune(_with_config(dataset, settings, host, 'train'), host)
+
+
+def test_dataset(dataset, settings, host):
+    """Testing with the paper's main config of one dataset, or with CONFIG."""
+    return test(_with_config(dataset, settings, host, 'test'), host)
+
+
+def data_dataset(dataset, settings, host):
+    """The catalogue's commands that turn a publisher's files into what training reads."""
+    lines = catalogue.get(dataset).prepare
+    if not lines:
+        raise MTPError('{} needs no preparation: training reads the published files'.format(dataset))
+    # No card is needed, but the image stays the one that a run on this machine takes.
+    kind = containers.variant(settings, containers.accelerator(settings, host))
+    quiet = settings._replace(accel='none', variant=kind, nodes=1, gpus=1)
+    plans = [_run(quiet, host, quiet.env or 'mmrotate1', lambda places, line=line: jobs.data(quiet, places, line))
+             for line in lines]
+    return plans[0]._replace(commands=tuple(item for each in plans for item in each.commands))
+
+
+def images(settings, host):
+    """``docker build`` of one or both images."""
+    kind = _variant(settings)
+    _need(host, 'docker/Dockerfile')
+    commands = []
+    for env in _envs(settings):
+        words = ['docker', 'build', '--file', 'docker/Dockerfile', '--tag', settings.image or ledger.image_tag(env, kind)]
+        for name, value in ledger.build_args(env, kind, revision=host.revision).items():
+            words += ['--build-arg', '{}={}'.format(name, value)]
+        commands.append(command(words + list(settings.docker_args) + list(settings.args) + ['.'],
+                                {'DOCKER_BUILDKIT': '1'}))
+    return _host_plan(host, commands, _engine_problems(host))
+
+
+def sif(settings, host):
+    """``apptainer build`` of one or both images from the docker images."""
+    kind = _variant(settings)
+    commands, problems = [], []
+    if 'apptainer' not in host.tools:
+        problems.append(Problem('apptainer is not installed', 'https://apptainer.org/docs/admin/main/installation.html'))
+    for env in _envs(settings):
+        definition = 'apptainer/{}.def'.format(env)
+        _need(host, definition)
+        words = ['apptainer', 'build', '--force', '--build-arg', 'VARIANT=' + kind]
+        commands.append(command(words + list(settings.apptainer_args) + list(settings.args) +
+                                [sif_path(settings, env, kind), definition]))
+    return _host_plan(host, commands, problems)
+
+
+def check(settings, host):
+    """The tests, in each native environment."""
+    envs = _envs(settings)
+    missing = [Problem('there is no native environment ' + env, 'make setup ENV={}'.format(env))
+               for env in envs if not host.files.get(venv_python(settings, env))]
+    environment = {'PYTHONNOUSERSITE': '1', 'PYTHONDONTWRITEBYTECODE': '1'}
+    environment.update({} if 'OMP_NUM_THREADS' in settings.environ else {'OMP_NUM_THREADS': '1'})
+    commands = [command([venv_python(settings, env), '-m', 'pytest', '--durations=10'] + list(settings.args), environment)
+                for env in envs]
+    return _host_plan(host, commands, missing)
+
+
+def bench(settings, host):
+    """Every benchmark below ci/bench, and the table of their results."""
+    found = sorted(glob.glob(os.path.join(host.root, 'ci', 'bench', '[a-z]*.py')))
+    if not found:
+        raise MTPError('not yet: there is no benchmark below ci/bench', code=NOT_YET)
+    return _module('mtp.launch.bench')(settings, host)
+
+
+def _module(name, builder=False):
+    """A verb that is a program of its own, run by the host's Python."""
+    def verb(settings, host):
+        jobs.need_file(host.root, ['-m', name])
+        return _host_plan(host, [command(['python3', '-m', name] + list(settings.args))])
+    verb.__doc__ = 'python3 -m ' + name
+    return verb
+
+
+VERBS = {
+    'setup': _module('mtp.launch.setup'), 'images': images, 'sif': sif, 'lock': _module('mtp.launch.lock'),
+    'doctor': _module('mtp.launch.doctor'), 'demo': _module('mtp.demo'), 'check': check, 'bench': bench,
+    'samples': _module('mtp.data.samples'), 'pretrain': pretrain, 'finetune': finetune, 'test': test,
+}
+DATASET_VERBS = {'finetune': finetune_dataset, 'test': test_dataset, 'data': data_dataset}
+
+
+def _run(settings, host, env, build):
+    """Plan of a job in its runtime; ``build`` makes the job once it is known where the program will see what."""
+    if settings.env and settings.env != env:
+        ledger.environment(settings.env)
+        raise MTPError('this runs in {}, but ENV={} is asked for'.format(env, settings.env), hint='ENV={}'.format(env))
+    runtime, reason, problems = containers.choose(settings, host, env)
+    job = build(containers.Places(runtime, settings, host))
+    problems = tuple(problems) + slurm.problems(settings, host) + _folder_problems(settings, host, job, runtime)
+    own = settings.work_root == 'work_dirs' and not host.folders['work_dirs'].exists
+    return Plan(reason, host.root, (slurm.spread(runtime, settings, host, job),), problems,
+                ('work_dirs',) if own else ())
+
+
+def _folder_problems(settings, host, job, runtime):
+    found = []
+    for kind in ('data', 'weights', 'work_dirs'):
+        variable, field = ROOTS[kind]
+        path = getattr(settings, field)
+        state = host.folders[path]
+        write = kind in job.writes
+        if not write and kind not in job.reads:
+            continue
+        if not state.exists and not (kind == 'work_dirs' and path == 'work_dirs'):
+            found.append(Problem('there is no folder {} ({})'.format(path, variable),
+                                 'mkdir -p {0}, or {1}=folder'.format(path, variable)))
+        elif state.exists and not (state.writable if write else state.readable):
+            found.append(Problem('the folder {} ({}) cannot be {}'.format(path, variable, 'written' if write else 'read'),
+                                 'ls -ld {0}, or {1}=folder'.format(path, variable)))
+        elif runtime != 'native' and set(path) & set(',:'):
+            found.append(Problem('the folder {!r} ({}) has a comma or colon in its name, which no container engine can '
+                                 'bind'.format(path, variable), 'ln -s it to a plain name'))
+    return tuple(found)
+
+
+def _config(settings, host, purpose):
+    if not settings.config:
+        verb = 'finetune' if purpose == 'train' else 'test'
+        raise MTPError('make {} needs a config'.format(verb), hint='make {0} CONFIG=configs/..., or make {0}-<dataset>'
+                       .format(verb))
+    return configs.find(settings.config, settings.env or None, purpose, root=host.root)
+
+
+def _with_config(dataset, settings, host, purpose):
+    if settings.env:
+        ledger.environment(settings.env)
+    if settings.config:
+        return settings
+    found = configs.of_dataset(dataset, settings.env or None, purpose, host.root)
+    other = None if found else configs.of_dataset(dataset, None, purpose, host.root)
+    if other:
+        raise MTPError('{} belongs to {}, but ENV={} is asked for'.format(other[1], other[0], settings.env),
+                       hint='ENV={}'.format(other[0]))
+    if not found:
+        raise MTPError('not yet: there is no config for {}'.format(dataset), code=NOT_YET)
+    return settings._replace(config=found[1])
+
+
+def _envs(settings):
+    if settings.env:
+        ledger.environment(settings.env)
+    return [settings.env] if settings.env else ledger.names()
+
+
+def _variant(settings):
+    kind = settings.variant or ('cu113' if settings.accel == 'nv' else 'cpu')
+    ledger.variant(kind)
+    return kind
+
+
+def _need(host, path):
+    if not os.path.isfile(os.path.join(host.root, path)):
+        raise MTPError('not yet: {} is not built'.format(path), code=NOT_YET)
+
+
+def _engine_problems(host):
+    if 'docker' not in host.tools:
+        return [Problem('docker is not installed', 'https://docs.docker.com/engine/install/')]
+    if host.daemon:
+        return [Problem('the docker daemon does not answer: ' + host.daemon, 'sudo systemctl start docker')]
+    return []
+
+
+def _host_plan(host, commands, problems=()):
+    return Plan('', host.root, tuple(commands), tuple(problems), ())

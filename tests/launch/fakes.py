@@ -1,0 +1,58 @@
+"""A made-up checkout and machine to plan for: no docker, no SLURM, no card."""
+import os
+
+from mtp.launch import ledger
+from mtp.launch.host import Folder, Host
+from mtp.launch.settings import from_environ
+
+PROGRAMS = ('main_pretrain.py', 'tools/train.py', 'tools/test.py', 'docker/Dockerfile', 'apptainer/mmrotate1.def',
+            'apptainer/mmrotate03.def', 'scripts/dior_h_2_coco.py')
+LEAVES = {
+    'mmrotate1': {
+        'eurosat': ('vit-rvsa-l-224-mae-mtp_eurosat', 'vit-rvsa-b-224-mae-mtp_eurosat', 'intern-xl-224-imp-mtp_eurosat'),
+        'dior': ('faster_rcnn_rvsa_l_800_mae_mtp_dior', 'faster_rcnn_rvsa_l_800_mae_dior'),
+        'diorr': ('oriented_rcnn_rvsa_l_800_mae_mtp_diorr', 'oriented_rcnn_rvsa_l_800_mae_diorr'),
+        'dotav1': ('oriented_rcnn_rvsa_l_1024_mae_mtp_dota10', 'oriented_rcnn_rvsa_b_1024_mae_mtp_dota10'),
+        'dotav2': ('oriented_rcnn_rvsa_l_1024_mae_mtp_dota20',),
+        'fair1m': ('oriented_rcnn_rvsa_l_800_mae_mtp_fair1m20',),
+        'loveda': ('rvsa-l-upernet-512-mae-mtp-loveda',),
+    },
+    'mmrotate03': {
+        'dotav1': ('oriented_rcnn_rvsa_l_1024_mae_mtp_dota10', 'oriented_rcnn_rvsa_b_1024_mae_mtp_dota10'),
+        'fair1m': ('oriented_rcnn_rvsa_l_800_mae_mtp_fair1m20_branches',),
+    },
+}
+GOOD = Folder(True, True, True)
+IMAGES = [ledger.image_tag(env, variant) for env in ledger.names() for variant in ledger.variants()]
+
+
+def checkout(root):
+    """Fill the folder ``root`` with empty programs and configs; returns it."""
+    configs = ['configs/{}/{}/{}.py'.format(env, dataset, stem)
+               for env, datasets in LEAVES.items() for dataset, stems in datasets.items() for stem in stems]
+    for path in list(PROGRAMS) + configs:
+        touch(os.path.join(str(root), path))
+    return str(root)
+
+
+def touch(path):
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, 'w'):
+        pass
+
+
+def machine(root, **changes):
+    """A :class:`Host` on which everything is there, with ``changes``."""
+    files = ['apptainer/{}-{}.sif'.format(env, variant) for env in ledger.names() for variant in ledger.variants()]
+    files += ['.venv/{}/bin/python'.format(env) for env in ledger.names()]
+    host = Host(root=str(root), tools={name: '/usr/bin/' + name for name in ('docker', 'apptainer', 'srun')}, daemon='',
+                images={tag: ledger.digest(tag[4:].split(':')[0]) for tag in IMAGES},
+                files={path: True for path in files},
+                folders={'data': GOOD, 'weights': GOOD, 'work_dirs': GOOD}, accel='nv', uid=1000, gid=100,
+                free_port=23456, revision='0123456789abcdef')
+    return host._replace(**changes)
+
+
+def ask(**words):
+    """Settings from these variables alone."""
+    return from_environ(dict({'HOME': '/home/user'}, **words))

@@ -1,0 +1,61 @@
+"""Writes the golden plans anew: ``python3 -m tests.launch.golden_plans``. Read the difference before you commit it."""
+import itertools
+import os
+import tempfile
+
+from mtp.launch import plan as planning
+from mtp.launch import verbs
+from tests.launch import fakes
+
+FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'golden')
+ROOT = '/home/user/mtp'  # stands for the checkout, which lies in another place each time
+VERBS = ('pretrain', 'finetune', 'test-fair1m', 'test-dotav1')
+SHAPES = ((1, 1), (4, 4))
+
+
+def cases():
+    """(file name, verb, settings) of every golden plan."""
+    for verb, runtime, launcher, (nodes, gpus) in itertools.product(VERBS, ('docker', 'apptainer', 'native'),
+                                                                    ('local', 'slurm'), SHAPES):
+        words = {'RUNTIME': runtime, 'LAUNCHER': launcher, 'NODES': str(nodes), 'GPUS': str(gpus), 'NCCL_DEBUG': 'INFO'}
+        if launcher == 'slurm':
+            words['PARTITION'] = 'gpu'
+        elif nodes > 1:
+            words.update(NODE_RANK='1', MASTER_ADDR='10.0.0.1', PORT='40002')
+        if verb == 'finetune':
+            words['CONFIG'] = 'configs/mtp/dotav2/oriented_rcnn_rvsa_l_1024_mae_mtp_dota20.py'
+        yield '{}-{}-{}-{}x{}.txt'.format(verb, runtime, launcher, nodes, gpus), verb, words
+
+
+def text(verb, words, root):
+    """The printed plan of ``verb``, with the checkout under a name that does not change."""
+    plan = verbs.plan(verb, fakes.ask(**words), fakes.machine(root))
+    commands = [planning.command([word.replace(str(root), ROOT) for word in item.words], item.environment)
+                for item in plan.commands]
+    return planning.render(plan._replace(root=ROOT, commands=commands))
+
+
+def checkout(root):
+    """A made-up checkout below ``root`` with trained weights in it."""
+    fakes.checkout(root)
+    for stem in ('fair1m/oriented_rcnn_rvsa_l_800_mae_mtp_fair1m20_branches',
+                 'dotav1/oriented_rcnn_rvsa_l_1024_mae_mtp_dota10'):
+        fakes.touch(os.path.join(str(root), 'work_dirs/mmrotate1', stem, 'epoch_12.pth'))
+    return root
+
+
+def main():
+    """Write every golden file and remove those of cases that are no more."""
+    os.makedirs(FOLDER, exist_ok=True)
+    with tempfile.TemporaryDirectory() as root:
+        checkout(root)
+        wanted = {name: text(verb, words, root) for name, verb, words in cases()}
+    for name in set(os.listdir(FOLDER)) - set(wanted):
+        os.unlink(os.path.join(FOLDER, name))
+    for name, content in wanted.items():
+        with open(os.path.join(FOLDER, name), 'w', encoding='utf-8') as stream:
+            stream.write(content)
+
+
+if __name__ == '__main__':
+    main()
