@@ -1,0 +1,66 @@
+"""Writing COCO instance files piece by piece, so that memory stays small however many annotations there are."""
+import json
+import os
+import re
+from typing import Iterable, Sequence, Tuple
+
+from mtp.files import atomic_path
+
+_STAMP = re.compile(r'"fingerprint":"([0-9a-f]{64})"')
+
+
+def is_current(path, fingerprint) -> bool:
+    """Whether ``path`` was written from inputs with this fingerprint."""
+    try:
+        with open(path, encoding='utf-8') as stream:
+            found = _STAMP.search(stream.read(4096))
+    except (OSError, UnicodeDecodeError):
+        return False
+    return bool(found) and found.group(1) == fingerprint
+
+
+def compact(value) -> str:
+    """JSON without blanks."""
+    return json.dumps(value, separators=(',', ':'), ensure_ascii=False)
+
+
+def write(path, classes: Sequence[str], rows: Iterable[Tuple[dict, Sequence[str]]], fingerprint='', id_base=1,
+          dry_run=False) -> dict:
+    """Write a COCO file.
+
+    Args:
+        path: where; written under another name first.
+        classes: category i gets id i.
+        rows: for each image its entry without id, and its annotations as JSON objects without ``id`` and
+            ``image_id`` (text beginning with ``{"``); they are made in the workers, and only numbered here.
+        fingerprint: hash of the inputs, kept in ``info``.
+        id_base: first annotation id. 1, because evaluation takes an id of 0 for "no match"; 0 as published.
+        dry_run: go through all rows and write nothing.
+
+    Returns:
+        Number of ``images`` and ``annotations``. Image ids count from 0.
+    """
+    counts = {'images': 0, 'annotations': 0}
+    if dry_run:
+        for _, annotations in rows:
+            counts['images'] += 1
+            counts['annotations'] += len(annotations)
+        return counts
+    categories = [{'id': index, 'name': name} for index, name in enumerate(classes)]
+    images = []
+    with atomic_path(path) as temporary, open(temporary, 'w', encoding='utf-8') as stream:
+        info = {'fingerprint': fingerprint} if fingerprint else {}
+        stream.write('{{"info":{},"categories":{},"annotations":['.format(compact(info), compact(categories)))
+        separator = '\n'
+        for image_id, (image, annotations) in enumerate(rows):
+            images.append(compact(dict(image, id=image_id)))
+            for text in annotations:
+                stream.write('{}{{"id":{},"image_id":{},{}'.format(
+                    separator, counts['annotations'] + id_base, image_id, text[1:]))
+                counts['annotations'] += 1
+                separator = ',\n'
+        counts['images'] = len(images)
+        stream.write('],"images":[\n' + ',\n'.join(images) + ']}\n')
+        stream.flush()
+        os.fsync(stream.fileno())
+    return counts

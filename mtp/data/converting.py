@@ -1,0 +1,148 @@
+"""What all converters share: options, order, many processes, refusing to overwrite, the report."""
+import argparse
+import concurrent.futures
+import hashlib
+import json
+import os
+import re
+from typing import Callable, Iterable, List, Sequence
+
+from mtp.errors import FAILED, OK, MTPError
+from mtp.files import write_json
+from mtp.progress import Progress
+
+FEW = 64  # fewer items than this are not worth starting processes for
+
+
+def add_options(parser: argparse.ArgumentParser, strict=True) -> None:
+    """Add the options that every converter understands."""
+    parser.add_argument('--jobs', type=int, default=min(8, os.cpu_count() or 1), help='processes (default: %(default)s)')
+    parser.add_argument('--dry-run', action='store_true', help='check and count, write nothing')
+    parser.add_argument('--overwrite', action='store_true', help='replace existing output')
+    parser.add_argument('--report', metavar='FILE', help='write counts and problems to FILE as JSON')
+    if strict:
+        parser.add_argument('--lenient', action='store_true',
+                            help='leave out what cannot be read, report it and end with code 1 (default: stop)')
+
+
+def natural(text):
+    """Sort key that puts 2.png before 10.png."""
+    return [(0, int(part), part) if part.isdigit() else (1, 0, part) for part in re.split('([0-9]+)', str(text))]
+
+
+def listing(folder, suffix) -> List[str]:
+    """Names in ``folder`` that end with ``suffix``, in natural order; hidden files (``._x`` of macOS) are left out.
+
+    Raises:
+        MTPError: there is no such folder.
+    """
+    try:
+        entries = os.listdir(folder)
+    except OSError as error:
+        raise MTPError('cannot list {}: {}'.format(folder, error.strerror)) from None
+    return sorted((name for name in entries if name.endswith(suffix) and not name.startswith('.')), key=natural)
+
+
+def stems(path) -> List[str]:
+    """Lines of a split list: one image stem each, blanks and CR removed, empty lines skipped.
+
+    Raises:
+        MTPError: the file is missing, not text, empty, names a stem twice or something that is no plain name.
+    """
+    try:
+        with open(path, encoding='utf-8-sig') as stream:
+            lines = [line.strip() for line in stream]
+    except (OSError, UnicodeDecodeError) as error:
+        raise MTPError('cannot read the list {}: {}'.format(path, getattr(error, 'strerror', None) or error)) from None
+    seen = {}
+    for number, line in enumerate(lines, 1):
+        if not line:
+            continue
+        if '/' in line or '\\' in line or '\0' in line or line in ('.', '..'):
+            raise MTPError('{}: line {}: {!r} is not an image stem'.format(path, number, line))
+        if line in seen:
+            raise MTPError('{}: line {}: {!r} is there already, on line {}'.format(path, number, line, seen[line]))
+        seen[line] = number
+    if not seen:
+        raise MTPError('the list {} is empty'.format(path))
+    return list(seen)
+
+
+def refuse_existing(paths: Sequence[str], options) -> None:
+    """Stop before any work when an output is there already and ``--overwrite`` was not given."""
+    existing = [path for path in paths if os.path.exists(path)]
+    if existing and not (options.overwrite or options.dry_run):
+        raise MTPError('{} exists already'.format(existing[0]), hint='add --overwrite to make it anew')
+
+
+class Guarded:
+    """Calls a function in a worker; its MTPError comes back as a value, so that a lenient run can go on."""
+
+    def __init__(self, function: Callable) -> None:
+        self.function = function
+
+    def __call__(self, item):
+        try:
+            return self.function(item), None
+        except MTPError as error:
+            return None, error
+
+
+def run(function: Callable, items: Sequence, options, label: str, problems: list) -> Iterable:
+    """Yield ``function(item)`` in order, from several processes where that pays.
+
+    Args:
+        function: picklable; raises MTPError for a bad item.
+        items: what to work on.
+        options: parsed ``--jobs`` and ``--lenient``.
+        label: shown with the progress.
+        problems: in a lenient run, messages of the items left out are appended to it.
+
+    Raises:
+        MTPError: of the first bad item, unless lenient.
+    """
+    guarded = Guarded(function)
+    progress = Progress(label, len(items))
+    jobs = max(1, options.jobs)
+    if jobs == 1 or len(items) < FEW:
+        results = map(guarded, items)
+        pool = None
+    else:
+        pool = concurrent.futures.ProcessPoolExecutor(jobs)
+        results = pool.map(guarded, items, chunksize=max(1, min(64, len(items) // (4 * jobs))))
+    try:
+        for result, error in results:
+            progress.update()
+            if error is None:
+                yield result
+            elif getattr(options, 'lenient', False):
+                problems.append(str(error))
+            else:
+                raise MTPError(str(error), hint='mend it, or leave such items out with --lenient', code=FAILED)
+        progress.close()
+    finally:
+        if pool is not None:
+            pool.shutdown()
+
+
+def fingerprint(settings, files: Sequence[str]) -> str:
+    """Hash of the settings and of name, size and time of every input file: equal means nothing to do."""
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
+    for path in files:
+        try:
+            status = os.stat(path)
+        except OSError:
+            continue
+        digest.update('{}\0{}\0{}\n'.format(path, status.st_size, status.st_mtime_ns).encode())
+    return digest.hexdigest()
+
+
+def finish(counts: dict, problems: list, options) -> int:
+    """Write the report where one is wanted, print the problems; the exit code."""
+    if options.report:
+        write_json(options.report, {'counts': counts, 'problems': problems})
+    for problem in problems[:20]:
+        print('problem: ' + problem)
+    if len(problems) > 20:
+        print('... and {} more; --report FILE lists them all'.format(len(problems) - 20))
+    return FAILED if problems else OK

@@ -1,0 +1,103 @@
+"""Reader of SAMRS label pickles: one file an image, a list with one dict an instance."""
+from typing import List, NamedTuple, Optional, Sequence, Tuple
+
+import numpy as np
+
+from mtp.data import pickles, rle
+from mtp.errors import MTPError
+
+
+class Instance(NamedTuple):
+    """One instance of an image."""
+
+    label: int  # class index
+    category: str  # class name
+    size: Tuple[int, int]  # height, width of the mask
+    counts: str  # packed runs of the mask
+    area: int  # pixels
+    box: Tuple[int, int, int, int]  # x, y, width, height of the mask; all 0 for an empty mask
+    prompt_box: Optional[Tuple[float, ...]]  # xmin, ymin, xmax, ymax that the mask was made from
+    polygon: Optional[np.ndarray]  # (4, 2) float64, corners that the mask was made from (SOTA-RBB and FAST)
+
+
+def read(path, classes: Sequence[str]) -> List[Instance]:
+    """Instances in the label file ``path``.
+
+    Args:
+        path: a pickle as SAMRS writes it. The older kind, whose ``category`` is the index, is read too.
+        classes: class names in the order of the subset.
+
+    Raises:
+        MTPError: names the file, the instance (counted from 0) and the field.
+    """
+    entries = pickles.load(path)
+    if not isinstance(entries, list):
+        raise MTPError('{}: it holds a {} where a list of instances is expected'.format(path, type(entries).__name__))
+    fields = [_fields(path, index, entry, classes) for index, entry in enumerate(entries)]
+    try:
+        areas, boxes = rle.areas_and_boxes([row[2] for row in fields], [row[3] for row in fields])
+    except rle.RunsError as error:
+        raise _error(path, error.index, 'mask', error) from None
+    instances = []
+    for index, (row, entry, area, box) in enumerate(zip(fields, entries, areas.tolist(), boxes.tolist())):
+        stored = entry.get('size')
+        if stored is not None and stored != area:
+            raise _error(path, index, 'size', 'it says {} and the mask has {} pixels'.format(stored, area))
+        instances.append(Instance(*row[:4], area, tuple(box), *row[4:]))
+    return instances
+
+
+def _error(path, index, field, what):
+    return MTPError('{}: instance {}, field {}: {}'.format(path, index, field, what))
+
+
+def _fields(path, index, entry, classes):
+    """label, category, mask size, counts, prompt box, polygon of one entry, each checked."""
+    if not isinstance(entry, dict):
+        raise _error(path, index, 'dict', 'it is a {}'.format(type(entry).__name__))
+    label, category = _label(path, index, entry, classes)
+    mask = entry.get('mask')
+    if not isinstance(mask, dict) or 'size' not in mask or 'counts' not in mask:
+        raise _error(path, index, 'mask', 'it is not a dict of size and counts')
+    size = mask['size']
+    if not (isinstance(size, (list, tuple, np.ndarray)) and len(size) == 2 and all(_is_integer(v) for v in size)):
+        raise _error(path, index, 'mask', 'its size is {!r}, not [height, width]'.format(size))
+    if not all(0 < v <= rle.MAX_PIXELS for v in size):
+        raise _error(path, index, 'mask', 'its size is {!r}'.format(size))
+    try:
+        counts = rle.as_text(mask['counts'])
+    except rle.RunsError as error:
+        raise _error(path, index, 'mask', error) from None
+    if 'size' in entry and not _is_integer(entry['size']):
+        raise _error(path, index, 'size', 'it is {!r}, not a number of pixels'.format(entry['size']))
+    box = _numbers(path, index, entry, 'rhbox' if 'rhbox' in entry else 'bbox', (4,))
+    polygon = _numbers(path, index, entry, 'rbox', (4, 2))
+    return (label, category, (int(size[0]), int(size[1])), counts, None if box is None else tuple(box.tolist()),
+            polygon)
+
+
+def _is_integer(value):
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+
+
+def _label(path, index, entry, classes):
+    category = entry.get('category')
+    label = entry.get('label', category if _is_integer(category) else None)
+    if not _is_integer(label) or not 0 <= label < len(classes):
+        raise _error(path, index, 'label', 'it is {!r}, not 0 to {}'.format(label, len(classes) - 1))
+    if isinstance(category, str) and category != classes[label]:
+        raise _error(path, index, 'category', 'it is {!r}, and label {} is {!r}: is this another subset?'.format(
+            category, label, classes[label]))
+    return int(label), classes[label]
+
+
+def _numbers(path, index, entry, key, shape):
+    if entry.get(key) is None:
+        return None
+    try:
+        values = np.asarray(entry[key], np.float64).reshape(shape)
+    except (TypeError, ValueError):
+        raise _error(path, index, key, 'it is not {} numbers'.format(int(np.prod(shape)))) from None
+    if not np.isfinite(values).all():
+        raise _error(path, index, key, 'it holds a number that is not finite')
+    return values
