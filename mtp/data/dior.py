@@ -1,0 +1,52 @@
+"""Reader of DIOR annotations: horizontal (bndbox) and oriented (DIOR-R, robndbox)."""
+from typing import Optional, Sequence
+
+from mtp.data import records, text, xmltree
+from mtp.errors import MTPError
+
+CORNERS = tuple(axis + place for place in ('_left_top', '_right_top', '_right_bottom', '_left_bottom')
+                for axis in ('x', 'y'))
+SIDES = ('xmin', 'ymin', 'xmax', 'ymax')
+
+
+def read(path, kind: str, classes: Optional[Sequence[str]] = None):
+    """Objects of one image.
+
+    Args:
+        path: an XML file of ``Annotations/Horizontal Bounding Boxes`` or ``Annotations/Oriented Bounding Boxes``.
+        kind: ``'horizontal'`` or ``'oriented'``.
+        classes: admitted names; None admits all. Names are lower-cased: the files mix cases.
+
+    Returns:
+        :class:`records.Boxes` or :class:`records.Polygons`; corners in the order left top, right top, right bottom,
+        left bottom of the file.
+
+    Raises:
+        MTPError: names file, line and field.
+    """
+    root = xmltree.parse(path, 'annotation')
+    meta = xmltree.image_size(root, path)
+    filename = root.first('filename')
+    if filename is not None:
+        meta['filename'] = xmltree.plain_name(filename.text, path, filename.line)
+    objects = root.all('object')
+    if not objects and (root.first('filename') is None or root.first('size') is None):
+        raise MTPError('{}: line {}: neither <object> nor <filename> and <size>: this is not a DIOR annotation'.format(
+            path, root.line))
+    rows = [_object(path, node, kind, classes) for node in objects]
+    return records.boxes(rows, meta) if kind == 'horizontal' else records.polygons(rows, meta)
+
+
+def _object(path, node, kind, classes):
+    tag = xmltree.child(node, 'name', path)
+    name = tag.text.lower()
+    if not name or (classes is not None and name not in classes):
+        raise MTPError('{}: line {}: field name: {!r} is not a class of DIOR'.format(path, tag.line, tag.text[:60]))
+    # some horizontal files call the container robndbox too
+    box = node.first('robndbox') or node.first('bndbox')
+    fields = SIDES if kind == 'horizontal' else CORNERS
+    if box is None or box.first(fields[0]) is None:
+        raise MTPError('{}: line {}: <object> has no {} box ({} ...)'.format(path, node.line, kind, fields[0]))
+    difficult = node.first('difficult')
+    return name, [xmltree.number(box, field, path) for field in fields], (
+        text.count(difficult.text, path, difficult.line, 'difficult') if difficult is not None else 0)

@@ -1,0 +1,56 @@
+"""Reader and writer of DOTA label text, as published, as split into tiles, and as SAMRS writes it."""
+from typing import Optional, Sequence
+
+import numpy as np
+
+from mtp.data import records, text
+from mtp.errors import MTPError
+
+FIELDS = ('x1', 'y1', 'x2', 'y2', 'x3', 'y3', 'x4', 'y4')
+
+
+def read(path, classes: Optional[Sequence[str]] = None) -> records.Polygons:
+    """Objects in the label file ``path``.
+
+    Lines are ``x1 y1 x2 y2 x3 y3 x4 y4 name [difficult]``; blank lines and headers (``imagesource:``, ``gsd:``) may
+    come before them, line ends may be CRLF. The last column is the difficulty (0 where it is missing) in DOTA, and
+    the class index in SAMRS (rbbtxts).
+
+    Args:
+        path: the label file.
+        classes: admitted names; None admits all.
+
+    Raises:
+        MTPError: names file, line and field.
+    """
+    rows, meta = [], {}
+    for number, line in enumerate(text.read_lines(path), 1):
+        tokens = line.split()
+        if len(tokens) < 9:
+            _header(path, number, tokens, line, meta)
+            continue
+        if len(tokens) > 10:
+            raise MTPError('{}: line {}: {} fields, and 9 or 10 are expected'.format(path, number, len(tokens)))
+        corners = [text.number(token, path, number, field) for token, field in zip(tokens, FIELDS)]
+        if classes is not None and tokens[8] not in classes:
+            raise MTPError('{}: line {}: field name: {!r} is not a class of this data set'.format(
+                path, number, tokens[8][:60]))
+        difficult = text.count(tokens[9], path, number, 'difficult') if len(tokens) == 10 else 0
+        rows.append((tokens[8], corners, difficult))
+    return records.polygons(rows, meta)
+
+
+def _header(path, number, tokens, line, meta):
+    if not tokens:
+        return
+    key, colon, value = line.strip().partition(':')
+    if not colon:
+        raise MTPError('{}: line {}: {} fields, and 9 or 10 are expected'.format(path, number, len(tokens)))
+    meta[key.strip()] = value.strip()
+
+
+def lines(labels: records.Polygons, decimals: Optional[int] = None) -> str:
+    """DOTA text of ``labels`` without header: numbers with ``decimals`` places, or as short as they can be."""
+    form = repr if decimals is None else ('{:.%df}' % decimals).format
+    return ''.join('{} {} {}\n'.format(' '.join(form(value) for value in corners), name, last) for corners, name, last in
+                   zip(np.reshape(labels.polygons, (-1, 8)).tolist(), labels.names, labels.difficult.tolist()))

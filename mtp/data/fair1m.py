@@ -1,0 +1,172 @@
+"""FAIR1M annotations: reader, and their conversion to DOTA text (``python -m mtp.data.fair1m``)."""
+import argparse
+import functools
+import os
+import shutil
+from typing import Optional, Sequence
+
+import numpy as np
+
+from mtp.data import catalogue, converting, dota, images, records, text, xmltree
+from mtp.errors import FAILED, MTPError, run_main
+from mtp.files import atomic_path, write_text
+
+PREFIX = {'train': 'train_', 'train-part2': 'train_', 'val': 'valid_'}  # as SAMRS; both parts start at 0.tif
+
+
+def read(path, classes: Optional[Sequence[str]] = None) -> records.Polygons:
+    """Objects of one image: annotation and submission files have the same form.
+
+    Args:
+        path: an XML file of ``labelXml``, or of a submission.
+        classes: admitted names, spelled with hyphens as in the catalogue; None admits all.
+
+    Returns:
+        First four points of each object; names with hyphens for blanks (``Dry-Cargo-Ship``); ``meta`` holds
+        ``filename``, ``width`` and ``height`` where the file has them, and ``scores`` (n,) float64 for a submission.
+
+    Raises:
+        MTPError: names file, line and field.
+    """
+    root = xmltree.parse(path, 'annotation')
+    objects = xmltree.child(root, 'objects', path)
+    meta = xmltree.image_size(root, path)
+    source = root.first('source')
+    if source is not None and source.first('filename') is not None:
+        tag = source.first('filename')
+        meta['filename'] = xmltree.plain_name(tag.text, path, tag.line)
+    rows, scores = [], []
+    for node in objects.all('object'):
+        result = xmltree.child(node, 'possibleresult', path)
+        tag = xmltree.child(result, 'name', path)
+        name = '-'.join(tag.text.replace('_', ' ').split())
+        if not name or (classes is not None and name not in classes):
+            raise MTPError('{}: line {}: field name: {!r} is not a class of FAIR1M'.format(
+                path, tag.line, tag.text[:60]))
+        rows.append((name, _points(path, xmltree.child(node, 'points', path)), 0))
+        if result.first('probability') is not None:
+            scores.append(xmltree.number(result, 'probability', path))
+    if scores and len(scores) != len(rows):
+        raise MTPError('{}: line {}: {} of {} objects have a probability'.format(
+            path, objects.line, len(scores), len(rows)))
+    if scores:
+        meta['scores'] = np.array(scores)
+    return records.polygons(rows, meta)
+
+
+def _points(path, node):
+    points = node.all('point')
+    if len(points) not in (4, 5):
+        raise MTPError('{}: line {}: field points: {} points, and 5 are expected'.format(path, node.line, len(points)))
+    numbers = []
+    for index, point in enumerate(points):
+        pair = point.text.split(',')
+        if len(pair) != 2:
+            raise MTPError('{}: line {}: field point: {!r} is not x,y'.format(path, point.line, point.text[:60]))
+        numbers += [text.number(token.strip(), path, point.line, 'point') for token in pair]
+    return numbers[:8]
+
+
+def main(argv=None) -> int:
+    """Write train and validation as one DOTA-like folder: images (linked) and labelTxt, ready to be cut."""
+    options = _parser().parse_args(argv)
+    out = options.out or catalogue.locate(catalogue.get('fair1m').files['dota'])
+    items = _collect(options, out)
+    mark = converting.fingerprint([1, options.blank, options.last_column], [item[1] for item in items])
+    stamp = os.path.join(out, 'complete.txt')
+    if os.path.isfile(stamp) and not options.overwrite:
+        if text.read_lines(stamp)[0] == mark:
+            print('{}: made from these files already'.format(out))
+            return 0
+        raise MTPError('{} was made from other files'.format(out), hint='add --overwrite to make it anew')
+    if not options.dry_run:
+        for folder in ('images', 'labelTxt'):
+            os.makedirs(os.path.join(out, folder), exist_ok=True)
+        if os.path.exists(stamp):
+            os.unlink(stamp)
+    problems = []
+    work = functools.partial(_convert, options=options)
+    objects = sum(converting.run(work, items, options, 'FAIR1M to DOTA', problems))
+    if not (options.dry_run or problems):
+        write_text(stamp, mark + '\n')
+    counts = {'images': len(items) - len(problems), 'objects': objects}
+    print('{}: {images} images, {objects} objects{}'.format(
+        out, ' (dry run: nothing written)' if options.dry_run else '', **counts))
+    return converting.finish(counts, problems, options)
+
+
+def _parser():
+    parser = argparse.ArgumentParser(prog='python -m mtp.data.fair1m', description=main.__doc__)
+    parser.add_argument('--root', help='folder with train/part1, train/part2 and validation (default: fair1m below '
+                        'MTP_DATA_ROOT)')
+    parser.add_argument('--out', help='default: fair1m/dota/trainval below MTP_DATA_ROOT')
+    parser.add_argument('--parts', nargs='+', choices=list(PREFIX), help='default: all that are there')
+    parser.add_argument('--blank', choices=('-', '_'), default='-',
+                        help='what stands for a blank in names: - as MTP and SAMRS write, _ as LSKNet')
+    parser.add_argument('--last-column', choices=('difficulty', 'class-index'), default='difficulty',
+                        help='0 for every object, or the class index as SAMRS writes it')
+    converting.add_options(parser)
+    return parser
+
+
+def _collect(options, out):
+    """(name to write, XML, image, out) of every image, in natural order, train before validation."""
+    dataset = catalogue.get('fair1m')
+    items, missing = {}, []
+    for part in options.parts or PREFIX:
+        split = dataset.source[part]
+        folders = [catalogue.locate(path) if options.root is None else os.path.join(options.root, path.split('/', 1)[1])
+                   for path in (split.labels, split.images)]
+        if not os.path.isdir(folders[0]):
+            missing.append(folders[0])
+            continue
+        for name in converting.listing(folders[0], split.label_suffix):
+            stem = name[:-len(split.label_suffix)]
+            target = PREFIX[part] + stem
+            if target in items:
+                raise MTPError('two annotations want the name {}: {} and {}'.format(
+                    target, items[target][1], os.path.join(folders[0], name)))
+            items[target] = (target, os.path.join(folders[0], name),
+                             os.path.join(folders[1], stem + split.image_suffix), out)
+    if missing and (options.parts or len(missing) == len(PREFIX)) or not items:
+        raise MTPError('no FAIR1M annotations: looked for {}'.format(', '.join(missing) or options.parts),
+                       hint='python -m mtp.data describe fair1m')
+    return list(items.values())
+
+
+def _convert(item, options):
+    """Write the label text of one image and link the image; the number of objects."""
+    target, xml, image, out = item
+    classes = catalogue.get('fair1m').classes
+    labels = read(xml, classes)
+    size = images.size(image)
+    stated = labels.meta.get('width'), labels.meta.get('height')
+    if stated != (None, None) and stated != size:
+        raise MTPError('{}: field size: it says {} x {}, and {} has {} x {}'.format(xml, *stated, image, *size))
+    if options.dry_run:
+        return len(labels.names)
+    last = [classes.index(name) for name in labels.names] if options.last_column == 'class-index' else labels.difficult
+    names = tuple(name if options.blank == '-' else catalogue.get('fair1m').spelling.get(name, name).replace(' ', '_')
+                  for name in labels.names)
+    write_text(os.path.join(out, 'labelTxt', target + '.txt'),
+               dota.lines(labels._replace(names=names, difficult=np.array(last, np.int64))))
+    link(image, os.path.join(out, 'images', target + os.path.splitext(image)[1]))
+    return len(labels.names)
+
+
+def link(source, target) -> None:
+    """Make ``target`` the same file as ``source``: a hard link, else a copy."""
+    if os.path.exists(target) and os.path.samefile(source, target):
+        return
+    with atomic_path(target) as temporary:
+        try:
+            os.link(source, temporary)
+        except OSError:  # another file system, or one without links
+            try:
+                shutil.copyfile(source, temporary)
+            except OSError as error:
+                raise MTPError('cannot copy {}: {}'.format(source, error.strerror), code=FAILED) from None
+
+
+if __name__ == '__main__':
+    run_main(main)
