@@ -1,0 +1,5 @@
+"""Checkpoints that can be trusted: safe loading, filling a backbone, and the way from one layout to another."""
+from mtp.checkpoints.backbone import LoadReport, load_backbone
+from mtp.checkpoints.files import Checkpoint, load
+
+__all__ = ['Checkpoint', 'LoadReport', 'load', 'load_backbone']
