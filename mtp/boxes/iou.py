@@ -14,7 +14,7 @@ _PARALLEL = 1e-14
 def polygon_areas(polygons):
     """Areas of polygons (shoelace), (n, 2k) -> (n,) float64, not negative."""
     corners = np.asarray(polygons, dtype=np.float64)
-    corners = corners.reshape(len(corners), -1, 2)
+    corners = corners.reshape(len(corners), corners.shape[-1] // 2, 2)
     x, y = corners[..., 0] - corners[:, :1, 0], corners[..., 1] - corners[:, :1, 1]
     return np.abs((x * np.roll(y, -1, axis=1) - y * np.roll(x, -1, axis=1)).sum(axis=1)) / 2
 

@@ -18,7 +18,7 @@ def bounds_of_rboxes(rboxes):
 def bounds_of_polygons(polygons):
     """Axis-aligned bounds of polygons: (n, 2k) -> (n, 4) float64."""
     corners = np.asarray(polygons, dtype=np.float64)
-    corners = corners.reshape(len(corners), -1, 2)
+    corners = corners.reshape(len(corners), corners.shape[-1] // 2, 2)
     return np.concatenate([corners.min(axis=1), corners.max(axis=1)], axis=1)
 
 

@@ -1,0 +1,236 @@
+"""Cut images into tiles, with their annotations: ``python -m mtp.tiles.cut --preset dotav1_ms --images DIR --out DIR``.
+
+Writes ``OUT/images/<tile>.png`` and ``OUT/annfiles/<tile>.txt`` (empty where a tile holds no object, also without
+``--labels``), equal to what MMRotate's splitter writes. ``OUT/cut.jsonl`` keeps the settings and one line for each image
+that is finished: started again, the command goes on behind these.
+
+:func:`windows_of` gives the same tiles without writing files.
+"""
+import argparse
+import json
+import os
+import signal
+from concurrent import futures
+from typing import NamedTuple
+
+import numpy as np
+
+from mtp.data import dota
+from mtp.data import images as image_files
+from mtp.errors import OK, MTPError, run_main
+from mtp.files import write_text
+from mtp.paths import resolve
+from mtp.progress import Progress
+
+from . import annotations
+from .pixels import list_images, read_image
+from .windows import PRESETS, preset, tile_id, window_positions
+
+JOURNAL = 'cut.jsonl'
+
+
+class Task(NamedTuple):
+    """One image to cut: ``label`` is its DOTA text, or empty."""
+    stem: str
+    image: str
+    label: str
+    out: str
+    preset: str
+    threads: int
+
+
+def windows_of(image, how, stem=None):
+    """Yield the tiles of one image without writing files.
+
+    Args:
+        image: path, or pixels (height, width, 3) uint8 BGR.
+        how: a :class:`~mtp.tiles.windows.Preset`.
+        stem: image id in the tiles' names; the file's stem by default.
+
+    Yields:
+        tile id, window (4,) int64 x_start, y_start, x_stop, y_stop, pixels (side, side, 3) uint8 BGR, padded.
+    """
+    if isinstance(image, (str, os.PathLike)):
+        path = os.fspath(image)
+        stem = stem or os.path.splitext(os.path.basename(path))[0]
+        image = read_image(path)
+    for window in window_positions(image.shape[1], image.shape[0], how):
+        yield tile_id(stem or 'image', window), window, crop(image, window, how.padding)
+
+
+def crop(image, window, padding):
+    """Pixels of a window, filled with ``padding`` (BGR) where it reaches beyond the right or lower border."""
+    x_start, y_start, x_stop, y_stop = (int(value) for value in window)
+    inside = image[y_start:y_stop, x_start:x_stop]
+    if inside.shape[:2] == (y_stop - y_start, x_stop - x_start):
+        return inside
+    tile = np.empty((y_stop - y_start, x_stop - x_start, 3), dtype=np.uint8)
+    tile[:] = padding
+    tile[:inside.shape[0], :inside.shape[1]] = inside
+    return tile
+
+
+def cut_image(task):
+    """Write all tiles of one image; returns what the journal says about it."""
+    how = preset(task.preset)
+    width, height = image_files.size(task.image)
+    windows = window_positions(width, height, how)
+    polygons, names, difficult = _objects(task.label)
+    pixels = read_image(task.image)
+    if pixels.shape[:2] != (height, width):
+        raise MTPError('{}: the header says {} x {}, the pixels are {} x {}'.format(
+            task.image, width, height, pixels.shape[1], pixels.shape[0]))
+    assigned = annotations.assign(polygons, windows, how.min_inside)
+    with futures.ThreadPoolExecutor(task.threads) as pool:  # encoding releases the interpreter lock
+        list(pool.map(lambda window: _write_png(task, window, crop(pixels, window, how.padding)), windows))
+    for window, (indices, cut) in zip(windows, assigned):
+        text = annotations.lines(polygons, names, difficult, indices, cut, window[0], window[1])
+        _replace(os.path.join(task.out, 'annfiles', tile_id(task.stem, window) + '.txt'), text.encode('utf-8'))
+    return {'image': task.stem, 'width': width, 'height': height, 'tiles': len(windows), 'objects': len(polygons),
+            'placed': int(sum(len(indices) for indices, _ in assigned))}
+
+
+def _objects(label):
+    """Polygons (n, 8) float32, names, difficulties of a DOTA text."""
+    if not label:
+        return np.zeros((0, 8), dtype=np.float32), [], []
+    labels = dota.read(label)
+    return labels.polygons.reshape(-1, 8).astype(np.float32), labels.names, labels.difficult
+
+
+def _write_png(task, window, pixels):
+    import cv2
+    done, data = cv2.imencode('.png', pixels)
+    if not done:
+        raise MTPError('cannot encode a tile of {}'.format(task.image))
+    _replace(os.path.join(task.out, 'images', tile_id(task.stem, window) + '.png'), data)
+
+
+def _replace(path, data):
+    """Write bytes under a temporary name, then rename: a killed run leaves no half tile under its final name."""
+    temporary = '{}.{}.tmp'.format(path, os.getpid())
+    with open(temporary, 'wb') as stream:
+        stream.write(data)
+    os.replace(temporary, path)
+
+
+def cut_folder(preset_name, images, out, labels='', jobs=1):
+    """Cut every image of a folder.
+
+    Args:
+        preset_name: see :data:`~mtp.tiles.windows.PRESETS`.
+        images: folder of images.
+        out: folder to fill; must be absent, empty, or left by the same command.
+        labels: folder with a DOTA text for every image, or empty.
+        jobs: processes.
+
+    Returns:
+        ``{'images', 'tiles', 'objects', 'placed'}`` counts over everything in ``out``.
+
+    Raises:
+        MTPError: bad input, or ``out`` holds something else. What was finished stays and is not done again.
+    """
+    preset(preset_name)
+    found = list_images(images)
+    tasks = [Task(stem, path, _label_of(stem, labels), out, preset_name, 1) for stem, path in found.items()]
+    journal, done = _open_journal(preset_name, out, bool(labels))
+    todo = [task for task in tasks if task.stem not in done]
+    strange = sorted(set(done) - set(found))
+    if strange:
+        raise MTPError('{} holds tiles of {} images that are not in {}, for example {}'.format(
+            out, len(strange), images, strange[0]), hint='give another --out')
+    threads = max(1, jobs // max(1, len(todo)))
+    todo = [task._replace(threads=threads) for task in todo]
+    progress = Progress('cut', total=len(tasks), done=len(done))
+    for row in _run(todo, jobs):
+        with open(journal, 'a', encoding='utf-8') as stream:
+            stream.write(json.dumps(row) + '\n')
+        done[row['image']] = row
+        progress.update(note='{} tiles'.format(row['tiles']))
+    progress.close()
+    totals = {key: sum(row[key] for row in done.values()) for key in ('tiles', 'objects', 'placed')}
+    return dict(images=len(done), **totals)
+
+
+def _label_of(stem, labels):
+    if not labels:
+        return ''
+    path = os.path.join(labels, stem + '.txt')
+    if not os.path.isfile(path):
+        raise MTPError('image {} has no label file {}'.format(stem, path),
+                       hint='leave out --labels to cut images without annotations')
+    return path
+
+
+def _open_journal(preset_name, out, labelled):
+    """Path of the journal, and the rows of finished images by stem."""
+    path = os.path.join(out, JOURNAL)
+    head = {'cut': 1, 'preset': preset_name, 'labelled': labelled}
+    if not os.path.isfile(path):
+        if os.path.isdir(out) and os.listdir(out):
+            raise MTPError('{} is not empty and was not made by this command'.format(out), hint='give another --out')
+        for name in ('images', 'annfiles'):
+            os.makedirs(os.path.join(out, name), exist_ok=True)
+        write_text(path, json.dumps(head) + '\n')
+        return path, {}
+    with open(path, encoding='utf-8') as stream:
+        text = stream.read()
+    _sweep_up(out)
+    whole = text[:text.rfind('\n') + 1]  # a line without its end was being written when the run was killed
+    if whole != text:
+        write_text(path, whole)
+    try:
+        first, *rows = [json.loads(line) for line in whole.splitlines()]
+    except ValueError as error:
+        raise MTPError('{} is damaged: {}'.format(path, error), hint='remove {} and cut again'.format(out)) from error
+    if first != head:
+        raise MTPError('{} was cut with other settings: {}, now {}'.format(out, first, head), hint='give another --out')
+    return path, {row['image']: row for row in rows}
+
+
+def _sweep_up(out):
+    """Remove the temporary files of a killed run."""
+    for folder in ('images', 'annfiles'):
+        for name in os.listdir(os.path.join(out, folder)):
+            if name.endswith('.tmp'):
+                os.unlink(os.path.join(out, folder, name))
+
+
+def _run(tasks, jobs):
+    """Yield the journal rows of ``tasks`` as they are finished."""
+    if jobs <= 1 or len(tasks) <= 1:
+        yield from map(cut_image, tasks)
+        return
+    with futures.ProcessPoolExecutor(min(jobs, len(tasks)), initializer=_worker) as pool:
+        waiting = [pool.submit(cut_image, task) for task in tasks]
+        try:
+            for future in futures.as_completed(waiting):
+                yield future.result()
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+def _worker():
+    """An interrupt goes to the parent, which stops handing out images; OpenCV's own threads would only compete."""
+    import cv2
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    cv2.setNumThreads(1)
+
+
+def main(arguments=None):
+    parser = argparse.ArgumentParser(prog='python -m mtp.tiles.cut', description='Cut images into tiles.')
+    parser.add_argument('--preset', required=True, choices=sorted(PRESETS), help='how to cut')
+    parser.add_argument('--images', required=True, help='folder of images')
+    parser.add_argument('--labels', default='', help='folder of DOTA texts, one for each image; none: test images')
+    parser.add_argument('--out', required=True, help='folder for images/ and annfiles/')
+    parser.add_argument('--jobs', type=int, default=os.cpu_count(), help='processes (default: all cores)')
+    options = parser.parse_args(arguments)
+    counts = cut_folder(options.preset, resolve(options.images), resolve(options.out), resolve(options.labels),
+                        options.jobs)
+    print('{images} images, {tiles} tiles, {objects} objects placed {placed} times'.format(**counts))
+    return OK
+
+
+if __name__ == '__main__':
+    run_main(main)

@@ -1,0 +1,226 @@
+"""Tiles and their annotations equal MMRotate's splitter, and a killed run continues."""
+import importlib.util
+import json
+import os
+import random
+
+import numpy as np
+import pytest
+
+from mtp.errors import MTPError
+from mtp.tiles import cut
+from mtp.tiles.windows import PRESETS, Preset, window_positions
+
+cv2 = pytest.importorskip('cv2')
+
+SAMPLE = os.path.join(os.path.dirname(__file__), '../../../shared/data/dota/DOTA_devkit')
+
+
+def make_image(path, width, height, seed=0):
+    pixels = np.random.default_rng(seed).integers(0, 255, (height // 8 + 1, width // 8 + 1, 3), dtype=np.uint8)
+    cv2.imwrite(str(path), np.kron(pixels, np.ones((8, 8, 1), np.uint8))[:height, :width])
+
+
+def make_labels(path, width, height, count, seed=0):
+    rng = random.Random(seed)
+    rows = ['imagesource:GoogleEarth', 'gsd:null']
+    for number in range(count):
+        x, y, w, h = rng.uniform(0, width), rng.uniform(0, height), rng.uniform(3, 400), rng.uniform(3, 200)
+        corners = [x, y, x + w, y + w / 9, x + w - h / 7, y + w / 9 + h, x - h / 7, y + h]
+        digits = 0 if number % 2 else 1
+        values = ' '.join('{:.{}f}'.format(value, digits) for value in corners)
+        rows.append('{} {} {}'.format(values, rng.choice(['plane', 'large-vehicle']), rng.choice([0, 0, 1])))
+    path.write_bytes('\r\n'.join(rows + ['']).encode())
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for name in ('images', 'labelTxt'):
+        (tmp_path / name).mkdir()
+    for seed, (name, width, height) in enumerate([('P1', 1300, 900), ('P2', 300, 700), ('P10', 1024, 1024)]):
+        make_image(tmp_path / 'images' / (name + '.png'), width, height, seed)
+        make_labels(tmp_path / 'labelTxt' / (name + '.txt'), width, height, 40, seed)
+    return tmp_path
+
+
+def run(folder, preset='dotav1_ms', out='out', labelled=True, jobs=1):
+    labels = str(folder / 'labelTxt') if labelled else ''
+    return cut.cut_folder(preset, str(folder / 'images'), str(folder / out), labels, jobs)
+
+
+def contents(out):
+    found = {}
+    for name in ('images', 'annfiles'):
+        for entry in os.listdir(os.path.join(str(out), name)):
+            with open(os.path.join(str(out), name, entry), 'rb') as stream:
+                found[name + '/' + entry] = stream.read()
+    return found
+
+
+def reference_splitter():
+    """The splitter that MMRotate installs beside its package."""
+    package = importlib.util.find_spec('mmrotate')
+    if not package:
+        pytest.skip('mmrotate is not installed')
+    path = os.path.join(os.path.dirname(package.origin), '.mim/tools/data/dota/split/img_split.py')
+    spec = importlib.util.spec_from_file_location('img_split', path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize('name', sorted(PRESETS))
+def test_windows_equal_the_reference_on_random_sizes(name):
+    splitter, how = reference_splitter(), PRESETS[name]
+    sizes, overlaps = [int(how.window / rate) for rate in how.rates], [int(how.overlap / rate) for rate in how.rates]
+    rng = random.Random(name)
+    for _ in range(200):
+        width, height = int(10 ** rng.uniform(0, 4)), int(10 ** rng.uniform(0, 4))
+        expected = splitter.get_sliding_window(dict(width=width, height=height), sizes, overlaps, how.min_share)
+        assert np.array_equal(window_positions(width, height, how), expected)
+
+
+@pytest.mark.parametrize('preset', ['dotav1_ms', 'fair1m_ss'])
+def test_tiles_equal_the_reference(folder, preset):
+    splitter, how = reference_splitter(), PRESETS[preset]
+    run(folder, preset)
+    (folder / 'ref').mkdir()
+    for name in ('images', 'annfiles'):
+        (folder / 'ref' / name).mkdir()
+    sizes, overlaps = [int(how.window / rate) for rate in how.rates], [int(how.overlap / rate) for rate in how.rates]
+    for info in splitter.load_dota(str(folder / 'images'), str(folder / 'labelTxt'), 1):
+        windows = splitter.get_sliding_window(info, sizes, overlaps, how.min_share)
+        found = splitter.get_window_obj(info, windows, how.min_inside)
+        splitter.crop_and_save_img(info, windows, found, str(folder / 'images'), False, list(how.padding),
+                                   str(folder / 'ref/images'), str(folder / 'ref/annfiles'), '.png')
+    ours, theirs = contents(folder / 'out'), contents(folder / 'ref')
+    assert sorted(ours) == sorted(theirs)
+    marks = set()
+    for name in ours:
+        if name.endswith('.txt'):
+            assert ours[name] == theirs[name], name
+            marks |= {line.split()[-1] for line in ours[name].decode().splitlines()}
+        else:
+            assert np.array_equal(*(cv2.imdecode(np.frombuffer(data[name], np.uint8), 1) for data in (ours, theirs)))
+    assert marks == {'0', '1', '2'}
+
+
+def test_test_images_get_empty_annotation_files(folder):
+    counts = run(folder, labelled=False)
+    files = contents(folder / 'out')
+    texts = [name for name in files if name.startswith('annfiles/')]
+    assert len(texts) == counts['tiles'] == len(files) // 2 and not any(files[name] for name in texts)
+
+
+def test_small_images_are_padded_right_and_below(folder):
+    run(folder, 'dotav1_ss', labelled=False)
+    tile = cv2.imread(str(folder / 'out/images/P2__1024__0___0.png'))
+    assert tile.shape == (1024, 1024, 3)
+    assert np.array_equal(tile[:700, :300], cv2.imread(str(folder / 'images/P2.png')))
+    assert (tile[700:] == (104, 116, 124)).all() and (tile[:, 300:] == (104, 116, 124)).all()
+
+
+def test_virtual_windows_are_the_written_tiles(folder):
+    run(folder, labelled=False)
+    seen = 0
+    for name in ('P1', 'P2'):
+        for tile, window, pixels in cut.windows_of(str(folder / 'images' / (name + '.png')), PRESETS['dotav1_ms']):
+            assert np.array_equal(pixels, cv2.imread(str(folder / 'out/images' / (tile + '.png'))))
+            assert pixels.shape[0] == window[2] - window[0]
+            seen += 1
+    assert seen == sum(name.startswith(('images/P1_', 'images/P2_')) for name in contents(folder / 'out'))
+
+
+def test_a_killed_run_continues(folder, monkeypatch):
+    expected = run(folder, out='whole')
+    real = cut._write_png
+
+    def dies(task, window, pixels):
+        if task.stem == 'P2':
+            raise KeyboardInterrupt
+        real(task, window, pixels)
+    monkeypatch.setattr(cut, '_write_png', dies)
+    with pytest.raises(KeyboardInterrupt):
+        run(folder)
+    (folder / 'out/images/P2__1024__0___0.png.77.tmp').write_bytes(b'half')
+    with open(str(folder / 'out' / cut.JOURNAL), 'a') as stream:
+        stream.write('{"image": "P1')
+    seen = []
+    monkeypatch.setattr(cut, '_write_png', lambda task, *rest: (seen.append(task.stem), real(task, *rest)))
+    assert run(folder) == expected
+    assert set(seen) == {'P2', 'P10'}
+    assert contents(folder / 'out') == contents(folder / 'whole')
+
+
+def test_processes_give_the_same(folder):
+    assert run(folder, jobs=2) == run(folder, out='single')
+    assert contents(folder / 'out') == contents(folder / 'single')
+
+
+def test_a_foreign_folder_is_refused_and_left_alone(folder):
+    (folder / 'out').mkdir()
+    (folder / 'out/precious.txt').write_text('mine')
+    with pytest.raises(MTPError, match='not empty'):
+        run(folder)
+    assert os.listdir(str(folder / 'out')) == ['precious.txt']
+    run(folder, 'dotav1_ss', out='other')
+    with pytest.raises(MTPError, match='other settings'):
+        run(folder, 'dotav1_ms', out='other')
+
+
+def test_errors_name_the_file(folder):
+    (folder / 'images/P3.png').write_bytes(b'\x89PNG\r\n\x1a\nnot more')
+    (folder / 'labelTxt/P3.txt').write_text('')
+    with pytest.raises(MTPError, match='P3.png'):
+        run(folder)
+    (folder / 'labelTxt/P3.txt').unlink()
+    with pytest.raises(MTPError, match='P3.txt'):
+        run(folder, out='other')
+    assert not (folder / 'other').exists()
+    whole = (folder / 'images/P1.png').read_bytes()
+    (folder / 'images/P3.png').write_bytes(whole[:len(whole) // 2])
+    (folder / 'labelTxt/P3.txt').write_text('')
+    with pytest.raises(MTPError, match='P3.png'):
+        run(folder, out='third')
+    with pytest.raises(MTPError, match='nowhere'):
+        cut.cut_folder('dotav1_ss', str(folder / 'nowhere'), str(folder / 'x'))
+
+
+def test_crossing_corners_do_not_stop_the_run(folder):
+    (folder / 'labelTxt/P2.txt').write_text('10 10 100 100 100 10 10 100 plane 0\n')
+    run(folder, 'dotav1_ss')
+    assert (folder / 'out/annfiles/P2__1024__0___0.txt').read_text().endswith('plane 0\n')
+
+
+def test_gray_palette_alpha_and_16_bit_images(tmp_path):
+    from PIL import Image
+    (tmp_path / 'images').mkdir()
+    ramp = np.arange(64 * 64, dtype=np.uint16).reshape(64, 64)
+    Image.fromarray((ramp % 256).astype(np.uint8)).save(str(tmp_path / 'images/gray.png'))
+    Image.fromarray((ramp % 256).astype(np.uint8)).convert('P').save(str(tmp_path / 'images/palette.png'))
+    Image.fromarray(np.dstack([ramp % 256] * 4).astype(np.uint8), 'RGBA').save(str(tmp_path / 'images/alpha.png'))
+    cv2.imwrite(str(tmp_path / 'images/deep.tif'), ramp * 16)
+    counts = run(tmp_path, 'dotav1_ss', labelled=False)
+    assert counts['tiles'] == 4
+    gray = cv2.imread(str(tmp_path / 'out/images/gray__1024__0___0.png'))
+    assert np.array_equal(gray[:64, :64, 0], ramp % 256)
+
+
+def test_the_journal_counts(folder, capsys):
+    cut.main(['--preset', 'dotav1_ss', '--images', str(folder / 'images'), '--labels', str(folder / 'labelTxt'),
+              '--out', str(folder / 'out'), '--jobs', '1'])
+    assert '3 images' in capsys.readouterr().out
+    rows = [json.loads(line) for line in (folder / 'out' / cut.JOURNAL).read_text().splitlines()]
+    assert rows[0] == {'cut': 1, 'preset': 'dotav1_ss', 'labelled': True}
+    assert [row['image'] for row in rows[1:]] == ['P1', 'P2', 'P10']
+
+
+@pytest.mark.skipif(not os.path.isdir(SAMPLE), reason='the real samples are not here')
+def test_real_sample(tmp_path):
+    labels = tmp_path / 'labelTxt'
+    labels.mkdir()
+    with open(os.path.join(SAMPLE, 'labelTxt/P0706.txt'), 'rb') as stream:
+        (labels / 'P0706.txt').write_bytes(stream.read())
+    counts = cut.cut_folder('dotav1_ss', os.path.join(SAMPLE, 'images'), str(tmp_path / 'out'), str(labels))
+    assert counts['objects'] == 536 and counts['placed'] >= 536
+    assert counts['tiles'] == len(window_positions(1111, 1182, Preset(1024, 200))) == 4
