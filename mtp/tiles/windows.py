@@ -43,6 +43,8 @@ PRESETS = {
     'dotav2_ss': Preset(1024, 200),
     'fair1m_ss': Preset(800, 200),
     'fair1m_ms': Preset(800, 400, (0.5, 1.0, 1.5)),
+    'demo_ss': Preset(256, 64),  # the reduced network of the demo
+    'demo_ms': Preset(256, 128, (0.5, 1.0, 1.5)),
 }
 
 
