@@ -43,7 +43,7 @@ check:  ## the tests, in both native environments (ENV=, ARGS=pytest words)
 	$(LAUNCH)
 bench:  ## every benchmark below ci/bench, and the table of their results
 	$(LAUNCH)
-samples:  ## a tiny sample of every data format below MTP_DATA_ROOT
+samples:  ## tiny sample sets of the data formats (OUT=work_dirs/samples)
 	$(LAUNCH)
 pretrain:  ## multi-task pretraining as published (BACKBONE=, TASKS=, DATASETS=, ARGS=)
 	$(LAUNCH)

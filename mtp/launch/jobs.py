@@ -84,6 +84,12 @@ def data(settings, places, line):
     return _job(settings, places, settings.env or 'mmrotate1', words, (), ('data', 'work_dirs'), distributed=False)
 
 
+def samples(settings, places):
+    """Tiny sample sets below OUT, by default ``work_dirs/samples``: never among real data unless asked."""
+    script = ['-m', 'mtp.data.samples', 'all', '--out', places.of(settings.words['OUT'] or 'work_dirs/samples')]
+    return _job(settings, places, settings.env or 'mmrotate1', script, (), ('work_dirs',), distributed=False)
+
+
 def run_folder(env, config):
     """Where training and testing of ``config`` write: ``work_dirs/<env>/<dataset>/<stem>``."""
     return 'work_dirs/{}/{}/{}'.format(env, *configs.dataset_and_stem(config))

@@ -72,12 +72,16 @@ def data_dataset(dataset, settings, host):
     lines = catalogue.get(dataset).prepare
     if not lines:
         raise MTPError('{} needs no preparation: training reads the published files'.format(dataset))
-    # No card is needed, but the image stays the one that a run on this machine takes.
-    kind = containers.variant(settings, containers.accelerator(settings, host))
-    quiet = settings._replace(accel='none', variant=kind, nodes=1, gpus=1)
+    quiet = _without_card(settings, host)
     plans = [_run(quiet, host, quiet.env or 'mmrotate1', lambda places, line=line: jobs.data(quiet, places, line))
              for line in lines]
     return plans[0]._replace(commands=tuple(item for each in plans for item in each.commands))
+
+
+def samples(settings, host):
+    """Tiny sample sets of the data formats."""
+    quiet = _without_card(settings, host)
+    return _run(quiet, host, quiet.env or 'mmrotate1', lambda places: jobs.samples(quiet, places))
 
 
 def images(settings, host):
@@ -129,7 +133,7 @@ def bench(settings, host):
     return _module('mtp.launch.bench')(settings, host)
 
 
-def _module(name, builder=False):
+def _module(name):
     """A verb that is a program of its own, run by the host's Python."""
     def verb(settings, host):
         jobs.need_file(host.root, ['-m', name])
@@ -141,7 +145,7 @@ def _module(name, builder=False):
 VERBS = {
     'setup': _module('mtp.launch.setup'), 'images': images, 'sif': sif, 'lock': _module('mtp.launch.lock'),
     'doctor': _module('mtp.launch.doctor'), 'demo': _module('mtp.demo'), 'check': check, 'bench': bench,
-    'samples': _module('mtp.data.samples'), 'pretrain': pretrain, 'finetune': finetune, 'test': test,
+    'samples': samples, 'pretrain': pretrain, 'finetune': finetune, 'test': test,
 }
 DATASET_VERBS = {'finetune': finetune_dataset, 'test': test_dataset, 'data': data_dataset}
 
@@ -157,6 +161,12 @@ def _run(settings, host, env, build):
     own = settings.work_root == 'work_dirs' and not host.folders['work_dirs'].exists
     return Plan(reason, host.root, (slurm.spread(runtime, settings, host, job),), problems,
                 ('work_dirs',) if own else ())
+
+
+def _without_card(settings, host):
+    """One process that needs no card, in the image that a run on this machine takes."""
+    kind = containers.variant(settings, containers.accelerator(settings, host))
+    return settings._replace(accel='none', variant=kind, nodes=1, gpus=1)
 
 
 def _folder_problems(settings, host, job, runtime):

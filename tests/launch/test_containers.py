@@ -1,0 +1,180 @@
+import pytest
+
+from mtp.errors import MTPError
+from mtp.launch import containers, ledger
+from mtp.launch.jobs import Job
+from tests.launch.fakes import ask, machine
+
+JOB = Job('mmrotate1', ('x.py',), ('data', 'weights'), ('work_dirs',), True, 1)
+
+
+def taken(host, **words):
+    runtime, reason, problems = containers.choose(ask(**words), host, 'mmrotate1')
+    assert '\n' not in reason
+    return runtime, reason, [problem.message for problem in problems], [problem.hint for problem in problems]
+
+
+def without(host, **changes):
+    tools = {name: path for name, path in host.tools.items() if not changes.get(name)}
+    return host._replace(tools=tools)
+
+
+@pytest.fixture
+def host():
+    return machine('/repo')
+
+
+def test_auto_takes_apptainer_with_an_image(host):
+    assert taken(host)[:2] == ('apptainer', 'apptainer: apptainer/mmrotate1-cu113.sif is here')
+
+
+def test_auto_takes_docker_without_apptainer(host):
+    runtime, reason, problems, _ = taken(without(host, apptainer=True))
+    assert (runtime, problems) == ('docker', [])
+    assert reason == 'docker: image mtp/mmrotate1:cu113 is here, not apptainer (apptainer is not installed)'
+
+
+def test_auto_takes_native_when_the_daemon_is_down(host):
+    runtime, reason, problems, _ = taken(without(host, apptainer=True)._replace(daemon='Cannot connect'))
+    assert (runtime, problems) == ('native', [])
+    assert 'not docker (the docker daemon does not answer: Cannot connect)' in reason
+
+
+def test_auto_passes_over_an_image_of_another_ledger(host):
+    other = without(host, apptainer=True)._replace(images={'mtp/mmrotate1:cu113': 'f' * 64})
+    assert taken(other)[0] == 'native'
+
+
+def test_auto_on_a_bare_machine_says_make_setup(host):
+    bare = host._replace(tools={}, files={}, accel='none')
+    assert taken(bare)[0] == 'native'
+    assert taken(bare)[3] == ['make setup ENV=mmrotate1']
+
+
+@pytest.mark.parametrize('changes, words, message, hint', [
+    (dict(tools={}), dict(RUNTIME='docker'), 'docker is not installed', 'RUNTIME=native'),
+    (dict(daemon='down'), dict(RUNTIME='docker'), 'does not answer: down', 'systemctl start docker'),
+    (dict(images={}), dict(RUNTIME='docker'), 'no image mtp/mmrotate1:cu113', 'make images ENV=mmrotate1 VARIANT=cu113'),
+    (dict(images={'mtp/mmrotate1:cu113': 'abc'}), dict(RUNTIME='docker'), 'another ledger: its label is abc', 'make images'),
+    (dict(images={'mtp/mmrotate1:cu113': ''}), dict(RUNTIME='docker'), 'its label is empty', 'make images'),
+    (dict(tools={}), dict(RUNTIME='apptainer'), 'apptainer is not installed', 'RUNTIME=docker'),
+    (dict(files={}), dict(RUNTIME='apptainer'), 'apptainer/mmrotate1-cu113.sif is missing', 'make sif ENV=mmrotate1'),
+    (dict(files={}), dict(RUNTIME='native'), 'no native environment mmrotate1', 'make setup ENV=mmrotate1'),
+    (dict(), dict(RUNTIME='docker', ACCEL='rocm'), 'no image mtp/mmrotate1:rocm', 'base image of your site'),
+])
+def test_what_is_missing_comes_with_the_next_command(host, changes, words, message, hint):
+    _, _, problems, hints = taken(host._replace(**changes), **words)
+    assert message in problems[0] and hint in hints[0]
+
+
+def test_the_ledger_hash_of_the_label_is_this_environments(host):
+    good = host._replace(images={'mtp/mmrotate1:cu113': ledger.digest('mmrotate1')})
+    assert taken(good, RUNTIME='docker')[2] == []
+
+
+def test_under_slurm_the_compute_nodes_count(host):
+    login = host._replace(tools={'srun': 'srun'}, daemon='not asked')
+    assert taken(login, RUNTIME='apptainer', LAUNCHER='slurm')[2] == []
+    assert taken(login, RUNTIME='docker', LAUNCHER='slurm')[2] == []
+
+
+@pytest.mark.parametrize('words, local, expected', [
+    ({}, 'nv', 'nv'), ({}, 'none', 'none'), ({}, 'rocm', 'rocm'), ({'ACCEL': 'none'}, 'nv', 'none'),
+    ({'LAUNCHER': 'slurm'}, 'none', 'nv'), ({'LAUNCHER': 'slurm', 'GRES': 'dcu:4'}, 'none', 'rocm')])
+def test_accelerator(host, words, local, expected):
+    assert containers.accelerator(ask(**words), host._replace(accel=local)) == expected
+
+
+def wrapped(runtime, host, alone=True, **words):
+    return containers.wrap(runtime, ask(**words), host, JOB, ('-u', 'x.py'), alone)
+
+
+def pairs(words, option):
+    return [value for name, value in zip(words, words[1:]) if name == option]
+
+
+def test_docker_keeps_the_contract(host):
+    words = wrapped('docker', host, NCCL_DEBUG='INFO', SECRET='x').words
+    assert pairs(words, '--mount') == ['type=bind,source=/repo/data,target=/data,readonly',
+                                       'type=bind,source=/repo/weights,target=/weights,readonly',
+                                       'type=bind,source=/repo/work_dirs,target=/work',
+                                       'type=bind,source=/repo,target=/opt/mtp,readonly']
+    assert pairs(words, '--user') == ['1000:100'] and '--read-only' in words
+    assert pairs(words, '--network') == ['none'] and pairs(words, '--shm-size') == ['16g']
+    assert 'NCCL_DEBUG' in pairs(words, '--env') and 'SECRET' not in ' '.join(words)
+    assert 'PYTHONNOUSERSITE=1' in pairs(words, '--env') and 'HOME=/tmp' in pairs(words, '--env')
+    assert words[-4:] == ('mtp/mmrotate1:cu113', 'python', '-u', 'x.py')
+
+
+def test_docker_with_others_shares_network_and_memory(host):
+    words = wrapped('docker', host, alone=False).words
+    assert pairs(words, '--network') == ['host'] and pairs(words, '--ipc') == ['host'] and '--shm-size' not in words
+
+
+@pytest.mark.parametrize('accel, expected', [('nv', ['--gpus', 'all']), ('rocm', ['--device', '/dev/kfd']), ('none', [])])
+def test_cards_in_docker(host, accel, expected):
+    text = ' '.join(wrapped('docker', host, ACCEL=accel, VARIANT='cpu').words)
+    assert ' '.join(expected) in text
+    assert ('--gpus' in text, '/dev/kfd' in text) == (accel == 'nv', accel == 'rocm')
+
+
+@pytest.mark.parametrize('accel, flag', [('nv', '--nv'), ('rocm', '--rocm'), ('none', None)])
+def test_apptainer_keeps_the_contract(host, accel, flag):
+    words = wrapped('apptainer', host, ACCEL=accel, VARIANT='cpu').words
+    assert set(words) & {'--nv', '--rocm'} == ({flag} if flag else set())
+    assert {'--containall', '--cleanenv', '--no-home'} <= set(words)
+    assert pairs(words, '--bind') == ['/repo/data:/data:ro', '/repo/weights:/weights:ro', '/repo/work_dirs:/work',
+                                      '/repo:/opt/mtp:ro']
+    assert words[:3] == ('bash', 'mtp/launch/task.sh', 'apptainer')
+
+
+def test_code_of_the_image(host):
+    assert '/opt/mtp,readonly' not in ' '.join(wrapped('docker', host, CODE='image').words)
+
+
+def test_extra_words_and_names(host):
+    words = wrapped('docker', host, IMAGE='site/mtp:1', DOCKER_ARGS='--cpuset-cpus 0-3').words
+    assert words[words.index('--cpuset-cpus') + 2] == 'site/mtp:1'
+    words = wrapped('apptainer', host, SIF='/sw/mtp.sif', APPTAINER_ARGS='--fakeroot').words
+    assert words[words.index('--fakeroot') + 1] == '/sw/mtp.sif'
+
+
+@pytest.mark.parametrize('runtime', ['native', 'docker', 'apptainer'])
+def test_the_users_own_settings_win(host, runtime):
+    job = JOB._replace(processes=4)
+
+    def text(**words):
+        item = containers.wrap(runtime, ask(**words), host, job, ('x.py',))
+        return ' '.join(item.words + tuple('{}={}'.format(*pair) for pair in item.environment.items()))
+
+    assert 'OMP_NUM_THREADS=1' in text()
+    assert 'OMP_NUM_THREADS=1' not in text(OMP_NUM_THREADS='4')
+    assert 'MASTER_PORT=7' in text(PORT='7')
+    assert 'MASTER_PORT=7' not in text(PORT='7', MASTER_PORT='8')
+
+
+def test_native_adds_next_to_nothing(host):
+    item = wrapped('native', host)
+    assert item.words == ('.venv/mmrotate1/bin/python', '-u', 'x.py')
+    assert item.environment == {'PYTHONNOUSERSITE': '1'}
+
+
+@pytest.mark.parametrize('path, inside, native', [
+    ('work_dirs/a/b.pth', '/work/a/b.pth', '/scratch/me/a/b.pth'),
+    ('data/x', '/data/x', 'data/x'),
+    ('weights/x.pth', '/weights/x.pth', 'weights/x.pth'),
+    ('/scratch/me/a.pth', '/work/a.pth', '/scratch/me/a.pth'),
+    ('/repo/data/x', '/data/x', '/repo/data/x'),
+    ('configs/mmrotate1/a/b.py', 'configs/mmrotate1/a/b.py', 'configs/mmrotate1/a/b.py'),
+    ('/repo/configs/b.py', 'configs/b.py', '/repo/configs/b.py'),
+])
+def test_paths_are_those_the_program_sees(host, path, inside, native):
+    settings = ask(MTP_WORK_ROOT='/scratch/me')
+    for runtime in ('docker', 'apptainer'):
+        assert containers.Places(runtime, settings, host).of(path) == inside
+    assert containers.Places('native', settings, host).of(path) == native
+
+
+def test_a_path_the_container_cannot_see_is_refused(host):
+    with pytest.raises(MTPError, match='/home/me/x.pth lies in no folder that the container sees'):
+        containers.Places('docker', ask(), host).of('/home/me/x.pth')

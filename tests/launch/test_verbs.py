@@ -1,0 +1,178 @@
+import os
+import shutil
+
+import pytest
+
+from mtp.errors import MTPError
+from mtp.launch import ledger, verbs
+from mtp.launch.host import Folder
+from tests.launch.fakes import ask, checkout, machine, touch
+
+DATASETS = 'eurosat resisc45 xview dior diorr fair1m dotav1 dotav2 spacenetv1 loveda oscd whu levir cdd dota'.split()
+
+
+@pytest.fixture
+def root(tmp_path):
+    return checkout(tmp_path)
+
+
+def planned(verb, root, host=None, **words):
+    return verbs.plan(verb, ask(**words), host or machine(root))
+
+
+def words_of(plan):
+    return [' '.join(item.words) for item in plan.commands]
+
+
+@pytest.mark.parametrize('dataset', DATASETS)
+@pytest.mark.parametrize('head', ['finetune', 'test', 'data'])
+def test_every_dataset_of_the_paper_has_its_verbs(head, dataset, root):
+    verb = '{}-{}'.format(head, dataset)
+    assert verb in verbs.names()
+    try:
+        planned(verb, root, RUNTIME='native')
+    except MTPError as error:
+        assert 'not yet' in str(error) or 'make finetune CONFIG=' in str(error) or 'needs no preparation' in str(error)
+
+
+@pytest.mark.parametrize('verb, near', [('pretrian', 'make pretrain'), ('test-dotav3', 'make test-dotav'),
+                                        ('finetune-dioer', 'make finetune-dior'), ('demos', 'make demo')])
+def test_an_unknown_verb_names_near_ones(verb, near, root):
+    with pytest.raises(MTPError, match=near) as caught:
+        planned(verb, root)
+    assert caught.value.code == 2 and repr(verb) in str(caught.value)
+
+
+def test_a_verb_wakes_up_when_its_config_is_there(root):
+    with pytest.raises(MTPError, match='not yet: there is no config for xview') as caught:
+        planned('finetune-xview', root)
+    assert caught.value.code == 3
+    touch(os.path.join(root, 'configs/mmrotate1/xview/retinanet_rvsa_l_416_mae_mtp_xview.py'))
+    assert 'retinanet_rvsa_l_416_mae_mtp_xview.py' in words_of(planned('finetune-xview', root))[0]
+
+
+def test_test_dota_is_test_dotav1(root):
+    weights = dict(CHECKPOINT='x.pth', RUNTIME='native')
+    touch(os.path.join(root, 'x.pth'))
+    assert planned('test-dota', root, **weights) == planned('test-dotav1', root, **weights)
+    assert 'configs/mmrotate03/dotav1/' in words_of(planned('test-dota', root, **weights))[0]
+    assert 'configs/mmrotate1/dotav1/' in words_of(planned('finetune-dota', root, **weights))[0]
+
+
+@pytest.mark.parametrize('verb, words', [
+    ('finetune', dict(CONFIG='configs/mmrotate1/dior/faster_rcnn_rvsa_l_800_mae_mtp_dior.py', ENV='mmrotate03')),
+    ('finetune-dior', dict(ENV='mmrotate03')),
+    ('pretrain', dict(ENV='mmrotate03'))])
+def test_an_environment_that_does_not_fit_is_refused_with_both_names(root, verb, words):
+    with pytest.raises(MTPError, match='mmrotate1.* mmrotate03 is asked for|mmrotate1.*ENV=mmrotate03 is asked for'):
+        planned(verb, root, **words)
+
+
+@pytest.mark.parametrize('verb', ['pretrain', 'check', 'images', 'finetune-dior'])
+def test_an_unknown_environment_is_refused(root, verb):
+    with pytest.raises(MTPError, match="no environment 'mmrotate2'"):
+        planned(verb, root, ENV='mmrotate2')
+
+
+def test_a_verb_that_needs_a_config_says_so(root):
+    with pytest.raises(MTPError, match='make test needs a config'):
+        planned('test', root)
+
+
+@pytest.mark.parametrize('folders, message, hint', [
+    ({'data': Folder(False, False, False)}, 'no folder data (MTP_DATA_ROOT)', 'mkdir -p data'),
+    ({'data': Folder(True, False, False)}, 'data (MTP_DATA_ROOT) cannot be read', 'ls -ld data'),
+    ({'weights': Folder(False, False, False)}, 'no folder weights (MTP_WEIGHTS_ROOT)', 'MTP_WEIGHTS_ROOT=folder'),
+    ({'work_dirs': Folder(True, True, False)}, 'work_dirs (MTP_WORK_ROOT) cannot be written', 'ls -ld work_dirs')])
+def test_folders_are_judged_before_anything_starts(root, folders, message, hint):
+    host = machine(root)
+    plan = planned('pretrain', root, host._replace(folders=dict(host.folders, **folders)))
+    assert [(message in problem.message, hint in problem.hint) for problem in plan.problems] == [(True, True)]
+
+
+def test_a_read_only_data_folder_is_enough_for_training(root):
+    host = machine(root)
+    readonly = host._replace(folders=dict(host.folders, data=Folder(True, True, False)))
+    assert planned('pretrain', root, readonly).problems == ()
+    assert 'cannot be written' in planned('data-dior', root, readonly, RUNTIME='native').problems[0].message
+
+
+def test_the_default_work_folder_is_made_another_one_is_not(root):
+    host = machine(root)
+    absent = Folder(False, False, False)
+    plan = planned('pretrain', root, host._replace(folders=dict(host.folders, work_dirs=absent)))
+    assert plan.makes == ('work_dirs',) and plan.problems == ()
+    other = host._replace(folders=dict(host.folders, **{'/scrtach': absent}))
+    plan = planned('pretrain', root, other, MTP_WORK_ROOT='/scrtach')
+    assert plan.makes == () and 'no folder /scrtach' in plan.problems[0].message
+
+
+def test_a_folder_no_engine_can_bind(root):
+    host = machine(root)
+    plan = planned('pretrain', root, host._replace(folders=dict(host.folders, **{'/a,b': host.folders['data']})),
+                   MTP_DATA_ROOT='/a,b', RUNTIME='docker')
+    assert 'comma or colon' in plan.problems[0].message
+
+
+def test_data_runs_the_catalogues_commands_with_the_data_folder_open(root):
+    plan = planned('data-dior', root, RUNTIME='docker', GPUS='4')
+    text, = words_of(plan)
+    assert text.endswith('mtp/mmrotate1:cu113 python -u scripts/dior_h_2_coco.py')
+    assert 'target=/data --mount' in text and '--gpus' not in text
+
+
+def test_images_are_built_from_the_ledger(root):
+    plan = planned('images', root, VARIANT='cpu')
+    assert [item.words[:6] for item in plan.commands] == [
+        ('docker', 'build', '--file', 'docker/Dockerfile', '--tag', 'mtp/{}:cpu'.format(env)) for env in ledger.names()]
+    assert 'LEDGER_DIGEST=' + ledger.digest('mmrotate1') in plan.commands[0].words
+    assert len(planned('images', root, ENV='mmrotate03').commands) == 1
+    assert plan.problems == ()
+
+
+@pytest.mark.parametrize('changes, message', [(dict(tools={}), 'docker is not installed'),
+                                              (dict(daemon='down'), 'does not answer: down')])
+def test_images_without_an_engine(root, changes, message):
+    assert message in planned('images', root, machine(root, **changes)).problems[0].message
+
+
+def test_an_unknown_variant_is_refused(root):
+    with pytest.raises(MTPError, match="no variant 'cu118'"):
+        planned('images', root, VARIANT='cu118')
+
+
+def test_sif_files_are_built_from_the_definitions(root):
+    plan = planned('sif', root, VARIANT='cpu')
+    assert [item.words[-2:] for item in plan.commands] == [
+        ('apptainer/{}-cpu.sif'.format(env), 'apptainer/{}.def'.format(env)) for env in ledger.names()]
+    assert 'apptainer is not installed' in planned('sif', root, machine(root, tools={})).problems[0].message
+
+
+def test_check_runs_in_both_environments(root):
+    plan = planned('check', root, ARGS='-k boxes')
+    assert [item.words[0] for item in plan.commands] == ['.venv/mmrotate1/bin/python', '.venv/mmrotate03/bin/python']
+    assert plan.commands[0].words[-2:] == ('-k', 'boxes')
+    bare = planned('check', root, machine(root, files={}), ENV='mmrotate03')
+    assert [problem.hint for problem in bare.problems] == ['make setup ENV=mmrotate03']
+
+
+@pytest.mark.parametrize('verb, path', [('images', 'docker/Dockerfile'), ('sif', 'apptainer/mmrotate1.def')])
+def test_rooms_that_are_not_built(root, verb, path):
+    os.unlink(os.path.join(root, path))
+    with pytest.raises(MTPError, match='not yet: ' + path) as caught:
+        planned(verb, root)
+    assert caught.value.code == 3
+
+
+def test_bench_without_benchmarks_is_not_yet(root):
+    with pytest.raises(MTPError, match='not yet') as caught:
+        planned('bench', root)
+    assert caught.value.code == 3
+
+
+def test_planning_makes_nothing(root):
+    before = sorted(os.walk(root))
+    for verb in ('pretrain', 'finetune-dior', 'images', 'sif', 'check'):
+        planned(verb, root)
+    assert sorted(os.walk(root)) == before
+    shutil.rmtree(root)
