@@ -42,19 +42,19 @@ def names():
 
 def pretrain(settings, host):
     """Multi-task pretraining."""
-    return _run(settings, host, 'mmrotate1', lambda places: jobs.pretrain(settings, places))
+    return job_plan(settings, host, 'mmrotate1', lambda places: jobs.pretrain(settings, places))
 
 
 def finetune(settings, host):
     """Fine-tuning with CONFIG."""
     env, config = _config(settings, host, 'train')
-    return _run(settings, host, env, lambda places: jobs.finetune(settings, places, env, config))
+    return job_plan(settings, host, env, lambda places: jobs.finetune(settings, places, env, config))
 
 
 def test(settings, host):
     """Testing with CONFIG and CHECKPOINT."""
     env, config = _config(settings, host, 'test')
-    return _run(settings, host, env, lambda places: jobs.test(settings, places, env, config))
+    return job_plan(settings, host, env, lambda places: jobs.test(settings, places, env, config))
 
 
 def finetune_dataset(dataset, settings, host):
@@ -73,7 +73,7 @@ def data_dataset(dataset, settings, host):
     if not lines:
         raise MTPError('{} needs no preparation: training reads the published files'.format(dataset))
     quiet = _without_card(settings, host)
-    plans = [_run(quiet, host, quiet.env or 'mmrotate1', lambda places, line=line: jobs.data(quiet, places, line))
+    plans = [job_plan(quiet, host, quiet.env or 'mmrotate1', lambda places, line=line: jobs.data(quiet, places, line))
              for line in lines]
     return plans[0]._replace(commands=tuple(item for each in plans for item in each.commands))
 
@@ -81,7 +81,7 @@ def data_dataset(dataset, settings, host):
 def samples(settings, host):
     """Tiny sample sets of the data formats."""
     quiet = _without_card(settings, host)
-    return _run(quiet, host, quiet.env or 'mmrotate1', lambda places: jobs.samples(quiet, places))
+    return job_plan(quiet, host, quiet.env or 'mmrotate1', lambda places: jobs.samples(quiet, places))
 
 
 def images(settings, host):
@@ -150,7 +150,7 @@ VERBS = {
 DATASET_VERBS = {'finetune': finetune_dataset, 'test': test_dataset, 'data': data_dataset}
 
 
-def _run(settings, host, env, build):
+def job_plan(settings, host, env, build):
     """Plan of a job in its runtime; ``build`` makes the job once it is known where the program will see what."""
     if settings.env and settings.env != env:
         ledger.environment(settings.env)
