@@ -1,0 +1,83 @@
+"""What the model eats: one :class:`DatasetBatch` for every dataset of a step, and its preparation on the device (spec 3.5)."""
+import dataclasses
+from typing import List, Optional
+
+import torch
+
+MEAN = (123.675, 116.28, 103.53)  # RGB
+STD = (58.395, 57.12, 57.375)
+
+
+@dataclasses.dataclass
+class Truth:
+    """What is known of one image, in pixels of the model's input.
+
+    Attributes:
+        shape: (height, width) of the crop inside the padded input.
+        hboxes: (n, 4) float32, x1 y1 x2 y2.
+        labels: (n,) int64.
+        masks: (n, S, S) uint8.
+        rboxes: (m, 5) float32, cx cy w h theta (radians, clockwise).
+        rlabels: (m,) int64.
+        name: where the image came from, for messages.
+    """
+
+    shape: tuple
+    hboxes: torch.Tensor
+    labels: torch.Tensor
+    masks: torch.Tensor
+    rboxes: torch.Tensor
+    rlabels: torch.Tensor
+    name: str = ''
+
+    def to(self, device):
+        """Copy on ``device``; moves without waiting when the memory is pinned."""
+        moved = {key: value.to(device, non_blocking=True) for key, value in vars(self).items() if torch.is_tensor(value)}
+        return dataclasses.replace(self, **moved)
+
+    def pin_memory(self):
+        """Copy in page-locked memory (called by the loader)."""
+        return dataclasses.replace(
+            self, **{key: value.pin_memory() for key, value in vars(self).items() if torch.is_tensor(value)})
+
+    @property
+    def meta(self):
+        """The image facts that mmdet's heads ask for."""
+        padded = tuple((side + 31) // 32 * 32 for side in self.shape)
+        return dict(img_shape=self.shape, pad_shape=padded, ori_shape=self.shape, scale_factor=(1.0, 1.0))
+
+
+@dataclasses.dataclass
+class DatasetBatch:
+    """The images of one dataset in one step.
+
+    Attributes:
+        images: (n, 3, S, S): raw BGR (uint8 or float32), or after :func:`prepare` normalised RGB float32.
+        truths: one :class:`Truth` per image.
+        seg: (n, h, w) labels, 0 is background, class k is k + 1, 255 is ignored.
+    """
+
+    images: torch.Tensor
+    truths: List[Truth]
+    seg: Optional[torch.Tensor] = None
+
+    def to(self, device):
+        seg = None if self.seg is None else self.seg.to(device, non_blocking=True)
+        return DatasetBatch(self.images.to(device, non_blocking=True), [t.to(device) for t in self.truths], seg)
+
+    def pin_memory(self):
+        seg = None if self.seg is None else self.seg.pin_memory()
+        return DatasetBatch(self.images.pin_memory(), [t.pin_memory() for t in self.truths], seg)
+
+
+def prepare(batch):
+    """Raw BGR pixels -> normalised RGB; what lies outside an image's crop becomes 0 after the normalisation."""
+    images = batch.images.float().flip(1)
+    mean, std = (images.new_tensor(values).view(1, 3, 1, 1) for values in (MEAN, STD))
+    images = (images - mean) / std
+    for image, truth in zip(images, batch.truths):
+        height, width = truth.shape
+        image[:, height:] = 0
+        image[:, :, width:] = 0
+    seg = None if batch.seg is None else batch.seg.long()
+    return DatasetBatch(images, batch.truths, seg)

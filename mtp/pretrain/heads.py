@@ -1,0 +1,39 @@
+"""Last layers that differ from the toolboxes' own in one point each."""
+import torch
+from mmcv.ops import roi_align
+from mmdet.models.roi_heads.bbox_heads import BBoxHead
+from mmdet.models.roi_heads.mask_heads import FCNMaskHead
+from mmengine.registry import MODELS
+
+
+@MODELS.register_module()
+class OnesBBoxHead(BBoxHead):
+    """Box layers that regress the constant 1, as the released code does (D1): the weights stand where the targets belong."""
+
+    def loss(self, cls_score, bbox_pred, rois, labels, label_weights, bbox_targets, bbox_weights, reduction_override=None):
+        """As :meth:`BBoxHead.loss`; ``bbox_targets`` is not used."""
+        return super().loss(cls_score, bbox_pred, rois, labels, label_weights, bbox_weights, bbox_weights,
+                            reduction_override=reduction_override)
+
+
+@MODELS.register_module()
+class TensorMaskHead(FCNMaskHead):
+    """Mask layer whose targets are cut out on the device, each object's bitmap once (S15)."""
+
+    def get_targets(self, sampling_results, batch_gt_instances, rcnn_train_cfg):
+        """Binary targets (positives, 28, 28) float32 of all images, cut from ``masks`` (n, H, W) uint8 tensors."""
+        cells = rcnn_train_cfg['mask_size']
+        parts = [_cut(result.pos_priors, result.pos_assigned_gt_inds, truth.masks, cells)
+                 for result, truth in zip(sampling_results, batch_gt_instances)]
+        return torch.cat(parts)
+
+
+def _cut(boxes, owners, masks, cells):
+    if len(boxes) == 0:
+        return boxes.new_zeros(0, cells, cells)
+    height, width = masks.shape[-2:]
+    inside = torch.stack([boxes[:, 0].clamp(0, width), boxes[:, 1].clamp(0, height),
+                          boxes[:, 2].clamp(0, width), boxes[:, 3].clamp(0, height)], 1)
+    rois = torch.cat([owners[:, None].to(boxes), inside], 1)  # the owner is the "image" that a region is cut from
+    soft = roi_align(masks[:, None].to(boxes), rois, (cells, cells), 1.0, 0, 'avg', True)
+    return (soft[:, 0] >= 0.5).to(boxes)
