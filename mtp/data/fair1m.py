@@ -7,7 +7,7 @@ from typing import Optional, Sequence
 
 import numpy as np
 
-from mtp.data import catalogue, converting, dota, images, records, text, xmltree
+from mtp.data import catalogue, converting, dota, images, records, stamps, text, xmltree
 from mtp.errors import FAILED, MTPError, run_main
 from mtp.files import atomic_path, write_text
 
@@ -73,22 +73,17 @@ def main(argv=None) -> int:
     out = options.out or catalogue.locate(catalogue.get('fair1m').files['dota'])
     items = _collect(options, out)
     mark = converting.fingerprint([1, options.blank, options.last_column], [item[1] for item in items])
-    stamp = os.path.join(out, 'complete.txt')
-    if os.path.isfile(stamp) and not options.overwrite:
-        if text.read_lines(stamp)[0] == mark:
-            print('{}: made from these files already'.format(out))
-            return 0
-        raise MTPError('{} was made from other files'.format(out), hint='add --overwrite to make it anew')
+    if not stamps.begin(out, mark, options):
+        print('{}: made from these files already'.format(out))
+        return 0
     if not options.dry_run:
         for folder in ('images', 'labelTxt'):
             os.makedirs(os.path.join(out, folder), exist_ok=True)
-        if os.path.exists(stamp):
-            os.unlink(stamp)
     problems = []
     work = functools.partial(_convert, options=options)
     objects = sum(converting.run(work, items, options, 'FAIR1M to DOTA', problems))
     if not (options.dry_run or problems):
-        write_text(stamp, mark + '\n')
+        stamps.complete(out, mark)
     counts = {'images': len(items) - len(problems), 'objects': objects}
     print('{}: {images} images, {objects} objects{}'.format(
         out, ' (dry run: nothing written)' if options.dry_run else '', **counts))

@@ -4,10 +4,9 @@ import pickle
 from mtp.errors import MTPError
 
 # containers, numbers and NumPy arrays; nothing that can import, call or open
+# (plain numbers, strings, lists and dicts need no name: the format has opcodes for them)
 ADMITTED = {
-    ('builtins', name) for name in ('dict', 'list', 'tuple', 'set', 'frozenset', 'str', 'int', 'float', 'bool')
-} | {
-    ('collections', 'OrderedDict'), ('numpy', 'ndarray'), ('numpy', 'dtype'), ('_codecs', 'encode'),
+    ('builtins', 'set'), ('builtins', 'frozenset'), ('collections', 'OrderedDict'), ('numpy', 'ndarray'), ('numpy', 'dtype'), ('_codecs', 'encode'),
 } | {
     (module, name)
     for module in ('numpy.core.multiarray', 'numpy._core.multiarray') for name in ('_reconstruct', 'scalar')
@@ -16,11 +15,18 @@ ADMITTED = {
 }
 
 
+def _no_bytes():
+    """Old protocols write empty bytes as a call of ``bytes``; with an argument that call could ask for any memory."""
+    return b''
+
+
 class _Unpickler(pickle.Unpickler):
 
     def find_class(self, module, name):
         if module == '__builtin__':  # pickles of Python 2
             module = 'builtins'
+        if (module, name) == ('builtins', 'bytes'):
+            return _no_bytes
         if (module, name) not in ADMITTED:
             raise pickle.UnpicklingError('it names {}.{}, which label files have no business with'.format(module, name))
         return super().find_class(module.replace('numpy._core', 'numpy.core'), name)

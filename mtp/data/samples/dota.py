@@ -13,15 +13,16 @@ PIXELS_PER_OBJECT = 14000
 HEADER = 'imagesource:GoogleEarth\r\ngsd:0.5'
 
 
-def write(folder, seed=0, images=6):
+def write(folder, seed=0, images=6, tests=3):
     """Write train, val and test below ``folder`` (the ``dotav1`` folder).
 
     Args:
         folder: an empty folder.
         seed: the pictures are a function of it and of ``images``.
-        images: images of train; val gets a third of that, test always three.
+        images: images of train; val gets a third of that.
+        tests: images of test.
     """
-    for number, (split, count) in enumerate((('train', images), ('val', max(1, images // 3)), ('test', 3))):
+    for number, (split, count) in enumerate((('train', images), ('val', max(1, images // 3)), ('test', tests))):
         rng = np.random.default_rng((seed, 2, number))
         labels = 'truth' if split == 'test' else 'labelTxt'
         for index in range(count):

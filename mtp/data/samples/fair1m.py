@@ -12,16 +12,17 @@ SIZE = 1000
 OBJECTS = 72
 
 
-def write(folder, seed=0, images=6):
+def write(folder, seed=0, images=6, tests=3):
     """Write train/part1, validation and test below ``folder`` (the ``fair1m`` folder).
 
     Args:
         folder: an empty folder.
         seed: the pictures are a function of it and of ``images``.
-        images: images of train; validation gets a third of that, test always three.
+        images: images of train; validation gets a third of that.
+        tests: images of test.
     """
     spelling = catalogue.get('fair1m').spelling
-    parts = (('train/part1', images, 'labelXml'), ('validation', max(1, images // 3), 'labelXml'), ('test', 3, 'truth'))
+    parts = (('train/part1', images, 'labelXml'), ('validation', max(1, images // 3), 'labelXml'), ('test', tests, 'truth'))
     for number, (part, count, labels) in enumerate(parts):
         rng = np.random.default_rng((seed, 3, number))
         for index in range(count):
