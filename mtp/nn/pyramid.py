@@ -57,4 +57,4 @@ class MaxPool(nn.Module):
     """(B, C, h, w) -> (B, C, h // 2, w // 2), at least one pixel a side."""
 
     def forward(self, x):
-        return F.max_pool2d(x, 2, 2, ceil_mode=min(x.shape[-2:]) < 2)
+        return F.max_pool2d(x, tuple(min(side, 2) for side in x.shape[-2:]))

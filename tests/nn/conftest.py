@@ -1,5 +1,6 @@
-"""The golden files' helpers are importable in this folder."""
+"""The golden files' helpers and the plain networks of the benchmark are importable in this folder."""
 import os
 import sys
 
-sys.path.insert(0, os.path.join(os.path.dirname(__file__), os.pardir, 'golden'))
+ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir, os.pardir)
+sys.path[:0] = [os.path.join(ROOT, 'tests', 'golden'), os.path.join(ROOT, 'ci', 'bench')]
