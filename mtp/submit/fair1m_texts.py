@@ -1,0 +1,90 @@
+"""DOTA result texts to a FAIR1M-2.0 submission: one pass, where the published script rewrites a file per detection."""
+import argparse
+import os
+
+import numpy as np
+
+from mtp.boxes import polygon_areas
+from mtp.data import catalogue
+from mtp.errors import OK, MTPError
+from mtp.paths import resolve
+from mtp.tiles.pixels import list_images
+
+from . import fair1m, results
+
+
+def convert(texts, images, target, any_class=False):
+    """Write the zip of a folder or zip of result texts.
+
+    Args:
+        texts: folder or zip of ``Task1_<class>.txt``, class names with hyphens as in the catalogue.
+        images: folder of the test images.
+        target: path of the zip to write.
+        any_class: take class names as they are, also those that FAIR1M-2.0 does not have.
+
+    Returns:
+        (number of images, number of detections).
+
+    Raises:
+        MTPError: names file and line of the first fault; nothing is written.
+    """
+    known = catalogue.get('fair1m').classes
+    found = results.require(texts, classes=None if any_class else known)
+    files = list_images(images)
+    _check(found, files, images)
+    names = fair1m.official_names(found.classes)
+    rank = np.array([known.index(name) if name in known else len(known) for name in found.classes])
+    order = np.lexsort((found.label, rank[found.label], found.image))
+    begin = np.searchsorted(found.image[order], np.arange(len(found.images) + 1))
+    position = {image: index for index, image in enumerate(found.images)}
+
+    def objects(image):
+        index = position.get(image)
+        rows = order[begin[index]:begin[index + 1]].tolist() if index is not None else []
+        corners = [['%.6f' % value for value in found.polygon[row].tolist()] for row in rows]
+        return fair1m.Objects([names[found.label[row]] for row in rows], [found.score_text[row] for row in rows], corners)
+
+    fair1m.write_zip(target, files, objects)
+    return len(files), len(found.score)
+
+
+def _check(found, files, images):
+    where = 'Task1_{}.txt, line {}'
+    unknown = np.array([image not in files for image in found.images], dtype=bool)
+    bad = np.flatnonzero(unknown[found.image]) if len(found.images) else []
+    if len(bad):
+        name = found.images[found.image[bad[0]]]
+        hint = ('the detections are of tiles: merge them first with python -m mtp.tiles.merge' if '__' in name else
+                'give the folder of the test images with --images')
+        raise MTPError('{}: there is no image {} in {} ({} such lines)'.format(
+            where.format(found.classes[found.label[bad[0]]], found.line[bad[0]]), name, images, len(bad)), hint=hint)
+    flat = np.flatnonzero(~(polygon_areas(found.polygon) > 0))
+    if len(flat):
+        raise MTPError('{}: the box has no area ({} such lines)'.format(
+            where.format(found.classes[found.label[flat[0]]], found.line[flat[0]]), len(flat)))
+
+
+def main(arguments=None):
+    parser = argparse.ArgumentParser(description='Turn DOTA result texts into a FAIR1M-2.0 submission: a zip with '
+                                                 'test/<id>.xml for every test image.')
+    parser.add_argument('--txt_dir', default='fair1m', help='folder or zip of Task1_<class>.txt (default: fair1m)')
+    parser.add_argument('--images', default=catalogue.get('fair1m').source['test'].images,
+                        help='folder of the test images, for their names and sizes')
+    parser.add_argument('--out', help='zip to write (default: test.zip in --txt_dir)')
+    parser.add_argument('--any-class', action='store_true', help='take classes that FAIR1M-2.0 does not have')
+    options = parser.parse_args(arguments)
+    texts, images = resolve(options.txt_dir), images_folder(options.images)
+    target = resolve(options.out) if options.out else os.path.join(texts, 'test.zip')
+    if os.path.exists(target):
+        raise MTPError('{} exists already'.format(target), hint='remove it, or give another --out')
+    counts = convert(texts, images, target, options.any_class)
+    print('{}: {} images, {} detections'.format(target, *counts))
+    return OK
+
+
+def images_folder(images):
+    """Real path of an image folder as a person or the catalogue writes it."""
+    if os.path.isdir(resolve(images)):
+        return resolve(images)
+    below = resolve('data/' + images)
+    return below if os.path.isdir(below) else resolve(images)

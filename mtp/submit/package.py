@@ -1,0 +1,85 @@
+"""From merged detections to the files a server takes."""
+import os
+import sys
+
+import numpy as np
+
+from mtp.data import catalogue
+from mtp.errors import MTPError
+from mtp.tiles.pixels import list_images
+
+from . import dota, fair1m
+
+#: Data sets that have a server, and what writes for it.
+WRITERS = {'dotav1': dota.write, 'dotav15': dota.write, 'dotav2': dota.write, 'fair1m': fair1m.write}
+
+
+def package(detections, dataset, out_dir, images):
+    """Write the submission of a data set.
+
+    Args:
+        detections: :class:`~mtp.tiles.detections.Detections`; class names are mapped to the data set's by name.
+        dataset: a key of :data:`WRITERS`.
+        out_dir: folder to fill; must not exist or be empty.
+        images: folder of the original test images.
+
+    Returns:
+        Paths written. DOTA: ``Task1_<class>.txt`` of every class that has a detection and a flat
+        ``<name of out_dir>.zip`` of them. FAIR1M: the same texts and ``test.zip`` with ``test/<id>.xml`` for every image.
+
+    Raises:
+        MTPError: unknown data set, class or image; a test image that no tile belongs to; nothing detected (DOTA).
+    """
+    if dataset not in WRITERS:
+        raise MTPError('no submission is known for data set {!r}'.format(dataset),
+                       hint='take one of: ' + ', '.join(sorted(WRITERS)))
+    check_out(out_dir)
+    found = list_images(images)
+    detections = _with_classes_of(detections, dataset)
+    _check_images(detections.images, found, images)
+    os.makedirs(out_dir, exist_ok=True)
+    return WRITERS[dataset](detections, out_dir, found)
+
+
+def check_out(out_dir):
+    """Raise MTPError when a submission cannot be written to ``out_dir``: to be called before hours of work, not after.
+
+    The folder must not exist or be empty, and it, or the nearest folder above it, must be writable.
+    """
+    if os.path.exists(out_dir) and not os.path.isdir(out_dir):
+        raise MTPError('{} is a file, not a folder'.format(out_dir), hint='give another --out')
+    if os.path.isdir(out_dir) and os.listdir(out_dir):
+        raise MTPError('{} is not empty'.format(out_dir), hint='remove it, or give another --out')
+    above = os.path.abspath(out_dir)
+    while not os.path.isdir(above):
+        above = os.path.dirname(above)
+    if not os.access(above, os.W_OK | os.X_OK):
+        raise MTPError('{} is not writable'.format(above), hint='give another --out')
+
+
+def _with_classes_of(detections, dataset):
+    """The detections with labels in the order of the data set's classes."""
+    classes = catalogue.get(dataset).classes
+    unknown = [name for name in detections.classes if name not in classes]
+    if unknown:
+        raise MTPError('the detections have the class {!r}, which {} has not'.format(unknown[0], dataset),
+                       hint='check that the test ran with the config of this data set')
+    order = np.array([classes.index(name) for name in detections.classes], dtype=np.int64)
+    mapped = detections._replace(classes=classes, label=order[detections.label] if len(order) else detections.label)
+    return mapped.select(np.lexsort((-mapped.score, mapped.label, mapped.image)))
+
+
+def _check_images(ids, found, folder):
+    unknown = [image for image in ids if image not in found]
+    if unknown:
+        raise MTPError('{} of {} image ids are not in {}, for example {!r}'.format(
+            len(unknown), len(ids), folder, unknown[0]), hint='give the folder of the images that were cut with --images')
+    missing = sorted(set(found) - set(ids))
+    if missing:
+        raise MTPError('{} of {} images in {} were not tested, for example {}'.format(
+            len(missing), len(found), folder, missing[0]), hint='start the test again; it does the missing ones')
+
+
+def warn(message):
+    """One line on standard error."""
+    sys.stderr.write('warning: {}\n'.format(message))

@@ -1,0 +1,180 @@
+"""Merge tile detections: ``python -m mtp.tiles.merge SHARDS --dataset dotav1 --images DIR --out DIR``.
+
+As MMRotate 0.3.4 merges: the tile's offset is added to the centres in float32, everything else is float64, then rotated
+NMS for each image and class. The rule of its CPU operator, IoU >= threshold, is the default; ``--rule gt`` is that of
+CUDA. The result does not depend on how many shards there are: the tiles of an image are taken in order of their windows.
+
+Memory is bounded: images are worked on in blocks, by all cores; only what survives is kept.
+"""
+import argparse
+import os
+import sys
+from concurrent import futures
+
+import numpy as np
+
+from mtp.boxes import rotated_nms
+from mtp.boxes.nms import RULES
+from mtp.data import images as image_files
+from mtp.data.converting import natural
+from mtp.errors import OK, MTPError, run_main
+from mtp.paths import resolve
+from mtp.progress import Progress
+
+from . import shards
+from .detections import Detections
+from .pixels import list_images
+from .windows import PRESETS, parse_tile_id, preset, tile_id, window_positions
+
+__all__ = ['Detections', 'expected_tiles', 'merge']
+
+_BLOCK = 100000  # detections worked on at a time
+
+
+def merge(folder, iou_threshold=0.1, rule='ge', score_threshold=0.0, whole_images=False, expected=None, jobs=1):
+    """Detections of a data set from its shards.
+
+    Args:
+        folder: of shards.
+        iou_threshold: of the NMS; compared as float32.
+        rule: ``'ge'`` as on the CPU or ``'gt'`` as on CUDA.
+        score_threshold: detections below it are left out before the NMS.
+        whole_images: the test ran on whole images: their ids hold no offset.
+        expected: ids of all tiles there should be, to notice missing ones; see :func:`expected_tiles`.
+        jobs: processes.
+
+    Returns:
+        :class:`Detections`.
+
+    Raises:
+        MTPError: bad arguments; no shards; tiles missing; a damaged shard whose loss cannot be excluded.
+    """
+    found = shards.contents(folder)
+    _check_complete(folder, found, expected)
+    images, blocks = _plan(found.entries.values(), whole_images)
+    options = (len(found.classes), iou_threshold, rule, score_threshold)
+    progress = Progress('merge', total=len(images))
+    parts = []
+    for part, count in _run(blocks, options, jobs):
+        parts.append(part)
+        progress.update(count)
+    progress.close()
+    parts.sort(key=lambda part: part[0])  # by first image
+    columns = [np.concatenate(column) for column in zip(*(part[1] for part in parts))] if parts else _nothing()
+    return Detections(found.classes, tuple(images), *columns)
+
+
+def expected_tiles(images, how):
+    """Ids of all tiles of a folder of images, from the sizes in their headers.
+
+    Args:
+        images: folder.
+        how: :class:`~mtp.tiles.windows.Preset`.
+    """
+    tiles = set()
+    for stem, path in list_images(images).items():
+        width, height = image_files.size(path)
+        tiles.update(tile_id(stem, window) for window in window_positions(width, height, how))
+    return tiles
+
+
+def _check_complete(folder, found, expected):
+    if expected is not None:
+        missing = sorted(set(expected) - set(found.entries), key=natural)
+        if missing:
+            raise MTPError('{} of {} tiles are missing in {}, for example {}'.format(
+                len(missing), len(expected), folder, missing[0]), hint='start the test again; it does the missing ones')
+    elif found.damaged:
+        path, _, reason = found.damaged[0]
+        raise MTPError('{}: {}; its tiles may be lost'.format(path, reason),
+                       hint='start the test again; it does the lost tiles, or say which there are with --preset')
+
+
+def _plan(entries, whole_images):
+    """Image ids in natural order, and blocks of them: lists of (image index, x, y, entry), in order."""
+    tiles = {}
+    for entry in entries:
+        image, window, x, y = (entry.tile, 0, 0, 0) if whole_images else parse_tile_id(entry.tile)
+        tiles.setdefault(image, []).append(((window, x, y), entry))
+    images = sorted(tiles, key=natural)
+    blocks, block, size = [], [], 0
+    for index, image in enumerate(images):
+        for (_, x, y), entry in sorted(tiles[image]):
+            block.append((index, x, y, entry))
+            size += entry.count
+        if size >= _BLOCK:
+            blocks.append(block)
+            block, size = [], 0
+    if block:
+        blocks.append(block)
+    return images, blocks
+
+
+def _run(blocks, options, jobs):
+    """Yield ((first image, columns), number of images) of every block, as they are finished."""
+    if jobs <= 1 or len(blocks) <= 1:
+        for block in blocks:
+            yield _merge_block(block, *options)
+        return
+    with futures.ProcessPoolExecutor(min(jobs, len(blocks))) as pool:
+        waiting = {pool.submit(_merge_block, block, *options) for block in sorted(blocks, key=_size, reverse=True)}
+        try:
+            for future in futures.as_completed(waiting):
+                yield future.result()
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+def _size(block):
+    return sum(entry.count for _, _, _, entry in block)
+
+
+def _merge_block(block, classes, iou_threshold, rule, score_threshold):
+    reader = shards.PayloadReader()
+    parts = []
+    for index, x, y, entry in block:
+        boxes, scores, labels = reader.read(entry)
+        boxes = boxes.copy()
+        boxes[:, :2] += np.float32([x, y])  # float32, as the reference does; the rest is float64
+        parts.append((np.full(len(scores), index, dtype=np.int64), labels, scores, boxes))
+    image, label, score, box = (np.concatenate(column) for column in zip(*parts))
+    wanted = score >= np.float32(score_threshold)
+    image, label, score, box = image[wanted], label[wanted], score[wanted], box[wanted].astype(np.float64)
+    kept = rotated_nms(box, score, iou_threshold, rule, groups=image * classes + label)
+    columns = (image[kept], label[kept], score[kept], box[kept])
+    return (block[0][0], columns), len({row[0] for row in block})
+
+
+def _nothing():
+    return (np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.float32), np.zeros((0, 5)))
+
+
+def main(arguments=None):
+    from mtp import submit
+    parser = argparse.ArgumentParser(prog='python -m mtp.tiles.merge',
+                                     description='Merge the shards of a test and write the submission.')
+    parser.add_argument('shards', help='folder that the test wrote')
+    parser.add_argument('--dataset', required=True, choices=sorted(submit.WRITERS))
+    parser.add_argument('--images', required=True, help='folder of the original test images')
+    parser.add_argument('--out', required=True, help='folder for the submission; must not exist or be empty')
+    parser.add_argument('--iou-thr', type=float, default=0.1, help='threshold of the NMS (default: 0.1)')
+    parser.add_argument('--rule', choices=RULES, default='ge', help='drop at IoU >= (CPU) or > (CUDA) the threshold')
+    parser.add_argument('--score-thr', type=float, default=0.0, help='leave out detections below this score')
+    parser.add_argument('--preset', choices=sorted(PRESETS), help='how the images were cut: check that no tile is missing')
+    parser.add_argument('--whole-images', action='store_true', help='the test ran on whole images, not on tiles')
+    parser.add_argument('--jobs', type=int, default=os.cpu_count(), help='processes (default: all cores)')
+    options = parser.parse_args(arguments)
+    images, out = resolve(options.images), resolve(options.out)
+    submit.check_out(out)
+    expected = expected_tiles(images, preset(options.preset)) if options.preset else None
+    merged = merge(resolve(options.shards), options.iou_thr, options.rule, options.score_thr, options.whole_images,
+                   expected, options.jobs)
+    sys.stderr.write('{} detections in {} images\n'.format(len(merged.score), len(merged.images)))
+    for path in submit.package(merged, options.dataset, out, images):
+        print(path)
+    return OK
+
+
+if __name__ == '__main__':
+    run_main(main)

@@ -1,0 +1,75 @@
+"""Result texts become the same XML as the published script's, in one pass."""
+import os
+import zipfile
+
+import pytest
+from PIL import Image
+
+from mtp.errors import MTPError
+from mtp.submit.fair1m_texts import convert, main
+
+SAMPLE = os.path.join(os.path.dirname(__file__), '../../../shared/data/fair1m/mmrotate_results')
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / 'images').mkdir()
+    for name in ('0', '3'):
+        Image.new('RGB', (1000, 800)).save(str(tmp_path / 'images' / (name + '.tif')))
+    (tmp_path / 'txt').mkdir()
+    (tmp_path / 'txt/Task1_other-ship.txt').write_text('3 0.5 1 2 30 2 30 40.123456789 1 40\n')
+    (tmp_path / 'txt/Task1_Small-Car.txt').write_text('3 0.25 1 2 30 2 30 40 1 40\n3 1e-05 1 2 30 2 30 40 1 40\n')
+    return tmp_path
+
+
+def test_one_pass(folder):
+    target = str(folder / 'txt/test.zip')
+    assert convert(str(folder / 'txt'), str(folder / 'images'), target) == (2, 3)
+    with zipfile.ZipFile(target) as archive:
+        assert archive.namelist() == ['test/0.xml', 'test/3.xml']
+        empty, text = (archive.read(name).decode() for name in archive.namelist())
+    assert '<objects/>' in empty and '<object>' not in empty
+    values = [line.strip() for line in text.splitlines() if '<name>' in line or '<probability>' in line]
+    assert values == ['<name>other-ship</name>', '<probability>0.5</probability>', '<name>Small Car</name>',
+                      '<probability>0.25</probability>', '<name>Small Car</name>', '<probability>1e-05</probability>']
+    assert '<point>30.000000,40.123457</point>' in text
+
+
+def test_command_line(folder, capsys):
+    arguments = ['--txt_dir', str(folder / 'txt'), '--images', str(folder / 'images')]
+    assert main(arguments) == 0
+    assert '2 images, 3 detections' in capsys.readouterr().out
+    with pytest.raises(MTPError, match='exists already'):
+        main(arguments)
+
+
+@pytest.mark.parametrize('name, line, message', [
+    ('Task1_Ship.txt', '3 0.5 1 2 30 2 30 40 1 40', "'Ship' is not a class"),
+    ('Task1_Van.txt', '3 0.5 1 2 30 2 30 40 1', 'Task1_Van.txt:1: has 9 fields'),
+    ('Task1_Van.txt', '3 0.5 1 2 30 2 30 4O 1 40', 'field y3'),
+    ('Task1_Van.txt', '3 nan 1 2 30 2 30 40 1 40', 'not finite'),
+    ('Task1_Van.txt', '7 0.5 1 2 30 2 30 40 1 40', 'line 1: there is no image 7'),
+    ('Task1_Van.txt', '3__800__0___0 0.5 1 2 30 2 30 40 1 40', 'mtp.tiles.merge'),
+    ('Task1_Van.txt', '3 0.5 1 2 30 2 1 2 1 2', 'no area'),
+    ('Task1_Van.txt', '', 'is empty'),
+])
+def test_faults_name_file_and_line_and_write_nothing(folder, name, line, message):
+    (folder / 'txt' / name).write_text(line)
+    with pytest.raises(MTPError, match=message):
+        convert(str(folder / 'txt'), str(folder / 'images'), str(folder / 'out.zip'))
+    assert sorted(os.listdir(str(folder))) == ['images', 'txt']
+
+
+@pytest.mark.skipif(not os.path.isdir(SAMPLE), reason='the real samples are not here')
+def test_real_results_of_tiles_of_one_class(tmp_path):
+    (tmp_path / 'images').mkdir()
+    with open(os.path.join(SAMPLE, 'imagesetfile.txt')) as stream:
+        names = stream.read().split()
+    for name in names:
+        Image.new('L', (1000, 1000)).save(str(tmp_path / 'images' / (name + '.tif')))
+    with pytest.raises(MTPError, match='Airplane'):
+        convert(SAMPLE, str(tmp_path / 'images'), str(tmp_path / 'out.zip'))
+    counts = convert(SAMPLE, str(tmp_path / 'images'), str(tmp_path / 'out.zip'), any_class=True)
+    assert counts == (161, 468)
+    with zipfile.ZipFile(str(tmp_path / 'out.zip')) as archive:
+        assert sum(archive.read(name).count(b'<object>') for name in archive.namelist()) == 468
