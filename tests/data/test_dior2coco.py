@@ -1,0 +1,77 @@
+import json
+import os
+
+import numpy as np
+import pytest
+from pycocotools.coco import COCO
+
+from mtp.data import catalogue, dior, dior2coco
+from mtp.data.samples import annotations
+from mtp.errors import MTPError
+
+
+def test_the_json_lies_where_the_configs_read_it_and_agrees_with_the_xml(sample, data_root, capsys):
+    root = sample('samrs') + '/dior/'
+    assert dior2coco.main([]) == 0
+    for split, images in (('trainval', 4), ('test', 1)):
+        coco = COCO(root + 'DIOR_{}_coco.json'.format(split))
+        assert len(coco.imgs) == images and min(coco.anns) == 1
+        for image in coco.imgs.values():
+            path = root + 'Annotations/Horizontal Bounding Boxes/' + image['file_name'][:-4] + '.xml'
+            labels = dior.read(path, 'horizontal')
+            found = coco.loadAnns(coco.getAnnIds(imgIds=image['id']))
+            assert [coco.cats[entry['category_id']]['name'] for entry in found] == list(labels.names)
+            boxes = np.array([entry['bbox'] for entry in found])
+            np.testing.assert_array_equal(np.concatenate([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], 1), labels.boxes)
+    capsys.readouterr()
+    assert dior2coco.main([]) == 0 and capsys.readouterr().out.count('already') == 2
+
+
+def test_oriented_boxes_keep_their_polygon(sample, data_root):
+    root = sample('samrs') + '/dior/'
+    dior2coco.main(['--box', 'obb', '--splits', 'test', '--id-base', '0'])
+    with open(root + 'DIOR-R_test_coco.json') as stream:
+        value = json.load(stream)
+    first = value['annotations'][0]
+    assert first['id'] == 0 and len(first['segmentation'][0]) == 8
+    assert first['area'] <= first['bbox'][2] * first['bbox'][3]
+
+
+def _replace(path, box):
+    os.unlink(path)
+    with open(path, 'w') as stream:
+        stream.write(annotations.dior_horizontal('00001.jpg', 512, 512, [np.array(box, float)], ['ship']))
+
+
+def test_boxes_outside_or_without_area_are_counted_and_mended_by_option(sample, data_root, capsys):
+    root = sample('samrs') + '/dior/'
+    path = root + 'Annotations/Horizontal Bounding Boxes/00001.xml'
+    _replace(path, [[500, 10], [530, 20]])
+    dior2coco.main(['--splits', 'train'])
+    assert '1 reach outside' in capsys.readouterr().out
+    dior2coco.main(['--splits', 'train', '--clip', '--overwrite'])
+    with open(root + 'DIOR_train_coco.json') as stream:
+        assert json.load(stream)['annotations'][0]['bbox'] == [500, 10, 12, 10]
+    _replace(path, [[100, 10], [100, 20]])
+    dior2coco.main(['--splits', 'train', '--overwrite', '--drop-degenerate'])
+    assert '1 without area' in capsys.readouterr().out
+    assert COCO(root + 'DIOR_train_coco.json').getAnnIds(imgIds=0) == []
+
+
+def test_a_bad_file_stops_before_anything_is_written(sample, data_root):
+    root = sample('samrs') + '/dior/'
+    path = root + 'Annotations/Horizontal Bounding Boxes/00002.xml'
+    os.unlink(path)
+    with pytest.raises(MTPError, match='00002.xml'):
+        dior2coco.main([])
+    assert not [name for name in os.listdir(root) if 'DIOR' in name]
+    assert dior2coco.main(['--lenient', '--splits', 'trainval']) == 1
+
+
+def test_nothing_there(data_root):
+    with pytest.raises(MTPError, match='trainval.txt is missing'):
+        dior2coco.main([])
+
+
+def test_the_class_order_is_the_published_one():
+    assert catalogue.get('dior').classes.index('golffield') == 9
