@@ -1,0 +1,112 @@
+"""From annotations to batches: the batch of a step is a pure function of (seed, step, rank), whoever computes it."""
+import cv2
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from mtp.errors import MTPError
+
+from . import samples, tasks
+
+PERMUTATION, AUGMENTATION, TRAINING = 0, 1, 2  # first number of a generator's key: what it is for
+
+
+def batch_sizes(batch, counts, mode='avg'):
+    """Images of each data set in one step of one process.
+
+    Args:
+        batch: images of all data sets together.
+        counts: data set -> number of its training images.
+        mode: ``avg`` shares equally; ``ratio`` by the number of images, at least one each. Both round down.
+
+    Raises:
+        MTPError: fewer images than data sets.
+    """
+    if batch < len(counts):
+        raise MTPError('--batch_size {} is smaller than the number of data sets ({}: {})'.format(
+            batch, len(counts), ' '.join(counts)), hint='--batch_size {}'.format(len(counts)))
+    if mode == 'avg':
+        return {name: batch // len(counts) for name in counts}
+    sizes = {name: max(batch * number // sum(counts.values()), 1) for name, number in counts.items()}
+    while sum(sizes.values()) > batch:  # the lower bound of one image may have lifted a small set
+        sizes[max(sizes, key=sizes.get)] -= 1
+    return sizes
+
+
+class StepFeed(Dataset):
+    """Item n is the batch of step n (from 0): data set -> DatasetBatch, or the MTPError that prevented it.
+
+    Each data set is gone through in its own endless sequence of permutations, keyed by (seed, data set, epoch); process
+    ``rank`` of ``world`` takes every ``world``-th batch of it.
+
+    Args:
+        sources: data set -> Annotations.
+        sizes: data set -> images a step.
+        side: image size in pixels.
+        recipe: :class:`~mtp.pretrain.recipe.Recipe`.
+        seed, rank, world: non-negative integers.
+        skip_bad: replace a damaged sample by another image instead of failing.
+        length: number of steps.
+    """
+
+    def __init__(self, sources, sizes, side, recipe, seed=0, rank=0, world=1, skip_bad=False, length=1 << 40):
+        self.sources, self.sizes, self.side, self.recipe = sources, sizes, side, recipe
+        self.seed, self.rank, self.world, self.skip_bad, self.length = seed, rank, world, skip_bad, length
+        self._orders = {}
+
+    def __len__(self):
+        return self.length
+
+    def _order(self, name, epoch):
+        if self._orders.get(name, (None,))[0] != epoch:
+            rng = samples.generator(PERMUTATION, self.seed, tasks.number(name), epoch)
+            self._orders[name] = epoch, rng.permutation(len(self.sources[name]))
+        return self._orders[name][1]
+
+    def image_index(self, name, step, slot):
+        """Which image stands in ``slot`` of this process's batch of ``step``, and in which epoch of its data set."""
+        place = (step * self.world + self.rank) * self.sizes[name] + slot
+        epoch, row = divmod(place, len(self.sources[name]))
+        return int(self._order(name, epoch)[row]), epoch
+
+    def __getitem__(self, step):
+        try:
+            return {name: self._batch(name, step) for name in self.sources}
+        except MTPError as error:
+            return error
+
+    def _batch(self, name, step):
+        made = [self._sample(name, step, slot) for slot in range(self.sizes[name])]
+        return samples.collate(made, self.side, self.recipe.small_crop_label)
+
+    def _sample(self, name, step, slot):
+        source, (index, _) = self.sources[name], self.image_index(name, step, slot)
+        rng = samples.generator(AUGMENTATION, self.seed, step, self.rank, tasks.number(name), slot)
+        for attempt in range(len(source)):
+            try:
+                return samples.make(source, index, self.side, rng, self.recipe.colour)
+            except MTPError as error:
+                if not self.skip_bad:
+                    raise
+                print('skipped: {}'.format(error), flush=True)
+                index = (index + 1) % len(source)
+        raise MTPError('{}: no image of the data set can be read'.format(name))
+
+
+def _start_worker(_):
+    cv2.setNumThreads(0)  # one process, one core: the workers are the parallelism
+
+
+def loader(feed, first, last, workers, pin=False):
+    """Iterator over the batches of steps ``first`` .. ``last`` - 1, made by ``workers`` processes (0: in this one)."""
+    return DataLoader(feed, batch_size=None, sampler=range(first, last), num_workers=workers, pin_memory=pin,
+                      worker_init_fn=_start_worker, collate_fn=None, prefetch_factor=2 if not workers else 3)
+
+
+def epochs(feed, step):
+    """Largest epoch that any data set has reached at ``step``."""
+    return max(feed.image_index(name, step, 0)[1] for name in feed.sources)
+
+
+def seed_step(seed, step, rank):
+    """Seed torch for one step, so that drop path and box sampling are functions of (seed, step, rank) too."""
+    torch.manual_seed(int(samples.generator(TRAINING, seed, step, rank).integers(1 << 62)))
