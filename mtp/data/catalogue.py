@@ -30,6 +30,7 @@ Dataset = NamedTuple('Dataset', [
     ('task', str),
     ('classes', Tuple[str, ...]),  # in the published order: position = class index
     ('palette', Tuple[Tuple[int, int, int], ...]),  # RGB, one a class
+    ('codes', Tuple[int, ...]),  # number of each class in the publisher's files, where they use numbers of their own
     ('spelling', Dict[str, str]),  # class name -> spelling in the publisher's files, where it differs
     ('root', str),  # folder below MTP_DATA_ROOT
     ('source', Dict[str, Split]),  # as the publisher's archives unpack; empty where that is what is read
@@ -73,7 +74,7 @@ def get(name):
     colours = tuple(tuple(colour) for colour in facts['palettes'][table][first:first + len(classes)])
     return Dataset(
         name=name, title=entry['title'], task=entry['task'], classes=classes, palette=colours,
-        spelling=dict(facts['spelling'].get(key, {})), root=entry['root'], source=_splits(entry.get('source', {})),
+        codes=tuple(entry.get('codes', ())), spelling=dict(facts['spelling'].get(key, {})), root=entry['root'], source=_splits(entry.get('source', {})),
         splits=_splits(entry['splits']), files=dict(entry.get('files', {})), counts=dict(entry['counts']),
         published=tuple(entry['published']), licence=entry['licence'], download=tuple(entry['download']),
         prepare=tuple(entry['prepare']), notes=tuple(entry['notes']))

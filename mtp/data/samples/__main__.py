@@ -12,6 +12,7 @@ SETS = {
     'samrs': ('samrs', 24),
     'dota': ('dotav1', 6),
     'fair1m': ('fair1m', 6),
+    'xview': ('xview', 4),
 }
 
 

@@ -1,0 +1,128 @@
+"""Reading GeoJSON feature by feature: the xView labels are one line of several hundred megabytes."""
+import json
+from typing import Dict, Iterator, Tuple
+
+from mtp.errors import MTPError
+
+CHUNK = 1 << 20
+MAX_VALUE = 64 << 20  # characters of one feature; beyond that the file is something else
+
+
+def _refuse(token):
+    raise ValueError('{} is not a number'.format(token))
+
+
+class _Reader:
+    """A window of text moving through the file, and the JSON value at its beginning."""
+
+    def __init__(self, path, stream) -> None:
+        self.path, self.stream = path, stream
+        self.text, self.at, self.line, self.ended = '', 0, 1, False
+        self.decoder = json.JSONDecoder(parse_constant=_refuse)
+
+    def fail(self, what):
+        line = self.line + self.text.count('\n', 0, self.at)
+        raise MTPError('{}: line {}: {}'.format(self.path, line, what))
+
+    def more(self) -> bool:
+        """Read another chunk behind the window; False at the end of the file."""
+        try:
+            chunk = self.stream.read(max(CHUNK, len(self.text) - self.at))
+        except UnicodeDecodeError:
+            self.fail('not UTF-8 text')
+        self.line += self.text.count('\n', 0, self.at)
+        self.text, self.at = self.text[self.at:] + chunk, 0
+        self.ended = not chunk
+        if len(self.text) > MAX_VALUE + 2 * CHUNK and chunk:
+            self.fail('a value longer than {} characters'.format(MAX_VALUE))
+        return bool(chunk)
+
+    def peek(self) -> str:
+        """The next character that is no blank; '' at the end."""
+        while True:
+            while self.at < len(self.text) and self.text[self.at] in ' \t\r\n':
+                self.at += 1
+            if self.at < len(self.text):
+                return self.text[self.at]
+            if not self.more():
+                return ''
+
+    def take(self, wanted: str) -> str:
+        """Step over one of the characters ``wanted``."""
+        found = self.peek()
+        if not found or found not in wanted:
+            self.fail('{!r} where one of {!r} is expected'.format(found or 'the end', wanted))
+        self.at += 1
+        return found
+
+    def value(self):
+        """The JSON value that begins here."""
+        self.peek()
+        while True:
+            try:
+                value, end = self.decoder.raw_decode(self.text, self.at)
+                # a number at the very end of the window may go on behind it
+                if end < len(self.text) or self.ended or not self.more():
+                    self.at = end if end <= len(self.text) else len(self.text)
+                    return value
+            except RecursionError:
+                self.fail('values nested too deep')
+            except json.JSONDecodeError as error:
+                if self.ended or not self.more():
+                    self.fail('not JSON: {}'.format(error.msg))
+            except ValueError as error:
+                self.fail(error)
+
+
+def features(path) -> Iterator[Tuple[int, Dict, Dict]]:
+    """Features of a FeatureCollection, one after the other.
+
+    Args:
+        path: a GeoJSON file; UTF-8. An empty file has no features (SpaceNet has such files).
+
+    Yields:
+        Number from 0, the feature (a dict with a dict ``properties``), and a dict of the other members of the
+        collection seen so far (``crs`` among them, which writers put first).
+
+    Raises:
+        MTPError: names the file and the line.
+    """
+    try:
+        stream = open(path, encoding='utf-8-sig')
+    except OSError as error:
+        raise MTPError('cannot read {}: {}'.format(path, error.strerror)) from None
+    with stream:
+        reader = _Reader(path, stream)
+        if reader.peek() == '':
+            return
+        reader.take('{')
+        top, found = {}, False
+        while reader.peek() != '}':
+            key = reader.value()
+            if not isinstance(key, str):
+                reader.fail('a member without a name')
+            reader.take(':')
+            if key == 'features':
+                found = True
+                yield from _each(reader, top)
+            else:
+                top[key] = reader.value()
+            if reader.peek() == '}':
+                break
+            reader.take(',')
+        if top.get('type', 'FeatureCollection') != 'FeatureCollection' or not found:
+            reader.fail('not a FeatureCollection with features')
+
+
+def _each(reader, top):
+    reader.take('[')
+    number = 0
+    while reader.peek() != ']':
+        feature = reader.value()
+        if not isinstance(feature, dict) or not isinstance(feature.get('properties') or {}, dict):
+            reader.fail('feature {} is not an object with properties'.format(number))
+        yield number, dict(feature, properties=feature.get('properties') or {}), top
+        number += 1
+        if reader.take(',]') == ']':
+            return
+    reader.take(']')
