@@ -1,0 +1,41 @@
+# Tiles of 256 pixels cut from the sample images; a leaf names the data set.
+_base_ = '../runtime.py'
+img_norm_cfg = dict(mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375], to_rgb=True)
+train_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(type='LoadAnnotations', with_bbox=True),
+    dict(type='RResize', img_scale=(256, 256)),
+    dict(
+        type='RRandomFlip',
+        flip_ratio=[0.25, 0.25, 0.25],
+        direction=['horizontal', 'vertical', 'diagonal'],
+        version='le90'),
+    dict(type='Normalize', **img_norm_cfg),
+    dict(type='Pad', size_divisor=32),
+    dict(type='DefaultFormatBundle'),
+    dict(type='Collect', keys=['img', 'gt_bboxes', 'gt_labels'])
+]
+test_pipeline = [
+    dict(type='LoadImageFromFile'),
+    dict(
+        type='MultiScaleFlipAug',
+        img_scale=(256, 256),
+        flip=False,
+        transforms=[
+            dict(type='RResize'),
+            dict(type='Normalize', **img_norm_cfg),
+            dict(type='Pad', size_divisor=32),
+            dict(type='DefaultFormatBundle'),
+            dict(type='Collect', keys=['img'])
+        ])
+]
+data = dict(
+    samples_per_gpu=4,
+    workers_per_gpu=0,
+    test_dataloader=dict(samples_per_gpu=8),
+    train=dict(pipeline=train_pipeline, version='le90'),
+    test=dict(pipeline=test_pipeline, version='le90'))
+runner = dict(type='IterBasedRunner', max_iters=300, _delete_=True)
+lr_config = dict(warmup_iters=30, warmup_ratio=0.1, by_epoch=False, step=[220, 280])
+checkpoint_config = dict(interval=300, by_epoch=False)
+log_config = dict(interval=10)

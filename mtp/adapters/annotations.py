@@ -1,0 +1,62 @@
+"""Label files of the rotated-detection data sets as both generations of the toolbox want them: polygons and labels."""
+import os
+
+import numpy as np
+
+from mtp.data import dior, dota
+from mtp.errors import MTPError
+
+
+def degenerate(polygons):
+    """Mask (n,) of polygons (n, 8) in which two neighbouring corners coincide; no rotated box can be fitted to them."""
+    corners = np.asarray(polygons).reshape(-1, 4, 2)
+    return (corners == np.roll(corners, -1, axis=1)).all(axis=2).any(axis=1)
+
+
+def read_tile(path, classes):
+    """Objects of one tile in DOTA's text form.
+
+    Args:
+        path: the file.
+        classes: class names; position = label.
+
+    Returns:
+        tuple: polygons float32 (n, 8) in pixels, labels int64 (n,), difficulties int64 (n,).
+    """
+    objects = dota.read(path, classes)
+    return _columns(objects, classes) + (objects.difficult,)
+
+
+def read_dior(path, classes, kind='obb'):
+    """Objects of one DIOR file: polygons float32 (n, 8), labels int64 (n,), and (width, height) or None.
+
+    Args:
+        path: the XML file.
+        classes: lower-case class names; position = label.
+        kind: ``'obb'`` reads rotated boxes, ``'hbb'`` horizontal ones, as four corners.
+    """
+    objects = dior.read(path, 'oriented' if kind == 'obb' else 'horizontal', classes)
+    if kind == 'hbb':
+        objects = objects._replace(boxes=objects.boxes[:, [0, 1, 2, 1, 2, 3, 0, 3]])
+    size = (objects.meta['width'], objects.meta['height']) if 'width' in objects.meta else None
+    return _columns(objects, classes) + (size,)
+
+
+def _columns(objects, classes):
+    index = {name: label for label, name in enumerate(classes)}
+    corners = objects.polygons if hasattr(objects, 'polygons') else objects.boxes
+    return corners.astype(np.float32).reshape(-1, 8), np.array([index[name] for name in objects.names], np.int64)
+
+
+def files(folder, suffix):
+    """Names of the files in ``folder`` that end in ``suffix``, sorted, so that every machine numbers them alike.
+
+    Raises:
+        MTPError: the folder does not exist or holds no such file.
+    """
+    if not os.path.isdir(folder):
+        raise MTPError('there is no folder {}'.format(folder), hint='set MTP_DATA_ROOT, or prepare the data set')
+    names = sorted(entry.name for entry in os.scandir(folder) if entry.name.endswith(suffix) and entry.is_file())
+    if not names:
+        raise MTPError('{} holds no {} file'.format(folder, suffix), hint='python -m mtp.tiles.cut --help')
+    return names

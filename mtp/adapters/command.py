@@ -1,0 +1,106 @@
+"""What the command lines of both environments have in common: options, ranks, and the checks made before any work."""
+import argparse
+import os
+
+import mtp
+from mtp import paths
+from mtp.errors import MTPError
+from mtp.launch import configs, rendezvous
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(mtp.__file__)))
+LAUNCHERS = ('none', 'pytorch', 'slurm', 'mpi')
+# Open MPI and the PMI of MPICH and Intel MPI tell a process who it is under these names.
+MPI = {'RANK': ('OMPI_COMM_WORLD_RANK', 'PMI_RANK'), 'WORLD_SIZE': ('OMPI_COMM_WORLD_SIZE', 'PMI_SIZE'),
+       'LOCAL_RANK': ('OMPI_COMM_WORLD_LOCAL_RANK', 'MPI_LOCALRANKID')}
+
+
+def parser(description, dict_action):
+    """Parser with the options every command of the published guide takes.
+
+    Args:
+        description: first line of the help.
+        dict_action: the toolbox's argparse action for ``key=value`` words.
+    """
+    made = argparse.ArgumentParser(description=description)
+    made.add_argument('config', help='configs/<env>/<dataset>/<name>.py, configs/mtp/<dataset>/<name>.py or a bare name')
+    made.add_argument('--work-dir', help='where logs and checkpoints go (work_dirs/<name of the config>)')
+    made.add_argument('--cfg-options', nargs='+', action=dict_action, default={}, metavar='KEY=VALUE',
+                      help='settings that take the place of those in the config')
+    made.add_argument('--launcher', choices=LAUNCHERS, default='none', help='who started the processes')
+    made.add_argument('--local_rank', '--local-rank', type=int, help=argparse.SUPPRESS)  # torch.distributed.launch
+    return made
+
+
+def ranks(args, environ=os.environ):
+    """Settle who this process is, for every launcher, and put it into ``environ``.
+
+    The published DOTA-v2.0 command starts several processes without ``--launcher``; each would train alone. So what the
+    environment says decides, not the option.
+
+    Returns:
+        tuple: rank, number of processes, rank on this machine.
+    """
+    if args.launcher == 'mpi':
+        for name, sources in MPI.items():
+            for source in sources:
+                if source in environ:
+                    environ.setdefault(name, environ[source])
+    if args.local_rank is not None:
+        environ.setdefault('LOCAL_RANK', str(args.local_rank))
+    environ.update(rendezvous.prepare(environ))
+    if args.launcher not in ('none', 'slurm') and environ['WORLD_SIZE'] == '1' and 'TORCHELASTIC_RUN_ID' not in environ:
+        raise MTPError('--launcher {} was given, but no launcher has started this process'.format(args.launcher),
+                       hint='leave --launcher away, or start it with torchrun --nproc_per_node=N tools/...')
+    return int(environ['RANK']), int(environ['WORLD_SIZE']), int(environ['LOCAL_RANK'])
+
+
+def locate(name, env, purpose):
+    """Path of the config ``name``; one that belongs to another environment than ``env`` is refused."""
+    if os.path.isfile(name):
+        name = os.path.abspath(name)
+    found = configs.find(name, env=env, purpose=purpose, root=ROOT)[1]
+    return os.path.join(ROOT, found)
+
+
+def work_dir(args, cfg, config_path):
+    """Folder of the run: the option, else the config's ``work_dir``, else ``work_dirs/<stem of the config>``."""
+    stem = os.path.splitext(os.path.basename(config_path))[0]
+    return paths.resolve(args.work_dir or cfg.get('work_dir') or 'work_dirs/' + stem)
+
+
+def fresh_or_resumed(folder, resume):
+    """Refuse to train over the checkpoints of another run.
+
+    Raises:
+        MTPError: ``folder`` is a file, or holds checkpoints and ``resume`` is not wanted.
+    """
+    if os.path.exists(folder) and not os.path.isdir(folder):
+        raise MTPError('{} is a file; a folder is expected'.format(folder), hint='choose another --work-dir')
+    held = sorted(name for name in os.listdir(folder) if name.endswith('.pth')) if os.path.isdir(folder) else []
+    if held and not resume:
+        raise MTPError('{} holds checkpoints of an earlier run ({})'.format(folder, ', '.join(held[-3:])),
+                       hint='add --resume to go on from the newest, or choose another --work-dir')
+
+
+def require_file(path, what, hint=''):
+    """Resolved ``path``; an MTPError naming ``what`` when no such file exists."""
+    path = paths.resolve(path)
+    if not os.path.isfile(path):
+        raise MTPError('there is no {} {}'.format(what, path), hint=hint)
+    return path
+
+
+def require_folder(path, what):
+    """An MTPError naming ``what`` when the folder ``path`` does not exist."""
+    if not os.path.isdir(path):
+        raise MTPError('there is no {} {}'.format(what, path),
+                       hint='put the data there, or let MTP_DATA_ROOT name the folder that holds it (now {!r})'.format(
+                           paths.root('data')))
+
+
+def pretrained_exists(model):
+    """Check the file behind ``model.backbone.pretrained`` of a config, where there is one."""
+    path = (model.get('backbone') or {}).get('pretrained')
+    if path:
+        require_file(path, 'pretrained backbone', hint='put it below {!r} (MTP_WEIGHTS_ROOT), or train from scratch with '
+                     '--cfg-options model.backbone.pretrained=None'.format(paths.root('weights')))

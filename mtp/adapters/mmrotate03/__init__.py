@@ -1,0 +1,12 @@
+"""MMRotate 0.3.4 with mmcv-full 1.x and MMDetection 2: the environment in which FAIR1M-2.0 and DOTA-v1.0 are tested.
+
+Importing this package puts MTP's backbones and data sets into the toolbox's registries. Configs do so by
+``custom_imports = dict(imports=['mtp.adapters.mmrotate03'])``.
+"""
+from mmrotate.models.builder import ROTATED_BACKBONES
+
+from mtp.adapters.backbones import BY_SCOPE
+from mtp.adapters.mmrotate03 import datasets, optimizers  # noqa: F401  (they register themselves)
+
+for _name, _module in BY_SCOPE['mmrotate'].items():
+    ROTATED_BACKBONES.register_module(name=_name, module=_module, force=True)

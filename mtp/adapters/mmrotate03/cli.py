@@ -1,0 +1,150 @@
+"""``tools/train.py`` and ``tools/test.py`` for MMRotate 0.3.4."""
+import datetime
+import os
+import pickle
+
+import torch
+from mmcv import Config, DictAction
+
+from mtp import files, paths, submit
+from mtp.adapters import command
+from mtp.data import catalogue
+from mtp.errors import MTPError
+from mtp.tiles import merge
+
+ENVIRONMENT = 'mmrotate03'
+
+
+def train(argv=None):
+    """Train the model of a config."""
+    parser = command.parser('Train the model of a config (MMRotate 0.3.4)', DictAction)
+    parser.add_argument('--resume', '--auto-resume', action='store_true', help='go on from latest.pth in the work folder')
+    parser.add_argument('--resume-from', help='checkpoint to go on from')
+    parser.add_argument('--no-validate', action='store_true', help='leave out the validation during training')
+    parser.add_argument('--seed', type=int, default=0, help='of the random numbers')
+    args = parser.parse_args(argv)
+    rank, world, local = command.ranks(args)
+    cfg = load(args, 'train')
+    _data_exists(cfg.data.train)
+    cfg.resume_from = args.resume_from
+    if args.resume:
+        cfg.resume_from = command.require_file(os.path.join(cfg.work_dir, 'latest.pth'), 'checkpoint to go on from')
+    command.fresh_or_resumed(cfg.work_dir, cfg.resume_from)
+    if cfg.load_from:
+        cfg.load_from = command.require_file(cfg.load_from, 'checkpoint')
+    elif not cfg.resume_from:
+        command.pretrained_exists(cfg.model)
+    from mtp.adapters.mmrotate03 import training
+    _join(world, 'nccl' if torch.cuda.is_available() else 'gloo')
+    training.train(cfg, seed=args.seed, validate=not args.no_validate, device=_device(local), distributed=world > 1)
+
+
+def test(argv=None):
+    """Test a checkpoint on tiles: shards, then metric, submission and pictures of whole images."""
+    parser = command.parser('Test a checkpoint with a config (MMRotate 0.3.4)', DictAction)
+    parser.add_argument('checkpoint', help='epoch_12.pth or the like, of either generation')
+    parser.add_argument('--format-only', action='store_true', help='write a submission; see --eval-options')
+    parser.add_argument('--eval', nargs='+', metavar='METRIC', help='mAP: judge the tiles by their label files')
+    parser.add_argument('--eval-options', nargs='+', action=DictAction, default={}, metavar='KEY=VALUE',
+                        help='submission_dir=DIR: where the submission goes; images=DIR: the uncut test images')
+    parser.add_argument('--out', help='.pkl file for the results of all tiles')
+    parser.add_argument('--show-dir', help='folder for pictures of whole images with what was found in them')
+    parser.add_argument('--show-score-thr', type=float, default=0.3, help='lowest score in the pictures (0.3)')
+    args = parser.parse_args(argv)
+    _some_purpose(args)
+    rank, world, local = command.ranks(args)
+    cfg = load(args, 'test')
+    checkpoint = command.require_file(args.checkpoint, 'checkpoint')
+    _data_exists(cfg.data.test)
+    plan = _plan(args, cfg)
+    from mtp.adapters.mmrotate03 import testing
+    # Ranks only meet at the end, and the slowest may be hours behind.
+    _join(world, 'gloo', datetime.timedelta(days=7))
+    dataset = testing.build_test_set(cfg)
+    testing.detect(cfg, dataset, checkpoint, plan['shards'], rank, world, _device(local))
+    if world > 1:
+        torch.distributed.barrier()
+    if rank == 0:
+        _finish(args, plan, dataset, testing)
+
+
+def load(args, purpose):
+    """The config that the command line names, with its options merged in and every short path resolved."""
+    path = command.locate(args.config, ENVIRONMENT, purpose)
+    cfg = Config.fromfile(path)
+    cfg.merge_from_dict(args.cfg_options)
+    folder = command.work_dir(args, cfg, path)
+    cfg = Config(paths.resolve_tree(cfg._cfg_dict.to_dict()), filename=path)
+    cfg.work_dir = folder
+    return cfg
+
+
+def _some_purpose(args):
+    if not (args.format_only or args.eval or args.out or args.show_dir):
+        raise MTPError('nothing is asked for: give --format-only, --eval, --out or --show-dir',
+                       hint='--format-only --eval-options submission_dir=DIR')
+    if args.eval and args.format_only:
+        raise MTPError('--eval and --format-only exclude each other: a test set is judged by its server')
+    if args.eval and args.eval != ['mAP']:
+        raise MTPError('--eval {}: these data sets know mAP only'.format(' '.join(args.eval)), hint='--eval mAP')
+    if args.format_only and not args.eval_options.get('submission_dir'):
+        raise MTPError('--format-only needs a folder to write to', hint='--eval-options submission_dir=DIR')
+    unknown = set(args.eval_options) - {'submission_dir', 'images'}
+    if unknown:
+        raise MTPError('--eval-options has no {}'.format(', '.join(sorted(unknown))), hint='submission_dir, images')
+
+
+def _plan(args, cfg):
+    """Where everything goes; whatever cannot be written or is missing is said before any work."""
+    submission = args.eval_options.get('submission_dir')
+    plan = {'submission': paths.resolve(submission) if submission else None, 'dataset': cfg.get('submission')}
+    plan['shards'] = plan['submission'] + '.shards' if submission else os.path.join(cfg.work_dir, 'shards')
+    plan['pictures'] = paths.resolve(args.show_dir) if args.show_dir else None
+    if plan['submission'] or plan['pictures']:
+        plan['images'] = paths.resolve(args.eval_options.get('images') or _uncut(cfg))
+        command.require_folder(plan['images'], 'folder of uncut test images (--eval-options images=DIR)')
+    if plan['submission']:
+        submit.check_out(plan['submission'])
+    return plan
+
+
+def _uncut(cfg):
+    return cfg.get('submission_images') or 'data/' + catalogue.get(cfg.submission).source['test'].images
+
+
+def _finish(args, plan, dataset, testing):
+    if args.out:
+        with files.atomic_path(paths.resolve(args.out)) as temporary, open(temporary, 'wb') as stream:
+            pickle.dump(testing.results_of(dataset, plan['shards']), stream)
+    if args.eval:
+        found = dataset.evaluate(testing.results_of(dataset, plan['shards']), metric='mAP', nproc=1)
+        print('mAP {:.4f}'.format(found['mAP']), flush=True)
+    if not (plan['submission'] or plan['pictures']):
+        return
+    detections = merge.merge(plan['shards'], expected=set(dataset.img_ids), jobs=os.cpu_count() or 1)
+    if plan['pictures']:
+        from mtp.report import draw
+        draw.detections(detections, plan['images'], plan['pictures'], threshold=args.show_score_thr)
+    if plan['submission']:
+        written = submit.package(detections, plan['dataset'], plan['submission'], images=plan['images'])
+        print('\n'.join(written), flush=True)
+
+
+def _join(world, backend, timeout=datetime.timedelta(minutes=30)):
+    if world > 1:
+        torch.distributed.init_process_group(backend, init_method='env://', timeout=timeout)
+
+
+def _device(local):
+    """Number of this process's GPU, or None where there is none."""
+    if not torch.cuda.is_available():
+        return None
+    device = local % torch.cuda.device_count()
+    torch.cuda.set_device(device)
+    return device
+
+
+def _data_exists(dataset):
+    for key, what in (('ann_file', 'folder of labels'), ('img_prefix', 'folder of tiles')):
+        if dataset.get(key):
+            command.require_folder(dataset[key], what)

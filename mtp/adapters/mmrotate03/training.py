@@ -1,0 +1,89 @@
+"""Training with MMRotate 0.3.4, also where there is no GPU: the toolbox's own function asks for one."""
+import os
+import time
+
+import torch
+from mmcv.parallel import MMDataParallel, MMDistributedDataParallel
+from mmcv.runner import DistSamplerSeedHook, OptimizerHook, build_optimizer, build_runner, set_random_seed
+from mmdet.core import DistEvalHook, EvalHook
+from mmdet.datasets import build_dataloader
+from mmrotate.datasets import build_dataset
+from mmrotate.models import build_detector
+from mmrotate.utils import get_root_logger, setup_multi_processes
+
+from mtp.adapters.weights import load_into
+
+
+class _CPUDistributed(MMDistributedDataParallel):
+    """Unpacks the toolbox's data containers, which the base class leaves to the GPU copy."""
+
+    def train_step(self, *inputs, **kwargs):
+        inputs, kwargs = self.scatter(inputs, kwargs, [-1])
+        return super().train_step(*inputs[0], **kwargs[0])
+
+
+def train(cfg, seed=0, validate=True, device=None, distributed=False):
+    """Train the model of ``cfg`` and leave checkpoints and logs in ``cfg.work_dir``.
+
+    Args:
+        cfg: the config; ``load_from`` and ``resume_from`` are honoured.
+        seed: of all random numbers.
+        validate: judge on ``data.val`` as ``evaluation`` says, where the config has it.
+        device: number of the GPU; None for the CPU.
+        distributed: ``torch.distributed`` is set up.
+    """
+    setup_multi_processes(cfg)
+    os.makedirs(cfg.work_dir, exist_ok=True)
+    stamp = time.strftime('%Y%m%d_%H%M%S')
+    logger = get_root_logger(log_file=os.path.join(cfg.work_dir, stamp + '.log'), log_level=cfg.log_level)
+    cfg.dump(os.path.join(cfg.work_dir, os.path.basename(cfg.filename)))
+    set_random_seed(seed)
+    dataset = build_dataset(cfg.data.train)
+    model = build_detector(cfg.model, train_cfg=cfg.get('train_cfg'), test_cfg=cfg.get('test_cfg'))
+    model.init_weights()
+    model.CLASSES = dataset.CLASSES
+    if cfg.load_from and not cfg.resume_from:
+        logger.info('%s: %s', cfg.load_from, load_into(model, cfg.load_from, must_fit=False))
+    model = _parallel(model, device, distributed, cfg.get('find_unused_parameters', False))
+    meta = dict(seed=seed, config=cfg.pretty_text, CLASSES=dataset.CLASSES)
+    cfg.checkpoint_config.meta = dict(CLASSES=dataset.CLASSES)
+    runner = build_runner(cfg.runner, default_args=dict(
+        model=model, optimizer=build_optimizer(model, cfg.optimizer), work_dir=cfg.work_dir, logger=logger, meta=meta))
+    runner.timestamp = stamp
+    _hooks(runner, cfg, distributed)
+    if validate and cfg.data.get('val'):
+        _validation(runner, cfg, distributed)
+    if cfg.resume_from:
+        runner.resume(cfg.resume_from)
+    runner.run([_loader(dataset, cfg, distributed, seed, shuffle=True)], cfg.workflow)
+
+
+def _parallel(model, device, distributed, find_unused_parameters):
+    if not distributed:
+        return MMDataParallel(model if device is None else model.cuda(device),
+                              device_ids=[-1 if device is None else device])
+    common = dict(broadcast_buffers=False, find_unused_parameters=find_unused_parameters)
+    if device is None:
+        return _CPUDistributed(model, **common)
+    return MMDistributedDataParallel(model.cuda(device), device_ids=[torch.cuda.current_device()], **common)
+
+
+def _hooks(runner, cfg, distributed):
+    optimizer_config = OptimizerHook(**cfg.optimizer_config) if distributed else cfg.optimizer_config
+    runner.register_training_hooks(cfg.lr_config, optimizer_config, cfg.checkpoint_config, cfg.log_config,
+                                   custom_hooks_config=cfg.get('custom_hooks'))
+    if distributed:
+        runner.register_hook(DistSamplerSeedHook())
+
+
+def _validation(runner, cfg, distributed):
+    dataset = build_dataset(cfg.data.val, dict(test_mode=True))
+    hook = DistEvalHook if distributed else EvalHook
+    settings = dict(cfg.get('evaluation', {}), by_epoch=cfg.runner.type != 'IterBasedRunner')
+    runner.register_hook(hook(_loader(dataset, cfg, distributed, None, shuffle=False), **settings), priority='LOW')
+
+
+def _loader(dataset, cfg, distributed, seed, shuffle):
+    return build_dataloader(
+        dataset, samples_per_gpu=cfg.data.samples_per_gpu if shuffle else 1, workers_per_gpu=cfg.data.workers_per_gpu,
+        num_gpus=1, dist=distributed, shuffle=shuffle, seed=seed, runner_type=cfg.runner.type, persistent_workers=False)

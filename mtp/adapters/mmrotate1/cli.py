@@ -1,0 +1,116 @@
+"""``tools/train.py`` and ``tools/test.py`` for the toolboxes of OpenMMLab 2."""
+import os
+
+import torch
+from mmengine.config import Config, DictAction
+
+from mtp import paths
+from mtp.adapters import command
+from mtp.adapters.mmrotate1 import testing
+from mtp.errors import MTPError
+
+ENVIRONMENT = 'mmrotate1'
+
+
+def train(argv=None):
+    """Fine-tune the model of a config."""
+    parser = command.parser('Fine-tune the model of a config (OpenMMLab 2)', DictAction)
+    parser.add_argument('--resume', action='store_true', help='go on from the newest checkpoint in the work folder')
+    parser.add_argument('--amp', action='store_true', help='train in mixed precision')
+    parser.add_argument('--auto-scale-lr', action='store_true', help='scale the learning rate with the batch')
+    args = parser.parse_args(argv)
+    cfg = load(args, 'train')
+    cfg.resume = args.resume
+    _mixed_precision(cfg, args.amp)
+    _scaled_rate(cfg, args.auto_scale_lr)
+    for split in ('train_dataloader', 'val_dataloader'):
+        _data_exists(cfg.get(split))
+    command.fresh_or_resumed(cfg.work_dir, args.resume)
+    if cfg.get('load_from'):
+        command.require_file(cfg.load_from, 'checkpoint')
+    elif not args.resume:
+        command.pretrained_exists(cfg.model)
+    # A test set may lie elsewhere or be prepared later; training does not need it.
+    cfg.test_dataloader = cfg.test_evaluator = cfg.test_cfg = None
+    _build(cfg).train()
+
+
+def test(argv=None):
+    """Test a checkpoint; write metrics, submission, pictures."""
+    parser = command.parser('Test a checkpoint with a config (OpenMMLab 2)', DictAction)
+    parser.add_argument('checkpoint', help='epoch_12.pth or the like')
+    parser.add_argument('--out', help='file (.pkl) or, for segmentation, folder to write the predictions to')
+    parser.add_argument('--show', action='store_true', help='show pictures in a window')
+    parser.add_argument('--show-dir', help='folder to write pictures to')
+    parser.add_argument('--wait-time', type=float, default=2, help='seconds a shown picture stays')
+    parser.add_argument('--tta', action='store_true', help='test-time augmentation, when the config describes one')
+    args = parser.parse_args(argv)
+    cfg = load(args, 'test')
+    cfg.load_from = command.require_file(args.checkpoint, 'checkpoint')
+    cfg.resume = False
+    _data_exists(cfg.get('test_dataloader'))
+    cfg.train_dataloader = cfg.train_cfg = cfg.optim_wrapper = cfg.param_scheduler = None
+    cfg.val_dataloader = cfg.val_evaluator = cfg.val_cfg = None
+    testing.pictures(cfg, args)
+    testing.augmentation(cfg, args.tta)
+    testing.outputs(cfg, args.out)
+    runner = _build(cfg)
+    testing.dump(runner, args.out)
+    runner.test()
+
+
+def load(args, purpose):
+    """The config that the command line names, with its options merged in and every short path resolved."""
+    rank, world, _ = command.ranks(args)
+    path = command.locate(args.config, ENVIRONMENT, purpose)
+    cfg = Config.fromfile(path)
+    cfg.merge_from_dict(args.cfg_options)
+    folder = command.work_dir(args, cfg, path)
+    cfg = Config(paths.resolve_tree(cfg._cfg_dict.to_dict()), filename=path)
+    cfg.work_dir = folder
+    cfg.launcher = 'pytorch' if world > 1 else 'none'  # the ranks are in the environment by now, whoever made them
+    if not torch.cuda.is_available():
+        cfg.env_cfg.dist_cfg.backend = 'gloo'
+    return cfg
+
+
+def _build(cfg):
+    from mmengine.registry import RUNNERS
+
+    from mtp.adapters.mmrotate1.runner import MTPRunner
+    return RUNNERS.build(cfg) if 'runner_type' in cfg else MTPRunner.from_cfg(cfg)
+
+
+def _mixed_precision(cfg, wanted):
+    if wanted:
+        cfg.optim_wrapper.type = 'AmpOptimWrapper'
+        cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
+
+
+def _scaled_rate(cfg, wanted):
+    if wanted and 'base_batch_size' not in (cfg.get('auto_scale_lr') or {}):
+        raise MTPError('--auto-scale-lr needs to know for which batch the rate is meant',
+                       hint='--cfg-options auto_scale_lr.base_batch_size=64')
+    if wanted:
+        cfg.auto_scale_lr.enable = True
+
+
+def _data_exists(loader):
+    for dataset in _datasets((loader or {}).get('dataset')):
+        root = dataset.get('data_root') or ''
+        command.require_folder(root or '.', 'data folder')
+        labels = dataset.get('ann_file')
+        if labels and not os.path.exists(os.path.join(root, labels)):
+            raise MTPError('the labels {} do not exist'.format(os.path.join(root, labels)),
+                           hint='prepare the data set; python3 -m mtp.launch data-<dataset> says how')
+        for prefix in (dataset.get('data_prefix') or {}).values():
+            if isinstance(prefix, str):
+                command.require_folder(os.path.join(root, prefix), 'data folder')
+
+
+def _datasets(dataset):
+    """The data sets inside wrappers such as ConcatDataset."""
+    if not dataset:
+        return []
+    inner = dataset.get('datasets') or ([dataset['dataset']] if 'dataset' in dataset else None)
+    return [dataset] if inner is None else [leaf for item in inner for leaf in _datasets(item)]

@@ -1,0 +1,41 @@
+"""Whole-model weights into a detector, segmentor or classifier, with a plain account of what fitted."""
+from mtp import checkpoints
+from mtp.errors import MTPError
+
+
+def load_into(model, path, must_fit):
+    """Copy the tensors of the checkpoint ``path`` that fit into ``model``.
+
+    Args:
+        model: the module; names in the file are those of its state dict.
+        path: checkpoint of either generation of the toolbox, or one that ``scripts/change_ckpt.py`` has made.
+        must_fit: every tensor of the model has to come from the file (testing). Otherwise whatever fits is taken
+            (fine-tuning from the weights of another task).
+
+    Returns:
+        str: one line for the log.
+
+    Raises:
+        MTPError: nothing fits, or ``must_fit`` and something is missing or of another shape.
+    """
+    state = checkpoints.load(path).state_dict
+    own = model.state_dict()
+    fitting = {name: value for name, value in state.items() if name in own and value.shape == own[name].shape}
+    shapes = ['{} {} instead of {}'.format(name, tuple(value.shape), tuple(own[name].shape))
+              for name, value in state.items() if name in own and name not in fitting]
+    missing = [name for name in own if name not in state]
+    if not fitting or must_fit and (shapes or missing):
+        raise MTPError('{} does not fit the model of the config: {} of {} tensors fit; {}'.format(
+            path, len(fitting), len(own), _some('of another shape', shapes) or _some('missing', missing)),
+            hint='test a checkpoint with the config it was trained with')
+    model.load_state_dict(fitting, strict=False)
+    unused = [name for name in state if name not in own]
+    notes = [_some('of another shape', shapes), _some('not in the file', missing), _some('not in the model', unused)]
+    return '; '.join(['{} of {} tensors loaded'.format(len(fitting), len(own))] + [note for note in notes if note])
+
+
+def _some(what, names):
+    """'3 missing (a, b, …)', or '' when there are none."""
+    if not names:
+        return ''
+    return '{} {} ({}{})'.format(len(names), what, ', '.join(names[:3]), ', …' if len(names) > 3 else '')

@@ -1,0 +1,12 @@
+#!/usr/bin/env python
+"""Fine-tune: ``tools/train.py configs/mtp/<dataset>/<name>.py --work-dir=DIR …``, in whichever environment runs it."""
+import os
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+from mtp.adapters.environment import command_line  # noqa: E402
+from mtp.errors import run_main  # noqa: E402
+
+if __name__ == '__main__':
+    run_main(lambda: command_line().train())
