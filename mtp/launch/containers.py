@@ -6,7 +6,7 @@ and gid; only the variables of ``passed_variables.txt`` go in; nothing is writte
 import os
 
 from mtp.errors import MTPError
-from mtp.launch import ledger, rendezvous
+from mtp.launch import ledger, rendezvous, venvs
 from mtp.launch.host import sif_path, venv_python
 from mtp.launch.plan import Problem, command
 
@@ -207,10 +207,17 @@ def _missing_docker(settings, host, env, kind):
 
 
 def _missing_native(settings, host, env, kind):
-    del kind
-    if not host.files.get(venv_python(settings, env)):
-        return (Problem('there is no native environment {}'.format(env), 'make setup ENV={}'.format(env)),)
-    return ()
+    del kind, settings
+    return native_problems(host, env)
+
+
+def native_problems(host, env):
+    """Why the native environment ``env`` cannot be used, as a tuple of at most one :class:`Problem`."""
+    said = {venvs.ABSENT: 'there is no native environment {}', venvs.HALF: 'the native environment {} is half made',
+            venvs.OLD: 'the native environment {} was made from other locks',
+            venvs.FOREIGN: 'the folder of the native environment {} was not made by make setup'}
+    state = host.venvs[env]
+    return (Problem(said[state].format(env), 'make setup ENV={}'.format(env)),) if state in said else ()
 
 
 def _build(kind, verb, env):

@@ -1,10 +1,13 @@
 """Running a plan: a few lines, since everything was decided before."""
+import ctypes
 import os
 import signal
 import subprocess
 import sys
 
 from mtp.launch import plan as planning
+
+PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 def run(plan):
@@ -25,13 +28,25 @@ def run(plan):
     return 0
 
 
+def tied(number):
+    """What a child runs before its program: a group of its own, and the signal ``number`` when we die, even by SIGKILL."""
+    libc = ctypes.CDLL(None)
+
+    def prepare():
+        os.setpgrp()
+        libc.prctl(PR_SET_PDEATHSIG, int(number), 0, 0, 0)
+
+    return prepare
+
+
 def call(words, environment, folder):
     """Exit code of one command; signals that reach us reach it exactly once.
 
     It gets a process group of its own: else Ctrl-C would reach it twice, from the terminal and from us, and srun takes
     two interrupts within a second as an order to kill the job.
     """
-    child = subprocess.Popen(list(words), cwd=folder, env=environment, stdin=subprocess.DEVNULL, preexec_fn=os.setpgrp)
+    child = subprocess.Popen(list(words), cwd=folder, env=environment, stdin=subprocess.DEVNULL,
+                             preexec_fn=tied(signal.SIGTERM))
 
     def forward(number, frame):
         del frame

@@ -5,7 +5,7 @@ import socket
 import subprocess
 from typing import Dict, NamedTuple
 
-from mtp.launch import ledger
+from mtp.launch import ledger, venvs
 
 DIGEST_LABEL = 'org.mtp.ledger'
 TOOLS = ('docker', 'apptainer', 'srun', 'sbatch', 'nvidia-smi')
@@ -17,7 +17,8 @@ Host = NamedTuple('Host', [
     ('tools', Dict[str, str]),  # name -> path of what is installed
     ('daemon', str),  # '' where docker answers, else what it said
     ('images', Dict[str, str]),  # image name -> ledger digest on its label ('' where it has none)
-    ('files', Dict[str, bool]),  # SIF files and virtual environments that were asked for -> whether they are there
+    ('files', Dict[str, bool]),  # SIF files that were asked for -> whether they are there
+    ('venvs', Dict[str, str]),  # environment -> state of its native form, see venvs.state
     ('folders', Dict[str, Folder]),
     ('accel', str),  # nv, rocm or none: what is plugged in here
     ('uid', int),
@@ -36,6 +37,7 @@ def look(settings, root=ledger.ROOT):
         root=root, tools=tools, daemon=daemon,
         images={} if daemon else image_digests(tools['docker'], _tags(settings)),
         files={path: os.path.exists(os.path.join(root, path)) for path in _files(settings)},
+        venvs={env: venvs.state(os.path.join(root, settings.venv_root, env), env) for env in ledger.names()},
         folders={path: folder(os.path.join(root, path))
                  for path in (settings.data_root, settings.weights_root, settings.work_root)},
         accel=accelerator(tools), uid=os.getuid(), gid=os.getgid(), free_port=free_port(), revision=revision(root))
@@ -112,5 +114,4 @@ def _tags(settings):
 
 def _files(settings):
     variants = ledger.variants() + [settings.variant] * bool(settings.variant)
-    sifs = [sif_path(settings, env, variant) for env in ledger.names() for variant in variants]
-    return sifs + [venv_python(settings, env) for env in ledger.names()]
+    return [sif_path(settings, env, variant) for env in ledger.names() for variant in variants]

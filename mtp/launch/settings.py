@@ -59,6 +59,7 @@ VERB_SETTINGS = {
     'BACKBONE': 'vit_l_rvsa', 'TASKS': 'ss is rd', 'DATASETS': 'sota sior fast', 'BATCH_SIZE': '3', 'WORKERS': '8',
     'END_ITER': '80000', 'IMAGE_SIZE': '448', 'INIT_BACKBONE': '', 'USE_CKPT': 'True', 'BACKGROUND': 'True',
     'BATCH_MODE': 'avg', 'INTERVAL': '5000', 'SAVE_PATH': '', 'DATA': '', 'OUT': '',
+    'SOURCE': '', 'PIP_INDEX_URL': '', 'PIP_CERT': '',  # building images
 }
 
 
@@ -115,9 +116,9 @@ def passed_patterns():
 
 
 def passes(name):
-    """Whether the variable ``name`` may enter a container. The three roots may not: inside they are /data and so on."""
-    own = ('MTP_DATA_ROOT', 'MTP_WEIGHTS_ROOT', 'MTP_WORK_ROOT', 'MTP_VENV_ROOT', 'MTP_CACHE_ROOT')
-    return name not in own and any(fnmatch.fnmatchcase(name, pattern) for pattern in passed_patterns())
+    """Whether the variable ``name`` may enter a container. Roots and names that the image itself says may not."""
+    own = ('MTP_*_ROOT', 'MTP_ENV', 'MTP_VARIANT')
+    return not any(fnmatch.fnmatchcase(name, pattern) for pattern in own) and any(fnmatch.fnmatchcase(name, pattern) for pattern in passed_patterns())
 
 
 def choose(what, value, allowed):

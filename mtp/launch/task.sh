@@ -6,7 +6,7 @@ set -euo pipefail
 while IFS= read -r name; do
   while IFS= read -r pattern; do
     case "$name" in
-      MTP_*_ROOT) ;;                            # inside these are /data, /weights and /work
+      MTP_*_ROOT | MTP_ENV | MTP_VARIANT) ;;  # the image itself says these
       $pattern) export "APPTAINERENV_$name=${!name}" ;;
     esac
   done < "${BASH_SOURCE[0]%/*}/passed_variables.txt"

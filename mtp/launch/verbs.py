@@ -6,6 +6,7 @@ import os
 from mtp.data import catalogue
 from mtp.errors import NOT_YET, MTPError
 from mtp.launch import configs, containers, jobs, ledger, slurm
+from mtp.launch import setup as setting_up
 from mtp.launch.host import sif_path, venv_python
 from mtp.launch.plan import Plan, Problem, command
 
@@ -88,11 +89,16 @@ def images(settings, host):
     """``docker build`` of one or both images."""
     kind = _variant(settings)
     _need(host, 'docker/Dockerfile')
-    commands = []
+    site = settings.words
+    # Operators that this machine has compiled before, for an image of the same kind.
+    commands = [command(['python3', 'docker/build_ops.py', '--export', 'docker/wheelhouse', '--cache',
+                         os.path.join(settings.cache_root, 'wheels')])]
     for env in _envs(settings):
         words = ['docker', 'build', '--file', 'docker/Dockerfile', '--tag', settings.image or ledger.image_tag(env, kind)]
-        for name, value in ledger.build_args(env, kind, revision=host.revision).items():
+        for name, value in ledger.build_args(env, kind, host.revision, site['SOURCE']).items():
             words += ['--build-arg', '{}={}'.format(name, value)]
+        words += ['--build-arg', 'PIP_INDEX_URL=' + site['PIP_INDEX_URL']] if site['PIP_INDEX_URL'] else []
+        words += ['--secret', 'id=ca,src=' + site['PIP_CERT']] if site['PIP_CERT'] else []
         commands.append(command(words + list(settings.docker_args) + list(settings.args) + ['.'],
                                 {'DOCKER_BUILDKIT': '1'}))
     return _host_plan(host, commands, _engine_problems(host))
@@ -113,11 +119,19 @@ def sif(settings, host):
     return _host_plan(host, commands, problems)
 
 
+def setup(settings, host):
+    """The native environments. What is printed are its steps; what runs skips those that are done."""
+    if not settings.dryrun:
+        return _module('mtp.launch.setup')(settings, host)
+    commands = [command(step.words, step.environment) for env in _envs(settings)
+                for step in setting_up.steps(settings, host.root, env, 'python3.8', '3.8')]
+    return _host_plan(host, commands)
+
+
 def check(settings, host):
     """The tests, in each native environment."""
     envs = _envs(settings)
-    missing = [Problem('there is no native environment ' + env, 'make setup ENV={}'.format(env))
-               for env in envs if not host.files.get(venv_python(settings, env))]
+    missing = [problem for env in envs for problem in containers.native_problems(host, env)]
     environment = {'PYTHONNOUSERSITE': '1', 'PYTHONDONTWRITEBYTECODE': '1'}
     environment.update({} if 'OMP_NUM_THREADS' in settings.environ else {'OMP_NUM_THREADS': '1'})
     commands = [command([venv_python(settings, env), '-m', 'pytest', '--durations=10'] + list(settings.args), environment)
@@ -143,7 +157,7 @@ def _module(name):
 
 
 VERBS = {
-    'setup': _module('mtp.launch.setup'), 'images': images, 'sif': sif, 'lock': _module('mtp.launch.lock'),
+    'setup': setup, 'images': images, 'sif': sif, 'lock': _module('mtp.launch.lock'),
     'doctor': _module('mtp.launch.doctor'), 'demo': _module('mtp.demo'), 'check': check, 'bench': bench,
     'samples': samples, 'pretrain': pretrain, 'finetune': finetune, 'test': test,
 }

@@ -66,3 +66,13 @@ def test_a_signal_reaches_the_command_exactly_once(number, group):
         os.kill(ours.pid, number)
     assert ours.stdout.read() == 'seen [{}]\n'.format(int(number))
     assert ours.wait(10) == 75
+
+
+def test_no_command_outlives_a_launcher_that_is_killed():
+    code = ('import sys; sys.path.insert(0, {!r})\nfrom mtp.launch import execute\n'
+            'execute.call([sys.executable, "-c", {!r}], None, ".")').format(ledger.ROOT, CHILD)
+    ours = subprocess.Popen([sys.executable, '-c', code], stdout=subprocess.PIPE, universal_newlines=True)
+    assert ours.stdout.readline() == 'ready\n'
+    ours.kill()
+    assert ours.stdout.read() == 'seen [{}]\n'.format(int(signal.SIGTERM))
+    ours.wait(10)

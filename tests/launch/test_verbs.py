@@ -123,11 +123,17 @@ def test_data_runs_the_catalogues_commands_with_the_data_folder_open(root):
 
 def test_images_are_built_from_the_ledger(root):
     plan = planned('images', root, VARIANT='cpu')
-    assert [item.words[:6] for item in plan.commands] == [
+    assert plan.commands[0].words[1:4] == ('docker/build_ops.py', '--export', 'docker/wheelhouse')
+    assert [item.words[:6] for item in plan.commands[1:]] == [
         ('docker', 'build', '--file', 'docker/Dockerfile', '--tag', 'mtp/{}:cpu'.format(env)) for env in ledger.names()]
-    assert 'LEDGER_DIGEST=' + ledger.digest('mmrotate1') in plan.commands[0].words
-    assert len(planned('images', root, ENV='mmrotate03').commands) == 1
+    assert 'LEDGER_DIGEST=' + ledger.digest('mmrotate1') in plan.commands[1].words
+    assert len(planned('images', root, ENV='mmrotate03').commands) == 2
     assert plan.problems == ()
+
+
+def test_images_at_a_site_with_its_own_index(root):
+    words = planned('images', root, PIP_INDEX_URL='https://index/simple', PIP_CERT='/etc/ca.pem').commands[1].words
+    assert 'PIP_INDEX_URL=https://index/simple' in words and 'id=ca,src=/etc/ca.pem' in words
 
 
 @pytest.mark.parametrize('changes, message', [(dict(tools={}), 'docker is not installed'),
@@ -148,11 +154,19 @@ def test_sif_files_are_built_from_the_definitions(root):
     assert 'apptainer is not installed' in planned('sif', root, machine(root, tools={})).problems[0].message
 
 
+def test_the_printed_setup_is_all_its_steps(root):
+    lines = words_of(planned('setup', root, DRYRUN='1', ENV='mmrotate03', MTP_VENV_ROOT='/v'))
+    assert lines[0] == 'python3.8 -m venv /v/mmrotate03'
+    assert any('--require-hashes' in line and line.endswith('mmrotate03-cpu.txt') for line in lines)
+    assert any('docker/build_ops.py --env mmrotate03' in line for line in lines)
+    assert lines[-1].endswith('docker/selfcheck.py --env mmrotate03 --variant cpu')
+
+
 def test_check_runs_in_both_environments(root):
     plan = planned('check', root, ARGS='-k boxes')
     assert [item.words[0] for item in plan.commands] == ['.venv/mmrotate1/bin/python', '.venv/mmrotate03/bin/python']
     assert plan.commands[0].words[-2:] == ('-k', 'boxes')
-    bare = planned('check', root, machine(root, files={}), ENV='mmrotate03')
+    bare = planned('check', root, machine(root, venvs={'mmrotate03': 'half'}), ENV='mmrotate03')
     assert [problem.hint for problem in bare.problems] == ['make setup ENV=mmrotate03']
 
 

@@ -1,0 +1,210 @@
+"""make setup against a made-up Python 3.8: a shell script that takes every step of a real one."""
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from mtp.errors import MTPError
+from mtp.launch import ledger, setup, venvs
+from tests.launch.fakes import ask
+
+# FAIL and HANG name words; the step whose command holds one fails or hangs. Every call leaves a line in $CALLS.
+PYTHON = r'''#!/bin/sh
+case "$1" in -c) echo 3.8.18; exit 0 ;; esac
+echo "$*" >> "$CALLS"
+if [ -n "$HANG" ]; then case "$*" in *"$HANG"*) touch "$CALLS.hangs"; exec sleep 60 ;; esac; fi
+if [ -n "$FAIL" ]; then case "$*" in *"$FAIL"*) echo "ERROR: No matching distribution"; exit 1 ;; esac; fi
+case "$*" in
+  "-m venv "*) mkdir -p "$3/bin"; cp "$0" "$3/bin/python" ;;
+  *--progress-bar*) echo "Collecting torch==1.10.0 (from x)"; echo "Progress 1 of 2"; echo "Collecting numpy" ;;
+  docker/selfcheck.py*) echo "  declared python: 3.8.18; the ledger says 3.8.17" ;;
+esac
+'''
+ENV = 'mmrotate03'  # installs nothing from Git
+
+
+@pytest.fixture
+def world(tmp_path, monkeypatch):
+    """A machine with a Python 3.8 and a compiler, in a folder of its own."""
+    for name, text in (('python3.8', PYTHON), ('c++', '#!/bin/sh\n')):
+        path = tmp_path / 'bin' / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+        path.chmod(0o755)
+    environ = {'HOME': str(tmp_path), 'PATH': '{}:/usr/bin:/bin'.format(tmp_path / 'bin'), 'CALLS': str(tmp_path / 'calls'),
+               'PYTHON38': str(tmp_path / 'bin/python3.8'), 'MTP_VENV_ROOT': str(tmp_path / 'venvs'), 'ENV': ENV}
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    for name in ('FAIL', 'HANG', 'VARIANT', 'CXX', 'MTP_CACHE_ROOT', 'XDG_CACHE_HOME'):
+        monkeypatch.delenv(name, raising=False)
+    return environ
+
+
+def make(world, env=ENV, **words):
+    said = []
+    environ = dict(world, **words)
+    done = setup.Maker(ask(**environ), ledger.ROOT, env, environ, said.append).make()
+    return done, said
+
+
+def calls(world):
+    if not os.path.exists(world['CALLS']):
+        return []
+    with open(world['CALLS']) as stream:
+        found = stream.read().splitlines()
+    os.unlink(world['CALLS'])
+    return found
+
+
+def state(world, env=ENV):
+    return venvs.state(os.path.join(world['MTP_VENV_ROOT'], env), env)
+
+
+def test_every_step_is_taken_shown_and_stamped(world):
+    done, said = make(world)
+    assert done and state(world) == 'ready'
+    text = calls(world)
+    assert [line.split()[-1].rsplit('/', 1)[-1] for line in text[:4]] == [
+        ENV, 'pip.txt', ENV + '-cpu.txt', 'dev.txt']
+    assert all('--require-hashes' in line for line in text[1:4])
+    assert text[4].startswith('docker/build_ops.py --env {} --variant cpu'.format(ENV))
+    assert text[5].endswith('mmcv-full==1.6.1') and text[6].startswith('docker/selfcheck.py')
+    assert [line.split(',')[0] for line in said if line.startswith('[')] == [
+        '[{} {}/7'.format(ENV, number) for number in range(1, 8)]
+    assert 'the ledger says 3.8.17' in '\n'.join(said)
+
+
+def test_a_repeat_does_nothing(world):
+    make(world)
+    calls(world)
+    assert make(world)[0] is False and calls(world) == []
+
+
+@pytest.mark.parametrize('word, message, redone', [
+    ('-m venv', 'step "venv" failed', 'all'), ('pip.txt', 'step "pip" failed', 'all'),
+    (ENV + '-cpu.txt', 'step "packages" failed', 'all'), ('dev.txt', 'step "tests" failed', 'all'),
+    ('build_ops', 'step "compile" failed', 'rest'), ('mmcv-full==', 'step "ops" failed', 'all'),
+    ('selfcheck', 'step "selfcheck" failed', 'rest')])
+def test_a_failed_step_is_shown_not_trusted_and_made_good(world, monkeypatch, word, message, redone):
+    monkeypatch.setenv('FAIL', word)
+    with pytest.raises(MTPError, match=message) as caught:
+        make(world)
+    assert caught.value.code == 1 and 'make setup ENV=' + ENV in str(caught.value)
+    assert word == 'build_ops' or 'No matching distribution' in str(caught.value)
+    assert state(world) == 'half'
+    calls(world)
+    monkeypatch.delenv('FAIL')
+    make(world)
+    assert state(world) == 'ready'
+    assert ('-m venv' in calls(world)[0]) == (redone == 'all')
+
+
+@pytest.mark.parametrize('word, number, again', [
+    ('cpu.txt', signal.SIGTERM, True), ('cpu.txt', signal.SIGKILL, True), ('build_ops', signal.SIGINT, False),
+    ('build_ops', signal.SIGTERM, False), ('build_ops', signal.SIGKILL, False)])
+def test_a_killed_setup_goes_on(world, monkeypatch, word, number, again):
+    monkeypatch.setenv('HANG', word)
+    child = subprocess.Popen([sys.executable, '-m', 'mtp.launch.setup'], cwd=ledger.ROOT, stdout=subprocess.PIPE,
+                             stderr=subprocess.STDOUT, universal_newlines=True)
+    until = time.monotonic() + 30
+    while not os.path.exists(world['CALLS'] + '.hangs') and time.monotonic() < until:
+        time.sleep(0.02)
+    child.send_signal(number)
+    text = child.communicate(timeout=30)[0]
+    assert child.returncode == (-9 if number == signal.SIGKILL else 130)
+    assert number == signal.SIGKILL or 'start the same command again to continue' in text
+    assert state(world) == 'half'
+    calls(world)
+    monkeypatch.delenv('HANG')
+    _, said = make(world)
+    text = calls(world)
+    assert ('-m venv' in text[0], 'made anew' in said[0]) == (again, again)
+    assert again or text[0].startswith('docker/build_ops.py')
+    assert state(world) == 'ready'
+
+
+def test_another_python_makes_it_anew(world, tmp_path):
+    make(world)
+    calls(world)
+    other = tmp_path / 'bin/other'
+    other.write_text(PYTHON.replace('3.8.18', '3.8.17'))
+    other.chmod(0o755)
+    _, said = make(world, PYTHON38=str(other))
+    assert 'its Python or its locks have changed' in said[0] and '-m venv' in calls(world)[0]
+
+
+def test_changed_locks_are_noticed(world, monkeypatch):
+    make(world)
+    monkeypatch.setattr(venvs, 'lock_key', lambda name: 'changed')
+    assert state(world) == 'old'
+    assert make(world)[0] is True and state(world) == 'ready'
+
+
+def test_a_folder_that_is_not_ours_is_left_alone(world):
+    folder = os.path.join(world['MTP_VENV_ROOT'], ENV)
+    os.makedirs(os.path.join(folder, 'bin'))
+    assert state(world) == 'foreign'
+    with pytest.raises(MTPError, match='did not make it.*\n.*mv '):
+        make(world)
+    assert os.listdir(folder) == ['bin']
+
+
+def test_remains_of_a_killed_removal_are_removed(world):
+    os.makedirs(os.path.join(world['MTP_VENV_ROOT'], '.old-{}-1'.format(ENV), 'lib'))
+    make(world)
+    assert not [name for name in os.listdir(world['MTP_VENV_ROOT']) if name.startswith('.old')]
+
+
+def test_no_compiler(world, tmp_path):
+    os.unlink(str(tmp_path / 'bin/c++'))
+    with pytest.raises(MTPError, match='no C\\+\\+ compiler, and mmcv-full has to be compiled\n  next: sudo apt-get'):
+        make(world, PATH=str(tmp_path / 'bin'))
+    assert calls(world) == []
+
+
+def test_no_compiler_is_needed_where_the_wheel_is_cached(world, tmp_path):
+    os.unlink(str(tmp_path / 'bin/c++'))
+    cache = tmp_path / '.cache/mtp/wheels/mmcv-full-1.6.1-cpu-0123'
+    cache.mkdir(parents=True)
+    (cache / 'x.whl.sha256').write_text('')
+    assert make(world, PATH=str(tmp_path / 'bin'))[0]
+
+
+def test_no_disk(world, monkeypatch):
+    monkeypatch.setattr(setup, 'VENV_BYTES', 1 << 60)
+    with pytest.raises(MTPError, match='GB left, .* GB are needed\n  next: MTP_VENV_ROOT='):
+        make(world)
+    assert calls(world) == []
+
+
+def test_an_unresolved_hash_is_refused_before_anything_is_made(world):
+    with pytest.raises(MTPError, match='unresolved'):
+        make(world, VARIANT='cu113')
+    assert calls(world) == []
+
+
+def test_two_at_once_do_not_meet(world):
+    first = setup.Maker(ask(**world), ledger.ROOT, ENV, world, lambda line: None)
+    with first._alone():
+        with pytest.raises(MTPError, match='another make setup is at work'):
+            make(world)
+
+
+def test_what_comes_from_git_may_be_missing(world, monkeypatch):
+    monkeypatch.setattr(setup, 'answers', lambda url: False)
+    _, said = make(world, env='mmrotate1')
+    assert state(world, 'mmrotate1') == 'ready'
+    assert [line for line in said if 'opencd 1.1.0 is missing, because https' in line and 'does not answer' in line]
+    calls(world)
+    monkeypatch.setattr(setup, 'answers', lambda url: True)
+    assert make(world, env='mmrotate1')[0] is False
+    assert [line for line in calls(world) if 'git+https' in line]
+    make(world, env='mmrotate1')
+    assert calls(world) == []
+
+
+def test_a_git_host_that_is_not_there_does_not_answer(tmp_path):
+    assert setup.answers('file://' + str(tmp_path / 'nothing')) is False
