@@ -1,0 +1,81 @@
+"""``python -m mtp.submit validate`` and ``python -m mtp.submit score``."""
+import argparse
+
+from mtp.data import catalogue
+from mtp.errors import FAILED, OK, run_main
+from mtp.files import write_json
+from mtp.paths import resolve
+
+from . import WRITERS, results, score, validate
+
+_SHOWN = 50
+_COLUMNS = ('objects', 'difficult', 'detections', 'hits', 'false', 'recall', 'AP50_11', 'AP50_area', 'AP75_11', 'mAP_11',
+            'mAP_area')
+
+
+def main(arguments=None):
+    parser = argparse.ArgumentParser(prog='python -m mtp.submit', description='Check or score a submission.')
+    verbs = parser.add_subparsers(dest='verb', required=True)
+    verb = verbs.add_parser('validate', help='say everything that a server would reject')
+    verb.add_argument('source', help='zip of the submission')
+    verb.add_argument('--dataset', required=True, choices=sorted(WRITERS))
+    verb.add_argument('--images', required=True, help='folder of the original test images')
+    verb.add_argument('--report', help='JSON file for all problems')
+    verb.set_defaults(run=run_validate)
+    verb = verbs.add_parser('score', help='average precision of result texts where the truth is known')
+    verb.add_argument('source', help='zip or folder with Task1_<class>.txt')
+    verb.add_argument('--dataset', required=True, choices=sorted(WRITERS))
+    verb.add_argument('--truth', required=True, help='folder of label files (DOTA: labelTxt, FAIR1M: labelXml)')
+    verb.add_argument('--mode', choices=score.MODES, default=score.MODES[0])
+    verb.add_argument('--out', help='JSON file for the figures')
+    verb.set_defaults(run=run_score)
+    options = parser.parse_args(arguments)
+    return options.run(options)
+
+
+def run_validate(options):
+    """Print the problems; 1 when there are any."""
+    report = validate.validate(resolve(options.source), options.dataset, resolve(options.images))
+    for problem in report.problems[:_SHOWN]:
+        print('problem: {}'.format(problem))
+    if len(report.problems) > _SHOWN:
+        print('problem: ... and {} more; --report FILE lists all'.format(len(report.problems) - _SHOWN))
+    for warning in report.warnings:
+        print('warning: {}'.format(warning))
+    print('{} problems, {} warnings; {} images, {} detections'.format(
+        len(report.problems), len(report.warnings), report.images, report.detections))
+    if options.report:
+        write_json(resolve(options.report), report._asdict())
+    return FAILED if report.problems else OK
+
+
+def run_score(options):
+    """Print the table; write the JSON where asked to."""
+    classes = catalogue.get(options.dataset).classes
+    found = results.require(resolve(options.source), classes)
+    truth = score.read_truth(resolve(options.truth), options.dataset)
+    label = [classes.index(name) for name in found.classes]
+    figures = score.score(found.images, found.image, [label[number] for number in found.label], found.score,
+                          found.polygon, truth, classes, options.mode)
+    print(table(figures))
+    if options.out:
+        write_json(resolve(options.out), figures)
+    return OK
+
+
+def table(figures):
+    """The figures of :func:`mtp.submit.score.score` as text."""
+    rows = [('class',) + _COLUMNS]
+    for name, values in list(figures['classes'].items()) + [('mean', figures['mean'])]:
+        rows.append((name,) + tuple(_cell(values.get(column)) for column in _COLUMNS))
+    widths = [max(map(len, column)) for column in zip(*rows)]
+    return '\n'.join('  '.join([row[0].ljust(widths[0])] + [cell.rjust(width) for cell, width in zip(row[1:], widths[1:])])
+                     for row in rows)
+
+
+def _cell(value):
+    return '-' if value is None else str(value) if isinstance(value, int) else '{:.4f}'.format(value)
+
+
+if __name__ == '__main__':
+    run_main(main)

@@ -1,0 +1,215 @@
+"""Average precision of rotated detections where the truth is known.
+
+Two ways to count. ``official`` is DOTA's evaluation: quadrilaterals as annotated, a hit is IoU > threshold, objects
+marked difficult are neither asked for nor counted against. ``mmrotate`` is eval_rbbox_map: least rectangles around the
+annotation, a hit is IoU >= threshold.
+"""
+import os
+from typing import Dict, NamedTuple, Tuple
+
+import numpy as np
+import shapely
+
+from mtp.boxes import (bounds_of_polygons, min_area_rboxes, overlapping_pairs, polygons_to_rboxes, rotated_iou)
+from mtp.data import catalogue, dota, fair1m
+from mtp.data.converting import natural
+from mtp.errors import MTPError
+
+THRESHOLDS = tuple(np.arange(50, 100, 5) / 100)
+MODES = ('official', 'mmrotate')
+
+
+class Truth(NamedTuple):
+    """Annotated objects, column by column.
+
+    Attributes:
+        images: image ids.
+        image, label: (n,) int64.
+        polygon: (n, 8) float64.
+        difficult: (n,) bool.
+    """
+    images: Tuple[str, ...]
+    image: np.ndarray
+    label: np.ndarray
+    polygon: np.ndarray
+    difficult: np.ndarray
+
+
+class Matches(NamedTuple):
+    """The best object of each detection.
+
+    Attributes:
+        order: (n,) detections by class, then falling score, then image, then input order.
+        best: (n,) index of the object of its class and image with the largest IoU, -1 where none touches.
+        iou: (n,) that IoU.
+    """
+    order: np.ndarray
+    best: np.ndarray
+    iou: np.ndarray
+
+
+def read_truth(folder, dataset):
+    """Truth from a folder of label files (DOTA text or FAIR1M XML).
+
+    Raises:
+        MTPError: no label file, or a file that cannot be read.
+    """
+    classes = catalogue.get(dataset).classes
+    reader, suffix = (fair1m.read, '.xml') if dataset == 'fair1m' else (dota.read, '.txt')
+    names = os.listdir(folder) if os.path.isdir(folder) else []
+    names = sorted((name for name in names if name.endswith(suffix)), key=natural)
+    if not names:
+        raise MTPError('no label file (*{}) in {}'.format(suffix, folder), hint='give the folder with --truth')
+    index = {name: number for number, name in enumerate(classes)}
+    image, label, polygon, difficult = [], [], [np.zeros((0, 8))], []
+    for number, name in enumerate(names):
+        found = reader(os.path.join(folder, name), classes)
+        image += [number] * len(found.names)
+        label += [index[name] for name in found.names]
+        polygon.append(found.polygons.reshape(-1, 8))
+        difficult += found.difficult.tolist()
+    return Truth(tuple(name[:-len(suffix)] for name in names), np.array(image, dtype=np.int64),
+                 np.array(label, dtype=np.int64), np.concatenate(polygon), np.array(difficult, dtype=np.int64) > 0)
+
+
+def score(images, image, label, scores, polygon, truth, classes, mode='official', thresholds=THRESHOLDS):
+    """Average precision of every class at every threshold.
+
+    Args:
+        images: ids that ``image`` counts in.
+        image, label: (n,) integers; ``label`` counts in ``classes``.
+        scores: (n,).
+        polygon: (n, 8) corners.
+        truth: :class:`Truth`.
+        classes: names.
+        mode: one of :data:`MODES`.
+        thresholds: IoU from which a detection is a hit.
+
+    Returns:
+        A dict ready for JSON: ``classes`` (name -> objects, difficult, detections, hits, false, recall, AP50_11,
+        AP50_area, AP75_11, mAP_11, mAP_area; the figures without AP75 or mAP are at the first threshold; None where a
+        class has no object), ``mean`` (of the classes with an object), ``mode``, ``thresholds``.
+
+    Raises:
+        MTPError: unknown mode, or a detection in an image that the truth does not list.
+    """
+    if mode not in MODES:
+        raise MTPError('unknown way to score {!r}'.format(mode), hint='take one of: ' + ', '.join(MODES))
+    image = _image_numbers(images, np.asarray(image, dtype=np.int64), truth)
+    label, scores = np.asarray(label, dtype=np.int64), np.asarray(scores, dtype=np.float64)
+    matches = match(image, label, scores, np.asarray(polygon, dtype=np.float64), truth, mode)
+    begin = np.searchsorted(label[matches.order], np.arange(len(classes) + 1))
+    table = {}
+    for number, name in enumerate(classes):
+        rows = matches.order[begin[number]:begin[number + 1]]
+        mine = truth.label == number
+        table[name] = _score_class(rows, matches, truth, int((mine & ~truth.difficult).sum()), mode, thresholds)
+        table[name]['difficult'] = int((mine & truth.difficult).sum())
+    means = {}
+    for key in ('AP50_11', 'AP50_area', 'AP75_11', 'mAP_11', 'mAP_area'):
+        values = [row[key] for row in table.values() if row.get(key) is not None]
+        means[key] = float(np.mean(values)) if values else None
+    return {'mode': mode, 'thresholds': [float(value) for value in thresholds], 'classes': table, 'mean': means}
+
+
+def _image_numbers(images, image, truth):
+    position = {name: number for number, name in enumerate(truth.images)}
+    used = np.unique(image)
+    unknown = [images[number] for number in used if images[number] not in position]
+    if unknown:
+        raise MTPError('{} images have detections but no truth, for example {!r}'.format(len(unknown), unknown[0]),
+                       hint='give the folder with the labels of these images with --truth')
+    numbers = np.array([position.get(name, -1) for name in images], dtype=np.int64)
+    return numbers[image] if len(images) else image
+
+
+def match(image, label, scores, polygon, truth, mode):
+    """The best object for each detection, as :class:`Matches`; it does not depend on the threshold."""
+    order = np.lexsort((image, -scores, label))
+    width = int(max(label.max(initial=0), truth.label.max(initial=0))) + 1
+    detection, target = overlapping_pairs(bounds_of_polygons(polygon), image * width + label,
+                                          bounds_of_polygons(truth.polygon), truth.image * width + truth.label)
+    if mode == 'official':
+        iou = polygon_iou(polygon, truth.polygon, detection, target)
+    else:
+        iou = rotated_iou(polygons_to_rboxes(polygon)[detection], min_area_rboxes(truth.polygon)[target])
+    best, top = np.full(len(scores), -1, dtype=np.int64), np.zeros(len(scores))
+    ranked = np.lexsort((target, -iou, detection))  # the largest IoU first, the first object of equals
+    first = ranked[np.unique(detection[ranked], return_index=True)[1]]
+    best[detection[first]], top[detection[first]] = target[first], iou[first]
+    return Matches(order, best, top)
+
+
+def polygon_iou(first, second, i, j):
+    """IoU of the quadrilaterals ``first[i]`` with ``second[j]``, (k,) float64."""
+    a, b = _shapes(first), _shapes(second)
+    area_a, area_b = shapely.area(a), shapely.area(b)
+    shared = shapely.area(shapely.intersection(a[i], b[j]))
+    union = area_a[i] + area_b[j] - shared
+    return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
+
+
+def _shapes(polygons):
+    shapes = shapely.polygons(polygons.reshape(-1, 4, 2))
+    broken = ~shapely.is_valid(shapes)
+    shapes[broken] = shapely.make_valid(shapes[broken])
+    return shapes
+
+
+def _score_class(rows, matches, truth, objects, mode, thresholds):
+    """Figures of one class; ``rows`` are its detections by falling score."""
+    result: Dict = {'objects': objects, 'detections': len(rows)}
+    points, area = [], []
+    for number, threshold in enumerate(thresholds):
+        hit, counted = hits(rows, matches, truth, mode, threshold)
+        recall, precision = curve(hit, counted, objects)
+        if number == 0:
+            result.update(hits=int(hit.sum()), false=int((counted & ~hit).sum()),
+                          recall=float(recall[-1]) if len(recall) and objects else None if not objects else 0.0)
+        points.append(eleven_points(recall, precision))
+        area.append(area_under(recall, precision))
+    known = objects > 0
+    result['AP50_11'], result['AP50_area'] = (points[0], area[0]) if known else (None, None)
+    at_75 = [value for value, threshold in zip(points, thresholds) if abs(threshold - 0.75) < 1e-9]
+    result['AP75_11'] = at_75[0] if known and at_75 else None
+    result['mAP_11'], result['mAP_area'] = (float(np.mean(points)), float(np.mean(area))) if known else (None, None)
+    return result
+
+
+def hits(rows, matches, truth, mode, threshold):
+    """Which of ``rows`` are hits, and which count at all (those on a difficult object do not): two bool arrays.
+
+    An object is hit once, by the first of its detections.
+    """
+    near = matches.iou[rows] > threshold if mode == 'official' else matches.iou[rows] >= threshold
+    near &= matches.best[rows] >= 0
+    target = np.where(near, matches.best[rows], -1)
+    difficult = near & truth.difficult[target] if len(truth.difficult) else np.zeros(len(rows), dtype=bool)
+    candidates = np.flatnonzero(near & ~difficult)
+    hit = np.zeros(len(rows), dtype=bool)
+    hit[candidates[np.unique(target[candidates], return_index=True)[1]]] = True
+    return hit, ~difficult
+
+
+def curve(hit, counted, objects):
+    """Recall and precision after each detection, two (n,) arrays."""
+    hit_sum = np.cumsum(hit, dtype=np.float64)
+    total = hit_sum + np.cumsum(counted & ~hit)
+    return hit_sum / max(objects, 1), hit_sum / np.maximum(total, np.finfo(np.float64).eps)
+
+
+def eleven_points(recall, precision):
+    """VOC 2007: mean of the largest precision at recall >= 0, 0.1, ..., 1."""
+    total = 0.0
+    for level in np.arange(0.0, 1.1, 0.1):
+        reached = recall >= level
+        total += precision[reached].max() if reached.any() else 0.0
+    return float(total / 11)
+
+
+def area_under(recall, precision):
+    """VOC 2010 and later: area under the curve made falling."""
+    recall = np.concatenate([[0.0], recall, [1.0]])
+    precision = np.concatenate([[0.0], precision, [0.0]])
+    envelope = np.maximum.accumulate(precision[::-1])[::-1]
+    return float(((recall[1:] - recall[:-1]) * envelope[1:]).sum())

@@ -1,0 +1,216 @@
+"""Everything that a server would reject in a submission, with file and line."""
+import re
+from typing import List, NamedTuple
+from xml.etree import ElementTree
+
+import numpy as np
+
+from mtp.boxes import bounds_of_polygons, polygon_areas
+from mtp.data import catalogue
+from mtp.data import images as image_files
+from mtp.errors import MTPError
+from mtp.progress import track
+from mtp.tiles.pixels import list_images
+
+from . import fair1m, results
+from .results import Problem
+
+_XML_NAME = re.compile(r'test/([^/\\]+)\.xml')
+_OBJECT = re.compile(b'<object[ >/]')
+
+
+class Report(NamedTuple):
+    """Outcome of a validation.
+
+    Attributes:
+        problems: what a server would reject.
+        warnings: what it would take, but is likely a mistake.
+        images, detections: how many there are.
+    """
+    problems: List[Problem]
+    warnings: List[str]
+    images: int
+    detections: int
+
+
+def validate(source, dataset, images):
+    """Check a submission.
+
+    Args:
+        source: zip of a submission (DOTA: also a folder of texts).
+        dataset: ``dotav1``, ``dotav15``, ``dotav2`` or ``fair1m``.
+        images: folder of the original test images.
+
+    Returns:
+        :class:`Report`.
+
+    Raises:
+        MTPError: the zip or the images cannot be read at all.
+    """
+    if dataset not in _CHECKS:
+        raise MTPError('no submission is known for data set {!r}'.format(dataset),
+                       hint='take one of: ' + ', '.join(sorted(_CHECKS)))
+    sizes = {stem: image_files.size(path) for stem, path in list_images(images).items()}
+    return _CHECKS[dataset](source, catalogue.get(dataset).classes, sizes)
+
+
+def _check_dota(source, classes, sizes):
+    found, problems = results.read_results(source)
+    if not found.classes:
+        problems.append(Problem(source, 0, 'holds no Task1_<class>.txt'))
+    for label, name in enumerate(found.classes):
+        if name not in classes:
+            problems.append(Problem(_text_name(name), 0, '{!r} is not a class of this data set'.format(name)))
+    for rows, message in _faulty_rows(found, sizes):
+        problems += [Problem(_text_name(found.classes[found.label[row]]), int(found.line[row]), message(row))
+                     for row in np.flatnonzero(rows)]
+    warnings = ['no text for class {}: taken as no detection'.format(name) for name in classes
+                if name not in found.classes]
+    return Report(sorted(problems), warnings + _suspicions(found, sizes), len(sizes), len(found.score))
+
+
+def _text_name(name):
+    return 'Task1_{}.txt'.format(name)
+
+
+def _faulty_rows(found, sizes):
+    """Pairs of a mask over the detections and a function from a row to what is wrong with it."""
+    unknown = np.array([image not in sizes for image in found.images], dtype=bool)
+
+    def no_image(row):
+        name = found.images[found.image[row]]
+        if '__' in name:
+            return '{!r} is a tile, not an image of the test set; the tiles were not merged'.format(name)
+        return '{!r} is not an image of the test set'.format(name)
+
+    def no_score(row):
+        return 'score {} is not between 0 and 1'.format(found.score_text[row])
+
+    yield unknown[found.image] if len(unknown) else np.zeros(0, dtype=bool), no_image
+    yield ~((found.score >= 0) & (found.score <= 1)), no_score
+    flat = ~(polygon_areas(found.polygon) > 0)
+    yield flat, lambda row: 'the box has no area'
+    yield _crossed(found.polygon) & ~flat, lambda row: 'the sides of the box cross'
+
+
+def _crossed(polygons):
+    """Which quadrilaterals have a pair of opposite sides that cross."""
+    corners = polygons.reshape(-1, 4, 2)
+
+    def side(a, b, c):
+        return np.sign((b[:, 0] - a[:, 0]) * (c[:, 1] - a[:, 1]) - (b[:, 1] - a[:, 1]) * (c[:, 0] - a[:, 0]))
+
+    def cross(a, b, c, d):
+        return (side(a, b, c) * side(a, b, d) < 0) & (side(c, d, a) * side(c, d, b) < 0)
+    a, b, c, d = (corners[:, index] for index in range(4))
+    return cross(a, b, c, d) | cross(b, c, d, a)
+
+
+def _suspicions(found, sizes):
+    warnings = []
+    known = np.array([image in sizes for image in found.images], dtype=bool)
+    size = np.array([sizes.get(image, (0, 0)) for image in found.images], dtype=np.float64).reshape(-1, 2)
+    bounds = bounds_of_polygons(found.polygon)
+    outside = ((bounds[:, 2:] <= 0) | (bounds[:, :2] >= size[found.image])).any(axis=1) & known[found.image]
+    if outside.any():
+        row = int(np.argmax(outside))
+        warnings.append('{} detections lie wholly outside their image, the first is {}:{}'.format(
+            int(outside.sum()), _text_name(found.classes[found.label[row]]), found.line[row]))
+    if len(found.score) > 1000 and len(np.unique(found.score)) <= 101:
+        warnings.append('the {} scores have only {} values: were they rounded?'.format(
+            len(found.score), len(np.unique(found.score))))
+    silent = len(sizes) - int(known.sum())
+    if silent:
+        warnings.append('{} of {} images have no detection'.format(silent, len(sizes)))
+    return warnings
+
+
+def _check_fair1m(source, classes, sizes):
+    problems, warnings, seen, count, empty = [], [], set(), 0, 0
+    names = set(fair1m.official_names(classes))
+    with results.open_zip(source) as archive:
+        for member in track(archive.namelist(), 'validate'):
+            match = _XML_NAME.fullmatch(member)
+            if member == 'test/':
+                continue
+            if not match:
+                problems.append(Problem(member, 0, 'is not test/<image>.xml; the zip holds the folder test and no other'))
+            elif match.group(1) in seen:
+                problems.append(Problem(member, 0, 'is in the zip more than once'))
+            elif match.group(1) not in sizes:
+                problems.append(Problem(member, 0, 'is not an image of the test set'))
+            else:
+                seen.add(match.group(1))
+                found = _check_xml(member, match.group(1), archive.read(member), sizes[match.group(1)], names, problems)
+                count += found
+                empty += not found
+    problems += [Problem('test/{}.xml'.format(image), 0, 'is missing') for image in sizes if image not in seen]
+    if empty:
+        warnings.append('{} of {} images have no detection'.format(empty, len(sizes)))
+    return Report(problems, warnings, len(seen), count)
+
+
+def _check_xml(member, image, data, size, names, problems):
+    """Number of objects in one XML; its faults go to ``problems``."""
+    if b'<!DOCTYPE' in data or b'<!ENTITY' in data:
+        problems.append(Problem(member, 0, 'declares a document type, which no result needs'))
+        return 0
+    try:
+        root = ElementTree.fromstring(data)
+    except ElementTree.ParseError as error:
+        problems.append(Problem(member, error.position[0], 'is not XML: {}'.format(error)))
+        return 0
+    objects = root.find('objects')
+    if root.tag != 'annotation' or objects is None:
+        problems.append(Problem(member, 0, 'is not an annotation with objects'))
+        return 0
+    if root.findtext('source/filename') != image + '.tif':
+        problems.append(Problem(member, 0, 'filename is {!r}, not {}.tif'.format(root.findtext('source/filename'), image)))
+    stated = (root.findtext('size/width'), root.findtext('size/height'))
+    if stated != (str(size[0]), str(size[1])):
+        problems.append(Problem(member, 0, 'says {} x {}, the image is {} x {}'.format(*(stated + tuple(size)))))
+    nodes = objects.findall('object')
+    for index, node in enumerate(nodes):
+        fault = _object_fault(node, names)
+        if fault:
+            problems.append(Problem(member, _line_of_object(data, index), fault))
+    return len(nodes)
+
+
+def _line_of_object(data, index):
+    """Line on which object number ``index`` starts."""
+    for number, match in enumerate(_OBJECT.finditer(data)):
+        if number == index:
+            return data.count(b'\n', 0, match.start()) + 1
+    return 0
+
+
+def _object_fault(node, names):
+    """What is wrong with an object, or ''."""
+    name = node.findtext('possibleresult/name')
+    if name not in names:
+        return '{!r} is not a class of FAIR1M-2.0'.format(name)
+    score = _number(node.findtext('possibleresult/probability'))
+    if score is None or not 0 <= score <= 1:
+        return 'probability {!r} is not a number between 0 and 1'.format(node.findtext('possibleresult/probability'))
+    points = [point.text or '' for point in node.iterfind('points/point')]
+    if len(points) != 5 or points[0] != points[4]:
+        return 'has {} points, not 4 and the first again'.format(len(points))
+    corners = [_number(value) for point in points[:4] for value in point.split(',')]
+    if len(corners) != 8 or None in corners:
+        return 'a point is not x,y'
+    x, y = corners[::2], corners[1::2]
+    twice = sum(x[k - 1] * y[k] - x[k] * y[k - 1] for k in range(4))
+    return '' if twice != 0 else 'the box has no area'
+
+
+def _number(text):
+    """The finite number that ``text`` is, or None."""
+    try:
+        value = float(text)
+    except (TypeError, ValueError):
+        return None
+    return value if value - value == 0 else None
+
+
+_CHECKS = {'dotav1': _check_dota, 'dotav15': _check_dota, 'dotav2': _check_dota, 'fair1m': _check_fair1m}

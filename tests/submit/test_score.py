@@ -1,0 +1,167 @@
+"""Average precision equals MMRotate's and a plain loop over DOTA's rules."""
+import json
+import multiprocessing.dummy
+import sys
+
+import numpy as np
+import pytest
+
+from mtp.boxes import rboxes_to_polygons
+from mtp.data import catalogue
+from mtp.errors import MTPError
+from mtp.submit import __main__ as command
+from mtp.submit.score import Truth, area_under, eleven_points, polygon_iou, read_truth, score
+
+CLASSES = ('plane', 'ship', 'harbor', 'bridge')
+
+
+def scene(seed=0, images=6, objects=120, false=60, difficult=0.2):
+    """Truth and detections near it; the last class has objects without detections, 'harbor' detections only."""
+    rng = np.random.default_rng(seed)
+
+    def boxes(n):
+        return np.column_stack([rng.uniform(0, 300, (n, 2)), rng.uniform(25, 80, n), rng.uniform(8, 25, n),
+                                rng.uniform(-1.5, 1.5, n)])
+    box, image, label = boxes(objects), rng.integers(0, images, objects), rng.choice([0, 1, 3], objects)
+    truth = Truth(tuple('P%d' % i for i in range(images)), image, label, rboxes_to_polygons(box),
+                  rng.random(objects) < difficult)
+    found = label != 3
+    copies = np.concatenate([np.flatnonzero(found), np.flatnonzero(found & (rng.random(objects) < 0.5))])
+    near = box[copies] + rng.normal(0, 1, (len(copies), 5)) * [3, 2, 4, 2, 0.06]
+    detection = np.concatenate([near, boxes(false)])
+    d_image = np.concatenate([image[copies], rng.integers(0, images, false)])
+    d_label = np.concatenate([label[copies], rng.choice([0, 1, 2], false)])
+    scores = (rng.permutation(len(detection)) + 1.0) / (len(detection) + 1)
+    return truth, d_image, d_label, scores, detection
+
+
+def run(truth, image, label, scores, boxes, **options):
+    return score(truth.images, image, label, scores, rboxes_to_polygons(boxes), truth, CLASSES, **options)
+
+
+@pytest.mark.parametrize('seed', range(3))
+@pytest.mark.parametrize('threshold', [0.5, 0.75])
+def test_equals_mmrotate(seed, threshold, monkeypatch):
+    functional = pytest.importorskip('mmrotate.evaluation.functional')
+    from mtp.boxes import min_area_rboxes
+    # It makes a new pool of processes in each call; threads do here.
+    monkeypatch.setattr(sys.modules[functional.eval_rbbox_map.__module__], 'get_context', lambda _: multiprocessing.dummy)
+    truth, image, label, scores, boxes = scene(seed)
+    detections, annotations = [], []
+    fitted = min_area_rboxes(truth.polygon).astype(np.float32)
+    for number in range(len(truth.images)):
+        rows = np.column_stack([boxes, scores]).astype(np.float32)[image == number]
+        detections.append([rows[label[image == number] == c] for c in range(len(CLASSES))])
+        mine, hard = truth.image == number, truth.difficult
+        annotations.append(dict(bboxes=fitted[mine & ~hard], labels=truth.label[mine & ~hard],
+                                bboxes_ignore=fitted[mine & hard], labels_ignore=truth.label[mine & hard]))
+    ours = run(truth, image, label, scores, boxes, mode='mmrotate', thresholds=(threshold,))
+    for eleven, key in ((True, 'AP50_11'), (False, 'AP50_area')):
+        mean, theirs = functional.eval_rbbox_map(detections, annotations, iou_thr=threshold, use_07_metric=eleven,
+                                                 dataset=CLASSES, logger='silent', nproc=1)
+        for name, row in zip(CLASSES, theirs):
+            assert ours['classes'][name]['objects'] == row['num_gts']
+            assert ours['classes'][name]['detections'] == row['num_dets']
+            if row['num_gts']:
+                assert ours['classes'][name][key] == pytest.approx(row['ap'], abs=1e-5)
+        assert ours['mean'][key] == pytest.approx(mean, abs=1e-5)
+    assert 0.05 < ours['mean']['AP50_11'] < 0.95
+
+
+def plain_official(truth, image, label, scores, boxes, wanted, threshold=0.5):
+    """DOTA's rules for one class, one detection at a time: recall and precision."""
+    taken, hit, false = set(), [], []
+    polygons = rboxes_to_polygons(boxes)
+    rows = np.flatnonzero(label == wanted)
+    for row in rows[np.argsort(-scores[rows])]:
+        objects = np.flatnonzero((truth.image == image[row]) & (truth.label == wanted))
+        iou = polygon_iou(polygons, truth.polygon, np.full(len(objects), row), objects)
+        good = len(objects) > 0 and iou.max() > threshold
+        best = objects[int(np.argmax(iou))] if good else None
+        if good and truth.difficult[best]:
+            hit.append(0), false.append(0)
+        else:
+            hit.append(int(good and best not in taken)), false.append(int(not (good and best not in taken)))
+            taken.add(best)
+    count = (~truth.difficult & (truth.label == wanted)).sum()
+    hit, false = np.cumsum(hit), np.cumsum(false)
+    return hit / count, hit / np.maximum(hit + false, 1e-9)
+
+
+@pytest.mark.parametrize('seed', range(3))
+def test_equals_a_plain_loop_over_the_official_rules(seed):
+    arguments = scene(seed)
+    found = run(*arguments)
+    for wanted in (0, 1):
+        recall, precision = plain_official(*arguments, wanted=wanted)
+        row = found['classes'][CLASSES[wanted]]
+        assert row['AP50_11'] == pytest.approx(eleven_points(recall, precision), abs=1e-12)
+        assert row['AP50_area'] == pytest.approx(area_under(recall, precision), abs=1e-12)
+        assert row['recall'] == pytest.approx(recall[-1])
+    assert found['classes']['harbor']['AP50_11'] is None and found['classes']['harbor']['false'] > 0
+    assert found['classes']['bridge']['AP50_11'] == 0 == found['classes']['bridge']['recall']
+    values = [found['classes'][name]['AP50_11'] for name in ('plane', 'ship', 'bridge')]
+    assert found['mean']['AP50_11'] == pytest.approx(np.mean(values))
+
+
+def hand_made(detections, difficult=False):
+    """One square of 10 x 10 as truth; detections as (x shift, score)."""
+    truth = Truth(('a', 'b'), np.array([0]), np.array([0]), np.float64([[0, 0, 10, 0, 10, 10, 0, 10]]),
+                  np.array([difficult]))
+    boxes = np.float64([[5 + x, 5, 10, 10, 0] for x, _ in detections]).reshape(-1, 5)
+    n = len(boxes)
+    return run(truth, np.zeros(n, int), np.zeros(n, int), np.float64([s for _, s in detections]), boxes)['classes']['plane']
+
+
+def test_hand_made_cases():
+    assert hand_made([(0, 0.9)])['AP50_11'] == pytest.approx(1)
+    assert hand_made([(0, 0.9), (0, 0.8)])['hits'] == 1  # the second is a duplicate
+    assert hand_made([(0, 0.9), (0, 0.8)])['false'] == 1
+    assert hand_made([(50, 0.9), (0, 0.8)])['AP50_area'] == pytest.approx(0.5)
+    assert hand_made([])['AP50_11'] == 0
+    hard = hand_made([(0, 0.9), (1, 0.8), (50, 0.1)], difficult=True)
+    assert (hard['objects'], hard['difficult'], hard['hits'], hard['false'], hard['AP50_11']) == (0, 1, 0, 1, None)
+    assert hand_made([(0, 0.5), (50, 0.5)])['AP50_area'] == pytest.approx(1)  # equal scores: input order
+    assert hand_made([(50, 0.5), (0, 0.5)])['AP50_area'] == pytest.approx(0.5)
+
+
+def test_a_hit_must_exceed_the_threshold_only_in_the_official_way():
+    truth = Truth(('a',), np.array([0]), np.array([0]), np.float64([[0, 0, 16, 0, 16, 8, 0, 8]]), np.array([False]))
+    half = np.float64([[4, 4, 8, 8, 0]])  # IoU exactly 1/2
+    one = (np.zeros(1, int), np.zeros(1, int), np.ones(1), half)
+    assert run(truth, *one)['classes']['plane']['hits'] == 0
+    assert run(truth, *one, mode='mmrotate')['classes']['plane']['hits'] == 1
+
+
+def test_thresholds_fall(tmp_path):
+    found = run(*scene())
+    row = found['classes']['plane']
+    assert row['AP50_11'] > row['AP75_11'] > 0 and row['AP50_11'] > row['mAP_11'] > 0
+    json.dumps(found)
+
+
+def test_bad_input():
+    truth, *rest = scene()
+    with pytest.raises(MTPError, match="'Q'"):
+        score(('Q',) * 6, *rest[:3], rboxes_to_polygons(rest[3]), truth, CLASSES)
+    with pytest.raises(MTPError, match='way to score'):
+        run(truth, *rest, mode='other')
+
+
+def test_command(tmp_path, capsys):
+    (tmp_path / 'labels').mkdir()
+    (tmp_path / 'results').mkdir()
+    (tmp_path / 'labels/P1.txt').write_text('gsd:null\n0 0 20 0 20 10 0 10 plane 0\n50 0 70 0 70 10 50 10 ship 1\n')
+    (tmp_path / 'labels/P2.txt').write_text('')
+    (tmp_path / 'results/Task1_plane.txt').write_text('P1 0.9 0 0 20 0 20 10 0 10\nP2 0.95 0 0 20 0 20 10 0 10\n')
+    (tmp_path / 'results/Task1_ship.txt').write_text('P1 0.9 50 0 70 0 70 10 50 10\n')
+    assert command.main(['score', str(tmp_path / 'results'), '--dataset', 'dotav1', '--truth', str(tmp_path / 'labels'),
+                         '--out', str(tmp_path / 'score.json')]) == 0
+    table = capsys.readouterr().out.splitlines()
+    assert len(table) == len(catalogue.get('dotav1').classes) + 2
+    assert table[1].split()[:7] == ['plane', '1', '0', '2', '1', '1', '1.0000'] and table[-1].startswith('mean')
+    figures = json.loads((tmp_path / 'score.json').read_text())
+    assert figures['classes']['plane']['AP50_area'] == pytest.approx(0.5)
+    assert figures['classes']['ship']['AP50_11'] is None and figures['mean']['AP50_area'] == pytest.approx(0.5)
+    with pytest.raises(MTPError, match='label file'):
+        read_truth(str(tmp_path / 'results/none'), 'dotav1')
