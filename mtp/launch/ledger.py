@@ -108,6 +108,8 @@ def build_args(name, variant_name='cpu', revision='unknown', source=''):
         'ENV': name,
         'VARIANT': variant_name,
         'INDEX': kind['index'],
+        'GIT_SOURCES': ' '.join('git+{url}@{commit}'.format(**pin) for pin in entry['git'].values()
+                                if pin['commit'] != UNRESOLVED),
         'REVISION': revision,
         'SOURCE': source,
         'LEDGER_DIGEST': digest(name),

@@ -1,0 +1,311 @@
+"""Compile the one package with compiled operators (mmcv or mmcv-full) into a wheel, once for everybody.
+
+    python3 docker/build_ops.py --env mmrotate1 --variant cpu --python .venv/mmrotate1/bin/python --out wheels
+
+The source archive is the one of the ledger, checked by its hash; the compiler's settings are those of the variant. The
+finished wheel lies in a cache, keyed by everything that decides what is in it, so that the next clone, and the image of
+the same kind, take it from there. A compile that was killed goes on where it stopped: each object file is finished or
+compiled again. A graphics card is neither needed nor looked at.
+
+Runs on the host and in the image build. Standard library only, Python >= 3.6.
+"""
+import argparse
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tarfile
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, ROOT)
+
+from mtp.errors import FAILED, OK, MTPError, run_main  # noqa: E402
+from mtp.files import atomic_path, sha256, write_json, write_text  # noqa: E402
+from mtp.launch import ledger, lock  # noqa: E402
+from mtp.progress import Progress  # noqa: E402
+
+NINJA = re.compile(r'^\[(\d+)/(\d+)\] ')  # what ninja says behind every finished object
+NEEDED_BYTES = 3 << 30  # objects, sources and tools of one compile, with room
+BYTES_PER_JOB = 3 << 29  # the largest source file takes about 1.5 GB to compile
+FACTS = """
+import json, platform, sysconfig
+try:
+    from importlib.metadata import PackageNotFoundError, version
+    torch = version('torch')
+except PackageNotFoundError:
+    torch = ''
+print(json.dumps({'python': platform.python_version(), 'abi': sysconfig.get_config_var('SOABI'),
+                  'platform': sysconfig.get_platform(), 'libc': ' '.join(platform.libc_ver()), 'torch': torch}))
+"""
+
+
+def facts(python):
+    """What the interpreter ``python`` is: ``python``, ``abi``, ``platform``, ``libc``, ``torch``.
+
+    Raises:
+        MTPError: it does not run, is no 3.8, or has no torch.
+    """
+    try:
+        found = json.loads(subprocess.check_output([python, '-c', FACTS]).decode())
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise MTPError('{} does not run: {}'.format(python, error), hint='make setup')
+    if not found['python'].startswith('3.8.'):
+        raise MTPError('{} is Python {}, the operators are built for 3.8'.format(python, found['python']), hint='make setup')
+    if not found['torch']:
+        raise MTPError('{} has no torch, against which the operators are compiled'.format(python), hint='make setup')
+    return found
+
+
+def recipe(env, variant, about):
+    """Everything that decides what is in the wheel, and is its key in the cache.
+
+    Raises:
+        MTPError: the torch that is installed is not the one of the ledger.
+    """
+    wanted = ledger.shipped(env, variant)['torch']
+    if about['torch'] != wanted:
+        raise MTPError('torch {} is installed, {} {} wants {}'.format(about['torch'], env, variant, wanted), hint='make setup')
+    ops, flags = ledger.environment(env)['ops'], ledger.variant(variant)['ops_flags']
+    return {'package': ops['package'], 'version': ops['version'], 'sha256': ops['sha256'], 'torch': about['torch'],
+            'abi': about['abi'], 'platform': about['platform'], 'libc': about['libc'], 'variant': variant,
+            'flags': flags}
+
+
+def key(wanted):
+    """Name of the cache's folder for a recipe: readable in front, exact at the end."""
+    canonical = json.dumps(wanted, sort_keys=True, separators=(',', ':')).encode()
+    return '{package}-{version}-{variant}-{}'.format(hashlib.sha256(canonical).hexdigest()[:16], **wanted)
+
+
+def default_cache():
+    """``$XDG_CACHE_HOME/mtp/wheels``, by default below ``~/.cache``."""
+    base = os.environ.get('XDG_CACHE_HOME') or os.path.join(os.path.expanduser('~'), '.cache')
+    return os.path.join(base, 'mtp', 'wheels')
+
+
+def finished(folder):
+    """Path of the finished wheel in ``folder``, or None. A wheel that is not what was written is not trusted."""
+    for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else []:
+        path = os.path.join(folder, name)
+        if name.endswith('.whl') and os.path.exists(path + '.sha256'):
+            with open(path + '.sha256') as stream:
+                if stream.read().strip() == sha256(path):
+                    return path
+            sys.stderr.write('{} is damaged and not used\n'.format(path))
+    return None
+
+
+def place(wheel, folder):
+    """Copy a finished wheel into ``folder``, its hash last; returns the copy's path."""
+    target = os.path.join(folder, os.path.basename(wheel))
+    with atomic_path(target) as temporary:
+        shutil.copyfile(wheel, temporary)
+    write_text(target + '.sha256', sha256(target) + '\n')
+    return target
+
+
+@contextlib.contextmanager
+def locked(folder):
+    """Hold ``folder`` alone; a second build of the same wheel waits and then finds it finished."""
+    os.makedirs(folder, exist_ok=True)
+    with open(os.path.join(folder, '.lock'), 'w') as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            sys.stderr.write('waiting for another build in {}\n'.format(folder))
+            fcntl.flock(stream, fcntl.LOCK_EX)
+        yield
+
+
+def check_machine(folder, flags):
+    """Refuse at once what would fail after minutes: no compiler, no nvcc, no disk.
+
+    Raises:
+        MTPError: names what is missing and the command that brings it.
+    """
+    compiler = os.environ.get('CXX', 'c++').split()[0]
+    if not shutil.which(compiler):
+        raise MTPError('there is no C++ compiler ({})'.format(compiler), hint='sudo apt-get install g++')
+    cuda = os.path.join(os.environ.get('CUDA_HOME', '/usr/local/cuda'), 'bin', 'nvcc')
+    if flags['FORCE_CUDA'] == '1' and not (shutil.which('nvcc') or os.path.exists(cuda)):
+        raise MTPError('there is no nvcc, neither on PATH nor at {}'.format(cuda),
+                       hint='make images VARIANT=cu113, which brings its own, or CUDA_HOME=folder')
+    free = shutil.disk_usage(folder).free
+    if free < NEEDED_BYTES:
+        raise MTPError('{} has {:.1f} GB left, compiling needs {:.1f}'.format(folder, free / 1e9, NEEDED_BYTES / 1e9),
+                       hint='--cache folder, or XDG_CACHE_HOME=folder')
+
+
+def jobs():
+    """How many files to compile at once: one a core, as far as memory goes."""
+    cores = len(os.sched_getaffinity(0))
+    try:
+        with open('/proc/meminfo') as stream:
+            available = int(re.search(r'MemAvailable:\s+(\d+) kB', stream.read()).group(1)) * 1024
+    except (OSError, AttributeError):
+        return cores
+    return max(1, min(cores, available // BYTES_PER_JOB))
+
+
+def environment(flags, tools):
+    """Variables of the compile. A card in this machine is hidden: it must not decide what is compiled."""
+    result = dict(os.environ)
+    result.update(flags)
+    result.setdefault('MAX_JOBS', str(jobs()))
+    result.update({'CUDA_VISIBLE_DEVICES': '', 'PYTHONPATH': tools, 'PYTHONNOUSERSITE': '1',
+                   'PATH': os.path.join(tools, 'bin') + os.pathsep + os.environ.get('PATH', os.defpath)})
+    return result
+
+
+def pip(python, words, what, variables=None):
+    """Run pip quietly; what it said is shown only when it fails."""
+    done = subprocess.run([python, '-m', 'pip'] + words, env=variables, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, universal_newlines=True)
+    if done.returncode:
+        raise MTPError('{} failed:\n{}'.format(what, done.stdout[-2000:]),
+                       hint='is the package index reachable? then start the same command again', code=FAILED)
+
+
+def get_tools(python, folder):
+    """What compiling needs beside the environment (ninja ...), from its lock, in a folder of its own."""
+    tools = os.path.join(folder, 'tools')
+    if not os.path.isdir(tools):
+        fresh = tools + '.tmp'
+        shutil.rmtree(fresh, ignore_errors=True)
+        pip(python, ['install', '--quiet', '--no-deps', '--require-hashes', '--only-binary', ':all:', '--target', fresh,
+                     '--requirement', lock.path('build')], 'getting the build tools')
+        os.rename(fresh, tools)
+    return tools
+
+
+def get_source(python, env, folder, variables):
+    """The unpacked source archive of the ledger; a folder of that name is whole, for it was renamed last."""
+    ops = ledger.environment(env)['ops']
+    source = os.path.join(folder, 'source')
+    if os.path.isdir(source):
+        return source
+    fresh = source + '.tmp'
+    shutil.rmtree(fresh, ignore_errors=True)
+    pip(python, ['download', '--quiet', '--no-deps', '--no-build-isolation', '--no-binary', ':all:', '--require-hashes',
+                 '--dest', fresh, '--requirement', lock.path(env + '-ops')], 'getting ' + ops['sdist'], variables)
+    archive = os.path.join(fresh, ops['sdist'])
+    if sha256(archive) != ops['sha256']:
+        raise MTPError('{} has the hash {}, the ledger says {}'.format(ops['sdist'], sha256(archive), ops['sha256']))
+    with tarfile.open(archive) as stream:
+        stream.extractall(fresh)
+    os.rename(os.path.join(fresh, ops['sdist'][:-len('.tar.gz')]), source)
+    shutil.rmtree(fresh)
+    return source
+
+
+def compile_wheel(python, source, folder, variables, label):
+    """Run the compile in ``source`` and show how many objects are done; returns the new wheel's path."""
+    fresh, log = os.path.join(folder, 'wheel.tmp'), os.path.join(folder, 'build.log')
+    shutil.rmtree(fresh, ignore_errors=True)
+    command = [python, '-m', 'pip', 'wheel', '-v', '--no-deps', '--no-build-isolation', '--no-index', '--wheel-dir', fresh,
+               source]
+    progress = Progress(label)
+    # A group of its own: an interrupt reaches pip, ninja and every compiler at once, through us.
+    child = subprocess.Popen(command, env=variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                             universal_newlines=True, start_new_session=True)
+    try:
+        with open(log, 'w') as record:
+            for line in child.stdout:
+                record.write(line)
+                counted = NINJA.match(line.strip())
+                if counted:
+                    progress.total = int(counted.group(2))
+                    progress.update(int(counted.group(1)) - progress.done, 'objects')
+        code = child.wait()
+    except BaseException:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(child.pid, signal.SIGTERM)
+        child.wait()
+        raise
+    progress.close('objects')
+    if code:
+        with open(log) as stream:
+            said = stream.read()
+        errors = [line for line in said.splitlines() if re.search(r'\b(error|fatal):? ', line)] or said.splitlines()
+        raise MTPError('compiling failed:\n{}'.format('\n'.join(errors[-8:])), hint='the whole log: ' + log, code=FAILED)
+    wheels = [name for name in os.listdir(fresh) if name.endswith('.whl')]
+    return os.path.join(fresh, wheels[0])
+
+
+def build(env, variant, python, cache, wheelhouse=None, say=print):
+    """Path of the wheel for ``env`` and ``variant``: from the wheelhouse, from the cache, or compiled now.
+
+    Args:
+        env, variant: names of the ledger.
+        python: interpreter 3.8 with the torch of the lock.
+        cache: folder of finished wheels and of compiles under way.
+        wheelhouse: folder of finished wheels that came from elsewhere, only read; or None.
+        say: takes one line of what is being done.
+    """
+    wanted = recipe(env, variant, facts(python))
+    name = key(wanted)
+    for folder in ([wheelhouse] if wheelhouse else []) + [cache]:
+        wheel = finished(os.path.join(folder, name))
+        if wheel:
+            say('{}: taken from {}'.format(os.path.basename(wheel), os.path.dirname(wheel)))
+            return wheel
+    folder = os.path.join(cache, name)
+    with locked(folder):
+        wheel = finished(folder)  # another process may have built it while we waited
+        if wheel:
+            return wheel
+        check_machine(folder, wanted['flags'])
+        write_json(os.path.join(folder, 'key.json'), wanted)
+        tools = get_tools(python, folder)
+        variables = environment(wanted['flags'], tools)
+        source = get_source(python, env, folder, variables)
+        say('compiling {package} {version} for torch {torch} ({variant}), {} files at once'.format(
+            variables['MAX_JOBS'], **wanted))
+        wheel = place(compile_wheel(python, source, folder, variables, 'compiling ' + wanted['package']), folder)
+        for leftover in ('source', 'tools', 'wheel.tmp'):
+            shutil.rmtree(os.path.join(folder, leftover), ignore_errors=True)
+        return wheel
+
+
+def export(cache, target):
+    """Copy every finished wheel of ``cache`` into ``target`` under its key; returns how many there are."""
+    count = 0
+    for name in sorted(os.listdir(cache)) if os.path.isdir(cache) else []:
+        wheel = finished(os.path.join(cache, name))
+        if wheel:
+            count += 1
+            if not finished(os.path.join(target, name)):
+                place(wheel, os.path.join(target, name))
+    return count
+
+
+def main(argv=None):
+    """Compile the pinned mmcv or mmcv-full into a wheel, or take it from the cache."""
+    parser = argparse.ArgumentParser(prog='build_ops.py', description=main.__doc__)
+    parser.add_argument('--env', help='environment of the ledger')
+    parser.add_argument('--variant', default='cpu', help='variant of the ledger (default cpu)')
+    parser.add_argument('--python', help='Python 3.8 with the torch of the lock')
+    parser.add_argument('--out', help='folder for a copy of the wheel')
+    parser.add_argument('--cache', default=default_cache(), help='default: %(default)s')
+    parser.add_argument('--wheelhouse', help='folder of finished wheels that came from elsewhere')
+    parser.add_argument('--export', metavar='DIR', help='only copy the finished wheels of the cache into DIR')
+    options = parser.parse_args(argv)
+    if options.export:
+        count = export(options.cache, options.export)
+        print('{} finished wheels of {} are in {}'.format(count, options.cache, options.export))
+        return OK
+    if not (options.env and options.python and options.out):
+        parser.error('--env, --python and --out are needed')
+    wheel = build(options.env, options.variant, options.python, options.cache, options.wheelhouse)
+    print(place(wheel, options.out))
+    return OK
+
+
+if __name__ == '__main__':
+    run_main(main)

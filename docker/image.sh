@@ -1,0 +1,91 @@
+#!/bin/sh
+# Steps of the Dockerfile that do not fit one line. Usage: image.sh STEP [ARGUMENT...]
+set -eu
+
+# pip with what the site told the build: an index of its own, and the certificate of a proxy. Both stay outside the image.
+site_pip() {
+  [ -n "${PIP_INDEX_URL:-}" ] || unset PIP_INDEX_URL
+  if [ -s /run/secrets/ca ]; then export PIP_CERT=/run/secrets/ca GIT_SSL_CAINFO=/run/secrets/ca; fi
+  export PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_ROOT_USER_ACTION=ignore
+  "$@"
+}
+
+# System packages of the build stage: a compiler (a devel image has one) and the libraries that OpenCV loads.
+step_system() {
+  apt-get update -qq
+  set -- ca-certificates libglib2.0-0 libx11-6
+  command -v c++ >/dev/null || set -- "$@" g++
+  [ -z "${GIT_SOURCES:-}" ] || set -- "$@" git
+  apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+  # OpenCV wants libGL to be there and never draws with it. Installed properly it brings drivers and a compiler: 200 MB.
+  mkdir /tmp/gl
+  (cd /tmp/gl && apt-get download -qq libgl1 libglx0 libglvnd0 && for package in *.deb; do dpkg-deb -x "$package" /; done)
+  rm -r /tmp/gl
+  ldconfig
+}
+
+# Shared libraries that the files below FROM... need, from outside Python, into TO. The C library itself stays the base's.
+step_collect() {
+  to=$1
+  shift
+  mkdir -p "$to"
+  find "$@" -type f \( -name '*.so' -o -name '*.so.*' -o -name 'python3.8' \) -exec ldd {} + 2>/dev/null |
+    awk '$2 == "=>" && $3 ~ /^\// { print $3 }' | sort -u |
+    grep -v -e '^/opt/venv/' -e '^/usr/local/lib/python3' -e '^/usr/local/cuda' |
+    grep -v -E '/(ld-linux|lib(c|m|pthread|dl|rt|util|resolv|nsl|anl|mvec|nss_[a-z]+)\.so|lib(c|m)-)' |
+    while read -r library; do cp -L "$library" "$to/"; done
+}
+
+# Put those libraries of FROM that this image lacks where its loader finds them. What the image has stays as it is.
+step_place() {
+  ldconfig
+  for library in "$1"/*; do
+    [ -e "$library" ] || continue
+    ldconfig -p | grep -q -F "	${library##*/} " || cp "$library" /usr/local/lib/
+  done
+  ldconfig
+  # Each of these fails to import where a library of Python's own distribution is missing.
+  /usr/local/bin/python3.8 -c 'import bz2, ctypes, hashlib, lzma, sqlite3, ssl, uuid, zlib; ssl.create_default_context()'
+}
+
+# The virtual environment from its lock: wheels alone, each with its hash.
+step_install() {
+  lock=$1
+  if unresolved=$(grep '^# unresolved:' "$lock"); then
+    echo "error: $lock cannot be installed: ${unresolved#\# }" >&2
+    echo '  next: python3 -m mtp.launch.ledger --unresolved, put the hash into docker/environments.json, make lock' >&2
+    exit 2
+  fi
+  /usr/local/bin/python3.8 -m venv /opt/venv
+  site_pip /opt/venv/bin/python -m pip install -q --no-deps --require-hashes -r "${lock%/*}/pip.txt"
+  site_pip /opt/venv/bin/python -m pip install -q --no-deps --require-hashes --only-binary :all: \
+    ${INDEX:+--extra-index-url "$INDEX"} -r "$lock"
+}
+
+# The compiled package: a finished wheel of the same kind where one is at hand, else compiled now.
+step_ops() {
+  site_pip /opt/venv/bin/python docker/build_ops.py --env "$1" --variant "$2" --python /opt/venv/bin/python \
+    --out /tmp/ops --cache /cache/wheels --wheelhouse docker/wheelhouse
+  /opt/venv/bin/python -m pip install -q --no-deps --no-index /tmp/ops/*.whl
+  rm -r /tmp/ops
+}
+
+# What comes from Git; a host that does not answer costs the feature, not the image.
+step_git() {
+  for source in ${GIT_SOURCES:-}; do
+    site_pip timeout 300 /opt/venv/bin/python -m pip install -q --no-deps --no-build-isolation "$source" ||
+      echo "note: $source does not answer; the image is complete but for it" >&2
+  done
+}
+
+# Take out what running needs none of: tests, headers, static libraries, the installer's traces.
+step_trim() {
+  packages=/opt/venv/lib/python3.8/site-packages
+  find "$packages" -type d -name tests -prune -exec rm -rf {} +
+  find "$packages" -name '*.a' -delete
+  rm -rf "$packages"/torch/include "$packages"/torch/share "$packages"/torch/test /opt/venv/include /opt/venv/share
+}
+
+step=$1
+shift
+"step_$step" "$@"
