@@ -30,9 +30,14 @@ def atomic_path(path):
 
 def write_text(path, text):
     """Write ``text`` (UTF-8, line ends as given) to ``path`` atomically."""
+    write_bytes(path, text.encode('utf-8'))
+
+
+def write_bytes(path, data):
+    """Write ``data`` to ``path`` atomically."""
     with atomic_path(path) as temporary:
-        with open(temporary, 'w', encoding='utf-8', newline='') as stream:
-            stream.write(text)
+        with open(temporary, 'wb') as stream:
+            stream.write(data)
 
 
 def write_json(path, value, indent=1):

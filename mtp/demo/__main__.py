@@ -1,0 +1,52 @@
+"""``python3 -m mtp.demo``: what ``make demo`` calls. Settings as for every verb; RUNTIME chooses in what it runs."""
+import json
+import os
+import sys
+import time
+
+from mtp.demo import results, stages
+from mtp.demo.driver import Driver
+from mtp.errors import OK, run_main
+from mtp.launch import ledger, plan
+from mtp.launch.settings import from_environ
+from mtp.progress import clock
+
+
+def main():
+    """Run every stage, write the page, say in ten lines what was done and where it lies."""
+    settings = from_environ(os.environ)
+    settings = settings._replace(env='', nodes=1, gpus=1, accel='none', args=(),
+                                 data_root=os.path.join(settings.work_root, 'demo', 'data'))
+    home = os.path.join(ledger.ROOT, settings.work_root, 'demo')
+    driver = Driver(settings, home)
+    todo = stages.stages()
+    if settings.dryrun:
+        sys.stdout.write('\n'.join(plan.render(driver.plan(stage)) for stage in todo))
+        return OK
+    driver.open()
+    start = time.monotonic()
+    for number, stage in enumerate(todo, 1):
+        half = half_way(os.path.join(home, 'pretrain', 'log.jsonl')) if stage.name == 'pretrain' else None
+        driver.run(number, len(todo), stage, half)
+    found = results.gather(home, driver.done)
+    results.write_page(home, found)
+    driver.finish()
+    sys.stdout.write('\n' + '\n'.join(results.lines(home, found)) + '\n')
+    sys.stdout.write('all of it took {}\n'.format(clock(time.monotonic() - start)))
+    return results.judge(found)
+
+
+def half_way(log):
+    """A callable that says whether pretraining has logged half of its steps and no more than three quarters."""
+    def reached():
+        try:
+            with open(log, encoding='utf-8') as stream:
+                step = json.loads(stream.read().splitlines()[-1])['step']
+        except (OSError, ValueError, IndexError, KeyError):
+            return False
+        return stages.STEPS // 2 <= step <= stages.STEPS * 3 // 4
+    return reached
+
+
+if __name__ == '__main__':
+    run_main(main)

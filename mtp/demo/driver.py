@@ -1,0 +1,197 @@
+"""Runs the stages one after another, remembers which are done, and stops one half way to show that it continues."""
+import hashlib
+import json
+import os
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from typing import NamedTuple
+
+from mtp import files
+from mtp.demo.stages import NEWEST
+from mtp.errors import CONTINUE, FAILED, MTPError
+from mtp.launch import host, ledger, plan, verbs
+from mtp.launch.jobs import Job, newest_checkpoint
+from mtp.progress import clock
+
+Done = NamedTuple('Done', [('name', str), ('title', str), ('runtime', str), ('seconds', float), ('note', str)])
+
+
+class Driver(object):
+    """Starts stages in the runtime that ``settings`` ask for.
+
+    Args:
+        settings: :class:`mtp.launch.settings.Settings` whose data root and work root are the demo's.
+        home: folder of the demo on the host.
+    """
+
+    def __init__(self, settings, home):
+        self.settings, self.home = settings, home
+        self.record = os.path.join(home, 'stages.json')
+        self.done = []
+        found = host.look(settings)  # the demo makes its folders itself, so a plan need not find them
+        self.host = found._replace(folders=dict.fromkeys(found.folders, host.Folder(True, True, True)))
+
+    def open(self):
+        """Take up an unfinished demo, or clear the folder of a finished one."""
+        self.done = self._left_over()
+        try:
+            if not self.done and os.path.isfile(self.record):
+                shutil.rmtree(self.home)
+            os.makedirs(os.path.join(self.home, 'data'), exist_ok=True)
+            self._write(False)
+        except OSError as error:
+            raise MTPError('cannot write to {}: {}'.format(self.home, error), hint='MTP_WORK_ROOT=folder make demo')
+
+    def plan(self, stage):
+        """The plan of one stage, as ``DRYRUN=1`` prints it."""
+        def build(places):
+            script = tuple(_placed(word, places) for word in stage.script)
+            writes = ('work_dirs', 'data') if stage.writes_data else ('work_dirs',)
+            return Job(stage.env, script, ('data',), writes, False, 1)
+
+        made = verbs.job_plan(self.settings, self.host, stage.env, build)
+        roots = {'MTP_DATA_ROOT': self.settings.data_root, 'MTP_WORK_ROOT': self.settings.work_root}
+        return made._replace(commands=tuple(item._replace(environment=dict(roots, **item.environment))
+                                            for item in made.commands))
+
+    def run(self, number, total, stage, interrupt=None):
+        """Run ``stage`` unless it is done already.
+
+        Args:
+            interrupt: callable that says when to stop the stage once, in order to continue it; None for never.
+
+        Raises:
+            MTPError: the stage failed; names its log and how to go on.
+        """
+        head = '[{:2d}/{}] '.format(number, total)
+        if stage.name in [done.name for done in self.done]:
+            _say(head + stage.title + ': done before')
+            return
+        made = self.plan(stage)
+        plan.check(made)
+        _say(head + stage.title)
+        start, note = time.monotonic(), ''
+        log = os.path.join(self.home, 'logs', '{:02d}-{}.log'.format(number, stage.name))
+        code = _run_logged(made, log, interrupt)
+        if interrupt and code == CONTINUE:
+            _say(' ' * len(head) + 'stopped on purpose half way; the same command, started again, continues')
+            code, note = _run_logged(made, log), 'stopped half way, then continued'
+        if code:
+            raise MTPError('the stage {!r} ended with exit code {}; the end of {}:\n{}'.format(
+                stage.title, code, log, _tail(log)), hint='mend that, then make demo again: finished stages are kept',
+                code=FAILED)
+        self.done.append(Done(stage.name, stage.title, made.reason.split(':')[0], time.monotonic() - start, note))
+        self._write(False)
+
+    def finish(self):
+        """Say that the whole demo is done, so that the next one starts afresh."""
+        self._write(True)
+
+    def _key(self):
+        said = [ledger.digest(), self.settings.runtime, self.settings.variant, self.settings.words['DATA']]
+        return hashlib.sha256(json.dumps(said).encode('utf-8')).hexdigest()
+
+    def _left_over(self):
+        try:
+            with open(self.record, encoding='utf-8') as stream:
+                left = json.load(stream)
+            same = left['key'] == self._key() and not left['finished']
+            return [Done(**item) for item in left['done']] if same else []
+        except (OSError, ValueError, KeyError, TypeError):
+            return []
+
+    def _write(self, finished):
+        files.write_json(self.record, {'key': self._key(), 'finished': finished,
+                                       'done': [item._asdict() for item in self.done]})
+
+
+def _placed(word, places):
+    """``word`` with the short path in it (alone or behind ``=``) as the program sees it."""
+    if word.startswith(NEWEST):
+        folder = word[len(NEWEST):]
+        return places.of('{}/{}'.format(folder, newest_checkpoint(places.host(folder)) or 'iter_N.pth'))
+    head, equals, tail = word.rpartition('=')
+    return head + equals + (places.of(tail) if tail.startswith(('work_dirs/', 'data/')) else tail)
+
+
+def _run_logged(made, log, interrupt=None):
+    """Exit code of the first command of a plan that fails, or 0; output goes to ``log``, its newest line is shown."""
+    os.makedirs(os.path.dirname(log), exist_ok=True)
+    with open(log, 'ab') as stream:
+        for item in made.commands:
+            stream.write((plan.render_command(item) + '\n').encode('utf-8'))
+            stream.flush()
+            code = _follow(item, made.root, stream, interrupt)
+            if code:
+                return code
+    return 0
+
+
+def _follow(item, root, log, interrupt):
+    child = subprocess.Popen(list(item.words), cwd=root, env=dict(os.environ, **item.environment),
+                             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                             preexec_fn=os.setpgrp)  # Ctrl-C reaches it once, through us
+    live = _Live()
+    try:
+        chunk = None
+        while chunk != b'':
+            ready, _, _ = select.select([child.stdout], [], [], 0.5)
+            chunk = os.read(child.stdout.fileno(), 65536) if ready else None
+            if chunk:
+                log.write(chunk)
+                log.flush()
+                live.feed(chunk)
+            live.show()
+            if interrupt and interrupt():
+                child.send_signal(signal.SIGTERM)
+                interrupt = None
+        code = child.wait()
+        return code if code >= 0 else 128 - code
+    except KeyboardInterrupt:
+        child.send_signal(signal.SIGTERM)
+        child.wait()
+        raise
+    finally:
+        child.stdout.close()
+        live.close()
+
+
+class _Live(object):
+    """The newest line of a running stage: in place on a terminal, every half minute elsewhere."""
+
+    def __init__(self):
+        self.terminal = sys.stdout.isatty()
+        self.every = 0.5 if self.terminal else 30
+        self.start = self.shown = time.monotonic()
+        self.line = ''
+
+    def feed(self, chunk):
+        lines = [line for line in chunk.decode('utf-8', 'replace').replace('\r', '\n').split('\n') if line.strip()]
+        self.line = lines[-1].strip() if lines else self.line
+
+    def show(self):
+        now = time.monotonic()
+        if now - self.shown >= self.every:
+            self.shown = now
+            text = '        {}  {}'.format(clock(now - self.start), self.line)
+            sys.stdout.write('\r\x1b[K' + text[:110] if self.terminal else text[:160] + '\n')
+            sys.stdout.flush()
+
+    def close(self):
+        if self.terminal:
+            sys.stdout.write('\r\x1b[K')
+
+
+def _say(text):
+    sys.stdout.write(text + '\n')
+    sys.stdout.flush()
+
+
+def _tail(path):
+    with open(path, 'rb') as stream:
+        lines = stream.read()[-4000:].decode('utf-8', 'replace').splitlines()
+    return '\n'.join('    ' + line for line in lines[-20:])

@@ -1,0 +1,96 @@
+"""What the demo reached, as a page, as ten lines, and as an exit code. Standard library only, Python >= 3.6."""
+import json
+import os
+
+from mtp.errors import FAILED, OK
+from mtp.report.page import Page
+
+#: Below this the detections on the sample are not visibly right. Rotated AP50 (11 points), mean over classes with truth.
+LEAST_MAP = 0.5
+#: The mean loss of the last tenth of pretraining has to be below this share of the first tenth's.
+MOST_LOSS = 0.8
+
+
+def gather(home, done):
+    """Results of the finished stages: ``summary.json`` of the pictures stage, with the list of stages added."""
+    with open(os.path.join(home, 'summary.json'), encoding='utf-8') as stream:
+        found = json.load(stream)
+    found['stages'] = [item._asdict() for item in done]
+    return found
+
+
+def judge(found):
+    """0 when losses fell and detections are right, else 1."""
+    return FAILED if problems(found) else OK
+
+
+def problems(found):
+    """What falls short of the promise of the demo, one sentence each."""
+    said = []
+    loss = found['pretraining']
+    if not loss['last'] < MOST_LOSS * loss['first']:
+        said.append('the pretraining loss went from {:.2f} to {:.2f} only'.format(loss['first'], loss['last']))
+    for target in found['targets']:
+        if not target['map'] >= LEAST_MAP:
+            said.append('mAP on {} is {:.3f}, below {}'.format(target['title'], target['map'], LEAST_MAP))
+        said += ['{}: {}'.format(target['title'], problem) for problem in target['problems']]
+    return said
+
+
+def lines(home, found):
+    """Ten lines for the terminal: what was done, how well, and where it lies."""
+    loss = found['pretraining']
+    said = ['pretrained    {} steps on three sample sets, loss {:.2f} -> {:.2f}, stopped and continued once'.format(
+        loss['steps'], loss['first'], loss['last'])]
+    for target in found['targets']:
+        said.append('fine-tuned    {}: {} steps, loss {:.2f} -> {:.2f}'.format(
+            target['title'], target['steps'], target['first'], target['last']))
+    for target in found['targets']:
+        said.append('tested        {}: {} tiles of {} images, {} detections, mAP {:.3f}'.format(
+            target['title'], target['tiles'], target['images'], target['detections'], target['map']))
+    said += ['submission    {}'.format(os.path.join(home, path)) for target in found['targets']
+             for path in target['submission']]
+    said.append('checkpoints   {}'.format(os.path.join(home, 'pretrain')))
+    said += ['NOT GOOD      ' + problem for problem in problems(found)]
+    said.append('page          {}'.format(os.path.join(home, 'index.html')))
+    return said
+
+
+def write_page(home, found):
+    """Write ``index.html`` beside the results."""
+    page = Page('MTP on a small sample', found['about'])
+    for problem in problems(found):
+        page.text('Falls short: ' + problem)
+    _stages(page, found)
+    _pretraining(page, found['pretraining'])
+    for target in found['targets']:
+        _target(page, target)
+    page.write(os.path.join(home, 'index.html'))
+
+
+def _stages(page, found):
+    page.section('What was done', 'Every stage is a command that the real job uses too; each log begins with it.')
+    page.table(['stage', 'runtime', 'seconds', ''],
+               [[item['title'], item['runtime'], '{:.1f}'.format(item['seconds']), item['note']]
+                for item in found['stages']])
+
+
+def _pretraining(page, loss):
+    page.section('Pretraining', 'Semantic segmentation, instance segmentation and rotated detection on SOTA, SIOR and '
+                 'FAST at once, with one shared encoder.')
+    page.figure(loss['curve'], 'Losses of pretraining', width=700)
+    for picture in loss['previews']:
+        page.figure(picture, os.path.splitext(os.path.basename(picture))[0])
+
+
+def _target(page, target):
+    page.section(target['title'], 'Fine-tuned in MMRotate 1.0.0rc1 from the pretrained encoder and rotated decoder, '
+                 'tested in MMRotate 0.3.4 with the same weights on tiles of three scales.')
+    page.figure(target['curve'], 'Loss of fine-tuning', width=700)
+    page.table(['class', 'truth', 'detections', 'AP50'],
+               [[row['name'], row['truth'], row['detections'], '{:.3f}'.format(row['ap'])] for row in target['classes']]
+               + [['mean', None, None, '{:.3f}'.format(target['map'])]])
+    for path in target['submission']:
+        page.link(path, path)
+    for picture in target['pictures']:
+        page.figure(picture, '{}: truth on the left, detections on the right'.format(os.path.basename(picture)))

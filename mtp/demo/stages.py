@@ -1,0 +1,131 @@
+"""What the demo does, as data: one :class:`Stage` a step, in order. Pure.
+
+Paths are short ones (``work_dirs/demo/...``); the launcher turns them into those of the host or of a container. The
+demo's own data root is ``work_dirs/demo/data``, so that no real data are touched.
+"""
+from typing import NamedTuple, Tuple
+
+HOME = 'work_dirs/demo'
+DATA = HOME + '/data'
+PRETRAINED = HOME + '/pretrain'
+STEPS = 240  # of pretraining; the run is stopped and continued half way
+NEWEST = 'newest:'  # before a folder: the newest checkpoint in it
+
+Stage = NamedTuple('Stage', [
+    ('name', str),
+    ('title', str),
+    ('env', str),
+    ('script', Tuple[str, ...]),  # words after ``python``
+    ('writes_data', bool),  # whether it makes part of the data root, which is read-only for all others
+])
+
+
+class Target(NamedTuple('Target', [('name', str), ('title', str), ('source', str), ('config', str), ('classes', str)])):
+    """One of the two detection data sets of the demo.
+
+    Attributes:
+        name: short name, and folder of its results.
+        source: folder of the sample set below the demo's data root, as the publisher's archives unpack.
+        config: stem of the leaf below ``configs/<env>/demo/``.
+        classes: name in the catalogue.
+    """
+
+    @property
+    def tiles(self):
+        """Folder of its tiles."""
+        return '{}/demo_{}'.format(DATA, self.name)
+
+    @property
+    def run(self):
+        """Folder of its fine-tuning."""
+        return '{}/finetune_{}'.format(HOME, self.name)
+
+    @property
+    def predictions(self):
+        """Folder of its test."""
+        return '{}/test_{}'.format(HOME, self.name)
+
+    @property
+    def package(self):
+        """The zip a server takes."""
+        return self.predictions + {'dotav1': '/submit/submit.zip', 'fair1m': '/submit/test.zip'}[self.classes]
+
+
+TARGETS = (
+    Target('dotav1', 'DOTA-v1.0', 'dotav1', 'oriented_rcnn_rvsa_t_256_mtp_dotav1', 'dotav1'),
+    Target('fair1m', 'FAIR1M-2.0', 'fair1m', 'oriented_rcnn_rvsa_t_256_mtp_fair1m', 'fair1m'),
+)
+
+
+def stages():
+    """All stages of the demo in order."""
+    found = [
+        Stage('samples', 'make sample sets in the published formats', 'mmrotate1',
+              ('-m', 'mtp.data.samples', 'all', '--out', DATA), True),
+        Stage('convert', 'SAMRS pickles to COCO annotations', 'mmrotate1', ('scripts/convert_pkl_json.py',), True),
+        Stage('fair1m-text', 'FAIR1M XML to DOTA text', 'mmrotate1', ('-m', 'mtp.data.fair1m'), True),
+    ]
+    found += [_cut_training(target) for target in TARGETS]
+    found += [
+        Stage('pretrain', 'multi-task pretraining: ss + is + rd on three data sets', 'mmrotate1', pretraining(), False),
+        Stage('preview', 'pictures of what pretraining has learnt', 'mmrotate1',
+              ('-m', 'mtp.pretrain.preview', '--save_path', PRETRAINED, '--out', PRETRAINED + '/preview'), False),
+        Stage('decoder', 'take encoder and rotated decoder for fine-tuning', 'mmrotate1',
+              ('scripts/change_ckpt.py', PRETRAINED + '/last_vit_t_rvsa_ss_is_rd_pretrn_model.pth', '--task', 'rotdet',
+               '--out', PRETRAINED + '/rotated.pth'), False),
+    ]
+    for target in TARGETS:
+        found += [_finetune(target), _cut_testing(target), _test(target), _validate(target), _score(target)]
+    found.append(Stage('pictures', 'loss curves and detections beside the truth', 'mmrotate1',
+                       ('-m', 'mtp.demo.pictures', '--home', HOME), False))
+    return found
+
+
+def pretraining():
+    """The published command line, with the reduced network."""
+    return ('main_pretrain.py', '--backbone', 'vit_t_rvsa', '--tasks', 'ss', 'is', 'rd', '--datasets', 'sota', 'sior',
+            'fast', '--batch_size', '6', '--workers', '2', '--save_path', PRETRAINED, '--distributed', 'False',
+            '--end_iter', str(STEPS), '--image_size', '224', '--init_backbone', 'none', '--batch_mode', 'avg',
+            '--background', 'True', '--interval', '60')
+
+
+def _cut_training(target):
+    labels = {'dotav1': ('dotav1/train/images', 'dotav1/train/labelTxt'),
+              'fair1m': ('fair1m/dota/trainval/images', 'fair1m/dota/trainval/labelTxt')}[target.name]
+    return Stage('cut-' + target.name, 'cut training tiles of {}'.format(target.title), 'mmrotate1',
+                 ('-m', 'mtp.tiles.cut', '--preset', 'demo_ms', '--images', DATA + '/' + labels[0],
+                  '--labels', DATA + '/' + labels[1], '--out', target.tiles + '/train'), True)
+
+
+def _cut_testing(target):
+    return Stage('cut-test-' + target.name, 'cut big images of {} at three scales'.format(target.title), 'mmrotate1',
+                 ('-m', 'mtp.tiles.cut', '--preset', 'demo_ms', '--images', '{}/{}/test/images'.format(DATA, target.source),
+                  '--out', target.tiles + '/test'), True)
+
+
+def _finetune(target):
+    return Stage('finetune-' + target.name, 'fine-tune Oriented R-CNN on {} (MMRotate 1.0.0rc1)'.format(target.title),
+                 'mmrotate1', ('tools/train.py', 'configs/mmrotate1/demo/{}.py'.format(target.config),
+                               '--work-dir=' + target.run, '--cfg-options',
+                               'load_from={}/rotated.pth'.format(PRETRAINED)), False)
+
+
+def _test(target):
+    return Stage('test-' + target.name, 'test on {}, merge and pack the submission (MMRotate 0.3.4)'.format(target.title),
+                 'mmrotate03', ('tools/test.py', 'configs/mmrotate03/demo/{}.py'.format(target.config),
+                                NEWEST + target.run, '--format-only', '--show-dir=' + target.predictions + '/show',
+                                '--work-dir=' + target.predictions, '--eval-options',
+                                'submission_dir=' + target.predictions + '/submit'), False)
+
+
+def _validate(target):
+    return Stage('validate-' + target.name, 'validate the submission of {}'.format(target.title), 'mmrotate1',
+                 ('-m', 'mtp.submit', 'validate', target.package, '--dataset', target.classes,
+                  '--images', '{}/{}/test/images'.format(DATA, target.source)), False)
+
+
+def _score(target):
+    return Stage('score-' + target.name, 'score the detections of {} against the truth'.format(target.title), 'mmrotate1',
+                 ('-m', 'mtp.submit', 'score', target.predictions + '/submit', '--dataset', target.classes,
+                  '--truth', '{}/{}/test/truth'.format(DATA, target.source),
+                  '--out', target.predictions + '/score.json'), False)
