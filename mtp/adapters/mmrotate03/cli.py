@@ -6,11 +6,9 @@ import pickle
 import torch
 from mmcv import Config, DictAction
 
-from mtp import files, paths, submit
-from mtp.adapters import command
-from mtp.data import catalogue
+from mtp import files, paths
+from mtp.adapters import command, submission
 from mtp.errors import MTPError
-from mtp.tiles import merge
 
 ENVIRONMENT = 'mmrotate03'
 
@@ -61,7 +59,7 @@ def test(argv=None):
     # Ranks only meet at the end, and the slowest may be hours behind.
     _join(world, 'gloo', datetime.timedelta(days=7))
     dataset = testing.build_test_set(cfg)
-    testing.detect(cfg, dataset, checkpoint, plan['shards'], rank, world, _device(local))
+    testing.detect(cfg, dataset, checkpoint, plan.shards, rank, world, _device(local))
     if world > 1:
         torch.distributed.barrier()
     if rank == 0:
@@ -95,39 +93,21 @@ def _some_purpose(args):
 
 
 def _plan(args, cfg):
-    """Where everything goes; whatever cannot be written or is missing is said before any work."""
-    submission = args.eval_options.get('submission_dir')
-    plan = {'submission': paths.resolve(submission) if submission else None, 'dataset': cfg.get('submission')}
-    plan['shards'] = plan['submission'] + '.shards' if submission else os.path.join(cfg.work_dir, 'shards')
-    plan['pictures'] = paths.resolve(args.show_dir) if args.show_dir else None
-    if plan['submission'] or plan['pictures']:
-        plan['images'] = paths.resolve(args.eval_options.get('images') or _uncut(cfg))
-        command.require_folder(plan['images'], 'folder of uncut test images (--eval-options images=DIR)')
-    if plan['submission']:
-        submit.check_out(plan['submission'])
-    return plan
-
-
-def _uncut(cfg):
-    return cfg.get('submission_images') or 'data/' + catalogue.get(cfg.submission).source['test'].images
+    return submission.plan(
+        cfg.get('submission'), cfg.work_dir, out=args.eval_options.get('submission_dir'),
+        images=args.eval_options.get('images') or cfg.get('submission_images'), pictures=args.show_dir,
+        threshold=args.show_score_thr)
 
 
 def _finish(args, plan, dataset, testing):
     if args.out:
         with files.atomic_path(paths.resolve(args.out)) as temporary, open(temporary, 'wb') as stream:
-            pickle.dump(testing.results_of(dataset, plan['shards']), stream)
+            pickle.dump(testing.results_of(dataset, plan.shards), stream)
     if args.eval:
-        found = dataset.evaluate(testing.results_of(dataset, plan['shards']), metric='mAP', nproc=1)
+        found = dataset.evaluate(testing.results_of(dataset, plan.shards), metric='mAP', nproc=1)
         print('mAP {:.4f}'.format(found['mAP']), flush=True)
-    if not (plan['submission'] or plan['pictures']):
-        return
-    detections = merge.merge(plan['shards'], expected=set(dataset.img_ids), jobs=os.cpu_count() or 1)
-    if plan['pictures']:
-        from mtp.report import draw
-        draw.detections(detections, plan['images'], plan['pictures'], threshold=args.show_score_thr)
-    if plan['submission']:
-        written = submit.package(detections, plan['dataset'], plan['submission'], images=plan['images'])
-        print('\n'.join(written), flush=True)
+    for path in submission.finish(plan, dataset.img_ids):
+        print(path, flush=True)
 
 
 def _join(world, backend, timeout=datetime.timedelta(minutes=30)):

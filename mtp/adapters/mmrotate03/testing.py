@@ -4,8 +4,6 @@ The toolbox's own loop keeps every result in memory, sends all of it to rank 0 a
 (data_and_submission 0 and 4.5). Here a killed test goes on where it stopped, ranks only meet at the end, and the slow
 part needs no distributed model.
 """
-import hashlib
-import json
 from functools import partial
 
 import numpy as np
@@ -15,7 +13,7 @@ from mmrotate.datasets import build_dataset
 from mmrotate.models import build_detector
 from torch.utils.data import DataLoader, Subset
 
-from mtp import files
+from mtp.adapters.submission import fingerprint
 from mtp.adapters.weights import load_into
 from mtp.progress import Progress
 from mtp.tiles import shards
@@ -25,13 +23,6 @@ def build_test_set(cfg):
     """The test data set of a config."""
     cfg.data.test.test_mode = True
     return build_dataset(cfg.data.test)
-
-
-def fingerprint(cfg, checkpoint):
-    """Text that differs when results of two tests must not be mixed: weights, network or pipeline differ."""
-    settings = {'model': cfg.model.to_dict(), 'pipeline': [step.to_dict() for step in cfg.data.test.pipeline]}
-    text = json.dumps(settings, sort_keys=True, default=str) + files.sha256(checkpoint)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def detect(cfg, dataset, checkpoint, folder, rank=0, world=1, device=None):
@@ -48,7 +39,8 @@ def detect(cfg, dataset, checkpoint, folder, rank=0, world=1, device=None):
         device: number of the GPU; None for the CPU.
     """
     mine = range(rank, len(dataset), world)
-    with shards.ShardWriter(folder, rank, world, dataset.CLASSES, fingerprint(cfg, checkpoint)) as writer:
+    mark = fingerprint({'model': cfg.model.to_dict(), 'pipeline': cfg.data.test.pipeline}, checkpoint)
+    with shards.ShardWriter(folder, rank, world, dataset.CLASSES, mark) as writer:
         todo = [index for index in mine if dataset.img_ids[index] not in writer.done]
         progress = Progress('test', total=len(mine), done=len(mine) - len(todo)) if rank == 0 else None
         model = build_model(cfg, checkpoint, device) if todo else None

@@ -43,6 +43,7 @@ def test(argv=None):
     parser.add_argument('--show', action='store_true', help='show pictures in a window')
     parser.add_argument('--show-dir', help='folder to write pictures to')
     parser.add_argument('--wait-time', type=float, default=2, help='seconds a shown picture stays')
+    parser.add_argument('--show-score-thr', type=float, default=0.3, help='lowest score in pictures of whole images (0.3)')
     parser.add_argument('--tta', action='store_true', help='test-time augmentation, when the config describes one')
     args = parser.parse_args(argv)
     cfg = load(args, 'test')
@@ -51,7 +52,10 @@ def test(argv=None):
     _data_exists(cfg.get('test_dataloader'))
     cfg.train_dataloader = cfg.train_cfg = cfg.optim_wrapper = cfg.param_scheduler = None
     cfg.val_dataloader = cfg.val_evaluator = cfg.val_cfg = None
-    testing.pictures(cfg, args)
+    if cfg.test_evaluator.type == 'TileSubmission':
+        testing.tiles(cfg, args)
+    else:
+        testing.pictures(cfg, args)
     testing.augmentation(cfg, args.tta)
     testing.outputs(cfg, args.out)
     runner = _build(cfg)

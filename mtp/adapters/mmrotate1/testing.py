@@ -1,8 +1,28 @@
 """What the options of ``tools/test.py`` mean to each toolbox: pictures, dumped predictions, augmentation."""
 import os
 
+from mmengine import dist
+
 from mtp import paths
+from mtp.adapters import submission
 from mtp.errors import MTPError
+
+
+def tiles(cfg, args):
+    """A test that ends in a submission: settle where it goes, and pass over tiles that an earlier try has done."""
+    settings = cfg.test_evaluator
+    plan = submission.plan(
+        settings.dataset, cfg.work_dir, out=settings.get('out') or os.path.join(cfg.work_dir, 'submit'),
+        images=settings.get('images'), pictures=args.show_dir, threshold=args.show_score_thr)
+    mark = submission.fingerprint(
+        {'model': cfg.model.to_dict(), 'pipeline': cfg.test_dataloader.dataset.pipeline}, cfg.load_from)
+    if cfg.launcher != 'none':
+        dist.init_dist(cfg.launcher, **cfg.env_cfg.dist_cfg)
+    # One rank looks, before any writes: all have to deal out the same tiles.
+    done = [sorted(submission.done(plan, mark)) if dist.is_main_process() else None]
+    dist.broadcast_object_list(done)
+    cfg.test_dataloader.dataset.skip = done[0][1:]  # one is done again: the toolbox cannot test nothing
+    cfg.test_evaluator = dict(type='TileSubmission', plan=tuple(plan), mark=mark)
 
 
 def pictures(cfg, args):

@@ -1,0 +1,23 @@
+"""The model of a config, built by whichever toolbox this Python has, with the weights it starts from."""
+import importlib
+
+from mtp.adapters import command, environment
+
+
+def build(config):
+    """The module that ``config`` (path or bare name) describes, on the CPU."""
+    name = environment.name()
+    path = command.locate(config, name, 'test')
+    return {'mmrotate1': _second_generation, 'mmrotate03': _first_generation}[name](path)
+
+
+def _second_generation(path):
+    settings = importlib.import_module('mmengine.config').Config.fromfile(path)
+    registry = importlib.import_module('mmengine.registry')
+    registry.init_default_scope(settings.get('default_scope', 'mmengine'))
+    return registry.MODELS.build(settings.model)
+
+
+def _first_generation(path):
+    settings = importlib.import_module('mmcv').Config.fromfile(path)
+    return importlib.import_module('mmrotate.models').build_detector(settings.model)

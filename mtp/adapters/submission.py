@@ -1,0 +1,93 @@
+"""From a test's shards to a submission and pictures of whole images; planned and checked before the test begins."""
+import hashlib
+import json
+import os
+import sys
+from typing import NamedTuple, Optional
+
+from mtp import files, paths, submit
+from mtp.adapters import command
+from mtp.data import catalogue
+from mtp.errors import MTPError
+from mtp.tiles import merge, shards, windows
+
+
+class Plan(NamedTuple):
+    """Where the results of a test go."""
+
+    dataset: str  # name in the catalogue
+    shards: str  # folder of the detections of each tile
+    images: Optional[str]  # folder of the uncut test images
+    out: Optional[str]  # folder of the submission, None when none is wanted
+    pictures: Optional[str]  # folder of pictures, None when none are wanted
+    threshold: float  # lowest score in the pictures
+
+
+def plan(dataset, fallback, out=None, images=None, pictures=None, threshold=0.3):
+    """A :class:`Plan`; whatever is missing or cannot be written is said now, not after hours of work.
+
+    Args:
+        dataset: name in the catalogue.
+        fallback: folder for the shards of a test without submission.
+        out: folder of the submission. Its shards lie beside it, so that the folder itself can be packed and handed on.
+        images: folder of the uncut test images; the catalogue's, when not given.
+        pictures: folder for pictures.
+        threshold: lowest score in the pictures.
+    """
+    out, pictures = out and paths.resolve(out).rstrip('/'), pictures and paths.resolve(pictures)
+    if out or pictures:
+        images = paths.resolve(images or 'data/' + catalogue.get(dataset).source['test'].images)
+        command.require_folder(images, 'folder of uncut test images')
+    if out:
+        submit.check_out(out)
+    return Plan(dataset, out + '.shards' if out else os.path.join(fallback, 'shards'), images, out, pictures, threshold)
+
+
+def fingerprint(settings, checkpoint):
+    """Text that differs when results of two tests must not be mixed.
+
+    Args:
+        settings: whatever decides the detections beside the weights: network, pipeline.
+        checkpoint: path of the weights.
+    """
+    text = json.dumps(settings, sort_keys=True, default=str) + files.sha256(checkpoint)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def done(plan, mark):
+    """Ids of the tiles that an earlier try with the same fingerprint ``mark`` has in its shards."""
+    if not (os.path.isdir(plan.shards) and os.listdir(plan.shards)):
+        return set()
+    found = shards.contents(plan.shards)
+    if found.fingerprint != mark:
+        raise MTPError('{} holds the results of a test with other weights or another config'.format(plan.shards),
+                       hint='remove it, or write to another folder')
+    return set(found.entries)
+
+
+def finish(plan, tiles):
+    """Merge the shards, draw and package; returns the paths of the submission.
+
+    Args:
+        plan: a :class:`Plan`.
+        tiles: ids of all tiles of the test; a missing one is an error.
+    """
+    if not (plan.out or plan.pictures):
+        return []
+    detections = merge.merge(plan.shards, expected=set(tiles), whole_images=_whole(tiles), jobs=os.cpu_count() or 1)
+    if plan.pictures:
+        from mtp.report import draw
+        draw.detections(detections, plan.images, plan.pictures, threshold=plan.threshold)
+    return submit.package(detections, plan.dataset, plan.out, images=plan.images) if plan.out else []
+
+
+def _whole(tiles):
+    """Whether the test ran on whole images: no name says where in an image it lies. It might be a mistake, so it is said."""
+    for tile in tiles:
+        try:
+            windows.parse_tile_id(tile)
+            return False
+        except MTPError:
+            pass
+    sys.stderr.write('warning: no tile is named <image>__<window>__<x>___<y>; all are taken for whole images\n')
+    return True
