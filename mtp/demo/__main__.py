@@ -6,8 +6,8 @@ import time
 
 from mtp.demo import results, stages
 from mtp.demo.driver import Driver
-from mtp.errors import OK, run_main
-from mtp.launch import ledger, plan
+from mtp.errors import FAILED, OK, run_main
+from mtp.launch import execute, ledger, plan
 from mtp.launch.settings import from_environ
 from mtp.progress import clock
 
@@ -23,8 +23,10 @@ def main():
     if settings.dryrun:
         sys.stdout.write('\n'.join(plan.render(driver.plan(stage)) for stage in todo))
         return OK
-    driver.open()
     start = time.monotonic()
+    if driver.lacks_native() and execute.call([sys.executable, '-m', 'mtp.launch.setup'], os.environ, ledger.ROOT):
+        return FAILED  # setup has said why
+    driver.open()
     for number, stage in enumerate(todo, 1):
         half = half_way(os.path.join(home, 'pretrain', 'log.jsonl')) if stage.name == 'pretrain' else None
         driver.run(number, len(todo), stage, half)

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from mtp import files
 from mtp.demo.stages import NEWEST
 from mtp.errors import CONTINUE, FAILED, MTPError
-from mtp.launch import host, ledger, plan, verbs
+from mtp.launch import containers, host, ledger, plan, verbs
 from mtp.launch.jobs import Job, newest_checkpoint
 from mtp.progress import clock
 
@@ -32,11 +32,21 @@ class Driver(object):
         self.settings, self.home = settings, home
         self.record = os.path.join(home, 'stages.json')
         self.done = []
-        found = host.look(settings)  # the demo makes its folders itself, so a plan need not find them
+        self.look()
+
+    def look(self):
+        """Look at this machine (again)."""
+        found = host.look(self.settings)  # the demo makes its folders itself, so a plan need not find them
         self.host = found._replace(folders=dict.fromkeys(found.folders, host.Folder(True, True, True)))
+
+    def lacks_native(self):
+        """Whether the demo is to run natively and an environment is still to be made."""
+        chosen = [containers.choose(self.settings, self.host, env) for env in ledger.names()]
+        return any(runtime == 'native' and problems for runtime, _, problems in chosen)
 
     def open(self):
         """Take up an unfinished demo, or clear the folder of a finished one."""
+        self.look()
         self.done = self._left_over()
         try:
             if not self.done and os.path.isfile(self.record):
