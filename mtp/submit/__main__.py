@@ -17,7 +17,7 @@ def main(arguments=None):
     parser = argparse.ArgumentParser(prog='python -m mtp.submit', description='Check or score a submission.')
     verbs = parser.add_subparsers(dest='verb', required=True)
     verb = verbs.add_parser('validate', help='say everything that a server would reject')
-    verb.add_argument('source', help='zip of the submission')
+    verb.add_argument('source', help='zip of the submission, or the folder it was written to')
     verb.add_argument('--dataset', required=True, choices=sorted(WRITERS))
     verb.add_argument('--images', required=True, help='folder of the original test images')
     verb.add_argument('--report', help='JSON file for all problems')
@@ -27,7 +27,7 @@ def main(arguments=None):
     verb.add_argument('--dataset', required=True, choices=sorted(WRITERS))
     verb.add_argument('--truth', required=True, help='folder of label files (DOTA: labelTxt, FAIR1M: labelXml)')
     verb.add_argument('--mode', choices=score.MODES, default=score.MODES[0])
-    verb.add_argument('--out', help='JSON file for the figures')
+    verb.add_argument('--json', help='JSON file for the figures')
     verb.set_defaults(run=run_score)
     options = parser.parse_args(arguments)
     return options.run(options)
@@ -58,8 +58,8 @@ def run_score(options):
     figures = score.score(found.images, found.image, [label[number] for number in found.label], found.score,
                           found.polygon, truth, classes, options.mode)
     print(table(figures))
-    if options.out:
-        write_json(resolve(options.out), figures)
+    if options.json:
+        write_json(resolve(options.json), figures)
     return OK
 
 

@@ -1,4 +1,5 @@
 """Everything that a server would reject in a submission, with file and line."""
+import os
 import re
 from typing import List, NamedTuple
 from xml.etree import ElementTree
@@ -37,7 +38,8 @@ def validate(source, dataset, images):
     """Check a submission.
 
     Args:
-        source: zip of a submission (DOTA: also a folder of texts).
+        source: zip of a submission, or the folder that :func:`mtp.submit.package` wrote it to. A folder of DOTA texts
+            without a zip is taken as the zip that would be made of them.
         dataset: ``dotav1``, ``dotav15``, ``dotav2`` or ``fair1m``.
         images: folder of the original test images.
 
@@ -51,7 +53,16 @@ def validate(source, dataset, images):
         raise MTPError('no submission is known for data set {!r}'.format(dataset),
                        hint='take one of: ' + ', '.join(sorted(_CHECKS)))
     sizes = {stem: image_files.size(path) for stem, path in list_images(images).items()}
-    return _CHECKS[dataset](source, catalogue.get(dataset).classes, sizes)
+    return _CHECKS[dataset](_archive(source, dataset), catalogue.get(dataset).classes, sizes)
+
+
+def _archive(source, dataset):
+    """Path of the zip in the folder of a submission, or ``source`` itself."""
+    if not os.path.isdir(source):
+        return source
+    name = 'test.zip' if dataset == 'fair1m' else os.path.basename(os.path.abspath(source)) + '.zip'
+    path = os.path.join(source, name)
+    return path if os.path.isfile(path) or dataset == 'fair1m' else source
 
 
 def _check_dota(source, classes, sizes):

@@ -156,7 +156,7 @@ def test_command(tmp_path, capsys):
     (tmp_path / 'results/Task1_plane.txt').write_text('P1 0.9 0 0 20 0 20 10 0 10\nP2 0.95 0 0 20 0 20 10 0 10\n')
     (tmp_path / 'results/Task1_ship.txt').write_text('P1 0.9 50 0 70 0 70 10 50 10\n')
     assert command.main(['score', str(tmp_path / 'results'), '--dataset', 'dotav1', '--truth', str(tmp_path / 'labels'),
-                         '--out', str(tmp_path / 'score.json')]) == 0
+                         '--json', str(tmp_path / 'score.json')]) == 0
     table = capsys.readouterr().out.splitlines()
     assert len(table) == len(catalogue.get('dotav1').classes) + 2
     assert table[1].split()[:7] == ['plane', '1', '0', '2', '1', '1', '1.0000'] and table[-1].startswith('mean')

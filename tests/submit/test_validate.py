@@ -51,6 +51,16 @@ def test_what_we_write_is_valid(tmp_path, images, dataset, capsys):
     assert '0 problems' in capsys.readouterr().out
 
 
+@pytest.mark.parametrize('dataset', ['dotav1', 'fair1m'])
+def test_the_folder_of_a_submission_stands_for_its_zip(tmp_path, images, dataset):
+    path = submission(tmp_path, dataset, images)
+    assert validate(str(tmp_path / dataset), dataset, images).problems == []
+    with open(path, 'wb') as stream:
+        stream.write(b'PK')
+    with pytest.raises(MTPError, match='zip'):
+        validate(str(tmp_path / dataset), dataset, images)
+
+
 @pytest.mark.parametrize('line, message', [
     ('1__1024__0___0 0.5 1 1 9 1 9 9 1 9', 'the tiles were not merged'),
     ('7 0.5 1 1 9 1 9 9 1 9', 'not an image of the test set'),
