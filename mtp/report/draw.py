@@ -17,7 +17,7 @@ from mtp.tiles.pixels import list_images, read_image
 
 MAX_SIDE = 2048
 THRESHOLD = 0.3
-_LEAST_TEXT_SIDE = 14  # boxes with a shorter diagonal on the picture carry no text
+_LEAST_TEXT_SIDE = 22  # boxes with a shorter side on the picture would disappear behind their score
 
 
 def draw_detections(image, rboxes, labels, scores, classes, palette, threshold=THRESHOLD, max_side=MAX_SIDE,
@@ -45,10 +45,11 @@ def draw_detections(image, rboxes, labels, scores, classes, palette, threshold=T
     shown = np.arange(len(labels)) if scores is None else np.flatnonzero(np.asarray(scores) >= threshold)
     polygons = rboxes_to_polygons(rboxes)[shown].reshape(-1, 4, 2) * scale
     width = max(1, round(max(size) / 900))
+    roomy = np.asarray(rboxes, dtype=np.float64).reshape(-1, 5)[:, 2:4].min(axis=1) * scale >= _LEAST_TEXT_SIDE
     for index, corners in sorted(zip(shown, polygons), key=lambda pair: 0 if scores is None else scores[pair[0]]):
         colour = tuple(int(value) for value in palette[labels[index]][::-1])
         cv2.polylines(picture, [np.round(corners).astype(np.int32)], True, colour, width, cv2.LINE_AA)
-        if scores is not None and np.ptp(corners, axis=0).max() >= _LEAST_TEXT_SIDE:
+        if scores is not None and roomy[index]:
             _text(picture, '{:.2f}'.format(scores[index]), corners[np.argmin(corners[:, 1])], colour, 0.35 * width)
     if legend:
         _legend(picture, labels[shown], classes, palette)
