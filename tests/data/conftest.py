@@ -3,7 +3,7 @@ import os
 
 import pytest
 
-from mtp.data.samples import dota, fair1m, samrs, xview
+from mtp.data.samples import dota, fair1m, samrs, spacenet, xview
 
 REPOSITORY = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
@@ -27,7 +27,8 @@ def _fresh_copy(source, target):
 def made(tmp_path_factory):
     """Makes a sample set once: ``made('samrs')`` is its folder; do not change files in it."""
     modules = {'samrs': (samrs, dict(images=4)), 'dotav1': (dota, dict(images=1, tests=1)),
-               'fair1m': (fair1m, dict(images=1, tests=1)), 'xview': (xview, dict(images=3))}
+               'fair1m': (fair1m, dict(images=1, tests=1)), 'xview': (xview, dict(images=3)),
+               'spacenet': (spacenet, dict(images=8))}
     done = {}
 
     def make(name):

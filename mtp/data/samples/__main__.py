@@ -13,6 +13,7 @@ SETS = {
     'dota': ('dotav1', 6),
     'fair1m': ('fair1m', 6),
     'xview': ('xview', 4),
+    'spacenet': ('spacenet', 8),
 }
 
 

@@ -1,0 +1,208 @@
+"""SpaceNet 1: buildings in GeoJSON to masks and a split (published as process_spacenet.py)."""
+import argparse
+import functools
+import os
+import random
+import re
+from typing import List, Optional, Tuple
+
+import cv2
+import numpy as np
+
+from mtp.data import catalogue, converting, geojson, geotiff, rasterize, stamps
+from mtp.errors import MTPError
+from mtp.files import atomic_path
+
+OFFICIAL_TRAIN, OFFICIAL_ALL = 5000, 6940
+IGNORED = 255  # what the segmentation data set leaves out of the loss
+
+
+def read(path) -> Tuple[List[List[np.ndarray]], Optional[int], int]:
+    """Buildings in a GeoJSON file.
+
+    Returns:
+        For each polygon its rings, (n, 2) float64 in ground coordinates (parts of a MultiPolygon are polygons of
+        their own); the EPSG code of the coordinate system, None where the file does not say; how many features have
+        no area (points, lines, null).
+
+    Raises:
+        MTPError: names file, feature (counted from 0) and field.
+    """
+    polygons, system, skipped = [], None, 0
+    for number, feature, top in geojson.features(path):
+        geometry = feature.get('geometry')
+        system = _system(path, top.get('crs'))
+        kind = geometry.get('type') if isinstance(geometry, dict) else None
+        if kind not in ('Polygon', 'MultiPolygon'):
+            skipped += 1
+            continue
+        parts = [geometry.get('coordinates')] if kind == 'Polygon' else geometry.get('coordinates')
+        for part in parts if isinstance(parts, list) else [None]:
+            polygons.append(_rings(path, number, part))
+    return polygons, system, skipped
+
+
+def _rings(path, number, part):
+    try:
+        # a third number, the height, is left out
+        rings = [np.array([point[:2] for point in ring], np.float64).reshape(-1, 2) for ring in part]
+    except (TypeError, ValueError):
+        raise MTPError('{}: feature {}, field coordinates: not rings of x, y pairs'.format(path, number)) from None
+    if not all(np.isfinite(ring).all() for ring in rings):
+        raise MTPError('{}: feature {}, field coordinates: a number that is not finite'.format(path, number))
+    return rings
+
+
+def _system(path, crs):
+    if crs is None:
+        return None
+    properties = crs.get('properties') if isinstance(crs, dict) else None
+    name = str(properties.get('name', '') if isinstance(properties, dict) else '')
+    if name.endswith('CRS84'):
+        return 4326
+    found = re.search(r'EPSG:.*?(\d+)$', name)
+    if not found:
+        raise MTPError('{}: field crs: {!r} is not understood'.format(path, name[:60]))
+    return int(found.group(1))
+
+
+def mask(raster, vector, value=1) -> Tuple[np.ndarray, int]:
+    """Mask of the buildings of one image.
+
+    Args:
+        raster: its GeoTIFF.
+        vector: its GeoJSON; an empty file means no building.
+        value: of a building; 0 elsewhere.
+
+    Returns:
+        (height, width) uint8, and how many features have no area.
+    """
+    grid = geotiff.read(raster)
+    polygons, system, skipped = read(vector)
+    if system is not None and grid.epsg is not None and system != grid.epsg:
+        raise MTPError('{} is in EPSG:{} and {} in EPSG:{}'.format(vector, system, raster, grid.epsg),
+                       hint='reproject the GeoJSON first, for example with ogr2ogr')
+    result = np.zeros((grid.height, grid.width), np.uint8)
+    for rings in polygons:
+        rasterize.fill(result, [grid.pixels(ring) for ring in rings if len(ring)], value)
+    return result, skipped
+
+
+def main(argv=None) -> int:
+    """Make masks of 0 and 1 and split images and masks into train and val."""
+    options = _parser().parse_args(argv)
+    if not 1 <= options.foreground_value <= 255:
+        raise MTPError('--foreground-value is {}, not 1 to 255'.format(options.foreground_value))
+    if options.foreground_value == IGNORED:
+        print('note: 255 is what the segmentation data set ignores; trained with it, no building is ever learnt')
+    problems = []
+    pairs = _pairs(options, problems)
+    parts = _split(pairs, options)
+    out = options.dst_dir or catalogue.locate('spacenet/data')
+    flat = [path for _, raster, vector in pairs for path in (raster, vector)]
+    mark = converting.fingerprint([1, options.foreground_value, options.layout, options.format,
+                                   {part: [item[0] for item in items] for part, items in parts.items()}], flat)
+    if not stamps.begin(out, mark, options):
+        print('{}: made from these files already'.format(out))
+        return converting.finish({}, [], options)
+    counts = {}
+    for part, items in parts.items():
+        work = functools.partial(_write, folder=os.path.join(out, part) if part else out, options=options)
+        results = list(converting.run(work, items, options, 'SpaceNet ' + (part or 'masks'), problems))
+        counts[part or 'all'] = {'images': len(results), 'without building': sum(share == 0 for share, _ in results),
+                                 'building pixels': float(np.mean([share for share, _ in results] or [0])),
+                                 'features without area': sum(skipped for _, skipped in results)}
+        print('{}: {images} images, {building pixels:.1%} building, {without building} without, {features without '
+              'area} features without area'.format(part or out, **counts[part or 'all']))
+    if not (options.dry_run or problems):
+        stamps.complete(out, mark)
+    return converting.finish(counts, problems, options)
+
+
+def _parser():
+    source = catalogue.get('spacenetv1').source['all']
+    parser = argparse.ArgumentParser(description=__doc__, epilog='Paths not given come from the catalogue and lie '
+                                     'below MTP_DATA_ROOT.')
+    parser.add_argument('--src_raster_dir', '--rasters', default=catalogue.locate(source.images),
+                        help='folder of the .tif images')
+    parser.add_argument('--src_vector_dir', '--vectors', default=catalogue.locate(source.labels),
+                        help='folder of the .geojson files')
+    parser.add_argument('--dst_dir', '--out', help='default: spacenet/data below MTP_DATA_ROOT')
+    parser.add_argument('--foreground-value', type=int, default=1, help='of a building; published: 255')
+    parser.add_argument('--layout', choices=('split', 'flat'), default='split',
+                        help='split: {train,val}/{images,labels}, as training reads them; flat: masks only, as published')
+    parser.add_argument('--format', choices=('png', 'tif'), default='png', help='of the masks; published: tif')
+    parser.add_argument('--split', type=int, metavar='N', help='images of train (default: 5000 of 6940, in proportion)')
+    parser.add_argument('--seed', type=int, default=0, help='of the split; the published one is not known')
+    parser.add_argument('--split-file', help='text with the image stems of train, one a line, instead of a draw')
+    converting.add_options(parser)
+    return parser
+
+
+def _pairs(options, problems):
+    """(stem, raster, vector) by the number in the names, in natural order."""
+    found = []
+    for folder, suffix in ((options.src_raster_dir, '.tif'), (options.src_vector_dir, '.geojson')):
+        if not os.path.isdir(folder):
+            raise MTPError('the folder {} is missing'.format(folder), hint='python -m mtp.data describe spacenetv1')
+        numbered = {}
+        for name in converting.listing(folder, suffix):
+            number = re.search(r'img(\d+)', name)
+            if number is None:
+                problems.append('{}: no image number in the name'.format(os.path.join(folder, name)))
+            else:
+                numbered[int(number.group(1))] = os.path.join(folder, name)
+        found.append(numbered)
+    rasters, vectors = found
+    for number in sorted(set(rasters) ^ set(vectors)):
+        problems.append('image {}: only {} is there'.format(number, rasters.get(number) or vectors[number]))
+    if problems and not options.lenient:
+        raise MTPError(problems[0], hint='mend it, or leave such items out with --lenient', code=1)
+    both = sorted(set(rasters) & set(vectors))
+    if not both:
+        raise MTPError('no image in {} has a GeoJSON in {}'.format(options.src_raster_dir, options.src_vector_dir))
+    return [(os.path.splitext(os.path.basename(rasters[n]))[0], rasters[n], vectors[n]) for n in both]
+
+
+def _split(pairs, options):
+    if options.layout == 'flat':
+        return {'': pairs}
+    stems = [pair[0] for pair in pairs]
+    if options.split_file:
+        train = set(converting.stems(options.split_file))
+        unknown = sorted(train - set(stems))
+        if unknown:
+            raise MTPError('{}: {!r} is not an image here'.format(options.split_file, unknown[0]))
+    else:
+        number = options.split or max(1, round(len(stems) * OFFICIAL_TRAIN / OFFICIAL_ALL))
+        if not 0 < number <= len(stems):
+            raise MTPError('--split is {}, and there are {} images'.format(number, len(stems)))
+        train = set(random.Random(options.seed).sample(stems, number))
+    return {'train': [pair for pair in pairs if pair[0] in train], 'val': [pair for pair in pairs if pair[0] not in train]}
+
+
+def _write(pair, folder, options):
+    """Mask (and image) of one pair; share of building pixels and number of features without area."""
+    stem, raster, vector = pair
+    label, skipped = mask(raster, vector, options.foreground_value)
+    if not options.dry_run:
+        split = options.layout == 'split'
+        save(os.path.join(folder, 'labels' if split else '', '{}.{}'.format(stem, options.format)), label)
+        if split:
+            image = cv2.imread(raster, cv2.IMREAD_UNCHANGED)
+            if image is None or image.dtype != np.uint8:
+                raise MTPError('{}: {}'.format(raster, 'cannot be read' if image is None else
+                                               'it has {} pixels, and 8 bits are expected'.format(image.dtype)))
+            save(os.path.join(folder, 'images', stem + '.png'), image)
+    return float((label > 0).mean()), skipped
+
+
+def save(path, image) -> None:
+    """Write an image (BGR or one channel) under another name first; keep one that is there already."""
+    if os.path.exists(path):  # of an earlier run with the same inputs that was stopped
+        return
+    done, data = cv2.imencode(os.path.splitext(path)[1], image)
+    if not done:
+        raise MTPError('cannot encode {}'.format(path))
+    with atomic_path(path) as temporary, open(temporary, 'wb') as stream:
+        stream.write(data.tobytes())
