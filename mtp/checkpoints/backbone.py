@@ -24,11 +24,11 @@ class LoadReport:
             self.path, len(self.loaded), len(self.resized), len(self.missing), len(self.left_over))]
         lines += ['  resized {}: {} -> {}'.format(key, *sizes) for key, sizes in sorted(self.resized.items())]
         for title, keys in (('missing (keep their initial values)', self.missing), ('left over', self.left_over)):
-            lines += ['  {}: {}'.format(title, _families(keys))] if keys else []
+            lines += ['  {}: {}'.format(title, families(keys))] if keys else []
         return '\n'.join(lines)
 
 
-def _families(keys):
+def families(keys):
     """Keys in short: numbers become ``*``, equal ones are counted."""
     counts = OrderedDict()
     for key in keys:
@@ -78,7 +78,7 @@ def load_backbone(module, path):
     learned = {name for name, _ in module.named_parameters()}
     if not learned.intersection(fitted):
         raise MTPError('{} (layout: {}) has nothing for this backbone; its keys are: {}'.format(
-            checkpoint.path, layout_of(checkpoint.state_dict), _families(checkpoint.state_dict)),
+            checkpoint.path, layout_of(checkpoint.state_dict), families(checkpoint.state_dict)),
             hint='python -m mtp.checkpoints inspect ' + checkpoint.path)
     module.load_state_dict(fitted, strict=False)
     missing = [key for key in target if key not in fitted]

@@ -5,6 +5,7 @@ from collections import OrderedDict
 import torch
 
 from mtp.checkpoints.unpickle import read
+from mtp.checkpoints.writing import safetensors
 from mtp.errors import MTPError
 from mtp.paths import resolve
 
@@ -63,13 +64,13 @@ def load(path):
 def _read_safetensors(path):
     if not os.path.isfile(path):
         raise MTPError('no checkpoint at {}'.format(path), hint='check the path, or see weights/manifest.json')
-    from safetensors import SafetensorError, safe_open
+    package = safetensors()
     try:
-        with safe_open(path, framework='pt') as archive:
+        with package.safe_open(path, framework='pt') as archive:
             value = OrderedDict((key, archive.get_tensor(key)) for key in archive.keys())
             value.update(meta=archive.metadata() or {})
             return value
-    except SafetensorError as error:
+    except package.SafetensorError as error:
         raise MTPError('{} is not a whole safetensors file: {}'.format(path, error),
                        hint='fetch it again') from error
 

@@ -30,9 +30,15 @@ class Refused(pickle.UnpicklingError):
 class StandIn:
     """Holds what a class outside the list was built from (``arguments``) and its ``state``; does nothing."""
 
-    def __init__(self, *arguments):
+    state = None
+
+    def __new__(cls, *arguments):
+        self = object.__new__(cls)
         self.arguments = arguments
-        self.state = None
+        return self
+
+    def __init__(self, *arguments):
+        pass
 
     def __setstate__(self, state):
         self.state = state
@@ -54,6 +60,21 @@ class ConfigDict(dict):
             self.update(state)
 
 
+class _Function:
+    """A function of ours in the hands of a pickle: it can be called and nothing else, its attributes stay as they are."""
+
+    __slots__ = ('call',)
+
+    def __init__(self, call):
+        self.call = call
+
+    def __call__(self, *arguments):
+        return self.call(*arguments)
+
+    def __setstate__(self, state):
+        raise Refused('a change of the function {}'.format(self.call.__name__))
+
+
 def _encode(text, encoding='latin1'):
     """How pickles of protocol 2 write bytes."""
     if encoding not in ('latin1', 'latin-1', 'utf-8', 'ascii'):
@@ -73,6 +94,13 @@ def _scalar(dtype, data=b''):
     return np.frombuffer(data, dtype=dtype, count=1)[0]
 
 
+def _getattr(owner, name):
+    """mmengine's HistoryBuffer pickles a list of its own methods as ``getattr(HistoryBuffer, name)``."""
+    if owner is not HistoryBuffer or not isinstance(name, str):
+        raise Refused('builtins.getattr of {!r}'.format(owner))
+    return StandIn(name)
+
+
 def _rebuild_tensor(storage, offset, size, stride, *_):
     """A view of ``storage`` (a flat tensor here); the trailing arguments are hooks and flags that mean nothing to us."""
     need = offset + sum((n - 1) * step for n, step in zip(size, stride)) + 1 if all(size) else 0
@@ -87,23 +115,26 @@ def _rebuild_parameter(data, *_):
 
 _ADMITTED = {
     ('collections', 'OrderedDict'): collections.OrderedDict,
+    ('collections', 'Counter'): collections.Counter,  # milestones of MultiStepLR
     ('collections', 'defaultdict'): collections.defaultdict,
-    ('_codecs', 'encode'): _encode,
+    ('_codecs', 'encode'): _Function(_encode),
     ('numpy', 'ndarray'): np.ndarray,
     ('numpy', 'dtype'): np.dtype,
     ('torch', 'Size'): torch.Size,
     ('torch', 'device'): torch.device,
-    ('torch._utils', '_rebuild_tensor'): _rebuild_tensor,
-    ('torch._utils', '_rebuild_tensor_v2'): _rebuild_tensor,
-    ('torch._utils', '_rebuild_parameter'): _rebuild_parameter,
+    ('torch._utils', '_rebuild_tensor'): _Function(_rebuild_tensor),
+    ('torch._utils', '_rebuild_tensor_v2'): _Function(_rebuild_tensor),
+    ('torch._utils', '_rebuild_parameter'): _Function(_rebuild_parameter),
     ('argparse', 'Namespace'): Namespace,
+    ('builtins', 'getattr'): _Function(_getattr),
+    ('__builtin__', 'getattr'): _Function(_getattr),
 }
 for _module in ('builtins', '__builtin__'):
     for _type in (set, frozenset, list, dict, tuple, int, float, bool, str, bytes, bytearray, complex, slice, object):
         _ADMITTED[_module, _type.__name__] = _type
 for _module in ('numpy.core.multiarray', 'numpy._core.multiarray'):
-    _ADMITTED[_module, '_reconstruct'] = _array
-    _ADMITTED[_module, 'scalar'] = _scalar
+    _ADMITTED[_module, '_reconstruct'] = _Function(_array)
+    _ADMITTED[_module, 'scalar'] = _Function(_scalar)
 for _name in ('mmengine.logging.history_buffer', 'mmengine.logging'):
     _ADMITTED[_name, 'HistoryBuffer'] = HistoryBuffer
 for _name in ('mmengine.config.config', 'mmengine.config', 'mmcv.utils.config'):

@@ -1,0 +1,51 @@
+"""``scripts/change_ckpt.py``: take a decoder of a pretraining model over to a fine-tuning toolbox."""
+import argparse
+import os
+
+from mtp.checkpoints import files, layouts
+from mtp.checkpoints.backbone import families
+from mtp.checkpoints.writing import save
+from mtp.errors import OK, MTPError
+from mtp.paths import resolve
+
+PUBLISHED = 'weights/last_vit_b_rvsa_ss_is_rd_pretrn_model.pth'
+SUFFIX = {'rotdet': '_rot', 'insseg': '_ins', 'semseg': '_seg'}
+TARGET = {'rotdet': 'mmrotate1', 'insseg': 'mmdet', 'semseg': 'mmseg'}
+NOTE = {'semseg': 'the pretraining decoder has 256 channels: add model.decode_head.channels=256 to --cfg-options'}
+
+
+def main(words=None):
+    """Write ``<stem>_rot.pth`` (or ``_ins``, ``_seg``) beside each model given."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('models', nargs='*', default=[PUBLISHED], help='whole pretraining models (%(default)s)')
+    parser.add_argument('--task', choices=sorted(SUFFIX), default='rotdet', help='decoder to take over (%(default)s)')
+    parser.add_argument('--head', choices=sorted(layouts.SUBSETS),
+                        help='take over the last layers of this pretraining dataset too')
+    parser.add_argument('--target', choices=layouts.TOOLBOXES, help="toolbox; default: the decoder's own")
+    parser.add_argument('--out', help='file to write, when one model is given')
+    parser.add_argument('--overwrite', action='store_true')
+    arguments = parser.parse_args(words)
+    if arguments.out and len(arguments.models) > 1:
+        raise MTPError('--out names one file, but {} models are given'.format(len(arguments.models)))
+    for model in arguments.models:
+        change(resolve(model), arguments)
+    return OK
+
+
+def change(path, arguments):
+    """Convert one model and say what became of its tensors."""
+    checkpoint = files.load(path)
+    if checkpoint.layout != 'mtp_model':
+        raise MTPError('{} is not a whole pretraining model (encoder.* and decoders) but has layout {!r}'.format(
+            path, checkpoint.layout), hint='a decoder is in the ..._pretrn_model.pth file, not in ..._encoder.pth')
+    target = arguments.target or TARGET[arguments.task]
+    converted = layouts.convert(checkpoint.state_dict, 'mtp', target, arguments.task, arguments.head)
+    if not any(not key.startswith('backbone.') for key in converted.state_dict):
+        raise MTPError('{} has no decoder for {}'.format(path, arguments.task))
+    out = resolve(arguments.out) if arguments.out else os.path.splitext(path)[0] + SUFFIX[arguments.task] + '.pth'
+    save(out, converted.state_dict, layouts.convert_meta(checkpoint.meta, target), arguments.overwrite)
+    print('{}: {} tensors for {}'.format(out, len(converted.state_dict), target))
+    print('  dropped: ' + families(converted.dropped))
+    print('  train with --cfg-options load_from={}'.format(out))
+    if arguments.task in NOTE:
+        print('  ' + NOTE[arguments.task])

@@ -1,0 +1,179 @@
+"""From the key names of one layout to those of another (spec finetuning 2.6, 3.4, 3.5; data_and_submission 1.6).
+
+Layouts: ``mtp`` (a whole pretraining model), ``encoder`` (its encoder alone, bare names), and the detectors, segmentors
+and classifiers of ``mmpretrain``, ``mmdet``, ``mmseg``, ``opencd``, ``mmrotate1`` and ``mmrotate03``.
+
+Everything is decided by prefixes in the tables below. Between the two mmrotate generations the names are the same; so
+are the box coders (le90, edge swap, centre deltas along the proposal's axes), so a detector keeps its detections.
+"""
+from collections import OrderedDict, namedtuple
+
+from mtp.errors import MTPError
+
+TOOLBOXES = ('mmpretrain', 'mmdet', 'mmseg', 'opencd', 'mmrotate1', 'mmrotate03')
+LAYOUTS = ('mtp', 'encoder') + TOOLBOXES
+
+# The three decoders of pretraining: prefix in the whole model -> prefix in a toolbox model.
+DECODERS = {
+    'semseg': {'semsegdecoder.decode_head.': 'decode_head.'},
+    'insseg': {'inssegdecoder.': ''},
+    'rotdet': {'rotdetdecoder.': ''},
+}
+# Last layers, one set a pretraining dataset; {} is the dataset's number.
+HEADS = {
+    'semseg': {'semseghead_{}.1.': 'decode_head.conv_seg.'},
+    'insseg': {'inssegroiboxhead_fc_cls{}.': 'roi_head.bbox_head.fc_cls.',
+               'inssegroiboxhead_fc_reg{}.': 'roi_head.bbox_head.fc_reg.',
+               'inssegroimaskhead_conv{}.': 'roi_head.mask_head.conv_logits.'},
+    'rotdet': {'rotdetroiboxhead_fc_cls{}.': 'roi_head.bbox_head.fc_cls.',
+               'rotdetroiboxhead_fc_reg{}.': 'roi_head.bbox_head.fc_reg.'},
+}
+SUBSETS = {'sota': 1, 'sior': 2, 'fast': 3}
+DEFAULT_TASK = {'mmseg': 'semseg', 'mmdet': 'insseg', 'mmrotate1': 'rotdet', 'mmrotate03': 'rotdet'}
+# A one-class layer that pretraining carries along and never trains.
+_DEAD = 'semsegdecoder.decode_head.conv_seg.'
+# Toolboxes whose models have the same heads, so that more than the backbone passes between them.
+_SAME_HEADS = ({'mmrotate1', 'mmrotate03'},)
+_NOT_WEIGHTS = ('data_preprocessor.',)
+
+Converted = namedtuple('Converted', 'state_dict dropped')
+
+
+def detect(checkpoint):
+    """Layout of a loaded checkpoint as one of ``LAYOUTS``; a toolbox is told from the heads and the meta entry."""
+    if checkpoint.layout == 'mtp_model':
+        return 'mtp'
+    if checkpoint.layout in ('encoder', 'mae'):
+        return 'encoder'
+    if checkpoint.layout == 'openmmlab1':
+        return 'mmrotate03'
+    keys = checkpoint.state_dict
+    if any(key.startswith('roi_head.') for key in keys):
+        regression = keys.get('rpn_head.rpn_reg.weight')
+        return 'mmrotate1' if regression is not None and regression.shape[0] % 18 == 0 else 'mmdet'
+    if any(key.startswith('decode_head.blocks.') for key in keys):
+        return 'opencd'
+    if any(key.startswith('decode_head.') for key in keys):
+        return 'mmseg'
+    if any(key.startswith('head.') for key in keys):
+        return 'mmpretrain'
+    if any(key.startswith('bbox_head.') for key in keys):
+        return 'mmdet'
+    raise MTPError('{}: cannot tell the layout from its keys'.format(checkpoint.path),
+                   hint='name it with --from, one of ' + ', '.join(LAYOUTS))
+
+
+def new_names(keys, source, target, task=None, head=None):
+    """What each key is called in the other layout.
+
+    Args:
+        keys: iterable of names in layout ``source``.
+        source, target: of ``LAYOUTS``.
+        task: decoder to carry over from or to a pretraining model: 'backbone' (none), 'semseg', 'insseg' or 'rotdet';
+            default: the one of the toolbox.
+        head: 'sota', 'sior' or 'fast' to carry over the last layers of that pretraining dataset too.
+
+    Returns:
+        OrderedDict, name -> new name, or None for what the target has no place for.
+    """
+    _check(source, target, task, head)
+    toolbox = target if source == 'mtp' else source
+    task = task or DEFAULT_TASK.get(toolbox, 'backbone')
+    names = OrderedDict()
+    for key in keys:
+        names[key] = _new_name(key, source, target, task, head)
+    seen = {}
+    for key, new in names.items():
+        if new is not None and seen.setdefault(new, key) != key:
+            raise MTPError('both {} and {} would become {}'.format(seen[new], key, new))
+    return names
+
+
+def _check(source, target, task, head):
+    for layout in (source, target):
+        if layout not in LAYOUTS:
+            raise MTPError('no layout is called {!r}'.format(layout), hint='one of ' + ', '.join(LAYOUTS))
+    if task not in (None, 'backbone') and task not in DECODERS:
+        raise MTPError('no task is called {!r}'.format(task), hint='one of backbone, ' + ', '.join(DECODERS))
+    if head is not None and head not in SUBSETS:
+        raise MTPError('no pretraining dataset is called {!r}'.format(head), hint='one of ' + ', '.join(SUBSETS))
+    if head is not None and (source != 'mtp' or target not in DEFAULT_TASK):
+        raise MTPError('last layers can be carried from a whole pretraining model to {} only, not from {} to {}'.format(
+            ', '.join(DEFAULT_TASK), source, target), hint='leave out --head')
+
+
+def _new_name(key, source, target, task, head):
+    if key.startswith(_NOT_WEIGHTS):
+        return None
+    own = {'mtp': 'encoder.', 'encoder': ''}.get(source, 'backbone.')
+    if key.startswith(own):
+        return _backbone_name(key[len(own):], target)
+    if source == target or {source, target} in _SAME_HEADS:
+        return key
+    if source == 'mtp' and target in TOOLBOXES:
+        return _decoder_name(key, task, head)
+    if target == 'mtp':
+        return _pretraining_name(key, task)
+    return None
+
+
+def _backbone_name(name, target):
+    """Fine-tuning variants lack the final norm and, for detection, the full-attention tables (spec 2.2)."""
+    detection = target in ('mmdet', 'mmrotate1', 'mmrotate03')
+    if detection and '.full_attn_rel_pos_' in name or (detection or target == 'mmseg') and name.startswith('norm.'):
+        return None
+    return {'mtp': 'encoder.', 'encoder': ''}.get(target, 'backbone.') + name
+
+
+def _decoder_name(key, task, head):
+    if task == 'backbone' or key.startswith(_DEAD):
+        return None
+    tables = [DECODERS[task]]
+    if head is not None:
+        tables.append({old.format(SUBSETS[head]): new for old, new in HEADS[task].items()})
+    for table in tables:
+        for old, new in table.items():
+            if key.startswith(old):
+                return new + key[len(old):]
+    return None
+
+
+def _pretraining_name(key, task):
+    """A toolbox decoder under its pretraining name; its last layers belong to other classes and are left out."""
+    if task == 'backbone' or key.startswith(tuple(HEADS[task].values())):
+        return None
+    (old, new), = DECODERS[task].items()
+    return old + key[len(new):] if key.startswith(new) else None
+
+
+def convert(state_dict, source, target, task=None, head=None):
+    """Rename the tensors of ``state_dict``; see :func:`new_names` for the arguments.
+
+    Returns:
+        Converted(state_dict, dropped): the OrderedDict in the new layout, and the old names it has no place for.
+
+    Raises:
+        MTPError: unknown layout, a collision of names, or nothing left.
+    """
+    names = new_names(state_dict, source, target, task, head)
+    renamed = OrderedDict((new, state_dict[key]) for key, new in names.items() if new is not None)
+    if not any(key.startswith('backbone.') for key in renamed) and target in TOOLBOXES:
+        raise MTPError('the checkpoint has no backbone in layout {}; its keys begin with: {}'.format(
+            source, ', '.join(sorted({key.split('.')[0] for key in state_dict}))), hint='name its layout with --from')
+    if not renamed:
+        raise MTPError('nothing of the checkpoint has a place in layout {}'.format(target))
+    return Converted(renamed, [key for key, new in names.items() if new is None])
+
+
+def convert_meta(meta, target):
+    """Meta entry for the other generation: where it looks for the class names. Plain values only."""
+    found = meta.get('dataset_meta') if isinstance(meta.get('dataset_meta'), dict) else {}
+    classes = found.get('classes', found.get('CLASSES', meta.get('CLASSES')))
+    palette = found.get('palette', found.get('PALETTE', meta.get('PALETTE')))
+    new = OrderedDict((key, value) for key, value in meta.items() if isinstance(value, (int, float, str)))
+    if classes is not None:
+        if target == 'mmrotate03':
+            new.update(CLASSES=tuple(classes), PALETTE=palette)
+        else:
+            new['dataset_meta'] = dict(classes=tuple(classes), palette=palette)
+    return dict(new)
