@@ -20,7 +20,7 @@ def main():
     os.environ.update(word.split('=', 1) for word in given)
     settings = from_environ(os.environ)
     plan = verbs.plan(words[0], settings, host.look(settings))
-    if settings.dryrun:
+    if settings.dryrun and words[0] not in verbs.PRINT_THEMSELVES:
         sys.stdout.write(planning.render(plan))
         return OK
     return execute.run(plan)

@@ -65,6 +65,7 @@ def wrap(runtime, settings, host, job, inner, alone=True):
     environment = own_environment(settings, job.processes)
     if runtime == 'native':
         environment['PYTHONNOUSERSITE'] = '1'
+        environment.update(_roots(settings))  # so that a printed plan works in another shell too
         return command([venv_python(settings, job.env)] + list(inner), environment)
     environment.update(ENVIRONMENT)
     words = _docker if runtime == 'docker' else _apptainer
@@ -121,6 +122,12 @@ class Places(object):
 
     def _base(self, kind):
         return self.outside[kind].rstrip('/') if self.native else INSIDE[kind]
+
+
+def _roots(settings):
+    values = {'MTP_DATA_ROOT': settings.data_root, 'MTP_WEIGHTS_ROOT': settings.weights_root,
+              'MTP_WORK_ROOT': settings.work_root}
+    return {name: value for name, value in values.items() if value not in INSIDE}
 
 
 def _below(path, folder):

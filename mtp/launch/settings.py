@@ -51,6 +51,7 @@ Settings = NamedTuple('Settings', [
     ('dryrun', bool),
     ('json', bool),
     ('words', Dict[str, str]),  # the settings of single verbs, by name: BACKBONE, TASKS, DATA ...
+    ('given', Dict[str, str]),  # settings that differ from the default, as variables: a printed plan repeats them
     ('environ', Dict[str, str]),  # the user's own variables that pass into a container, see PASSED
 ])
 
@@ -69,9 +70,19 @@ def from_environ(environ):
     Raises:
         MTPError: a value that no setting of that name can have; names the setting, the value and what is allowed.
     """
-    def get(name, default=''):
-        return environ.get(name, '').strip() or default
+    given = {}
 
+    def get(name, default=''):
+        value = environ.get(name, '').strip()
+        if value and value != default:
+            given[name] = value
+        return value or default
+
+    found = _read(get, environ)
+    return found._replace(given={name: value for name, value in given.items() if name != 'DRYRUN'})
+
+
+def _read(get, environ):
     return Settings(
         runtime=_choice('RUNTIME', get('RUNTIME', 'auto'), RUNTIMES),
         launcher=_choice('LAUNCHER', get('LAUNCHER', 'local'), LAUNCHERS),
@@ -106,6 +117,7 @@ def from_environ(environ):
         json=_switch('JSON', get('JSON')),
         words={name: get(name, default) for name, default in VERB_SETTINGS.items()},
         environ={name: value for name, value in environ.items() if passes(name)},
+        given={},
     )
 
 

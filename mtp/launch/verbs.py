@@ -1,10 +1,10 @@
 """Verbs of the front door, each a function from settings and host to a plan. Pure."""
 import difflib
-import glob
 import os
 
 from mtp.data import catalogue
 from mtp.errors import NOT_YET, MTPError
+from mtp.launch import bench as benchmarks
 from mtp.launch import configs, containers, jobs, ledger, slurm
 from mtp.launch import setup as setting_up
 from mtp.launch.host import sif_path, venv_python
@@ -141,26 +141,27 @@ def check(settings, host):
 
 def bench(settings, host):
     """Every benchmark below ci/bench, and the table of their results."""
-    found = sorted(glob.glob(os.path.join(host.root, 'ci', 'bench', '[a-z]*.py')))
-    if not found:
-        raise MTPError('not yet: there is no benchmark below ci/bench', code=NOT_YET)
-    return _module('mtp.launch.bench')(settings, host)
+    benchmarks.need(host.root)
+    plan = _module('mtp.launch.bench')(settings, host)
+    return plan._replace(problems=containers.native_problems(host, settings.env or 'mmrotate1'))
 
 
-def _module(name):
-    """A verb that is a program of its own, run by the host's Python."""
+def _module(name, takes_words=False):
+    """A verb that is a program of its own, run by the host's Python; it reads the settings by itself."""
     def verb(settings, host):
         jobs.need_file(host.root, ['-m', name])
-        return _host_plan(host, [command(['python3', '-m', name] + list(settings.args))])
+        words = ['python3', '-m', name] + (list(settings.args) if takes_words else [])
+        return _host_plan(host, [command(words, {} if takes_words else settings.given)])
     verb.__doc__ = 'python3 -m ' + name
     return verb
 
 
 VERBS = {
-    'setup': setup, 'images': images, 'sif': sif, 'lock': _module('mtp.launch.lock'),
+    'setup': setup, 'images': images, 'sif': sif, 'lock': _module('mtp.launch.lock', takes_words=True),
     'doctor': _module('mtp.launch.doctor'), 'demo': _module('mtp.demo'), 'check': check, 'bench': bench,
     'samples': samples, 'pretrain': pretrain, 'finetune': finetune, 'test': test,
 }
+PRINT_THEMSELVES = ('demo',)  # plan stage by stage, and print that with DRYRUN=1
 DATASET_VERBS = {'finetune': finetune_dataset, 'test': test_dataset, 'data': data_dataset}
 
 

@@ -159,6 +159,7 @@ def test_native_adds_next_to_nothing(host):
     item = wrapped('native', host)
     assert item.words == ('.venv/mmrotate1/bin/python', '-u', 'x.py')
     assert item.environment == {'PYTHONNOUSERSITE': '1'}
+    assert wrapped('native', host, MTP_DATA_ROOT='/d').environment == {'PYTHONNOUSERSITE': '1', 'MTP_DATA_ROOT': '/d'}
 
 
 @pytest.mark.parametrize('path, inside, native', [

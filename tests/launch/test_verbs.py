@@ -184,6 +184,12 @@ def test_bench_without_benchmarks_is_not_yet(root):
     assert caught.value.code == 3
 
 
+def test_a_program_of_its_own_gets_the_settings_in_print_too(root):
+    touch(os.path.join(root, 'mtp/launch/doctor.py'))
+    plan = planned('doctor', root, RUNTIME='docker', DRYRUN='1', ENV='mmrotate1')
+    assert plan.commands[0].environment == {'RUNTIME': 'docker', 'ENV': 'mmrotate1'}
+
+
 def test_planning_makes_nothing(root):
     before = sorted(os.walk(root))
     for verb in ('pretrain', 'finetune-dior', 'images', 'sif', 'check'):
