@@ -10,6 +10,7 @@ from typing import NamedTuple, Tuple
 from mtp.errors import NOT_YET, MTPError
 from mtp.launch import configs, ledger, slurm
 from mtp.launch.containers import INSIDE
+from mtp.launch.plan import Problem
 
 Job = NamedTuple('Job', [
     ('env', str),
@@ -18,7 +19,9 @@ Job = NamedTuple('Job', [
     ('writes', Tuple[str, ...]),
     ('distributed', bool),
     ('processes', int),
+    ('problems', Tuple[Problem, ...]),  # what has to be there before it can run
 ])
+Job.__new__.__defaults__ = ((),)  # the class syntax with defaults needs Python 3.6.1
 
 # Published commands for these tasks pass it: parts of their networks take no part in every step.
 UNUSED_PARAMETERS = ('eurosat', 'resisc45', 'spacenetv1', 'loveda', 'oscd', 'whu', 'levir', 'cdd')
@@ -66,7 +69,8 @@ def test(settings, places, env, config):
     folder = run_folder(env, config)
     predict, submit = places.of(folder + '/predict'), places.of(folder + '/predict/submit')
     launcher = '--launcher=' + slurm.tool_launcher(settings)
-    script = ['tools/test.py', places.of(config), places.of(checkpoint(settings, places, env, config))]
+    weights, problems = checkpoint(settings, places, env, config)
+    script = ['tools/test.py', places.of(config), places.of(weights)]
     if env == 'mmrotate03':
         script += ['--format-only', '--show-dir=' + predict + '/show', '--eval-options', 'submission_dir=' + submit,
                    launcher]
@@ -75,7 +79,7 @@ def test(settings, places, env, config):
         script += ['--out=' + submit] if configs.dataset_and_stem(config)[0] in ONLINE else []
         script += ['--show-dir=' + predict + '/show', launcher] + list(NO_VALIDATION)
     kept = ('weights',) if script[2].startswith(INSIDE['weights'] + '/') else ()
-    return _job(settings, places, env, script, ('data',) + kept)
+    return _job(settings, places, env, script, ('data',) + kept)._replace(problems=problems)
 
 
 def data(settings, places, line):
@@ -96,23 +100,25 @@ def run_folder(env, config):
 
 
 def checkpoint(settings, places, env, config):
-    """CHECKPOINT as given, else the newest of this config, else of the config of that name in another environment.
+    """(path, problems): CHECKPOINT as given, else the newest of this config, else of its name in another environment.
 
-    The paper trains FAIR1M and DOTA-v1.0 in mmrotate1 and tests the same weights in mmrotate03.
+    The paper trains FAIR1M and DOTA-v1.0 in mmrotate1 and tests the same weights in mmrotate03. Where there is none, the
+    path is the one it would have, and the problem says how to get it.
     """
     if settings.checkpoint:
         if not os.path.isfile(places.host(settings.checkpoint)):
             raise MTPError('CHECKPOINT={} is no file'.format(settings.checkpoint),
                            hint='ls {}'.format(os.path.dirname(settings.checkpoint) or '.'))
-        return settings.checkpoint
+        return settings.checkpoint, ()
     own = run_folder(env, config)
     folders = [own] + [run_folder(other, config) for other in ledger.names() if other != env]
     for folder in folders:
         found = newest_checkpoint(places.host(folder))
         if found:
-            return '{}/{}'.format(folder, found)
-    raise MTPError('there is no epoch_*.pth or iter_*.pth in {}'.format(' nor in '.join(map(places.host, folders))),
-                   hint='make finetune CONFIG={}, or CHECKPOINT=file'.format(config))
+            return '{}/{}'.format(folder, found), ()
+    message = 'there is no epoch_*.pth or iter_*.pth in {}'.format(' nor in '.join(map(places.host, folders)))
+    hint = 'make finetune CONFIG={}, or CHECKPOINT=file'.format(configs.dataset_and_stem(config)[1])
+    return own + '/epoch_12.pth', (Problem(message, hint),)
 
 
 def newest_checkpoint(folder):

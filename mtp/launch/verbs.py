@@ -172,7 +172,7 @@ def job_plan(settings, host, env, build):
         raise MTPError('this runs in {}, but ENV={} is asked for'.format(env, settings.env), hint='ENV={}'.format(env))
     runtime, reason, problems = containers.choose(settings, host, env)
     job = build(containers.Places(runtime, settings, host))
-    problems = tuple(problems) + slurm.problems(settings, host) + _folder_problems(settings, host, job, runtime)
+    problems = tuple(problems) + job.problems + slurm.problems(settings, host) + _folder_problems(settings, host, job, runtime)
     own = settings.work_root == 'work_dirs' and not host.folders['work_dirs'].exists
     return Plan(reason, host.root, (slurm.spread(runtime, settings, host, job),), problems,
                 ('work_dirs',) if own else ())
