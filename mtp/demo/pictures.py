@@ -4,7 +4,6 @@ import glob
 import json
 import os
 
-import cv2
 import numpy as np
 
 from mtp import files, paths
@@ -92,12 +91,12 @@ def compare(target, source, submission, out):
     for stem, path in list_images(os.path.join(source, 'images')).items():
         image = read_image(path)
         ours, theirs = _of_image(found.images, found.image, stem), _of_image(truth.images, truth.image, stem)
-        sides = [(truth.polygon[theirs], truth.label[theirs], np.ones(len(theirs))),
+        sides = [(truth.polygon[theirs], truth.label[theirs], None),
                  (found.polygon[ours], label[found.label[ours]], found.score[ours])]
         drawn = [draw.draw_detections(image, polygons_to_rboxes(polygons), labels, scores, dataset.classes,
                                       dataset.palette, threshold=THRESHOLD) for polygons, labels, scores in sides]
         written.append(os.path.join(out, stem + '.jpg'))
-        files.write_bytes(written[-1], cv2.imencode('.jpg', np.hstack(drawn))[1].tobytes())
+        draw.save(written[-1], np.hstack(drawn))
     return written
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from mtp.boxes import polygons_to_rboxes, rboxes_to_polygons
 from mtp.data import catalogue
 from mtp.errors import OK, MTPError, run_main
-from mtp.files import atomic_path
+from mtp.files import write_bytes
 from mtp.paths import resolve
 from mtp.progress import track
 from mtp.tiles.detections import Detections
@@ -119,8 +119,7 @@ def save(path, picture):
     done, data = cv2.imencode('.jpg', picture, [cv2.IMWRITE_JPEG_QUALITY, 88])
     if not done:
         raise MTPError('cannot encode the picture {}'.format(path))
-    with atomic_path(path) as temporary, open(temporary, 'wb') as stream:
-        stream.write(data.tobytes())
+    write_bytes(path, data.tobytes())
 
 
 def of_results(results, images):
