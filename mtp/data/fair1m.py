@@ -2,14 +2,13 @@
 import argparse
 import functools
 import os
-import shutil
 from typing import Optional, Sequence
 
 import numpy as np
 
-from mtp.data import catalogue, converting, dota, images, records, stamps, text, xmltree
-from mtp.errors import FAILED, MTPError, run_main
-from mtp.files import atomic_path, write_text
+from mtp.data import catalogue, converting, dota, images, outputs, records, stamps, text, xmltree
+from mtp.errors import MTPError, run_main
+from mtp.files import write_text
 
 PREFIX = {'train': 'train_', 'train-part2': 'train_', 'val': 'valid_'}  # as SAMRS; both parts start at 0.tif
 
@@ -145,22 +144,8 @@ def _convert(item, options):
                   for name in labels.names)
     write_text(os.path.join(out, 'labelTxt', target + '.txt'),
                dota.lines(labels._replace(names=names, difficult=np.array(last, np.int64))))
-    link(image, os.path.join(out, 'images', target + os.path.splitext(image)[1]))
+    outputs.link(image, os.path.join(out, 'images', target + os.path.splitext(image)[1]))
     return len(labels.names)
-
-
-def link(source, target) -> None:
-    """Make ``target`` the same file as ``source``: a hard link, else a copy."""
-    if os.path.exists(target) and os.path.samefile(source, target):
-        return
-    with atomic_path(target) as temporary:
-        try:
-            os.link(source, temporary)
-        except OSError:  # another file system, or one without links
-            try:
-                shutil.copyfile(source, temporary)
-            except OSError as error:
-                raise MTPError('cannot copy {}: {}'.format(source, error.strerror), code=FAILED) from None
 
 
 if __name__ == '__main__':

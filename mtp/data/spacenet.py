@@ -9,9 +9,8 @@ from typing import List, Optional, Tuple
 import cv2
 import numpy as np
 
-from mtp.data import catalogue, converting, geojson, geotiff, rasterize, stamps
+from mtp.data import catalogue, converting, geojson, geotiff, outputs, rasterize, stamps
 from mtp.errors import MTPError
-from mtp.files import atomic_path
 
 OFFICIAL_TRAIN, OFFICIAL_ALL = 5000, 6940
 IGNORED = 255  # what the segmentation data set leaves out of the loss
@@ -187,22 +186,11 @@ def _write(pair, folder, options):
     label, skipped = mask(raster, vector, options.foreground_value)
     if not options.dry_run:
         split = options.layout == 'split'
-        save(os.path.join(folder, 'labels' if split else '', '{}.{}'.format(stem, options.format)), label)
+        outputs.save_image(os.path.join(folder, 'labels' if split else '', '{}.{}'.format(stem, options.format)), label)
         if split:
             image = cv2.imread(raster, cv2.IMREAD_UNCHANGED)
             if image is None or image.dtype != np.uint8:
                 raise MTPError('{}: {}'.format(raster, 'cannot be read' if image is None else
                                                'it has {} pixels, and 8 bits are expected'.format(image.dtype)))
-            save(os.path.join(folder, 'images', stem + '.png'), image)
+            outputs.save_image(os.path.join(folder, 'images', stem + '.png'), image)
     return float((label > 0).mean()), skipped
-
-
-def save(path, image) -> None:
-    """Write an image (BGR or one channel) under another name first; keep one that is there already."""
-    if os.path.exists(path):  # of an earlier run with the same inputs that was stopped
-        return
-    done, data = cv2.imencode(os.path.splitext(path)[1], image)
-    if not done:
-        raise MTPError('cannot encode {}'.format(path))
-    with atomic_path(path) as temporary, open(temporary, 'wb') as stream:
-        stream.write(data.tobytes())

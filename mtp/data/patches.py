@@ -1,0 +1,183 @@
+"""Change detection: WHU, LEVIR, OSCD and CDD to {train,val,test}/{A,B,label} as training reads them.
+
+The published repository ships no script for this. The grid follows from the published counts: 7,620 patches of WHU and
+1,212 of OSCD are what a grid gives that goes on over the right and lower border; beyond it patches are black
+and unchanged, so the F1 of changed pixels does not see them.
+"""
+import argparse
+import functools
+import os
+import random
+
+import cv2
+import numpy as np
+
+from mtp.data import catalogue, converting, outputs, stamps
+from mtp.errors import MTPError, run_main
+
+TILE = {'whu': 256, 'levir': 256, 'oscd': 96}
+SHARES = (0.7, 0.1, 0.2)  # of WHU: 5,334, 762 and 1,524 of 7,620
+BANDS = ('B04', 'B03', 'B02')  # red, green, blue of Sentinel-2
+PERCENTILES = (2.0, 98.0)
+
+
+def binary(label: np.ndarray, path) -> np.ndarray:
+    """Label with changed pixels 255 and others 0.
+
+    Labels hold 0 and 255, 0 and 1, or 1 and 2 (OSCD's TIFF form); JPEG ones hold nearly 0 and nearly 255.
+
+    Raises:
+        MTPError: names ``path``: other values, or more than one channel.
+    """
+    if label.ndim == 3 and (label == label[..., :1]).all():
+        label = label[..., 0]
+    if label.ndim != 2:
+        raise MTPError('{}: a label in colours'.format(path))
+    values = np.unique(label)
+    if values.max() <= 2 and values.dtype.kind in 'ui':
+        return np.where(label == (2 if values.max() == 2 else 1), 255, 0).astype(np.uint8)
+    if label.dtype == np.uint8 and ((values <= 64) | (values >= 192)).all():
+        return np.where(label >= 128, 255, 0).astype(np.uint8)
+    raise MTPError('{}: values {} ... {} are no label of changed and unchanged'.format(path, values[0], values[-1]))
+
+
+def stretch(band: np.ndarray, low: float, high: float) -> np.ndarray:
+    """A band of any depth to 8 bits, linear between two of its percentiles."""
+    bottom, top = np.percentile(band, [low, high])
+    return np.clip((band.astype(np.float64) - bottom) / max(top - bottom, 1e-9) * 255 + 0.5, 0, 255).astype(np.uint8)
+
+
+def grid(image: np.ndarray, tile: int):
+    """Yield (y, x, patch) of a grid over ``image``, row by row; patches over the border are filled with 0."""
+    for y in range(0, image.shape[0], tile):
+        for x in range(0, image.shape[1], tile):
+            part = image[y:y + tile, x:x + tile]
+            if part.shape[:2] != (tile, tile):
+                part = np.pad(part, [(0, tile - part.shape[0]), (0, tile - part.shape[1])]
+                              + [(0, 0)] * (image.ndim - 2), mode='constant')
+            yield y, x, part
+
+
+def _load(path) -> np.ndarray:
+    image = cv2.imread(path, cv2.IMREAD_UNCHANGED)
+    if image is None:
+        raise MTPError('cannot read the image {}'.format(path))
+    return image
+
+
+def _colour(path, options) -> np.ndarray:
+    """An 8-bit BGR image: a file, or the folder of an OSCD date."""
+    if not os.path.isdir(path):
+        image = _load(path)
+        if image.dtype != np.uint8:
+            raise MTPError('{}: it has {} pixels, and 8 bits are expected'.format(path, image.dtype))
+        return image[..., :3] if image.ndim == 3 else np.repeat(image[..., None], 3, 2)
+    bands = [stretch(_load(os.path.join(path, band + '.tif')), *options.stretch) for band in BANDS]
+    if len({band.shape for band in bands}) != 1:
+        raise MTPError('{}: its bands differ in size'.format(path))
+    return np.stack(bands[::-1], 2)
+
+
+def _cut(item, name, out, options):
+    """Cut one image pair; the number of patches. ``item``: stem, part or seeded split, paths of A, B and label."""
+    stem, part, sources = item
+    shape, counts = None, {}
+    for role, path in zip(('A', 'B', 'label'), sources):
+        image = binary(_load(path), path) if role == 'label' else _colour(path, options)
+        if shape not in (None, image.shape[:2]):
+            raise MTPError('{}: it has {} x {} pixels, and {} has {} x {}'.format(
+                path, *image.shape[1::-1], sources[0], *shape[::-1]))
+        shape = image.shape[:2]
+        where = _parts(shape, options.tile, options.seed) if part is None else None
+        for number, (y, x, patch) in enumerate(grid(image, options.tile)):
+            target = part if where is None else where[number]
+            counts[target] = counts.get(target, 0) + (role == 'label')
+            if not options.dry_run:
+                outputs.save_image(os.path.join(out, target, role, '{}_{:04d}_{:04d}.png'.format(stem, y, x)), patch)
+    return counts
+
+
+def _parts(shape, tile, seed):
+    """Part of every patch of the one WHU image: a seeded draw of 70, 10 and 20 of 100."""
+    number = -(-shape[0] // tile) * -(-shape[1] // tile)
+    first = round(number * SHARES[0])
+    second = first + round(number * SHARES[1])
+    parts = ['train'] * first + ['val'] * (second - first) + ['test'] * (number - second)
+    random.Random(seed).shuffle(parts)
+    return parts
+
+
+def _items(name, root):
+    """(stem, part or None, (A, B, label)) of every image pair of the source, in natural order."""
+    dataset, items = catalogue.get(name), []
+    if name == 'whu':
+        return [('whu', None, tuple(os.path.join(root, file) for file in ('2012.tif', '2016.tif', 'change_label.tif')))]
+    for split in dataset.source.values():
+        if name == 'oscd':
+            labels = os.path.join(root, os.path.relpath(split.labels, 'oscd'))
+            for region in converting.listing(labels, ''):
+                folder = os.path.join(root, 'images', region)
+                if os.path.isdir(os.path.join(labels, region)):
+                    items.append((region, split.name, (os.path.join(folder, 'imgs_1_rect'), os.path.join(
+                        folder, 'imgs_2_rect'), os.path.join(labels, region, 'cm', 'cm.png'))))
+            continue
+        folder = os.path.join(root, split.name)
+        for file in converting.listing(os.path.join(folder, 'A'), split.image_suffix):
+            sources = tuple(os.path.join(folder, role, file) for role in ('A', 'B', os.path.basename(split.labels)))
+            items.append((os.path.splitext(file)[0], split.name, sources))
+    return items
+
+
+def main(argv=None) -> int:
+    """Cut (WHU, LEVIR, OSCD) or link (CDD) a change detection data set into the folders that training reads."""
+    options = _parser().parse_args(argv)
+    name, dataset = options.name, catalogue.get(options.name)
+    root = options.root or catalogue.locate({'whu': 'whu_cd'}.get(name, name))
+    out = options.out or catalogue.locate(dataset.root)
+    options.tile = options.tile or TILE.get(name)
+    if not os.path.isdir(root):
+        raise MTPError('the folder {} is missing'.format(root), hint='python -m mtp.data describe {}'.format(name))
+    items = _items(name, root)
+    missing = [path for item in items for path in item[2] if not os.path.exists(path)]
+    if missing or not items:
+        raise MTPError('{} is missing'.format(missing[0] if missing else 'any image below ' + root), code=1,
+                       hint='python -m mtp.data describe {}'.format(name))
+    mark = converting.fingerprint([1, name, options.tile, options.seed, list(options.stretch)],
+                                  [path for item in items for path in item[2]])
+    if not stamps.begin(out, mark, options):
+        print('{}: made from these files already'.format(out))
+        return 0
+    problems, totals = [], {}
+    work = functools.partial(_link if name == 'cdd' else _cut, name=name, out=out, options=options)
+    for counts in converting.run(work, items, options, name, problems):
+        for part, number in counts.items():
+            totals[part] = totals.get(part, 0) + number
+    if not (options.dry_run or problems):
+        stamps.complete(out, mark)
+    print('{}: {}'.format(out, ', '.join('{} {}'.format(number, part) for part, number in totals.items())))
+    return converting.finish(totals, problems, options)
+
+
+def _link(item, name, out, options):
+    stem, part, sources = item
+    for role, path in zip(('A', 'B', 'label'), sources):
+        if not options.dry_run:
+            outputs.link(path, os.path.join(out, part, role, os.path.basename(path)))
+    return {part: 1}
+
+
+def _parser():
+    parser = argparse.ArgumentParser(prog='python -m mtp.data.patches', description=main.__doc__)
+    parser.add_argument('name', choices=('whu', 'levir', 'oscd', 'cdd'))
+    parser.add_argument('--root', help='source folder (default: from the catalogue)')
+    parser.add_argument('--out', help='default: where training reads, from the catalogue')
+    parser.add_argument('--tile', type=int, help='pixels (default: 256; 96 for OSCD)')
+    parser.add_argument('--seed', type=int, default=0, help='of the split of WHU; the published one is not known')
+    parser.add_argument('--stretch', type=float, nargs=2, default=PERCENTILES, metavar=('LOW', 'HIGH'),
+                        help='percentiles of an OSCD band that become 0 and 255; the published ones are not known')
+    converting.add_options(parser)
+    return parser
+
+
+if __name__ == '__main__':
+    run_main(main)

@@ -1,0 +1,92 @@
+"""Scene classification: EuroSAT and RESISC-45 split as training reads them, by a seeded draw within each class."""
+import argparse
+import os
+import random
+
+from mtp.data import catalogue, converting, outputs, stamps
+from mtp.errors import MTPError, run_main
+from mtp.files import write_text
+
+# shares of each class in 100; EuroSAT leaves 20 unused, as its published 16,200 and 5,400 of 27,000 do
+SHARES = {'eurosat': {'train': 60, 'val': 20}, 'resisc45': {'train': 20, 'valid': 80}}
+
+
+def draw(names, shares, seed):
+    """{part: names} of one class: a seeded shuffle, cut by shares in 100, each part in natural order."""
+    names = sorted(names, key=converting.natural)
+    shuffled = random.Random(seed).sample(names, len(names))
+    parts, start = {}, 0
+    for part, share in shares.items():
+        stop = start + round(len(names) * share / 100)
+        parts[part] = sorted(shuffled[start:stop], key=converting.natural)
+        start = stop
+    return parts
+
+
+def main(argv=None) -> int:
+    """Link the images of EuroSAT into train and val, or those of RESISC-45 into all_img with its lists."""
+    parser = argparse.ArgumentParser(prog='python -m mtp.data.splits', description=main.__doc__)
+    parser.add_argument('name', choices=tuple(SHARES))
+    parser.add_argument('--root', help='folder with one folder a class (default: from the catalogue)')
+    parser.add_argument('--seed', type=int, default=0, help='the published lists are not known')
+    converting.add_options(parser, strict=False)
+    options = parser.parse_args(argv)
+    dataset = catalogue.get(options.name)
+    root = options.root or catalogue.locate(dataset.source['all'].images)
+    found = _classes(dataset, root)
+    files = [os.path.join(root, kind, name) for kind, names in found.items() for name in names]
+    mark = converting.fingerprint([1, options.seed, SHARES[options.name]], files)
+    parts = {part: [] for part in dataset.splits}
+    for kind, names in found.items():
+        for part, members in draw(names, SHARES[options.name], options.seed).items():
+            parts[part] += [(kind, name) for name in members]
+    writer = _folders if options.name == 'eurosat' else _lists
+    work = writer(dataset, root, parts)
+    if all([stamps.needed(folder, mark, options) is False for folder in work]):
+        print('{}: made from these files already'.format(', '.join(work)))
+        return 0
+    for folder, (links, texts) in work.items():
+        if not stamps.begin(folder, mark, options) or options.dry_run:
+            continue
+        for source, target in links:
+            outputs.link(source, target)
+        for path, text in texts:
+            write_text(path, text)
+        stamps.complete(folder, mark)
+    counts = {part: len(members) for part, members in parts.items()}
+    print('{}: {}'.format(options.name, ', '.join('{} {}'.format(number, part) for part, number in counts.items())))
+    return converting.finish(counts, [], options)
+
+
+def _classes(dataset, root):
+    """{class folder: image names}; every class of the catalogue must be there with images."""
+    if not os.path.isdir(root):
+        raise MTPError('the folder {} is missing'.format(root),
+                       hint='python -m mtp.data describe {}'.format(dataset.name))
+    found = {kind: converting.listing(os.path.join(root, kind), dataset.source['all'].image_suffix)
+             for kind in dataset.classes}
+    empty = [kind for kind, names in found.items() if not names]
+    if empty:
+        raise MTPError('{} has no {} image'.format(os.path.join(root, empty[0]), dataset.source['all'].image_suffix))
+    return found
+
+
+def _folders(dataset, root, parts):
+    """What to write for EuroSAT: {folder: (links, texts)}."""
+    return {folder: ([(os.path.join(root, kind, name), os.path.join(folder, kind, name)) for kind, name in parts[part]], [])
+            for part, folder in ((part, catalogue.locate(split.images)) for part, split in dataset.splits.items())}
+
+
+def _lists(dataset, root, parts):
+    """What to write for RESISC-45: all images in one folder, and lists of file and class index."""
+    split = next(iter(dataset.splits.values()))
+    images, lists = catalogue.locate(split.images), os.path.dirname(catalogue.locate(split.listing))
+    links = [(os.path.join(root, kind, name), os.path.join(images, name)) for rows in parts.values() for kind, name in rows]
+    texts = [(catalogue.locate(dataset.splits[part].listing),
+              ''.join('{} {}\n'.format(name, dataset.classes.index(kind)) for kind, name in rows))
+             for part, rows in parts.items()]
+    return {images: (links, []), lists: ([], texts)}
+
+
+if __name__ == '__main__':
+    run_main(main)
