@@ -23,7 +23,8 @@ from mtp.paths import resolve
 from mtp.progress import Progress
 
 from . import annotations
-from .pixels import list_images, read_image
+from .pixels import list_images
+from .rows import ArrayRows, open_rows
 from .windows import PRESETS, preset, tile_id, window_positions
 
 JOURNAL = 'cut.jsonl'
@@ -43,25 +44,36 @@ def windows_of(image, how, stem=None):
     """Yield the tiles of one image without writing files.
 
     Args:
-        image: path, or pixels (height, width, 3) uint8 BGR.
+        image: path, or pixels (height, width, 3) uint8 BGR. Of a PNG only some rows are in memory.
         how: a :class:`~mtp.tiles.windows.Preset`.
         stem: image id in the tiles' names; the file's stem by default.
 
     Yields:
-        tile id, window (4,) int64 x_start, y_start, x_stop, y_stop, pixels (side, side, 3) uint8 BGR, padded.
+        tile id, window (4,) int64 x_start, y_start, x_stop, y_stop, pixels (side, side, 3) uint8 BGR, padded; by row.
+        The pixels are valid until the next tile: copy what is kept.
     """
+    rows = image
     if isinstance(image, (str, os.PathLike)):
         path = os.fspath(image)
         stem = stem or os.path.splitext(os.path.basename(path))[0]
-        image = read_image(path)
-    for window in window_positions(image.shape[1], image.shape[0], how):
-        yield tile_id(stem or 'image', window), window, crop(image, window, how.padding)
+        rows = open_rows(path)
+    elif isinstance(image, np.ndarray):
+        rows = ArrayRows(image)
+    windows = window_positions(rows.width, rows.height, how)
+    for window in windows[np.lexsort((windows[:, 0], windows[:, 2] - windows[:, 0], windows[:, 1]))]:
+        yield tile_id(stem or 'image', window), window, crop(rows.take(window[1], window[3]), window, how.padding)
 
 
-def crop(image, window, padding):
-    """Pixels of a window, filled with ``padding`` (BGR) where it reaches beyond the right or lower border."""
+def crop(rows, window, padding):
+    """Pixels of a window, filled with ``padding`` (BGR) where it reaches beyond the right or lower border.
+
+    Args:
+        rows: (height of the window or less, width of the image, 3), those of the image that the window covers.
+        window: x_start, y_start, x_stop, y_stop.
+        padding: BGR.
+    """
     x_start, y_start, x_stop, y_stop = (int(value) for value in window)
-    inside = image[y_start:y_stop, x_start:x_stop]
+    inside = rows[:, x_start:x_stop]
     if inside.shape[:2] == (y_stop - y_start, x_stop - x_start):
         return inside
     tile = np.empty((y_stop - y_start, x_stop - x_start, 3), dtype=np.uint8)
@@ -76,13 +88,17 @@ def cut_image(task):
     width, height = image_files.size(task.image)
     windows = window_positions(width, height, how)
     polygons, names, difficult = _objects(task.label)
-    pixels = read_image(task.image)
-    if pixels.shape[:2] != (height, width):
+    rows = open_rows(task.image)
+    if (rows.width, rows.height) != (width, height):
         raise MTPError('{}: the header says {} x {}, the pixels are {} x {}'.format(
-            task.image, width, height, pixels.shape[1], pixels.shape[0]))
+            task.image, width, height, rows.width, rows.height))
     assigned = annotations.assign(polygons, windows, how.min_inside)
     with futures.ThreadPoolExecutor(task.threads) as pool:  # encoding releases the interpreter lock
-        list(pool.map(lambda window: _write_png(task, window, crop(pixels, window, how.padding)), windows))
+        for y_start in np.unique(windows[:, 1]):  # from top to bottom: rows are read once
+            level = windows[windows[:, 1] == y_start]
+            band = rows.take(y_start, level[:, 3].max())
+            list(pool.map(lambda window: _write_png(task, window, crop(
+                band[:window[3] - window[1]], window, how.padding)), level))
     for window, (indices, cut) in zip(windows, assigned):
         text = annotations.lines(polygons, names, difficult, indices, cut, window[0], window[1])
         _replace(os.path.join(task.out, 'annfiles', tile_id(task.stem, window) + '.txt'), text.encode('utf-8'))

@@ -1,0 +1,173 @@
+"""Rows of an image from top to bottom, so that a big PNG is cut without ever being in memory as a whole.
+
+PNG rows are packed one after another, each perhaps as a difference to the one above. So a band of rows is a PNG of its
+own once the row above it stands before it in plain form: such small PNGs are put together here, uncompressed, and OpenCV
+decodes them. Pixels are those of a decoded whole image. Other formats, and PNGs with a palette, 16 bits or interlacing,
+are decoded whole.
+"""
+import struct
+import zlib
+
+import numpy as np
+
+from mtp.errors import MTPError
+
+from .pixels import read_image
+
+_SIGNATURE = b'\x89PNG\r\n\x1a\n'
+_BAND_BYTES = 1 << 23  # decoded at a time
+_READ = 1 << 18
+#: PNG colour type -> bytes a pixel, at 8 bits: gray, RGB, gray with alpha, RGBA.
+_CHANNELS = {0: 1, 2: 3, 4: 2, 6: 4}
+
+
+def open_rows(path):
+    """A reader with ``width``, ``height`` and ``take(start, stop)``, which gives rows as (stop - start, width, 3) uint8 BGR.
+
+    ``start`` must not fall from call to call: rows above it are forgotten. What ``take`` gave is valid until the next
+    call.
+
+    Raises:
+        MTPError: the file cannot be read, here or in ``take``.
+    """
+    with open(path, 'rb') as stream:
+        head = stream.read(33)
+    if head[:8] == _SIGNATURE and len(head) == 33:
+        width, height, depth, colour, _, _, interlaced = struct.unpack('>IIBBBBB', head[16:29])
+        if depth == 8 and colour in _CHANNELS and not interlaced and width and height:
+            return PngRows(path, width, height, colour)
+    return ArrayRows(read_image(path))
+
+
+class ArrayRows:
+    """Rows of pixels (height, width, 3) that are in memory."""
+
+    def __init__(self, pixels):
+        self._pixels = pixels
+        self.height, self.width = pixels.shape[:2]
+
+    def take(self, start, stop):
+        """See :func:`open_rows`."""
+        return self._pixels[start:stop]
+
+
+class PngRows:
+    """Rows of a PNG with 8 bits a channel, decoded band by band."""
+
+    def __init__(self, path, width, height, colour):
+        self.path, self.width, self.height, self._colour = path, width, height, colour
+        self._length = width * _CHANNELS[colour]  # bytes of a row
+        self._band = max(1, min(height, _BAND_BYTES // (self._length + 1)))
+        self._packed = _inflate(path, (self._length + 1) * self._band)
+        self._above = None  # plain bytes of the last row decoded
+        self._buffer = np.empty((0, width, 3), dtype=np.uint8)
+        self._first = self._next = 0  # the buffer holds rows from _first up to _next
+
+    def take(self, start, stop):
+        """See :func:`open_rows`."""
+        stop = min(stop, self.height)
+        self._forget(start)
+        self._reserve(stop - start + self._band)
+        while self._next < stop:
+            rows = self._decode(min(self._band, self.height - self._next))
+            at = self._next - self._first
+            if at >= 0:
+                self._buffer[at:at + len(rows)] = rows
+            elif at + len(rows) > 0:
+                self._buffer[:at + len(rows)] = rows[-at:]
+            self._next += len(rows)
+            if self._next == self.height and b''.join(self._packed):  # reads on to the check sums
+                raise MTPError('cannot decode image {}: it holds more than {} rows'.format(self.path, self.height))
+        return self._buffer[start - self._first:stop - self._first]
+
+    def _forget(self, start):
+        """Move the rows from ``start`` on to the front of the buffer, in pieces that do not overlap."""
+        gone, kept = start - self._first, max(0, self._next - start)
+        for row in range(0, kept if gone else 0, max(1, gone)):
+            count = min(gone, kept - row)
+            self._buffer[row:row + count] = self._buffer[row + gone:row + gone + count]
+        self._first = start
+
+    def _reserve(self, rows):
+        if len(self._buffer) < rows:
+            kept = max(0, self._next - self._first)
+            larger = np.empty((rows, self.width, 3), dtype=np.uint8)
+            larger[:kept] = self._buffer[:kept]
+            self._buffer = larger
+
+    def _decode(self, count):
+        """The next ``count`` rows, (count, width, 3)."""
+        import cv2
+        packed = next(self._packed, b'')
+        if len(packed) != count * (self._length + 1):
+            raise MTPError('cannot decode image {}: it ends before row {} of {}'.format(
+                self.path, self._next + count, self.height), hint='replace this file with a whole copy')
+        lead = b'' if self._above is None else b'\0' + self._above
+        png = _png(self.width, count + bool(lead), self._colour, lead + packed)
+        rows = cv2.imdecode(np.frombuffer(png, dtype=np.uint8), cv2.IMREAD_UNCHANGED)
+        if rows is None:
+            raise MTPError('cannot decode image {}: rows from {} are damaged'.format(self.path, self._next),
+                           hint='replace this file with a whole copy')
+        if rows.ndim == 2:
+            self._above = rows[-1].tobytes()
+            rows = np.repeat(rows[..., None], 3, axis=2)
+        else:
+            # OpenCV has BGR(A) where the file has RGB(A), and gray three times where it has gray and alpha.
+            order = {2: [2, 1, 0], 4: [0, 3], 6: [2, 1, 0, 3]}[self._colour]
+            self._above = rows[-1][:, order].tobytes()
+        return rows[bool(lead):, :, :3]
+
+
+def _png(width, height, colour, rows):
+    """A PNG, uncompressed, of rows in packed form."""
+    header = struct.pack('>IIBBBBB', width, height, 8, colour, 0, 0, 0)
+    parts = [_SIGNATURE]
+    for kind, data in ((b'IHDR', header), (b'IDAT', zlib.compress(rows, 0)), (b'IEND', b'')):
+        parts += [struct.pack('>I', len(data)), kind, data, struct.pack('>I', zlib.crc32(data, zlib.crc32(kind)))]
+    return b''.join(parts)
+
+
+def _inflate(path, size):
+    """Yield the packed rows of a PNG in pieces of ``size`` bytes; the last is what is left."""
+    inflater, held, length = zlib.decompressobj(), [], 0
+    try:
+        for data in _image_data(path):
+            while data:
+                piece = inflater.decompress(data, size - length)
+                data = inflater.unconsumed_tail
+                held.append(piece)
+                length += len(piece)
+                if length == size:
+                    yield b''.join(held)
+                    held, length = [], 0
+                elif not piece:
+                    break
+    except zlib.error as error:
+        raise MTPError('cannot decode image {}: {}'.format(path, error),
+                       hint='replace this file with a whole copy') from error
+    yield b''.join(held)
+
+
+def _image_data(path):
+    """Yield the compressed pixels of a PNG, piece by piece; every chunk's check sum is verified."""
+    with open(path, 'rb') as stream:
+        stream.seek(len(_SIGNATURE))
+        while True:
+            head = stream.read(8)
+            if len(head) < 8:
+                return
+            left, kind = struct.unpack('>I4s', head)
+            if kind == b'IEND':
+                return
+            check = zlib.crc32(kind)
+            while left:
+                data = stream.read(min(left, _READ))
+                if not data:
+                    return
+                left -= len(data)
+                check = zlib.crc32(data, check)
+                if kind == b'IDAT':
+                    yield data
+            if stream.read(4) != struct.pack('>I', check):
+                raise MTPError('cannot decode image {}: a check sum is wrong'.format(path),
+                               hint='replace this file with a whole copy')
