@@ -1,0 +1,30 @@
+# A siamese encoder, the difference of its maps, and a UNet decoder; a leaf gives the backbone.
+model = dict(
+    type='SiamEncoderDecoder',
+    data_preprocessor=dict(
+        type='DualInputSegDataPreProcessor',
+        mean=[123.675, 116.28, 103.53] * 2,
+        std=[58.395, 57.12, 57.375] * 2,
+        bgr_to_rgb=True,
+        size_divisor=32,
+        pad_val=0,
+        seg_pad_val=255,
+        test_cfg=dict(size_divisor=32)),
+    neck=dict(type='FeatureFusionNeck', policy='abs_diff', out_indices=(0, 1, 2, 3)),
+    decode_head=dict(
+        type='UNetHead',
+        num_classes=2,
+        ignore_index=255,
+        in_index=[0, 1, 2, 3],
+        channels=64,
+        dropout_ratio=0.1,
+        decoder_channels=[512, 256, 128, 64],
+        n_blocks=4,
+        use_batchnorm=True,
+        norm_cfg=dict(type='SyncBN', requires_grad=True),
+        center=False,
+        attention_type=None,
+        align_corners=False,
+        loss_decode=dict(type='mmseg.CrossEntropyLoss', use_sigmoid=False, loss_weight=1.0)),
+    train_cfg=dict(),
+    test_cfg=dict(mode='whole'))

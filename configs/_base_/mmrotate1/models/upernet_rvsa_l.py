@@ -1,0 +1,2 @@
+_base_ = ['./upernet.py', '../backbones/rvsa_l.py']
+model = dict(backbone=_base_.backbone, decode_head=dict(in_channels=_base_.channels))

@@ -1,0 +1,5 @@
+# DIOR: Faster R-CNN on InternImage-XL, from MTP pretraining.
+_base_ = ['../../_base_/mmrotate1/models/faster_rcnn_intern_xl.py', '../../_base_/mmrotate1/datasets/dior.py']
+model = dict(
+    backbone=dict(pretrained='weights/last_internimage_xl_ss_is_rd_pretrn_model_encoder.pth'),
+    roi_head=dict(bbox_head=dict(num_classes=20)))

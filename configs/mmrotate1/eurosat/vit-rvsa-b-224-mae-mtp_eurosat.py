@@ -1,0 +1,6 @@
+# EuroSAT: a linear classifier on ViT-B + RVSA, from MTP pretraining.
+_base_ = ['../../_base_/mmrotate1/models/linear_rvsa_b.py', '../../_base_/mmrotate1/datasets/eurosat.py']
+model = dict(
+    backbone=dict(img_size=224, pretrained='weights/last_vit_b_rvsa_ss_is_rd_pretrn_model_encoder.pth'),
+    head=dict(num_classes=10))
+data_preprocessor = dict(num_classes=10)

@@ -1,0 +1,3 @@
+# LEVIR-CD: UNet on the difference on ViT-L + RVSA, from Million-AID MAE.
+_base_ = ['../../_base_/mmrotate1/models/unet_rvsa_l.py', '../../_base_/mmrotate1/datasets/levir.py']
+model = dict(backbone=dict(img_size=256, pretrained='weights/vit-l-mae-checkpoint-1599.pth'))

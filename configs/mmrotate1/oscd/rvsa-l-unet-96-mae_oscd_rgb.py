@@ -1,0 +1,3 @@
+# OSCD: UNet on the difference on ViT-L + RVSA, from Million-AID MAE.
+_base_ = ['../../_base_/mmrotate1/models/unet_rvsa_l.py', '../../_base_/mmrotate1/datasets/oscd.py']
+model = dict(backbone=dict(img_size=224, pretrained='weights/vit-l-mae-checkpoint-1599.pth'))

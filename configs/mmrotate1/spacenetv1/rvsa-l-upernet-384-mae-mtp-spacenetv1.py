@@ -1,0 +1,7 @@
+# SpaceNet v1: UPerNet on ViT-L + RVSA, from MTP pretraining.
+_base_ = ['../../_base_/mmrotate1/models/upernet_rvsa_l.py', '../../_base_/mmrotate1/datasets/spacenetv1.py']
+model = dict(
+    data_preprocessor=dict(size=(384, 384)),
+    backbone=dict(img_size=384, pretrained='weights/last_vit_l_rvsa_ss_is_rd_pretrn_model_encoder.pth'),
+    decode_head=dict(num_classes=2),
+    test_cfg=dict(crop_size=(384, 384), stride=(256, 256)))

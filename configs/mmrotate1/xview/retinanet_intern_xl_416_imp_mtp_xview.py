@@ -1,0 +1,5 @@
+# xView: RetinaNet on InternImage-XL, from MTP pretraining.
+_base_ = ['../../_base_/mmrotate1/models/retinanet_intern_xl.py', '../../_base_/mmrotate1/datasets/xview.py']
+model = dict(
+    backbone=dict(pretrained='weights/last_internimage_xl_ss_is_rd_pretrn_model_encoder.pth'),
+    bbox_head=dict(num_classes=60))
