@@ -1,7 +1,7 @@
 """``python -m mtp.submit validate`` and ``python -m mtp.submit score``."""
 import argparse
 
-from mtp.data import catalogue
+from mtp.data import catalogue, converting
 from mtp.errors import FAILED, OK, run_main
 from mtp.files import write_json
 from mtp.paths import resolve
@@ -24,8 +24,9 @@ def main(arguments=None):
     verb.set_defaults(run=run_validate)
     verb = verbs.add_parser('score', help='average precision of result texts where the truth is known')
     verb.add_argument('source', help='zip or folder with Task1_<class>.txt')
-    verb.add_argument('--dataset', required=True, choices=sorted(WRITERS))
+    verb.add_argument('--dataset', required=True, choices=sorted(score.READERS))
     verb.add_argument('--truth', required=True, help='folder of label files (DOTA: labelTxt, FAIR1M: labelXml)')
+    verb.add_argument('--list', help='text file with the ids of the images that were tested (default: all with a label)')
     verb.add_argument('--mode', choices=score.MODES, default=score.MODES[0])
     verb.add_argument('--json', help='JSON file for the figures')
     verb.set_defaults(run=run_score)
@@ -53,7 +54,8 @@ def run_score(options):
     """Print the table; write the JSON where asked to."""
     classes = catalogue.get(options.dataset).classes
     found = results.require(resolve(options.source), classes)
-    truth = score.read_truth(resolve(options.truth), options.dataset)
+    stems = converting.stems(resolve(options.list)) if options.list else None
+    truth = score.read_truth(resolve(options.truth), options.dataset, stems)
     label = [classes.index(name) for name in found.classes]
     figures = score.score(found.images, found.image, [label[number] for number in found.label], found.score,
                           found.polygon, truth, classes, options.mode)

@@ -4,6 +4,7 @@ Two ways to count. ``official`` is DOTA's evaluation: quadrilaterals as annotate
 marked difficult are neither asked for nor counted against. ``mmrotate`` is eval_rbbox_map: least rectangles around the
 annotation, a hit is IoU >= threshold.
 """
+import functools
 import os
 from typing import Dict, NamedTuple, Tuple
 
@@ -11,12 +12,15 @@ import numpy as np
 import shapely
 
 from mtp.boxes import (bounds_of_polygons, min_area_rboxes, overlapping_pairs, polygons_to_rboxes, rotated_iou)
-from mtp.data import catalogue, dota, fair1m
+from mtp.data import catalogue, dior, dota, fair1m
 from mtp.data.converting import natural
 from mtp.errors import MTPError
 
 THRESHOLDS = tuple(np.arange(50, 100, 5) / 100)
 MODES = ('official', 'mmrotate')
+#: Data set -> reader of a label file, and the suffix of its files.
+READERS = {'dotav1': (dota.read, '.txt'), 'dotav15': (dota.read, '.txt'), 'dotav2': (dota.read, '.txt'),
+           'fair1m': (fair1m.read, '.xml'), 'diorr': (functools.partial(dior.read, kind='oriented'), '.xml')}
 
 
 class Truth(NamedTuple):
@@ -48,22 +52,29 @@ class Matches(NamedTuple):
     iou: np.ndarray
 
 
-def read_truth(folder, dataset):
-    """Truth from a folder of label files (DOTA text or FAIR1M XML).
+def read_truth(folder, dataset, stems=None):
+    """Truth from a folder of label files.
+
+    Args:
+        folder: of DOTA texts, FAIR1M XML or DIOR-R XML.
+        dataset: a key of :data:`READERS`.
+        stems: image ids to read; None: all that have a file.
 
     Raises:
         MTPError: no label file, or a file that cannot be read.
     """
     classes = catalogue.get(dataset).classes
-    reader, suffix = (fair1m.read, '.xml') if dataset == 'fair1m' else (dota.read, '.txt')
+    reader, suffix = READERS[dataset]
     names = os.listdir(folder) if os.path.isdir(folder) else []
     names = sorted((name for name in names if name.endswith(suffix)), key=natural)
     if not names:
         raise MTPError('no label file (*{}) in {}'.format(suffix, folder), hint='give the folder with --truth')
+    if stems is not None:
+        names = [stem + suffix for stem in stems]  # the reader says which is missing
     index = {name: number for number, name in enumerate(classes)}
     image, label, polygon, difficult = [], [], [np.zeros((0, 8))], []
     for number, name in enumerate(names):
-        found = reader(os.path.join(folder, name), classes)
+        found = reader(os.path.join(folder, name), classes=classes)
         image += [number] * len(found.names)
         label += [index[name] for name in found.names]
         polygon.append(found.polygons.reshape(-1, 8))

@@ -8,6 +8,7 @@ Memory is bounded: images are worked on in blocks, by all cores; only what survi
 """
 import argparse
 import os
+import signal
 import sys
 from concurrent import futures
 
@@ -116,7 +117,9 @@ def _run(blocks, options, jobs):
         for block in blocks:
             yield _merge_block(block, *options)
         return
-    with futures.ProcessPoolExecutor(min(jobs, len(blocks))) as pool:
+    # An interrupt goes to the parent only.
+    with futures.ProcessPoolExecutor(min(jobs, len(blocks)), initializer=signal.signal,
+                                     initargs=(signal.SIGINT, signal.SIG_IGN)) as pool:
         waiting = {pool.submit(_merge_block, block, *options) for block in sorted(blocks, key=_size, reverse=True)}
         try:
             for future in futures.as_completed(waiting):

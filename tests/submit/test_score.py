@@ -1,6 +1,7 @@
 """Average precision equals MMRotate's and a plain loop over DOTA's rules."""
 import json
 import multiprocessing.dummy
+import os
 import sys
 
 import numpy as np
@@ -165,3 +166,27 @@ def test_command(tmp_path, capsys):
     assert figures['classes']['ship']['AP50_11'] is None and figures['mean']['AP50_area'] == pytest.approx(0.5)
     with pytest.raises(MTPError, match='label file'):
         read_truth(str(tmp_path / 'results/none'), 'dotav1')
+
+
+SAMPLE = os.path.join(os.path.dirname(__file__), '../../../shared/data')
+
+
+@pytest.mark.skipif(not os.path.isdir(SAMPLE), reason='the real samples are not here')
+def test_real_truth_finds_itself():
+    for dataset, folder, count in [('dotav1', 'dota/DOTA_devkit/labelTxt', 762),
+                                   ('diorr', 'dior/Annotations/Oriented Bounding Boxes', 1)]:
+        truth = read_truth(os.path.join(SAMPLE, folder), dataset)
+        assert len(truth.label) == count
+        for mode in ('official', 'mmrotate'):
+            figures = score(truth.images, truth.image, truth.label, np.ones(count), truth.polygon, truth,
+                            catalogue.get(dataset).classes, mode)
+            assert figures['mean']['AP50_11'] == pytest.approx(1)
+            assert sum(row['hits'] for row in figures['classes'].values()) == (~truth.difficult).sum()
+
+
+def test_a_list_names_the_images(tmp_path):
+    for name in ('a', 'b'):
+        (tmp_path / (name + '.txt')).write_text('0 0 9 0 9 9 0 9 ship 0\n')
+    assert read_truth(str(tmp_path), 'dotav2', ['b']).images == ('b',)
+    with pytest.raises(MTPError, match='c.txt'):
+        read_truth(str(tmp_path), 'dotav2', ['c'])
