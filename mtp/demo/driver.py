@@ -13,7 +13,7 @@ from typing import NamedTuple
 from mtp import files
 from mtp.demo.stages import NEWEST
 from mtp.errors import CONTINUE, FAILED, MTPError
-from mtp.launch import containers, host, ledger, plan, verbs
+from mtp.launch import containers, execute, host, ledger, plan, verbs
 from mtp.launch.jobs import Job, newest_checkpoint
 from mtp.progress import clock
 
@@ -144,7 +144,7 @@ def _run_logged(made, log, interrupt=None):
 def _follow(item, root, log, interrupt):
     child = subprocess.Popen(list(item.words), cwd=root, env=dict(os.environ, **item.environment),
                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                             preexec_fn=os.setpgrp)  # Ctrl-C reaches it once, through us
+                             preexec_fn=execute.tied(signal.SIGTERM))
     live = _Live()
     try:
         chunk = None
