@@ -7,6 +7,7 @@ from mtp.errors import NOT_YET, MTPError
 from mtp.launch import bench as benchmarks
 from mtp.launch import configs, containers, jobs, ledger, slurm
 from mtp.launch import setup as setting_up
+from mtp.launch import venvs
 from mtp.launch.host import sif_path, venv_python
 from mtp.launch.plan import Plan, Problem, command
 
@@ -129,14 +130,15 @@ def setup(settings, host):
 
 
 def check(settings, host):
-    """The tests, in each native environment."""
+    """The tests, in each native environment; those that are not ready are made first."""
     envs = _envs(settings)
-    missing = [problem for env in envs for problem in containers.native_problems(host, env)]
+    unready = [env for env in envs if host.venvs[env] != venvs.READY]
+    first = [command(['python3', '-m', 'mtp.launch.setup'], dict(settings.given, ENV=env)) for env in unready]
     environment = {'PYTHONNOUSERSITE': '1', 'PYTHONDONTWRITEBYTECODE': '1'}
     environment.update({} if 'OMP_NUM_THREADS' in settings.environ else {'OMP_NUM_THREADS': '1'})
     commands = [command([venv_python(settings, env), '-m', 'pytest', '--durations=10'] + list(settings.args), environment)
                 for env in envs]
-    return _host_plan(host, commands, missing)
+    return _host_plan(host, first + commands)
 
 
 def bench(settings, host):

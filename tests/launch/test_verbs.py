@@ -162,12 +162,14 @@ def test_the_printed_setup_is_all_its_steps(root):
     assert lines[-1].endswith('docker/selfcheck.py --env mmrotate03 --variant cpu')
 
 
-def test_check_runs_in_both_environments(root):
+def test_check_runs_in_both_environments_and_makes_what_is_missing(root):
     plan = planned('check', root, ARGS='-k boxes')
     assert [item.words[0] for item in plan.commands] == ['.venv/mmrotate1/bin/python', '.venv/mmrotate03/bin/python']
     assert plan.commands[0].words[-2:] == ('-k', 'boxes')
     bare = planned('check', root, machine(root, venvs={'mmrotate03': 'half'}), ENV='mmrotate03')
-    assert [problem.hint for problem in bare.problems] == ['make setup ENV=mmrotate03']
+    assert [item.words[:3] for item in bare.commands] == [
+        ('python3', '-m', 'mtp.launch.setup'), ('.venv/mmrotate03/bin/python', '-m', 'pytest')]
+    assert bare.commands[0].environment['ENV'] == 'mmrotate03'
 
 
 @pytest.mark.parametrize('verb, path', [('images', 'docker/Dockerfile'), ('sif', 'apptainer/mmrotate1.def')])
