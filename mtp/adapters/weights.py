@@ -21,17 +21,20 @@ def load_into(model, path, must_fit):
     state = checkpoints.load(path).state_dict
     own = model.state_dict()
     fitting = {name: value for name, value in state.items() if name in own and value.shape == own[name].shape}
-    shapes = ['{} {} instead of {}'.format(name, tuple(value.shape), tuple(own[name].shape))
-              for name, value in state.items() if name in own and name not in fitting]
+    strange = [name for name in state if name in own and name not in fitting]
     missing = [name for name in own if name not in state]
-    if not fitting or must_fit and (shapes or missing):
+    if not fitting or must_fit and (strange or missing):
         raise MTPError('{} does not fit the model of the config: {} of {} tensors fit; {}'.format(
-            path, len(fitting), len(own), _some('of another shape', shapes) or _some('missing', missing)),
+            path, len(fitting), len(own), _some('of another shape', strange) or _some('missing', missing)),
             hint='test a checkpoint with the config it was trained with')
     model.load_state_dict(fitting, strict=False)
-    unused = [name for name in state if name not in own]
-    notes = [_some('of another shape', shapes), _some('not in the file', missing), _some('not in the model', unused)]
-    return '; '.join(['{} of {} tensors loaded'.format(len(fitting), len(own))] + [note for note in notes if note])
+    resized = []
+    if any(name.startswith('backbone.') for name in strange):
+        # Another image size: position embedding and tables are resized, as for a backbone alone.
+        resized = ['backbone.' + name for name in checkpoints.load_backbone(model.backbone, path).resized]
+    notes = [_some('resized', resized), _some('of another shape', [name for name in strange if name not in resized]),
+             _some('not in the file', missing), _some('not in the model', [name for name in state if name not in own])]
+    return '; '.join(['{} of {} tensors loaded'.format(len(fitting) + len(resized), len(own))] + [n for n in notes if n])
 
 
 def _some(what, names):

@@ -4,5 +4,5 @@ data_root = 'data/demo_dotav1/'
 model = dict(backbone=dict(img_size=256), roi_head=dict(bbox_head=dict(num_classes=15)))
 data = dict(
     train=dict(type='DOTADataset', ann_file=data_root + 'train/annfiles/', img_prefix=data_root + 'train/images/'),
-    test=dict(type='DOTADataset', ann_file=data_root + 'test/annfiles/', img_prefix=data_root + 'test/images/'))
+    test=dict(type='DOTADataset', ann_file=data_root + 'test/images/', img_prefix=data_root + 'test/images/'))
 submission = 'dotav1'  # how results are packaged: a name of the catalogue
