@@ -35,7 +35,13 @@ def made(tmp_path_factory):
         if name not in done:
             module, settings = modules[name]
             done[name] = str(tmp_path_factory.mktemp(name))
-            module.write(done[name], seed=0, **settings)
+            with pytest.MonkeyPatch.context() as patch:  # smaller than for users: tests must be fast
+                patch.setattr(dota, 'SIZES', dict.fromkeys(dota.SIZES, ((700, 600),)))
+                patch.setattr(fair1m, 'SIZE', 500)
+                patch.setattr(fair1m, 'OBJECTS', 36)
+                patch.setattr(samrs, 'SIZE', 320)
+                patch.setattr(samrs, 'OBJECTS', 14)
+                module.write(done[name], seed=0, **settings)
         return done[name]
 
     return make

@@ -40,18 +40,18 @@ def test_oriented_boxes_keep_their_polygon(sample, data_root):
 def _replace(path, box):
     os.unlink(path)
     with open(path, 'w') as stream:
-        stream.write(annotations.dior_horizontal('00001.jpg', 512, 512, [np.array(box, float)], ['ship']))
+        stream.write(annotations.dior_horizontal('00001.jpg', 320, 320, [np.array(box, float)], ['ship']))
 
 
 def test_boxes_outside_or_without_area_are_counted_and_mended_by_option(sample, data_root, capsys):
     root = sample('samrs') + '/dior/'
     path = root + 'Annotations/Horizontal Bounding Boxes/00001.xml'
-    _replace(path, [[500, 10], [530, 20]])
+    _replace(path, [[300, 10], [330, 20]])
     dior2coco.main(['--splits', 'train'])
     assert '1 reach outside' in capsys.readouterr().out
     dior2coco.main(['--splits', 'train', '--clip', '--overwrite'])
     with open(root + 'DIOR_train_coco.json') as stream:
-        assert json.load(stream)['annotations'][0]['bbox'] == [500, 10, 12, 10]
+        assert json.load(stream)['annotations'][0]['bbox'] == [300, 10, 20, 10]
     _replace(path, [[100, 10], [100, 20]])
     dior2coco.main(['--splits', 'train', '--overwrite', '--drop-degenerate'])
     assert '1 without area' in capsys.readouterr().out

@@ -63,6 +63,6 @@ def test_sample_pickles_agree_with_the_gray_images(made):
     for name in os.listdir(os.path.join(folder, 'ins')):
         gray = cv2.imread(os.path.join(folder, 'gray', name[:-4] + '.png'), cv2.IMREAD_UNCHANGED)
         instances = samrs.read(os.path.join(folder, 'ins', name), CLASSES)
-        assert len(instances) > 5
+        assert len(instances) > 3
         assert sum(instance.area for instance in instances) == (gray != 255).sum()  # sample objects never overlap
         assert {instance.label for instance in instances} == set(np.unique(gray)) - {255}

@@ -109,5 +109,5 @@ def test_an_image_of_another_size_is_named(sample, data_root):
     name = sorted(os.listdir(source))[0]
     os.unlink(os.path.join(source, name))
     writing.save_image(os.path.join(source, name), np.zeros((20, 30, 3), np.uint8))
-    with pytest.raises(MTPError, match='512 x 512.*20 x 30'):
+    with pytest.raises(MTPError, match='320 x 320.*20 x 30'):
         samrs2coco.main(['--dataset', 'sota', '--split', 'train'])

@@ -1,0 +1,24 @@
+import os
+
+import pytest
+
+from mtp.data import join
+from mtp.errors import MTPError
+
+
+def test_train_and_val_become_one(sample, data_root, capsys):
+    root = sample('dotav1')
+    assert join.main(['dotav1']) == 0
+    for kind, suffix in (('images', '.png'), ('labelTxt', '.txt')):
+        assert sorted(os.listdir(os.path.join(root, 'trainval', kind))) == ['P0000' + suffix, 'P1000' + suffix]
+    assert os.path.samefile(os.path.join(root, 'val', 'images', 'P1000.png'),
+                            os.path.join(root, 'trainval', 'images', 'P1000.png'))
+    assert join.main(['dotav1']) == 0 and 'already' in capsys.readouterr().out
+
+
+def test_a_missing_label_is_named(sample, data_root):
+    root = sample('dotav1')
+    os.unlink(os.path.join(root, 'val', 'labelTxt', 'P1000.txt'))
+    with pytest.raises(MTPError, match='P1000.png has no label file'):
+        join.main(['dotav1'])
+    assert not os.path.exists(os.path.join(root, 'trainval'))
