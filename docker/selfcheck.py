@@ -7,6 +7,7 @@ Exit code 0 when nothing failed. A declared deviation (another patch level of Py
 shown and fails nothing.
 """
 import argparse
+import contextlib
 import importlib
 import json
 import math
@@ -135,8 +136,9 @@ def check_operators():
 
 def report(env, variant):
     """All findings in one dict, as ``--json`` prints it."""
-    findings = [dict(zip(('status', 'what', 'says'), found))
-                for found in [*check_versions(env, variant), *check_imports(env), *check_operators()]]
+    with contextlib.redirect_stdout(sys.stderr):  # packages that greet while they are imported; ours is the report alone
+        findings = [dict(zip(('status', 'what', 'says'), found))
+                    for found in [*check_versions(env, variant), *check_imports(env), *check_operators()]]
     torch = sys.modules.get('torch')
     return {'environment': env, 'variant': variant, 'ledger': ledger.digest(env), 'python': platform.python_version(),
             'cuda': torch.version.cuda if torch else None, 'findings': findings,

@@ -16,6 +16,7 @@ FOLDERS = {
     'tests/boxes': NAMES,
     'tests/tiles': NAMES,
     'tests/checkpoints': NAMES,
+    'tests/docker': NAMES,
 }
 
 

@@ -1,0 +1,93 @@
+"""Base images made on this machine, for where no registry answers: Debian by debootstrap, Python 3.8 from the host."""
+import os
+import shutil
+import subprocess
+import tempfile
+
+from mtp.errors import FAILED, MTPError
+from mtp.files import write_text
+from mtp.launch import ledger, pythons
+
+import engine
+
+# What a copy of Python needs none of; site-packages is the host's own affair, and _tkinter wants half of X11.
+LEFT_OUT = ('site-packages', 'test', 'idlelib', 'tkinter', 'turtledemo', '__pycache__', '_tkinter*', 'config-3.8*')
+DOCKERFILE = """FROM {base}
+COPY local /usr/local
+RUN ldconfig && python3.8 -c 'import ssl, ctypes, sqlite3, ensurepip'
+"""
+
+
+def suite():
+    """Code name of the host's Debian or Ubuntu, which is where its Python runs.
+
+    Raises:
+        MTPError: with code 4, on another system.
+    """
+    release = {}
+    if os.path.exists('/etc/os-release'):
+        with open('/etc/os-release') as stream:
+            release = dict(line.rstrip().replace('"', '').split('=', 1) for line in stream if '=' in line)
+    if 'debian' not in (release.get('ID', '') + release.get('ID_LIKE', '')):
+        raise MTPError('a local base image can be made on Debian and Ubuntu alone, this is {}'.format(
+            release.get('PRETTY_NAME', 'unknown')), hint='make images, which takes base images from a registry',
+            code=engine.NO_ENGINE)
+    return release['VERSION_CODENAME']
+
+
+def exists(client, tag):
+    """Whether the engine has an image of that name."""
+    return engine.said([client, 'image', 'inspect', tag])[0] == 0
+
+
+def debian(client, say=print):
+    """Name of a minimal image of the host's distribution; made when it is not there."""
+    tag = 'mtp-local/base:' + suite()
+    if exists(client, tag):
+        return tag
+    if not shutil.which('debootstrap'):
+        say('installing debootstrap')
+        engine.install('debootstrap')
+    say('making {} with debootstrap'.format(tag))
+    with tempfile.TemporaryDirectory(prefix='mtp-base-') as root:
+        code, output = engine.said_long(['debootstrap', '--variant=minbase', suite(), root])
+        if code:
+            raise MTPError('debootstrap failed:\n' + output[-1500:], hint='are the Debian packages reachable?', code=FAILED)
+        tar = subprocess.Popen(['tar', '-C', root, '--exclude=./var/cache/apt/archives/*.deb', '--exclude=./var/lib/apt/lists/*',
+                                '--exclude=./usr/share/doc/*', '--exclude=./usr/share/man/*', '-c', '.'],
+                               stdout=subprocess.PIPE)
+        subprocess.run([client, 'import', '-', tag], stdin=tar.stdout, stdout=subprocess.DEVNULL, check=True)
+        if tar.wait():
+            raise MTPError('packing {} failed'.format(root), code=FAILED)
+    return tag
+
+
+def python(client, base, say=print):
+    """Name of an image that holds the host's Python 3.8 below /usr/local; made when it is not there."""
+    path, version = pythons.find(os.environ)
+    tag = 'mtp-local/python:{}-{}'.format(version, suite())
+    if exists(client, tag):
+        return tag
+    say('making {} from {}'.format(tag, path))
+    prefix = subprocess.check_output([path, '-c', 'import sys; print(sys.base_prefix)']).decode().strip()
+    with tempfile.TemporaryDirectory(prefix='mtp-python-') as context:
+        copy_python(prefix, os.path.join(context, 'local'))
+        write_text(os.path.join(context, 'Dockerfile'), DOCKERFILE.format(base=base))
+        subprocess.run([client, 'build', '--quiet', '--tag', tag, context], check=True, stdout=subprocess.DEVNULL,
+                       env=dict(os.environ, DOCKER_BUILDKIT='1'))
+    return tag
+
+
+def copy_python(prefix, target):
+    """Copy interpreter, standard library, headers and the shared libraries they need from ``prefix`` to ``target``."""
+    for part in ('lib/python3.8', 'include/python3.8'):
+        shutil.copytree(os.path.join(prefix, part), os.path.join(target, part), symlinks=True,
+                        ignore=shutil.ignore_patterns(*LEFT_OUT))
+    os.makedirs(os.path.join(target, 'lib', 'python3.8', 'site-packages'))
+    os.makedirs(os.path.join(target, 'bin'))
+    shutil.copy2(os.path.join(prefix, 'bin', 'python3.8'), os.path.join(target, 'bin'))
+    libraries = os.path.join(target, 'lib')
+    # ldd asks the host, so a libpython that lies beside the interpreter is found and comes along.
+    subprocess.run(['sh', os.path.join(ledger.ROOT, 'docker', 'image.sh'), 'collect', libraries,
+                    os.path.join(prefix, 'bin', 'python3.8'), os.path.join(target, 'lib', 'python3.8', 'lib-dynload')],
+                   check=True)
