@@ -207,7 +207,7 @@ def main():
     question = Question(settings, machine, facts.gather(settings, machine, envs, catalogue), envs, runtimes)
     findings = judge(question)
     failed = sum(found.status == FAIL for found in findings)
-    if settings.json:
+    if settings.json or '--json' in sys.argv:
         sys.stdout.write(json.dumps({'runtimes': runtimes, 'failed': failed,
                                      'findings': [found._asdict() for found in findings]}, indent=1) + '\n')
     else:
