@@ -3,6 +3,8 @@
 Standard library only, Python >= 3.6.
 """
 import os
+import string
+import textwrap
 
 from mtp.files import write_text
 from mtp.launch import ledger
@@ -51,10 +53,27 @@ def lock_inputs():
     return files
 
 
+def definitions():
+    """One definition file of apptainer for each environment, ``{path: text}``, from ``apptainer/template.def``."""
+    with open(os.path.join(ledger.ROOT, 'apptainer', 'template.def'), encoding='utf-8', newline='') as stream:
+        template = string.Template(stream.read())
+    files = {}
+    for name in ledger.names():
+        entry = ledger.environment(name)
+        pins = [('Python', entry['python']['shipped'])] + list(ledger.shipped(name).items())
+        versions = textwrap.fill(', '.join('=='.join(pin) for pin in pins), width=100, initial_indent=' ' * 4,
+                                 subsequent_indent=' ' * 4, break_on_hyphens=False)
+        text = template.substitute(env=name, digest=ledger.digest(name), image=ledger.image_tag(name).partition(':')[0],
+                                   serves=entry['serves'], versions=versions)
+        files['apptainer/{}.def'.format(name)] = NOTICE + text
+    return files
+
+
 def files(root=ledger.ROOT):
     """Every generated file, ``{path below the repository: text it has to hold}``."""
     result = tables(root)
     result.update(lock_inputs())
+    result.update(definitions())
     return result
 
 
