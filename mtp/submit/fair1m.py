@@ -35,7 +35,6 @@ _HEAD = '''<?xml version="1.0" encoding="utf-8"?>
 \t\t<depth>{depth}</depth>
 \t</size>
 '''
-# Filled with % because it is by far the fastest way, and a full test set has millions of objects.
 _OBJECT = '''\t\t<object>
 \t\t\t<coordinate>pixel</coordinate>
 \t\t\t<type>rectangle</type>
@@ -45,22 +44,26 @@ _OBJECT = '''\t\t<object>
 \t\t\t\t<probability>%s</probability>
 \t\t\t</possibleresult>
 \t\t\t<points>
-''' + '\t\t\t\t<point>{0},{0}</point>\n'.format('%s') * 5 + '''\t\t\t</points>
+{points}\t\t\t</points>
 \t\t</object>
 '''
+#: Formats of a coordinate: as it is, and with the two decimals that the text of the same detection has.
+EXACT, AS_TEXT = '%.6f', '%.2f0000'
 
 
 class Objects(NamedTuple):
-    """The detections of one image as text: names, scores and corners are printed as they are.
+    """The detections of one image.
 
     Attributes:
         names: official class names.
-        scores: text.
-        corners: (n, 8) nested lists of text.
+        scores: as text.
+        corners: (n, 8) nested lists of float.
+        form: format of a coordinate.
     """
     names: list
     scores: list
     corners: list
+    form: str
 
 
 def official_names(classes) -> Tuple[str, ...]:
@@ -89,10 +92,9 @@ def _per_image(detections):
 
     def objects(image):
         rows = order[begin[position[image]]:begin[position[image] + 1]]
-        corners = [['%.2f0000' % value for value in row] for row in
-                   rboxes_to_polygons(detections.rbox[rows]).tolist()]
-        scores = [repr(score) for score in detections.score[rows].astype(np.float64).tolist()]
-        return Objects([names[label] for label in detections.label[rows].tolist()], scores, corners)
+        scores = list(map(repr, detections.score[rows].astype(np.float64).tolist()))
+        return Objects([names[label] for label in detections.label[rows].tolist()], scores,
+                       rboxes_to_polygons(detections.rbox[rows]).tolist(), AS_TEXT)
     return objects
 
 
@@ -120,7 +122,9 @@ def document(image, path, objects):
     head = _HEAD.format(filename=escape(image) + '.tif', research=research, width=width, height=height, depth=depth)
     if not objects.names:
         return head + '\t<objects/>\n</annotation>\n'
-    rows = [_OBJECT % (name, score, *corners, corners[0], corners[1])
+    points = '\t\t\t\t<point>{0},{0}</point>\n'.format(objects.form) * 5
+    form = _OBJECT.format(points=points)  # filled with %, the fastest way: a test set has millions of objects
+    rows = [form % (name, score, *corners, corners[0], corners[1])
             for name, score, corners in zip(objects.names, objects.scores, objects.corners)]
     return '{}\t<objects>\n{}\t</objects>\n</annotation>\n'.format(head, ''.join(rows))
 

@@ -41,8 +41,8 @@ def convert(texts, images, target, any_class=False):
     def objects(image):
         index = position.get(image)
         rows = order[begin[index]:begin[index + 1]].tolist() if index is not None else []
-        corners = [['%.6f' % value for value in found.polygon[row].tolist()] for row in rows]
-        return fair1m.Objects([names[found.label[row]] for row in rows], [found.score_text[row] for row in rows], corners)
+        return fair1m.Objects([names[found.label[row]] for row in rows], [found.score_text[row] for row in rows],
+                              found.polygon[rows].tolist(), fair1m.EXACT)
 
     fair1m.write_zip(target, files, objects)
     return len(files), len(found.score)

@@ -134,19 +134,17 @@ def _size(block):
 
 
 def _merge_block(block, classes, iou_threshold, rule, score_threshold):
-    reader = shards.PayloadReader()
-    parts = []
-    for index, x, y, entry in block:
-        boxes, scores, labels = reader.read(entry)
-        boxes = boxes.copy()
-        boxes[:, :2] += np.float32([x, y])  # float32, as the reference does; the rest is float64
-        parts.append((np.full(len(scores), index, dtype=np.int64), labels, scores, boxes))
-    image, label, score, box = (np.concatenate(column) for column in zip(*parts))
+    index, x, y, entries = zip(*block)
+    box, score, label = shards.PayloadReader().read(entries)
+    counts = [entry.count for entry in entries]
+    image = np.repeat(np.array(index, dtype=np.int64), counts)
+    box = box.copy()
+    box[:, :2] += np.repeat(np.float32([x, y]).T, counts, axis=0)  # in float32, as the reference; the rest is float64
     wanted = score >= np.float32(score_threshold)
     image, label, score, box = image[wanted], label[wanted], score[wanted], box[wanted].astype(np.float64)
     kept = rotated_nms(box, score, iou_threshold, rule, groups=image * classes + label)
     columns = (image[kept], label[kept], score[kept], box[kept])
-    return (block[0][0], columns), len({row[0] for row in block})
+    return (index[0], columns), len(set(index))
 
 
 def _nothing():

@@ -189,7 +189,7 @@ def read_shards(folder):
     """Yield (tile id, rboxes (n, 5) float32, scores (n,) float32, labels (n,) int64) of every tile in a folder."""
     reader = PayloadReader()
     for entry in contents(folder).entries.values():
-        yield (entry.tile,) + reader.read(entry)
+        yield (entry.tile,) + reader.read([entry])
 
 
 class PayloadReader:
@@ -198,15 +198,27 @@ class PayloadReader:
     def __init__(self):
         self._maps = {}
 
-    def read(self, entry):
-        """rboxes (n, 5) float32, scores (n,) float32, labels (n,) int64 of an :class:`Entry`."""
-        if entry.path not in self._maps:
-            self._maps[entry.path] = np.memmap(entry.path, dtype=np.uint8, mode='r')
-        n = entry.count
-        raw = self._maps[entry.path][entry.offset:entry.offset + n * _ROW].tobytes()
-        numbers = np.frombuffer(raw, '<f4', 6 * n)
-        labels = np.frombuffer(raw, '<u2', n, offset=24 * n)
-        return numbers[:5 * n].reshape(n, 5), numbers[5 * n:], labels.astype(np.int64)
+    def read(self, entries):
+        """Detections of several :class:`Entry`, one behind the other.
+
+        Returns:
+            rboxes (n, 5) float32, scores (n,) float32, labels (n,) int64.
+        """
+        boxes, scores, labels = [], [], []
+        for entry in entries:
+            data, start = self._data(entry.path), entry.offset
+            middle, end = start + 20 * entry.count, start + 24 * entry.count
+            boxes.append(data[start:middle])
+            scores.append(data[middle:end])
+            labels.append(data[end:end + 2 * entry.count])
+        return (np.frombuffer(b''.join(boxes), '<f4').reshape(-1, 5), np.frombuffer(b''.join(scores), '<f4'),
+                np.frombuffer(b''.join(labels), '<u2').astype(np.int64))
+
+    def _data(self, path):
+        if path not in self._maps:
+            with open(path, 'rb') as stream:
+                self._maps[path] = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
+        return self._maps[path]
 
 
 def _paths(folder):
