@@ -191,8 +191,12 @@ def _missing_apptainer(settings, host, env, kind):
     # Under SLURM apptainer may come from a module of the compute nodes; only the image is on a shared folder.
     if 'apptainer' not in host.tools and not (settings.launcher == 'slurm' and settings.runtime == 'apptainer'):
         return (Problem('apptainer is not installed', 'RUNTIME=docker or RUNTIME=native'),)
-    if not host.files.get(sif):
+    if sif not in host.sifs:
         return (Problem('{} is missing'.format(sif), _build(kind, 'make sif', env)),)
+    label = host.sifs[sif]
+    if label and label != ledger.digest(env) and not settings.sif:
+        return (Problem('{} was built from another ledger: its label is {}, this checkout has {}'.format(
+            sif, label[:12], ledger.digest(env)[:12]), _build(kind, 'make sif', env)),)
     return ()
 
 

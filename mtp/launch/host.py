@@ -17,7 +17,7 @@ Host = NamedTuple('Host', [
     ('tools', Dict[str, str]),  # name -> path of what is installed
     ('daemon', str),  # '' where docker answers, else what it said
     ('images', Dict[str, str]),  # image name -> ledger digest on its label ('' where it has none)
-    ('files', Dict[str, bool]),  # SIF files that were asked for -> whether they are there
+    ('sifs', Dict[str, str]),  # apptainer images that are there -> ledger digest on their label ('' where unknown)
     ('venvs', Dict[str, str]),  # environment -> state of its native form, see venvs.state
     ('folders', Dict[str, Folder]),
     ('accel', str),  # nv, rocm or none: what is plugged in here
@@ -36,7 +36,8 @@ def look(settings, root=ledger.ROOT):
     return Host(
         root=root, tools=tools, daemon=daemon,
         images={} if daemon else image_digests(tools['docker'], _tags(settings)),
-        files={path: os.path.exists(os.path.join(root, path)) for path in _files(settings)},
+        sifs={path: sif_digest(tools.get('apptainer'), os.path.join(root, path)) for path in _sifs(settings)
+              if os.path.exists(os.path.join(root, path))},
         venvs={env: venvs.state(os.path.join(root, settings.venv_root, env), env) for env in ledger.names()},
         folders={path: folder(os.path.join(root, path))
                  for path in (settings.data_root, settings.weights_root, settings.work_root)},
@@ -84,6 +85,17 @@ def image_digests(docker, tags, timeout=20):
     return found
 
 
+def sif_digest(apptainer, path, timeout=60):
+    """Ledger digest on the label of the apptainer image at ``path``; '' without apptainer, which alone can read it."""
+    try:
+        said = subprocess.check_output([apptainer or 'apptainer', 'inspect', '--labels', path], timeout=timeout,
+                                       stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL).decode('utf-8', 'replace')
+    except (OSError, subprocess.CalledProcessError, subprocess.TimeoutExpired):
+        return ''
+    labels = dict(line.split(': ', 1) for line in said.splitlines() if ': ' in line)
+    return labels.get(DIGEST_LABEL, '').strip()
+
+
 def accelerator(tools):
     """``'nv'``, ``'rocm'`` or ``'none'``: what this machine has."""
     if 'nvidia-smi' in tools or os.path.exists('/dev/nvidiactl'):
@@ -112,6 +124,6 @@ def _tags(settings):
     return tags + [settings.image] * bool(settings.image)
 
 
-def _files(settings):
+def _sifs(settings):
     variants = ledger.variants() + [settings.variant] * bool(settings.variant)
     return [sif_path(settings, env, variant) for env in ledger.names() for variant in variants]

@@ -46,7 +46,7 @@ def machine(root, **changes):
     files = ['apptainer/{}-{}.sif'.format(env, variant) for env in ledger.names() for variant in ledger.variants()]
     host = Host(root=str(root), tools={name: '/usr/bin/' + name for name in ('docker', 'apptainer', 'srun')}, daemon='',
                 images={tag: ledger.digest(tag[4:].split(':')[0]) for tag in IMAGES},
-                files={path: True for path in files}, venvs={env: 'ready' for env in ledger.names()},
+                sifs={path: '' for path in files}, venvs={env: 'ready' for env in ledger.names()},
                 folders={'data': GOOD, 'weights': GOOD, 'work_dirs': GOOD}, accel='nv', uid=1000, gid=100,
                 free_port=23456, revision='0123456789abcdef')
     return host._replace(**changes)

@@ -46,7 +46,7 @@ def test_auto_passes_over_an_image_of_another_ledger(host):
 
 
 def test_auto_on_a_bare_machine_says_make_setup(host):
-    bare = host._replace(tools={}, files={}, venvs={'mmrotate1': 'absent'}, accel='none')
+    bare = host._replace(tools={}, sifs={}, venvs={'mmrotate1': 'absent'}, accel='none')
     assert taken(bare)[0] == 'native'
     assert taken(bare)[3] == ['make setup ENV=mmrotate1']
 
@@ -58,7 +58,9 @@ def test_auto_on_a_bare_machine_says_make_setup(host):
     (dict(images={'mtp/mmrotate1:cu113': 'abc'}), dict(RUNTIME='docker'), 'another ledger: its label is abc', 'make images'),
     (dict(images={'mtp/mmrotate1:cu113': ''}), dict(RUNTIME='docker'), 'its label is empty', 'make images'),
     (dict(tools={}), dict(RUNTIME='apptainer'), 'apptainer is not installed', 'RUNTIME=docker'),
-    (dict(files={}), dict(RUNTIME='apptainer'), 'apptainer/mmrotate1-cu113.sif is missing', 'make sif ENV=mmrotate1'),
+    (dict(sifs={}), dict(RUNTIME='apptainer'), 'apptainer/mmrotate1-cu113.sif is missing', 'make sif ENV=mmrotate1'),
+    (dict(sifs={'apptainer/mmrotate1-cu113.sif': 'abc'}), dict(RUNTIME='apptainer'), 'another ledger: its label is abc',
+     'make sif ENV=mmrotate1'),
     (dict(venvs={'mmrotate1': 'absent'}), dict(RUNTIME='native'), 'no native environment mmrotate1', 'make setup ENV=mmrotate1'),
     (dict(venvs={'mmrotate1': 'half'}), dict(RUNTIME='native'), 'half made', 'make setup ENV=mmrotate1'),
     (dict(venvs={'mmrotate1': 'old'}), dict(RUNTIME='native'), 'made from other locks', 'make setup ENV=mmrotate1'),

@@ -131,7 +131,7 @@ def test_slurm(tools, words, status):
 
 
 def test_every_failure_comes_with_a_next_command():
-    bare = machine('/repo', tools={}, images={}, files={}, venvs={env: 'absent' for env in ledger.names()},
+    bare = machine('/repo', tools={}, images={}, sifs={}, venvs={env: 'absent' for env in ledger.names()},
                    folders={path: Folder(True, False, False) for path in ('data', 'weights', 'work_dirs')})
     for words in ({'RUNTIME': 'docker'}, {'RUNTIME': 'apptainer'}, {'RUNTIME': 'native'}, {'LAUNCHER': 'slurm'}):
         findings = doctor.judge(question(bare, words, python38=None, python38_advice='x', compiler='', cards=[], shm=0,

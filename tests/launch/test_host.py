@@ -1,0 +1,70 @@
+import os
+import socket
+
+import pytest
+
+from mtp.launch import host, ledger
+from tests.launch.fakes import ask
+
+
+def program(folder, name, text):
+    folder.mkdir(exist_ok=True)
+    (folder / name).write_text('#!/bin/sh\n' + text)
+    (folder / name).chmod(0o755)
+    return str(folder / name)
+
+
+def test_a_docker_that_answers(tmp_path):
+    assert host.docker_answer(program(tmp_path, 'docker', 'echo 28.2.2')) == ''
+
+
+@pytest.mark.parametrize('script, said', [('echo first >&2; echo "Cannot connect" >&2; exit 1', 'Cannot connect'),
+                                          ('exit 5', 'docker version ended with 5')])
+def test_a_docker_that_does_not(tmp_path, script, said):
+    assert host.docker_answer(program(tmp_path, 'docker', script)) == said
+
+
+def test_a_docker_that_hangs(tmp_path):
+    assert 'timed out' in host.docker_answer(program(tmp_path, 'docker', 'exec sleep 60'), timeout=0.2)
+
+
+def test_ledger_digests_of_images(tmp_path):
+    script = 'case "$*" in *mmrotate1:cpu) echo abc;; *old*) echo "<no value>";; *) exit 1;; esac'
+    found = host.image_digests(program(tmp_path, 'docker', script), ['mtp/mmrotate1:cpu', 'old', 'absent'])
+    assert found == {'mtp/mmrotate1:cpu': 'abc', 'old': ''}
+
+
+def test_ledger_digest_of_an_apptainer_image(tmp_path):
+    tool = program(tmp_path, 'apptainer', 'echo "org.mtp.environment: mmrotate1"; echo "org.mtp.ledger: abc"')
+    assert host.sif_digest(tool, 'x.sif') == 'abc'
+    assert host.sif_digest(program(tmp_path, 'broken', 'exit 1'), 'x.sif') == ''
+    assert host.sif_digest(str(tmp_path / 'nothing'), 'x.sif') == ''
+
+
+def test_folders(tmp_path):
+    assert host.folder(str(tmp_path)) == (True, True, True)
+    assert host.folder(str(tmp_path / 'none')) == (False, False, False)
+
+
+def test_a_free_port_can_be_listened_on():
+    with socket.socket() as server:
+        server.bind(('127.0.0.1', host.free_port()))
+
+
+@pytest.mark.parametrize('tools, expected', [({'nvidia-smi': '/usr/bin/nvidia-smi'}, 'nv')])
+def test_accelerator(tools, expected):
+    assert host.accelerator(tools) == expected
+
+
+def test_looking_at_a_machine_without_asking_for_docker(tmp_path, monkeypatch):
+    program(tmp_path / 'bin', 'docker', 'touch {}/asked'.format(tmp_path))
+    monkeypatch.setenv('PATH', '{}:{}'.format(tmp_path / 'bin', os.environ['PATH']))
+    found = host.look(ask(RUNTIME='native'))
+    assert found.daemon == 'not asked' and found.images == {} and not (tmp_path / 'asked').exists()
+    assert set(found.venvs) == set(ledger.names()) and set(found.folders) == {'data', 'weights', 'work_dirs'}
+    host.look(ask(RUNTIME='docker'))
+    assert (tmp_path / 'asked').exists()
+
+
+def test_revision(tmp_path):
+    assert host.revision(str(tmp_path)) == 'unknown'
