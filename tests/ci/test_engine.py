@@ -1,0 +1,77 @@
+"""The right docker client is found among several, and a machine without an engine is told apart from a failure."""
+import os
+import sys
+
+import pytest
+
+from mtp.errors import MTPError
+from mtp.launch import ledger
+
+sys.path.insert(0, os.path.join(ledger.ROOT, 'ci'))
+import engine  # noqa: E402
+import localbase  # noqa: E402
+sys.path.remove(os.path.join(ledger.ROOT, 'ci'))
+
+
+def client(folder, version, buildx=False, daemon=False):
+    """A docker client that answers three questions."""
+    folder.mkdir()
+    path = folder / 'docker'
+    path.write_text('#!/bin/sh\ncase "$1" in\n--version) echo "Docker version {}, build x";;\nbuildx) exit {};;\n'
+                    'version) exit {};;\nesac\n'.format(version, int(not buildx), int(not daemon)))
+    path.chmod(0o755)
+    return str(path)
+
+
+def test_clients_are_found_in_the_order_of_path_and_once(tmp_path):
+    first, second = client(tmp_path / 'a', '28.2.2'), client(tmp_path / 'b', '20.10.24')
+    (tmp_path / 'c').mkdir()
+    search = os.pathsep.join(str(tmp_path / name) for name in 'abca')
+    assert engine.clients(search) == [first, second]
+
+
+@pytest.mark.parametrize('version,buildx,expected', [('20.10.24', False, True), ('28.2.2', False, False),
+                                                     ('28.2.2', True, True), ('1.13.1', False, False)])
+def test_buildkit_is_built_in_before_23_and_a_plugin_since(tmp_path, version, buildx, expected):
+    assert engine.has_buildkit(client(tmp_path / 'a', version, buildx)) is expected
+
+
+def test_the_first_client_with_buildkit_and_a_daemon_is_taken(tmp_path, monkeypatch):
+    client(tmp_path / 'a', '28.2.2', daemon=True)
+    good = client(tmp_path / 'b', '20.10.24', daemon=True)
+    monkeypatch.setenv('PATH', '{}{}{}'.format(tmp_path / 'a', os.pathsep, tmp_path / 'b') + os.pathsep + '/bin')
+    assert engine.ready(say=lambda text: None) == good
+
+
+def test_a_daemon_that_does_not_come_up_has_a_code_of_its_own(tmp_path, monkeypatch):
+    dead = client(tmp_path / 'a', '20.10.24')
+    (tmp_path / 'a' / 'dockerd').write_text('#!/bin/sh\necho "no permission for iptables"\nexit 1\n')
+    (tmp_path / 'a' / 'dockerd').chmod(0o755)
+    monkeypatch.setenv('PATH', '{}{}/bin'.format(tmp_path / 'a', os.pathsep))
+    monkeypatch.setattr(engine, 'LOG', str(tmp_path / 'log'))
+    monkeypatch.setattr(engine, 'START_SECONDS', 5)
+    with pytest.raises(MTPError, match='no permission for iptables') as caught:
+        engine.start(dead, say=lambda text: None)
+    assert caught.value.code == engine.NO_ENGINE == 4
+
+
+def test_what_cannot_be_installed_has_that_code_too(monkeypatch):
+    monkeypatch.setattr(engine.os, 'getuid', lambda: 1000)
+    with pytest.raises(MTPError, match='docker.io missing') as caught:
+        engine.install('docker.io')
+    assert caught.value.code == engine.NO_ENGINE and 'sudo apt-get install docker.io' in str(caught.value)
+
+
+def test_python_is_copied_without_what_belongs_to_the_host(tmp_path):
+    prefix = tmp_path / 'prefix'
+    for name in ('lib/python3.8/site-packages/own', 'lib/python3.8/test', 'lib/python3.8/lib-dynload',
+                 'lib/python3.8/json/__pycache__', 'include/python3.8', 'bin'):
+        (prefix / name).mkdir(parents=True)
+    (prefix / 'lib/python3.8/lib-dynload/_tkinter.so').write_text('')
+    (prefix / 'lib/python3.8/json/decoder.py').write_text('')
+    (prefix / 'bin/python3.8').write_text('')
+    localbase.copy_python(str(prefix), str(tmp_path / 'local'))
+    made = {os.path.relpath(os.path.join(folder, name), str(tmp_path / 'local'))
+            for folder, folders, files in os.walk(str(tmp_path / 'local')) for name in folders + files}
+    assert {'bin/python3.8', 'lib/python3.8/json/decoder.py', 'include/python3.8', 'lib/python3.8/site-packages'} <= made
+    assert not any('own' in name or 'test' in name or '_tkinter' in name or '__pycache__' in name for name in made)

@@ -1,0 +1,84 @@
+"""What ``ci/images`` asks of the engine, and what it takes for a failure."""
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from mtp.errors import MTPError
+from mtp.launch import ledger
+
+sys.path.insert(0, os.path.join(ledger.ROOT, 'ci'))
+import images  # noqa: E402
+sys.path.remove(os.path.join(ledger.ROOT, 'ci'))
+
+BASES = {'BUILD_IMAGE': 'b', 'BASE_IMAGE': 'b', 'PYTHON_IMAGE': 'p'}
+
+
+def test_the_build_takes_the_ledgers_arguments_and_local_bases(monkeypatch):
+    monkeypatch.setenv('PIP_CERT', __file__)
+    words = images.build_words('docker', 'mmrotate03', BASES)
+    arguments = dict(word.split('=', 1) for flag, word in zip(words, words[1:]) if flag == '--build-arg')
+    assert arguments['LEDGER_DIGEST'] == ledger.digest('mmrotate03')
+    assert (arguments['BASE_IMAGE'], arguments['PYTHON_IMAGE'], arguments['ENV']) == ('b', 'p', 'mmrotate03')
+    assert 'id=ca,src=' + __file__ in words and words[-1] == '.'
+    assert words[words.index('--tag') + 1] == 'mtp/mmrotate03:cpu'
+
+
+def test_a_proof_runs_as_a_stranger_on_a_read_only_root_without_network():
+    words = images.run_words('docker', 'mmrotate1', '/w', '/d', 'python')
+    line = ' '.join(words)
+    for part in ('--user 12345:12345', '--read-only', '--network none', 'source=/d,target=/data,readonly', '--cap-drop ALL'):
+        assert part in line
+    assert words[-2:] == ['mtp/mmrotate1:cpu', 'python']
+
+
+def report(**changed):
+    findings = [{'status': 'ok', 'what': name, 'says': version} for name, version in ledger.shipped('mmrotate1').items()]
+    for found in findings:
+        found.update(changed.get(found['what'], {}))
+    return json.dumps({'findings': findings}).encode()
+
+
+@pytest.fixture
+def inside(monkeypatch):
+    """Stands for the container: what the self-check says, the label, and what is found inside."""
+    says = {'report': report(), 'label': ledger.digest('mmrotate1'), 'unwanted': [], 'code': 0}
+    monkeypatch.setattr(images.subprocess, 'run',
+                        lambda *words, **more: subprocess.CompletedProcess(words, says['code'], says['report']))
+    monkeypatch.setattr(images.host, 'image_digests', lambda client, tags: {tags[0]: says['label']})
+    monkeypatch.setattr(images, 'unwanted', lambda *words: says['unwanted'])
+    return says
+
+
+def test_a_good_image_passes(inside):
+    images.check_inside('docker', 'mmrotate1', '/w', '/d')
+
+
+@pytest.mark.parametrize('wrong,complaint', [
+    ({'report': report(timm={'says': '0.9.6'})}, 'timm is 0.9.6 inside, the ledger ships 0.9.5'),
+    ({'report': report(timm={'status': 'fail', 'says': 'not installed'})}, 'timm: not installed'),
+    ({'label': 'f' * 64}, 'the label org.mtp.ledger says ffff'),
+    ({'unwanted': ['/usr/bin/cc']}, 'there is /usr/bin/cc inside'),
+    ({'report': b'', 'code': 127}, 'does not run: exit code 127'),
+])
+def test_everything_else_is_a_failure(inside, wrong, complaint):
+    inside.update(wrong)
+    with pytest.raises(MTPError, match=complaint):
+        images.check_inside('docker', 'mmrotate1', '/w', '/d')
+
+
+def test_an_unknown_environment_is_refused_before_anything_starts():
+    with pytest.raises(MTPError, match='known: mmrotate1, mmrotate03'):
+        images.main(['mmrotate2'])
+
+
+def test_a_machine_without_an_engine_ends_with_code_4(monkeypatch):
+    def nothing():
+        raise MTPError('no engine', code=4)
+
+    monkeypatch.setattr(images.engine, 'ready', nothing)
+    with pytest.raises(MTPError) as caught:
+        images.main([])
+    assert caught.value.code == 4
