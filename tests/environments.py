@@ -1,4 +1,4 @@
-"""Which tests run in which of the two environments, by folder. ``make check`` runs both, so every test runs somewhere."""
+"""Which tests run in which environment, by folder. ``make check`` runs in both, so every test runs somewhere."""
 import glob
 import importlib.util
 import os

@@ -47,7 +47,8 @@ def imported(path, tree=None):
 
 def below(names, *packages):
     """Those of ``names`` that are one of ``packages`` or lie in it."""
-    return sorted(name for name in names if any(name == package or name.startswith(package + '.') for package in packages))
+    return sorted(name for name in names
+                  if any(name == package or name.startswith(package + '.') for package in packages))
 
 
 @pytest.mark.parametrize('room', CORE + ('report',))

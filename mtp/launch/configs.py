@@ -58,7 +58,8 @@ def find(name, env=None, purpose='train', prefer=None, root='.'):
         ledger.environment(env)
     known = leaves(root)
     # Each environment by itself: one may have the very name, the other the longer one of the released file.
-    found = [leaf for own in ledger.names() for leaf in _matches(name, [leaf for leaf in known if leaf.env == own], root)]
+    each = [[leaf for leaf in known if leaf.env == own] for own in ledger.names()]
+    found = [leaf for own in each for leaf in _matches(name, own, root)]
     if not found:
         return _own_file(name, env, known, root)
     fitting = [leaf for leaf in found if env in (None, '', leaf.env)]

@@ -16,6 +16,7 @@ WORK_BYTES = 20 << 30  # checkpoints of one ViT-L training with optimizer states
 DRIVERS = {'11.3': (450, 80)}
 # Newest architecture that the torch of the ledger has code for: torch 1.10 was released before Ada and Hopper.
 NEWEST_ARCHITECTURE = (8, 6)
+AGAIN = {'native': 'make setup', 'docker': 'make images', 'apptainer': 'make sif'}
 
 Finding = NamedTuple('Finding', [('status', str), ('what', str), ('says', str), ('next', str)])
 Question = NamedTuple('Question', [
@@ -24,35 +25,45 @@ Question = NamedTuple('Question', [
 ])
 
 
+def good(what, says):
+    """A finding that needs nothing."""
+    return Finding(PASS, what, says, '')
+
+
+def warn(what, says, following=''):
+    """A finding that stops nothing."""
+    return Finding(WARN, what, says, following)
+
+
+def fail(what, says, following):
+    """A finding that stops the work, and the next command."""
+    return Finding(FAIL, what, says, following)
+
+
 def python(question):
     """The host's Python, and the one that native environments are made of."""
     said = question.facts.python
-    good = tuple(map(int, said.split('.')[:2])) >= (3, 6)
-    yield Finding(PASS if good else FAIL, 'Python of the launcher', said, '' if good else 'make PYTHON=python3.8 doctor')
+    new = tuple(map(int, said.split('.')[:2])) >= (3, 6)
+    yield good('Python of the launcher', said) if new else fail('Python of the launcher', said, 'make PYTHON=python3.8')
     envs = [env for env in question.envs if question.runtimes[env] == 'native' and question.host.venvs[env] != 'ready']
-    if not envs:  # the self-check inside says the rest
+    if envs and not question.facts.python38:
+        yield fail('Python 3.8', 'there is none', question.facts.python38_advice)
         return
-    if not question.facts.python38:
-        yield Finding(FAIL, 'Python 3.8', 'there is none', question.facts.python38_advice)
-        return
-    path, seen = question.facts.python38
-    for env in envs:
-        wanted = ledger.environment(env)['python']['shipped']
-        yield Finding(PASS if seen == wanted else WARN, 'Python 3.8 for ' + env,
-                      '{} ({}){}'.format(seen, path, '' if seen == wanted else
-                                         '; the ledger says {}: any 3.8 works, the difference is declared'.format(wanted)), '')
+    for env in envs:  # of those that are ready the self-check inside says the rest
+        path, seen = question.facts.python38
+        wanted, said = ledger.environment(env)['python']['shipped'], '{} ({})'.format(seen, path)
+        if seen != wanted:
+            said += '; the ledger says {}: any 3.8 works, the difference is declared'.format(wanted)
+        yield (good if seen == wanted else warn)('Python 3.8 for ' + env, said)
 
 
 def compiler(question):
     """Needed once, for mmcv's operators in a native environment."""
-    found = question.facts.compiler
-    needed = 'native' in question.runtimes.values() and any(
-        question.host.venvs[env] != 'ready' for env in question.envs)
-    if found:
-        yield Finding(PASS, 'C++ compiler', found, '')
+    needed = any(question.runtimes[env] == 'native' and question.host.venvs[env] != 'ready' for env in question.envs)
+    if question.facts.compiler or not needed:
+        yield good('C++ compiler', question.facts.compiler or 'there is none, and none is needed')
     else:
-        yield Finding(FAIL if needed else PASS, 'C++ compiler', 'there is none' + ('' if needed else ', and none is needed'),
-                      'sudo apt-get install g++' if needed else '')
+        yield fail('C++ compiler', 'there is none', 'sudo apt-get install g++')
 
 
 def runtime(question):
@@ -60,88 +71,84 @@ def runtime(question):
     for env in question.envs:
         taken, reason, problems = containers.choose(question.settings, question.host, env)
         if not problems:
-            yield Finding(PASS, 'runtime for ' + env, reason, '')
+            yield good('runtime for ' + env, reason)
         for problem in problems:
-            yield Finding(FAIL, 'runtime for ' + env, '{}: {}'.format(taken, problem.message), problem.hint)
+            yield fail('runtime for ' + env, '{}: {}'.format(taken, problem.message), problem.hint)
 
 
 def inside(question):
     """Versions against the ledger and the compiled operators, as the self-check inside the runtime saw them."""
     for env in question.envs:
-        report = question.facts.selfchecks.get(env)
+        report, what = question.facts.selfchecks.get(env), 'inside ' + env
+        again = '{} ENV={}'.format(AGAIN[question.runtimes[env]], env)
         if report is None:
-            yield Finding(WARN, 'inside ' + env, 'not looked at: the runtime is not complete', '')
-            continue
-        again = {'native': 'make setup', 'docker': 'make images', 'apptainer': 'make sif'}[question.runtimes[env]]
-        again += ' ENV=' + env
-        if 'error' in report:
-            yield Finding(FAIL, 'inside ' + env, 'the self-check did not run: ' + report['error'], again)
-            continue
-        for found in report['findings']:
-            if found['status'] != 'ok':
-                yield Finding(FAIL if found['status'] == 'fail' else WARN, '{} in {}'.format(found['what'], env),
-                              found['says'], again if found['status'] == 'fail' else '')
-        good = sum(found['status'] == 'ok' for found in report['findings'])
-        yield Finding(PASS if not report['failed'] else FAIL, 'inside ' + env, '{} checks of versions, imports and operators '
-                      'passed, {} failed'.format(good, report['failed']), again if report['failed'] else '')
+            yield warn(what, 'not looked at: the runtime is not complete')
+        elif 'error' in report:
+            yield fail(what, 'the self-check did not run: ' + report['error'], again)
+        else:
+            for found in report['findings']:
+                item = '{} in {}'.format(found['what'], env)
+                if found['status'] != 'ok':
+                    yield fail(item, found['says'], again) if found['status'] == 'fail' else warn(item, found['says'])
+            fine = sum(found['status'] == 'ok' for found in report['findings'])
+            said = '{} checks of versions, imports and operators passed, {} failed'.format(fine, report['failed'])
+            yield fail(what, said, again) if report['failed'] else good(what, said)
 
 
 def cards(question):
     """Cards and driver against the CUDA of the image, and against what the documented torch has code for."""
     accel = containers.accelerator(question.settings, question.host)
     if accel != 'nv':
-        yield Finding(PASS, 'card', {'none': 'none: everything runs on the CPU', 'rocm': 'ROCm: judged by your site'}[accel], '')
-        return
-    if not question.facts.cards:
-        slurm = question.settings.launcher == 'slurm'
-        yield Finding(WARN if slurm else FAIL, 'card', 'nvidia-smi shows none here' + (
-            '; the compute nodes may have them' if slurm else ''), 'nvidia-smi, or ACCEL=none')
-        return
+        yield good('card', 'none: everything runs on the CPU' if accel == 'none' else 'ROCm: judged by your site')
+    elif not question.facts.cards and question.settings.launcher == 'slurm':
+        yield warn('card', 'nvidia-smi shows none here; the compute nodes may have them')
+    elif not question.facts.cards:
+        yield fail('card', 'nvidia-smi shows none', 'nvidia-smi, or ACCEL=none')
     kind = containers.variant(question.settings, accel)
     cuda = ledger.variant(kind).get('cuda') if kind in ledger.variants() else None
-    for card in question.facts.cards:
+    for card in question.facts.cards if accel == 'nv' else ():
         yield _architecture(card)
         yield _driver(card, cuda, kind)
 
 
 def _architecture(card):
     if card.architecture is None:
-        return Finding(WARN, card.name, 'its architecture is not known to the driver', 'nvidia-smi')
-    name = 'sm_{}{}'.format(*card.architecture)
+        return warn(card.name, 'its driver does not say the architecture')
+    name, newest = 'sm_{}{}'.format(*card.architecture), 'sm_{}{}'.format(*NEWEST_ARCHITECTURE)
     if card.architecture > NEWEST_ARCHITECTURE:
-        return Finding(FAIL, card.name, '{} needs a newer torch than the documented 1.10.0, which has code up to sm_{}{}'
-                       .format(name, *NEWEST_ARCHITECTURE), 'a card up to sm_86 (A100, RTX 30), or ACCEL=none VARIANT=cpu')
-    return Finding(PASS, card.name, name, '')
+        return fail(card.name, '{} needs a newer torch than the documented 1.10.0, which has code up to {}'.format(
+            name, newest), 'a card up to {} (A100, RTX 30), or ACCEL=none VARIANT=cpu'.format(newest))
+    return good(card.name, name)
 
 
 def _driver(card, cuda, kind):
     if not cuda:
-        return Finding(WARN, 'driver', '{}; the variant {} has no CUDA operators'.format(card.driver, kind), 'VARIANT=cu113')
-    oldest = DRIVERS[cuda]
+        said = '{}; the variant {} has no CUDA operators'.format(card.driver, kind)
+        return warn('driver', said, 'VARIANT=cu113')
     seen = tuple(int(part) for part in card.driver.split('.')[:2] if part.isdigit())
-    if seen < oldest:
-        return Finding(FAIL, 'driver', '{} is too old for CUDA {}, which needs {}.{}'.format(card.driver, cuda, *oldest),
-                       'ask for a newer driver, or ACCEL=none')
-    return Finding(PASS, 'driver', '{} runs CUDA {}'.format(card.driver, cuda), '')
+    if seen < DRIVERS[cuda]:
+        said = '{} is too old for CUDA {}, which needs {}.{}'.format(card.driver, cuda, *DRIVERS[cuda])
+        return fail('driver', said, 'ask for a newer driver, or ACCEL=none')
+    return good('driver', '{} runs CUDA {}'.format(card.driver, cuda))
 
 
 def memory(question):
     """Shared memory: docker gets its own, everything else has the host's."""
     size = question.facts.shm
+    said = '{:.1f} GB in /dev/shm'.format(size / 1e9)
     if set(question.runtimes.values()) == {'docker'}:
-        yield Finding(PASS, 'shared memory', 'docker gives {} (SHM_SIZE)'.format(question.settings.shm_size), '')
+        yield good('shared memory', 'docker gives {} (SHM_SIZE)'.format(question.settings.shm_size))
+    elif size >= SHM_BYTES:
+        yield good('shared memory', said)
     else:
-        good = size >= SHM_BYTES
-        yield Finding(PASS if good else WARN, 'shared memory', '{:.1f} GB in /dev/shm'.format(size / 1e9),
-                      '' if good else 'sudo mount -o remount,size=8G /dev/shm, or fewer WORKERS')
+        yield warn('shared memory', said, 'sudo mount -o remount,size=8G /dev/shm, or fewer WORKERS')
 
 
 def disk(question):
     """Room for what a training writes."""
     for path, free in question.facts.free.items():
-        good = free >= WORK_BYTES
-        yield Finding(PASS if good else WARN, 'disk of ' + path, '{:.0f} GB left'.format(free / 1e9),
-                      '' if good else 'MTP_WORK_ROOT=folder on a larger disk')
+        what, said = 'disk of ' + path, '{:.0f} GB left'.format(free / 1e9)
+        yield good(what, said) if free >= WORK_BYTES else warn(what, said, 'MTP_WORK_ROOT=folder on a larger disk')
 
 
 def folders(question):
@@ -151,31 +158,30 @@ def folders(question):
                                   ('MTP_WEIGHTS_ROOT', settings.weights_root, False),
                                   ('MTP_WORK_ROOT', settings.work_root, True)):
         state = question.host.folders[path]
-        if not state.exists:
-            fine = write and path == 'work_dirs'
-            yield Finding(PASS if fine else WARN, variable, path + (' will be made' if fine else ' is not there'),
-                          '' if fine else 'mkdir -p {0}, or {1}=folder'.format(path, variable))
+        if not state.exists and path == 'work_dirs':
+            yield good(variable, 'work_dirs will be made')
+        elif not state.exists:
+            yield warn(variable, path + ' is not there', 'mkdir -p {0}, or {1}=folder'.format(path, variable))
         elif not (state.writable if write else state.readable):
-            yield Finding(FAIL, variable, '{} cannot be {}'.format(path, 'written' if write else 'read'), 'ls -ld ' + path)
+            yield fail(variable, '{} cannot be {}'.format(path, 'written' if write else 'read'), 'ls -ld ' + path)
         else:
-            yield Finding(PASS, variable, path, '')
+            yield good(variable, path)
     found = question.facts.datasets
-    yield Finding(PASS if found else WARN, 'data sets', 'found: ' + (' '.join(found) or 'none'),
-                  '' if found else 'make demo needs none; else the pages of the data sets, then make data-<dataset>')
+    yield good('data sets', 'found: ' + ' '.join(found)) if found else warn(
+        'data sets', 'found none', 'make demo needs none; for the others see docs/, then make data-<dataset>')
 
 
 def slurm(question):
     """srun, and the partition where one is named."""
-    asked = question.settings.launcher == 'slurm'
-    if 'srun' not in question.host.tools:
-        yield Finding(FAIL if asked else PASS, 'SLURM', 'there is no srun' + ('' if asked else '; LAUNCHER=local needs none'),
-                      'log in to the cluster, or LAUNCHER=local' if asked else '')
-        return
     known, wanted = question.facts.partitions, question.settings.partition
-    if wanted and wanted not in known:
-        yield Finding(FAIL, 'SLURM', 'there is no partition {!r}'.format(wanted), 'PARTITION=' + (' or '.join(known) or '?'))
+    if 'srun' not in question.host.tools and question.settings.launcher == 'slurm':
+        yield fail('SLURM', 'there is no srun', 'log in to the cluster, or LAUNCHER=local')
+    elif 'srun' not in question.host.tools:
+        yield good('SLURM', 'there is no srun; LAUNCHER=local needs none')
+    elif wanted and wanted not in known:
+        yield fail('SLURM', 'there is no partition {!r}'.format(wanted), 'PARTITION=' + (' or '.join(known) or '?'))
     else:
-        yield Finding(PASS, 'SLURM', 'partitions: ' + (' '.join(known) or 'unknown'), '')
+        yield good('SLURM', 'partitions: ' + (' '.join(known) or 'unknown'))
 
 
 JUDGES = (python, compiler, runtime, inside, cards, memory, disk, folders, slurm)

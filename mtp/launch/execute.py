@@ -29,7 +29,7 @@ def run(plan):
 
 
 def tied(number):
-    """What a child runs before its program: a group of its own, and the signal ``number`` when we die, even by SIGKILL."""
+    """What a child runs before its program: a group of its own, and signal ``number`` when we die, even by SIGKILL."""
     libc = ctypes.CDLL(None)
 
     def prepare():

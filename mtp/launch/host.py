@@ -67,7 +67,9 @@ def docker_answer(docker, timeout=10):
     except (OSError, subprocess.TimeoutExpired) as error:
         return str(error)
     said = done.stderr.decode('utf-8', 'replace').strip().splitlines()
-    return '' if done.returncode == 0 else (said[-1] if said else 'docker version ended with {}'.format(done.returncode))
+    if done.returncode == 0:
+        return ''
+    return said[-1] if said else 'docker version ended with {}'.format(done.returncode)
 
 
 def image_digests(docker, tags, timeout=20):
@@ -113,8 +115,8 @@ def free_port():
 def revision(root):
     """Commit of the checkout at ``root``, with ``-dirty`` when files differ; ``unknown`` without git."""
     try:
-        return subprocess.check_output(['git', '-C', root, 'describe', '--always', '--dirty', '--abbrev=40', '--exclude=*'],
-                                       stderr=subprocess.DEVNULL).decode().strip()
+        words = ['git', '-C', root, 'describe', '--always', '--dirty', '--abbrev=40', '--exclude=*']
+        return subprocess.check_output(words, stderr=subprocess.DEVNULL).decode().strip()
     except (OSError, subprocess.CalledProcessError):
         return 'unknown'
 

@@ -35,13 +35,14 @@ def pretrain(settings, places):
     several = settings.nodes * settings.gpus > 1
     script = ['main_pretrain.py', '--backbone', words['BACKBONE'], '--tasks'] + words['TASKS'].split()
     script += ['--datasets'] + words['DATASETS'].split()
-    script += ['--batch_size', words['BATCH_SIZE'], '--batch_size_val', words['BATCH_SIZE'], '--workers', words['WORKERS']]
+    script += ['--batch_size', words['BATCH_SIZE'], '--batch_size_val', words['BATCH_SIZE']]
+    script += ['--workers', words['WORKERS']]
     script += ['--save_path', places.of(words['SAVE_PATH'] or 'work_dirs/pretrain/' + words['BACKBONE'])]
     script += ['--distributed', str(several or settings.launcher == 'slurm'), '--end_iter', words['END_ITER']]
     script += ['--image_size', words['IMAGE_SIZE'], '--init_backbone', init_backbone(words)]
     script += ['--port', settings.port] if settings.port else []
-    script += ['--batch_mode', words['BATCH_MODE'], '--background', words['BACKGROUND'], '--use_ckpt', words['USE_CKPT'],
-               '--interval', words['INTERVAL']]
+    script += ['--batch_mode', words['BATCH_MODE'], '--background', words['BACKGROUND']]
+    script += ['--use_ckpt', words['USE_CKPT'], '--interval', words['INTERVAL']]
     reads = ('data',) if init_backbone(words) == 'none' else ('data', 'weights')
     return _job(settings, places, 'mmrotate1', script, reads)
 
@@ -102,8 +103,8 @@ def run_folder(env, config):
 def checkpoint(settings, places, env, config):
     """(path, problems): CHECKPOINT as given, else the newest of this config, else of its name in another environment.
 
-    The paper trains FAIR1M and DOTA-v1.0 in mmrotate1 and tests the same weights in mmrotate03. Where there is none, the
-    path is the one it would have, and the problem says how to get it.
+    The paper trains FAIR1M and DOTA-v1.0 in mmrotate1 and tests the same weights in mmrotate03. Where there is none,
+    the path is the one it would have, and the problem says how to get it.
     """
     if settings.checkpoint:
         if not os.path.isfile(places.host(settings.checkpoint)):

@@ -1,4 +1,4 @@
-"""A plan: the exact commands a verb stands for, why they look so, and what is still missing. Printing one is pasting one."""
+"""A plan: the exact commands of a verb, why they look so, and what is still missing. What is printed can be pasted."""
 import re
 import shlex
 from typing import Dict, NamedTuple, Tuple

@@ -17,7 +17,8 @@ PLACES = (
     '{home}/mini*3/bin/python3.8', '{home}/mini*3/envs/*/bin/python3.8',
     '{home}/anaconda3/bin/python3.8', '{home}/anaconda3/envs/*/bin/python3.8',
     '{home}/mamba*/envs/*/bin/python3.8',
-    '/opt/conda/envs/*/bin/python3.8', '/opt/python/3.8*/bin/python3.8', '/usr/local/bin/python3.8', '/usr/bin/python3.8',
+    '/opt/conda/envs/*/bin/python3.8', '/opt/python/3.8*/bin/python3.8',
+    '/usr/local/bin/python3.8', '/usr/bin/python3.8',
 )
 
 
@@ -61,7 +62,8 @@ def find(environ, wanted=''):
             working.append((path, seen))
     if working:
         return working[0]
-    raise MTPError('there is no Python 3.8 that works: neither on PATH nor from pyenv, uv or conda', hint=advice(environ))
+    raise MTPError('there is no Python 3.8 that works: neither on PATH nor from pyenv, uv or conda',
+                   hint=advice(environ))
 
 
 def advice(environ):

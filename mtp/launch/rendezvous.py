@@ -40,8 +40,8 @@ def prepare(environ):
 def in_step(environ):
     """Whether this process is a task of ``srun``.
 
-    A batch script that starts python by itself has SLURM_PROCID and SLURM_NTASKS too, but is one process and no step: it
-    would wait for the others for ever. Only srun sets SLURM_STEP_NUM_TASKS.
+    A batch script that starts python by itself has SLURM_PROCID and SLURM_NTASKS too, but is one process and no step:
+    it would wait for the others for ever. Only srun sets SLURM_STEP_NUM_TASKS.
     """
     return 'SLURM_PROCID' in environ and 'SLURM_STEP_NUM_TASKS' in environ
 

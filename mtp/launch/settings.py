@@ -129,8 +129,10 @@ def passed_patterns():
 
 def passes(name):
     """Whether the variable ``name`` may enter a container. Roots and names that the image itself says may not."""
-    own = ('MTP_*_ROOT', 'MTP_ENV', 'MTP_VARIANT')
-    return not any(fnmatch.fnmatchcase(name, pattern) for pattern in own) and any(fnmatch.fnmatchcase(name, pattern) for pattern in passed_patterns())
+    def fits(patterns):
+        return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
+
+    return fits(passed_patterns()) and not fits(('MTP_*_ROOT', 'MTP_ENV', 'MTP_VARIANT'))
 
 
 def choose(what, value, allowed):

@@ -64,10 +64,11 @@ def steps(settings, root, env, python, version):
         ('compile', '{} {} compiled, or from the cache'.format(ops['package'], ops['version']),
          (own, 'docker/build_ops.py', '--env', env, '--variant', variant, '--python', own, '--out', wheels, '--cache',
           os.path.join(settings.cache_root, 'wheels')) + _wheelhouse(root), venvs.lock_key(env + '-ops'), False, False),
-        ('ops', 'install the compiled operators', pip + ('--no-index', '--force-reinstall', '--find-links', wheels,
-                                                         '{}=={}'.format(ops['package'], ops['version'])), '', True, True),
-        ('selfcheck', 'imports, versions and operators', (own, 'docker/selfcheck.py', '--env', env, '--variant', variant),
-         '', False, True),
+        ('ops', 'install the compiled operators',
+         pip + ('--no-index', '--force-reinstall', '--find-links', wheels, '{package}=={version}'.format(**ops)), '',
+         True, True),
+        ('selfcheck', 'imports, versions and operators',
+         (own, 'docker/selfcheck.py', '--env', env, '--variant', variant), '', False, True),
     ]
     found, key = [], ''
     for name, what, words, part, fragile, quiet in table:
@@ -136,7 +137,8 @@ class Maker(object):
     def _progress(self, step):
         if step.name != 'packages':
             return None
-        return Progress('{} packages'.format(self.env), len(lock.pins(lock.read('{}-{}'.format(self.env, self.variant)))))
+        pins = lock.pins(lock.read('{}-{}'.format(self.env, self.variant)))
+        return Progress('{} packages'.format(self.env), len(pins))
 
     def _keep_or_clear(self, todo):
         """Remove what must not be trusted: a half-made step, or steps of another Python or other locks."""
@@ -172,8 +174,8 @@ class Maker(object):
     def _git(self, item):
         """Install one package from Git where its host answers; returns a sentence when it does not."""
         name, pin = item
-        words = (os.path.join(self.folder, 'bin', 'python'), '-m', 'pip', 'install', '--no-deps', '--no-build-isolation',
-                 'git+{url}@{commit}'.format(**pin))
+        words = (os.path.join(self.folder, 'bin', 'python'), '-m', 'pip', 'install', '--no-deps',
+                 '--no-build-isolation', 'git+{url}@{commit}'.format(**pin))
         step = Step('git-' + name, '', words, venvs.digest(pin), True, True, {'PYTHONNOUSERSITE': '1'})
         if self._stamp(step.name) == step.key:
             return ''
@@ -221,10 +223,10 @@ class Maker(object):
 
 def run(step, root, log, progress):
     """Run one step; its output goes to ``log`` when it is quiet. An interrupt reaches it once, and is waited for."""
-    output = subprocess.PIPE if step.quiet else None
+    streams = {'stdout': subprocess.PIPE, 'stderr': subprocess.STDOUT} if step.quiet else {}
     child = subprocess.Popen(step.words, cwd=root, env=dict(os.environ, **step.environment), stdin=subprocess.DEVNULL,
-                             stdout=output, stderr=subprocess.STDOUT if step.quiet else None, preexec_fn=execute.tied(signal.SIGINT),
-                             universal_newlines=True, errors='replace')
+                             preexec_fn=execute.tied(signal.SIGINT), universal_newlines=True, errors='replace',
+                             **streams)
     try:
         for line in child.stdout or ():
             if not follow(line, progress):
@@ -262,7 +264,7 @@ def cached(settings, ops, variant):
 
 
 def check_disk(path, needed):
-    """Raise an :class:`MTPError` when the disk of ``path`` (which need not exist) has less than ``needed`` bytes left."""
+    """Raise an :class:`MTPError` when the disk of ``path``, which need not exist, has not ``needed`` bytes left."""
     while not os.path.exists(path):
         path = os.path.dirname(os.path.abspath(path))
     free = shutil.disk_usage(path).free
@@ -274,8 +276,8 @@ def check_disk(path, needed):
 def answers(url):
     """Whether a Git host can be asked, soon."""
     try:
-        done = subprocess.run(['git', 'ls-remote', '--quiet', url, 'HEAD'], timeout=ANSWER_SECONDS, stdin=subprocess.DEVNULL,
-                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        done = subprocess.run(['git', 'ls-remote', '--quiet', url, 'HEAD'], timeout=ANSWER_SECONDS,
+                              stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                               env=dict(os.environ, GIT_TERMINAL_PROMPT='0'))
     except (OSError, subprocess.TimeoutExpired):
         return False

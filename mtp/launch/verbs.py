@@ -32,8 +32,9 @@ def plan(verb, settings, host):
         return DATASET_VERBS[head](dataset, settings, host)
     known = names()
     near = difflib.get_close_matches(verb, known, n=3, cutoff=0.5)
+    offer = ' or '.join('make ' + name for name in near)
     raise MTPError('there is no target {!r}'.format(verb),
-                   hint='did you mean {}?'.format(' or '.join('make ' + name for name in near)) if near else 'make help')
+                   hint='did you mean {}?'.format(offer) if near else 'make help')
 
 
 def names():
@@ -95,7 +96,8 @@ def images(settings, host):
     commands = [command(['python3', 'docker/build_ops.py', '--export', 'docker/wheelhouse', '--cache',
                          os.path.join(settings.cache_root, 'wheels')])]
     for env in _envs(settings):
-        words = ['docker', 'build', '--file', 'docker/Dockerfile', '--tag', settings.image or ledger.image_tag(env, kind)]
+        words = ['docker', 'build', '--file', 'docker/Dockerfile']
+        words += ['--tag', settings.image or ledger.image_tag(env, kind)]
         for name, value in ledger.build_args(env, kind, host.revision, site['SOURCE']).items():
             words += ['--build-arg', '{}={}'.format(name, value)]
         words += ['--build-arg', 'PIP_INDEX_URL=' + site['PIP_INDEX_URL']] if site['PIP_INDEX_URL'] else []
@@ -110,7 +112,8 @@ def sif(settings, host):
     kind = _variant(settings)
     commands, problems = [], []
     if 'apptainer' not in host.tools:
-        problems.append(Problem('apptainer is not installed', 'https://apptainer.org/docs/admin/main/installation.html'))
+        problems.append(Problem('apptainer is not installed',
+                                'https://apptainer.org/docs/admin/main/installation.html'))
     for env in _envs(settings):
         definition = 'apptainer/{}.def'.format(env)
         _need(host, definition)
@@ -136,9 +139,8 @@ def check(settings, host):
     first = [command(['python3', '-m', 'mtp.launch.setup'], dict(settings.given, ENV=env)) for env in unready]
     environment = {'PYTHONNOUSERSITE': '1', 'PYTHONDONTWRITEBYTECODE': '1'}
     environment.update({} if 'OMP_NUM_THREADS' in settings.environ else {'OMP_NUM_THREADS': '1'})
-    commands = [command([venv_python(settings, env), '-m', 'pytest', '--durations=10'] + list(settings.args), environment)
-                for env in envs]
-    return _host_plan(host, first + commands)
+    words = ['-m', 'pytest', '--durations=10'] + list(settings.args)
+    return _host_plan(host, first + [command([venv_python(settings, env)] + words, environment) for env in envs])
 
 
 def bench(settings, host):
@@ -174,7 +176,8 @@ def job_plan(settings, host, env, build):
         raise MTPError('this runs in {}, but ENV={} is asked for'.format(env, settings.env), hint='ENV={}'.format(env))
     runtime, reason, problems = containers.choose(settings, host, env)
     job = build(containers.Places(runtime, settings, host))
-    problems = tuple(problems) + job.problems + slurm.problems(settings, host) + _folder_problems(settings, host, job, runtime)
+    problems = tuple(problems) + job.problems + slurm.problems(settings, host)
+    problems += _folder_problems(settings, host, job, runtime)
     own = settings.work_root == 'work_dirs' and not host.folders['work_dirs'].exists
     return Plan(reason, host.root, (slurm.spread(runtime, settings, host, job),), problems,
                 ('work_dirs',) if own else ())
@@ -199,7 +202,8 @@ def _folder_problems(settings, host, job, runtime):
             found.append(Problem('there is no folder {} ({})'.format(path, variable),
                                  'mkdir -p {0}, or {1}=folder'.format(path, variable)))
         elif state.exists and not (state.writable if write else state.readable):
-            found.append(Problem('the folder {} ({}) cannot be {}'.format(path, variable, 'written' if write else 'read'),
+            found.append(Problem('the folder {} ({}) cannot be {}'.format(path, variable, 'written' if write
+                                                                          else 'read'),
                                  'ls -ld {0}, or {1}=folder'.format(path, variable)))
         elif runtime != 'native' and set(path) & set(',:'):
             found.append(Problem('the folder {!r} ({}) has a comma or colon in its name, which no container engine can '

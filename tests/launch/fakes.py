@@ -9,7 +9,8 @@ PROGRAMS = ('main_pretrain.py', 'tools/train.py', 'tools/test.py', 'docker/Docke
             'apptainer/mmrotate03.def', 'scripts/dior_h_2_coco.py')
 LEAVES = {
     'mmrotate1': {
-        'eurosat': ('vit-rvsa-l-224-mae-mtp_eurosat', 'vit-rvsa-b-224-mae-mtp_eurosat', 'intern-xl-224-imp-mtp_eurosat'),
+        'eurosat': ('vit-rvsa-l-224-mae-mtp_eurosat', 'vit-rvsa-b-224-mae-mtp_eurosat',
+                    'intern-xl-224-imp-mtp_eurosat'),
         'dior': ('faster_rcnn_rvsa_l_800_mae_mtp_dior', 'faster_rcnn_rvsa_l_800_mae_dior'),
         'diorr': ('oriented_rcnn_rvsa_l_800_mae_mtp_diorr', 'oriented_rcnn_rvsa_l_800_mae_diorr'),
         'dotav1': ('oriented_rcnn_rvsa_l_1024_mae_mtp_dota10', 'oriented_rcnn_rvsa_b_1024_mae_mtp_dota10'),

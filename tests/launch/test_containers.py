@@ -54,14 +54,17 @@ def test_auto_on_a_bare_machine_says_make_setup(host):
 @pytest.mark.parametrize('changes, words, message, hint', [
     (dict(tools={}), dict(RUNTIME='docker'), 'docker is not installed', 'RUNTIME=native'),
     (dict(daemon='down'), dict(RUNTIME='docker'), 'does not answer: down', 'systemctl start docker'),
-    (dict(images={}), dict(RUNTIME='docker'), 'no image mtp/mmrotate1:cu113', 'make images ENV=mmrotate1 VARIANT=cu113'),
-    (dict(images={'mtp/mmrotate1:cu113': 'abc'}), dict(RUNTIME='docker'), 'another ledger: its label is abc', 'make images'),
+    (dict(images={}), dict(RUNTIME='docker'), 'no image mtp/mmrotate1:cu113',
+     'make images ENV=mmrotate1 VARIANT=cu113'),
+    (dict(images={'mtp/mmrotate1:cu113': 'abc'}), dict(RUNTIME='docker'), 'another ledger: its label is abc',
+     'make images'),
     (dict(images={'mtp/mmrotate1:cu113': ''}), dict(RUNTIME='docker'), 'its label is empty', 'make images'),
     (dict(tools={}), dict(RUNTIME='apptainer'), 'apptainer is not installed', 'RUNTIME=docker'),
     (dict(sifs={}), dict(RUNTIME='apptainer'), 'apptainer/mmrotate1-cu113.sif is missing', 'make sif ENV=mmrotate1'),
     (dict(sifs={'apptainer/mmrotate1-cu113.sif': 'abc'}), dict(RUNTIME='apptainer'), 'another ledger: its label is abc',
      'make sif ENV=mmrotate1'),
-    (dict(venvs={'mmrotate1': 'absent'}), dict(RUNTIME='native'), 'no native environment mmrotate1', 'make setup ENV=mmrotate1'),
+    (dict(venvs={'mmrotate1': 'absent'}), dict(RUNTIME='native'), 'no native environment mmrotate1',
+     'make setup ENV=mmrotate1'),
     (dict(venvs={'mmrotate1': 'half'}), dict(RUNTIME='native'), 'half made', 'make setup ENV=mmrotate1'),
     (dict(venvs={'mmrotate1': 'old'}), dict(RUNTIME='native'), 'made from other locks', 'make setup ENV=mmrotate1'),
     (dict(), dict(RUNTIME='docker', ACCEL='rocm'), 'no image mtp/mmrotate1:rocm', 'base image of your site'),
@@ -115,7 +118,8 @@ def test_docker_with_others_shares_network_and_memory(host):
     assert pairs(words, '--network') == ['host'] and pairs(words, '--ipc') == ['host'] and '--shm-size' not in words
 
 
-@pytest.mark.parametrize('accel, expected', [('nv', ['--gpus', 'all']), ('rocm', ['--device', '/dev/kfd']), ('none', [])])
+@pytest.mark.parametrize('accel, expected', [('nv', ['--gpus', 'all']), ('rocm', ['--device', '/dev/kfd']),
+                                             ('none', [])])
 def test_cards_in_docker(host, accel, expected):
     text = ' '.join(wrapped('docker', host, ACCEL=accel, VARIANT='cpu').words)
     assert ' '.join(expected) in text

@@ -16,8 +16,9 @@ A100 = Card('A100', '470.57.02', (8, 0))
 
 
 def facts(**changes):
-    found = Facts(python='3.6.8', python38=('/usr/bin/python3.8', '3.8.18'), python38_advice='', compiler='/usr/bin/c++',
-                  cards=[A100], shm=8 << 30, free={'work_dirs': 1 << 40}, datasets=['dotav1'], partitions=['gpu'],
+    found = Facts(python='3.6.8', python38=('/usr/bin/python3.8', '3.8.18'), python38_advice='',
+                  compiler='/usr/bin/c++', cards=[A100], shm=8 << 30, free={'work_dirs': 1 << 40},
+                  datasets=['dotav1'], partitions=['gpu'],
                   selfchecks={'mmrotate1': GOOD, 'mmrotate03': GOOD})
     return found._replace(**changes)
 
@@ -63,7 +64,8 @@ def test_a_compiler_is_needed_only_to_make_an_environment(status, expected):
     (dict(tools={}), 'docker is not installed', 'RUNTIME=apptainer'),
     (dict(daemon='Cannot connect'), 'daemon does not answer: Cannot connect', 'systemctl start docker'),
     (dict(images={}), 'no image mtp/mmrotate1:cu113', 'make images ENV=mmrotate1'),
-    (dict(images={'mtp/mmrotate1:cu113': 'f' * 64}), 'another ledger: its label is ffffffffffff', 'make images ENV=mmrotate1')])
+    (dict(images={'mtp/mmrotate1:cu113': 'f' * 64}), 'another ledger: its label is ffffffffffff',
+     'make images ENV=mmrotate1')])
 def test_the_engine_its_daemon_and_its_images(changes, message, following):
     status, text, command = said(doctor.runtime, machine('/repo', **changes), {'RUNTIME': 'docker'})[0]
     assert status == 'fail' and message in text and following in command
@@ -142,7 +144,8 @@ def test_every_failure_comes_with_a_next_command():
 
 def test_json_on_this_machine():
     environ = dict(os.environ, JSON='1', RUNTIME='native', ENV='mmrotate1', MTP_VENV_ROOT='/nonexistent')
-    done = subprocess.run([sys.executable, '-m', 'mtp.launch.doctor'], cwd=ledger.ROOT, stdout=subprocess.PIPE, env=environ)
+    done = subprocess.run([sys.executable, '-m', 'mtp.launch.doctor'], cwd=ledger.ROOT, env=environ,
+                          stdout=subprocess.PIPE)
     report = json.loads(done.stdout.decode())
     assert done.returncode == 1 and report['runtimes'] == {'mmrotate1': 'native'}
     assert report['failed'] == sum(found['status'] == 'fail' for found in report['findings']) > 0

@@ -30,13 +30,15 @@ def test_pretraining_is_the_guides_command(root):
 
 
 def test_pretraining_takes_the_users_values_and_words(root):
-    job = jobs.pretrain(ask(BACKBONE='vit_t_rvsa', TASKS='ss', ARGS="--ft 'True' --resume work_dirs/x.pth"), places(root))
+    settings = ask(BACKBONE='vit_t_rvsa', TASKS='ss', ARGS="--ft 'True' --resume work_dirs/x.pth")
+    job = jobs.pretrain(settings, places(root))
     assert ('vit_t_rvsa', '--tasks', 'ss', '--datasets') == job.script[2:6]
     assert job.script[-4:] == ('--ft', 'True', '--resume', 'work_dirs/x.pth')
     assert 'work_dirs/pretrain/vit_t_rvsa' in job.script and job.reads == ('data',)
 
 
-@pytest.mark.parametrize('backbone, weights', [('vit_l_rvsa', 'mae'), ('vit_t_rvsa', 'none'), ('internimage_xl', 'imp')])
+@pytest.mark.parametrize('backbone, weights', [('vit_l_rvsa', 'mae'), ('vit_t_rvsa', 'none'),
+                                               ('internimage_xl', 'imp')])
 def test_the_weights_to_start_from(root, backbone, weights):
     script = jobs.pretrain(ask(BACKBONE=backbone), places(root)).script
     assert script[script.index('--init_backbone') + 1] == weights

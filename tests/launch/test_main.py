@@ -9,8 +9,8 @@ from mtp.launch import ledger, usage, verbs
 
 def make(*words):
     environment = {name: os.environ[name] for name in ('PATH', 'HOME') if name in os.environ}
-    done = subprocess.run(['make', '-s', '-C', ledger.ROOT] + list(words), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                          universal_newlines=True, env=environment, timeout=60)
+    done = subprocess.run(['make', '-s', '-C', ledger.ROOT] + list(words), stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, universal_newlines=True, env=environment, timeout=60)
     return done.returncode, done.stdout, done.stderr
 
 

@@ -34,8 +34,9 @@ def world(tmp_path, monkeypatch):
         path.parent.mkdir(exist_ok=True)
         path.write_text(text)
         path.chmod(0o755)
-    environ = {'HOME': str(tmp_path), 'PATH': '{}:/usr/bin:/bin'.format(tmp_path / 'bin'), 'CALLS': str(tmp_path / 'calls'),
-               'PYTHON38': str(tmp_path / 'bin/python3.8'), 'MTP_VENV_ROOT': str(tmp_path / 'venvs'), 'ENV': ENV}
+    environ = {'HOME': str(tmp_path), 'PATH': '{}:/usr/bin:/bin'.format(tmp_path / 'bin'),
+               'CALLS': str(tmp_path / 'calls'), 'PYTHON38': str(tmp_path / 'bin/python3.8'),
+               'MTP_VENV_ROOT': str(tmp_path / 'venvs'), 'ENV': ENV}
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
     for name in ('FAIL', 'HANG', 'VARIANT', 'CXX', 'MTP_CACHE_ROOT', 'XDG_CACHE_HOME'):

@@ -64,7 +64,8 @@ def world(tmp_path, monkeypatch):
     for name in [name for name in os.environ if name.startswith(('SLURM', 'MASTER', 'RANK', 'WORLD', 'NCCL', 'OMP'))]:
         monkeypatch.delenv(name)
     for name, value in (('PATH', '{}:{}'.format(tmp_path / 'bin', os.environ['PATH'])), ('ROOT', ledger.ROOT),
-                        ('PYTHON', sys.executable), ('PYTHONPATH', ledger.ROOT), ('NCCL_DEBUG', 'INFO'), ('SECRET', 'x')):
+                        ('PYTHON', sys.executable), ('PYTHONPATH', ledger.ROOT), ('NCCL_DEBUG', 'INFO'),
+                        ('SECRET', 'x')):
         monkeypatch.setenv(name, value)
     return tmp_path
 
