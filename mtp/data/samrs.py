@@ -38,12 +38,15 @@ def read(path, classes: Sequence[str]) -> List[Instance]:
         areas, boxes = rle.areas_and_boxes([row[2] for row in fields], [row[3] for row in fields])
     except rle.RunsError as error:
         raise _error(path, error.index, 'mask', error) from None
+    prompts = _columns(path, entries, lambda entry: 'rhbox' if 'rhbox' in entry else 'bbox', (4,))
+    polygons = _columns(path, entries, lambda entry: 'rbox', (4, 2))
     instances = []
     for index, (row, entry, area, box) in enumerate(zip(fields, entries, areas.tolist(), boxes.tolist())):
         stored = entry.get('size')
         if stored is not None and stored != area:
             raise _error(path, index, 'size', 'it says {} and the mask has {} pixels'.format(stored, area))
-        instances.append(Instance(*row[:4], area, tuple(box), *row[4:]))
+        prompt = None if prompts[index] is None else tuple(prompts[index].tolist())
+        instances.append(Instance(*row, area, tuple(box), prompt, polygons[index]))
     return instances
 
 
@@ -52,7 +55,7 @@ def _error(path, index, field, what):
 
 
 def _fields(path, index, entry, classes):
-    """label, category, mask size, counts, prompt box, polygon of one entry, each checked."""
+    """label, category, mask size, counts of one entry, each checked."""
     if not isinstance(entry, dict):
         raise _error(path, index, 'dict', 'it is a {}'.format(type(entry).__name__))
     label, category = _label(path, index, entry, classes)
@@ -70,10 +73,7 @@ def _fields(path, index, entry, classes):
         raise _error(path, index, 'mask', error) from None
     if 'size' in entry and not _is_integer(entry['size']):
         raise _error(path, index, 'size', 'it is {!r}, not a number of pixels'.format(entry['size']))
-    box = _numbers(path, index, entry, 'rhbox' if 'rhbox' in entry else 'bbox', (4,))
-    polygon = _numbers(path, index, entry, 'rbox', (4, 2))
-    return (label, category, (int(size[0]), int(size[1])), counts, None if box is None else tuple(box.tolist()),
-            polygon)
+    return label, category, (int(size[0]), int(size[1])), counts
 
 
 def _is_integer(value):
@@ -89,6 +89,17 @@ def _label(path, index, entry, classes):
         raise _error(path, index, 'category', 'it is {!r}, and label {} is {!r}: is this another subset?'.format(
             category, label, classes[label]))
     return int(label), classes[label]
+
+
+def _columns(path, entries, key_of, shape):
+    """The numbers under a key of every entry, checked together where all are alike, one by one where not."""
+    try:
+        together = np.array([entry[key_of(entry)] for entry in entries], np.float64)
+        if together.shape == (len(entries),) + shape and np.isfinite(together).all():
+            return together
+    except (KeyError, TypeError, ValueError):  # the look at each of them finds out which
+        pass
+    return [_numbers(path, index, entry, key_of(entry), shape) for index, entry in enumerate(entries)]
 
 
 def _numbers(path, index, entry, key, shape):
