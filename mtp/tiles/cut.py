@@ -7,6 +7,7 @@ that is finished: started again, the command goes on behind these.
 :func:`windows_of` gives the same tiles without writing files.
 """
 import argparse
+import contextlib
 import json
 import os
 import signal
@@ -101,7 +102,9 @@ def cut_image(task):
                 band[:window[3] - window[1]], window, how.padding)), level))
     for window, (indices, cut) in zip(windows, assigned):
         text = annotations.lines(polygons, names, difficult, indices, cut, window[0], window[1])
-        _replace(os.path.join(task.out, 'annfiles', tile_id(task.stem, window) + '.txt'), text.encode('utf-8'))
+        with _replacing(os.path.join(task.out, 'annfiles', tile_id(task.stem, window) + '.txt')) as temporary:
+            with open(temporary, 'w', encoding='utf-8', newline='') as stream:
+                stream.write(text)
     return {'image': task.stem, 'width': width, 'height': height, 'tiles': len(windows), 'objects': len(polygons),
             'placed': int(sum(len(indices) for indices, _ in assigned))}
 
@@ -116,17 +119,18 @@ def _objects(label):
 
 def _write_png(task, window, pixels):
     import cv2
-    done, data = cv2.imencode('.png', pixels)
-    if not done:
-        raise MTPError('cannot encode a tile of {}'.format(task.image))
-    _replace(os.path.join(task.out, 'images', tile_id(task.stem, window) + '.png'), data)
+    # Straight to the disk: an encoded tile in memory would be the largest thing there.
+    with _replacing(os.path.join(task.out, 'images', tile_id(task.stem, window) + '.png')) as temporary:
+        if not cv2.imwrite(temporary, pixels):
+            raise MTPError('cannot write {}'.format(temporary), hint='make room on this disk and start again')
 
 
-def _replace(path, data):
-    """Write bytes under a temporary name, then rename: a killed run leaves no half tile under its final name."""
-    temporary = '{}.{}.tmp'.format(path, os.getpid())
-    with open(temporary, 'wb') as stream:
-        stream.write(data)
+@contextlib.contextmanager
+def _replacing(path):
+    """A hidden temporary name to write to, renamed at the end: a killed run leaves no half tile under its final name."""
+    folder, name = os.path.split(path)
+    temporary = os.path.join(folder, '.{}.{}'.format(os.getpid(), name))
+    yield temporary
     os.replace(temporary, path)
 
 
@@ -208,7 +212,7 @@ def _sweep_up(out):
     """Remove the temporary files of a killed run."""
     for folder in ('images', 'annfiles'):
         for name in os.listdir(os.path.join(out, folder)):
-            if name.endswith('.tmp'):
+            if name.startswith('.'):
                 os.unlink(os.path.join(out, folder, name))
 
 

@@ -142,7 +142,7 @@ def test_a_killed_run_continues(folder, monkeypatch):
     monkeypatch.setattr(cut, '_write_png', dies)
     with pytest.raises(KeyboardInterrupt):
         run(folder)
-    (folder / 'out/images/P2__1024__0___0.png.77.tmp').write_bytes(b'half')
+    (folder / 'out/images/.77.P2__1024__0___0.png').write_bytes(b'half')
     with open(str(folder / 'out' / cut.JOURNAL), 'a') as stream:
         stream.write('{"image": "P1')
     seen = []
