@@ -1,4 +1,7 @@
 """From annotations to batches: the batch of a step is a pure function of (seed, step, rank), whoever computes it."""
+import contextlib
+import signal
+
 import cv2
 import torch
 from torch.utils.data import DataLoader, Dataset
@@ -94,12 +97,23 @@ class StepFeed(Dataset):
 
 def _start_worker(_):
     cv2.setNumThreads(0)  # one process, one core: the workers are the parallelism
+    for number in (signal.SIGTERM, signal.SIGUSR1, signal.SIGINT):  # sent to the whole group; the trainer decides
+        signal.signal(number, signal.SIG_IGN)
 
 
-def loader(feed, first, last, workers, pin=False):
-    """Iterator over the batches of steps ``first`` .. ``last`` - 1, made by ``workers`` processes (0: in this one)."""
-    return DataLoader(feed, batch_size=None, sampler=range(first, last), num_workers=workers, pin_memory=pin,
-                      worker_init_fn=_start_worker, collate_fn=None, prefetch_factor=2 if not workers else 3)
+@contextlib.contextmanager
+def running(feed, first, last, workers, pin=False):
+    """Iterator over the batches of steps ``first`` .. ``last`` - 1, made by ``workers`` processes (0: in this one).
+
+    The processes end with the block, also when it raises: they ignore the signals that end other processes.
+    """
+    batches = iter(DataLoader(feed, batch_size=None, sampler=range(first, last), num_workers=workers, pin_memory=pin,
+                              worker_init_fn=_start_worker, prefetch_factor=3 if workers else 2))
+    try:
+        yield batches
+    finally:
+        if workers:
+            batches._shutdown_workers()
 
 
 def epochs(feed, step):

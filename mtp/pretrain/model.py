@@ -13,6 +13,7 @@ from torch import nn
 from mtp.errors import MTPError
 
 from . import blueprints, tasks
+from . import norm as _norm  # noqa: F401  (registers our normalisation)
 from .detectors import InstanceSegmenter, RotatedDetector
 from .recipe import get as get_recipe
 
@@ -27,18 +28,19 @@ class PretrainModel(nn.Module):
         recipe: ``paper``, ``released_code``, or a :class:`~mtp.pretrain.recipe.Recipe`.
         size: widths and proposal counts of the decoders.
         background: whether unlabelled pixels are a class of their own (index 0) or are ignored.
-        norm: ``BN`` or ``SyncBN`` in UPerNet.
+        norm: ``SingleValueBN``, ``BN`` or ``SyncBN`` in UPerNet.
+        half: run the encoder in half precision where CUDA allows (decoders stay in float32).
     """
 
     def __init__(self, encoder, chosen_tasks=tasks.TASKS, datasets=tasks.DATASETS, recipe='paper', size=blueprints.PUBLISHED,
-                 background=True, norm='BN'):
+                 background=True, norm='SingleValueBN', half=False):
         super().__init__()
         self.tasks, self.datasets = tasks.in_order(chosen_tasks, tasks.TASKS), tasks.in_order(datasets, tasks.DATASETS)
         if not self.tasks or not self.datasets:
             raise MTPError('a model needs at least one task and one dataset; tasks {!r}, datasets {!r}'.format(
                 tuple(chosen_tasks), tuple(datasets)), hint='--tasks ss is rd --datasets sota sior fast')
         self.recipe = get_recipe(recipe) if isinstance(recipe, str) else recipe
-        self.background = background
+        self.background, self.half_encoder = background, half
         self.encoder = encoder
         classes = collections.OrderedDict((name, tasks.CLASS_COUNTS[name]) for name in self.datasets)
         self.detectors = {}  # task -> module registered under its published name below
@@ -76,7 +78,9 @@ class PretrainModel(nn.Module):
 
     def encode(self, images):
         """(n, 3, S, S) normalised RGB -> list of four float32 maps."""
-        return [level.float() for level in self.encoder(images)]
+        with torch.cuda.amp.autocast(enabled=self.half_encoder):
+            maps = self.encoder(images)
+        return [level.float() for level in maps]
 
     def forward(self, batches):
         """Losses of one step.

@@ -28,11 +28,16 @@ def flat(batches):
     return b''.join(part.numpy().tobytes() for part in parts)
 
 
+def steps(one, first, workers):
+    with feed.running(one, first, 4, workers) as batches:
+        return [flat(item) for item in batches]
+
+
 def test_a_step_does_not_depend_on_workers_or_history(sources):
     alone = [flat(make(sources)[step]) for step in range(4)]
     for workers in (0, 2):
-        assert [flat(item) for item in feed.loader(make(sources), 0, 4, workers)] == alone
-    assert [flat(item) for item in feed.loader(make(sources), 2, 4, 1)] == alone[2:]
+        assert steps(make(sources), 0, workers) == alone
+    assert steps(make(sources), 2, 1) == alone[2:]
     assert len(set(alone)) == 4
     assert flat(make(sources, seed=1)[0]) != alone[0]
     assert flat(make(sources, rank=1, world=2)[0]) != flat(make(sources, rank=0, world=2)[0])

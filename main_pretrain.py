@@ -1,0 +1,13 @@
+#!/usr/bin/env python
+"""Multi-task pretraining, with the published command line. ``--help`` lists the flags."""
+from mtp.errors import run_main
+
+
+def main():
+    """Import late: ``--help`` and errors in the flags should not wait for more than they need."""
+    from mtp.pretrain.cli import main as pretrain
+    return pretrain()
+
+
+if __name__ == '__main__':
+    run_main(main)

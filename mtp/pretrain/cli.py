@@ -1,0 +1,121 @@
+"""``python main_pretrain.py``: from the command line to a finished run."""
+import os
+
+import cv2
+import torch
+
+from mtp.errors import FAILED, OK, MTPError, run_main
+from mtp.paths import resolve
+from mtp.report.passport import Passport, manifest
+
+from . import annotations, backbones, devices, journal, loop, options, snapshots
+from . import feed as feeds
+from . import recipe as recipes
+from .model import PretrainModel
+
+
+def main(words=None):
+    """Run or continue pretraining. Returns the exit code: 0 complete, 75 start the same command again."""
+    chosen = options.parse(words)
+    for name in chosen.datasets:  # everything that can be missing is looked for before anything is built
+        annotations.check_folders(name)
+    weights = backbones.initial_weights(chosen.backbone, chosen.init_backbone)
+    _check_folder(chosen.save_path)
+    team = devices.join(chosen)
+    try:
+        return _run(chosen, team, weights)
+    finally:
+        team.close()
+
+
+def _run(chosen, team, weights):
+    say = _say if team.leads else (lambda text: None)
+    settings = options.identity(chosen, team.world)
+    checkpoint = _checkpoint(chosen, settings, say)
+    complete = checkpoint is not None and checkpoint.meta.get('iteration', 0) >= chosen.end_iter
+    if complete:
+        say('{}: all {} steps are done'.format(checkpoint.path, chosen.end_iter))
+        return OK
+    recipe = recipes.get(chosen.recipe)
+    cv2.setNumThreads(0)
+    torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
+    sources = {name: _read(name, recipe, say) for name in chosen.datasets}
+    passport = Passport(os.path.join(chosen.save_path, 'passport.json'), settings=vars(chosen), seed=chosen.seed,
+                        recipe=vars(recipe), processes=team.world, device=str(team.device),
+                        data={name: dict(images=len(item), instances=len(item.boxes), rotated=len(item.rboxes),
+                                         skipped=item.skipped, **manifest(item.files)) for name, item in sources.items()},
+                        continued_from=checkpoint.path if checkpoint else None) if team.leads else None
+    trainer, done, epoch = _trainer(chosen, team, recipe, weights, checkpoint, say)
+    sizes = feeds.batch_sizes(chosen.batch_size, {name: len(item) for name, item in sources.items()}, chosen.batch_mode)
+    feed = feeds.StepFeed(sources, sizes, chosen.image_size, recipe, chosen.seed, team.rank, team.world,
+                          chosen.on_bad_sample == 'skip')
+    say('{} on {}: steps {} to {}, {} process(es) x {} images of {} pixels'.format(
+        chosen.backbone, team.device, done + 1, chosen.end_iter, team.world, sum(sizes.values()), chosen.image_size))
+    code, losses = FAILED, {}
+    try:
+        code, losses = loop.train(trainer, feed, settings, done, epoch)
+    finally:
+        if passport:
+            passport.complete({OK: 'complete', FAILED: 'failed'}.get(code, 'stopped'), metrics=losses)
+    if team.leads and code == OK:
+        say('checkpoint {}'.format(os.path.join(chosen.save_path, snapshots.stem(chosen) + '.pth')))
+        say('curves {}'.format(journal.draw_curves(chosen.save_path)))
+    return code
+
+
+def _checkpoint(chosen, settings, say):
+    """The checkpoint to continue from, or None."""
+    found = None
+    if chosen.resume != 'none':
+        found = snapshots.newest(chosen.save_path, say)
+        if found is not None:
+            snapshots.check_same_run(found, settings, chosen.save_path)
+        elif chosen.resume != 'auto':
+            found = snapshots.load(resolve(chosen.resume))
+    if found is not None:
+        say('continuing from {} at step {}'.format(found.path, found.meta.get('iteration', 0)))
+    return found
+
+
+def _trainer(chosen, team, recipe, weights, checkpoint, say):
+    """Model, optimizer and the counters to start from."""
+    torch.manual_seed(chosen.seed)
+    encoder, report = backbones.build(chosen.backbone, chosen.image_size, recipe, chosen.use_ckpt,
+                                      None if checkpoint else weights)
+    if report:
+        say(str(report))
+    norm = 'SyncBN' if team.device.type == 'cuda' and team.world > 1 else 'SingleValueBN'
+    model = PretrainModel(encoder, chosen.tasks, chosen.datasets, recipe, backbones.BACKBONES[chosen.backbone].size,
+                          chosen.background, norm, chosen.mixed_precision).to(team.device).train()
+    groups = backbones.parameter_groups(model, chosen.backbone, recipe, chosen.lr, chosen.weight_decay)
+    trainer = loop.Trainer(model, groups, team, chosen)
+    if checkpoint is None:
+        return trainer, chosen.start_iter, chosen.start_epoch
+    done, epoch = snapshots.restore(checkpoint, model, trainer.optimizer, trainer.scaler, say)
+    return trainer, done, chosen.start_epoch
+
+
+def _read(name, recipe, say):
+    found = annotations.read(name, drop_degenerate=recipe.drop_degenerate)
+    left_out = ', '.join('{} {}'.format(count, reason) for reason, count in found.skipped.items() if count)
+    say('{}: {} images, {} instances, {} rotated boxes{}'.format(
+        name, len(found), len(found.boxes), len(found.rboxes), '; left out: ' + left_out if left_out else ''))
+    return found
+
+
+def _check_folder(folder):
+    try:
+        os.makedirs(folder, exist_ok=True)
+        writable = os.access(folder, os.W_OK)
+    except OSError as error:
+        raise MTPError('--save_path {}: {}'.format(folder, error.strerror)) from None
+    if not writable:
+        raise MTPError('--save_path {} cannot be written to'.format(folder))
+
+
+def _say(text):
+    print(text, flush=True)
+
+
+if __name__ == '__main__':
+    run_main(main)
