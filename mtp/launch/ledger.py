@@ -132,15 +132,28 @@ def unresolved():
 
 
 def readme_table():
-    """Markdown table of both environments: one row a package, documented and shipped versions, reason of a difference."""
-    lines = ['| environment | package | documented | evidenced | shipped | reason |', '|---|---|---|---|---|---|']
-    for name in names():
-        entry = environment(name)
-        rows = [('Python', entry['python'])] + list(entry['packages'].items()) + list(entry['git'].items())
-        for package, pin in rows:
-            cells = [name, package] + [pin[key] or '–' for key in ('documented', 'evidenced')]
-            lines.append('| ' + ' | '.join(cells + ['**{}**'.format(pin['shipped']), pin['reason']]) + ' |')
+    """Markdown table of both environments: one row a package, what is shipped, and what was published where it differs."""
+    pins = {name: _pins(name) for name in names()}
+    packages = list(dict.fromkeys(package for found in pins.values() for package in found))
+    lines = ['| | ' + ' | '.join(pins) + ' |', '|---' * (1 + len(pins)) + '|',
+             '| serves | ' + ' | '.join(environment(name)['serves'] for name in pins) + ' |']
+    for package in packages:
+        lines.append('| ' + ' | '.join([package] + [_cell(found.get(package)) for found in pins.values()]) + ' |')
     return '\n'.join(lines)
+
+
+def _pins(name):
+    entry = environment(name)
+    return dict([('Python', entry['python'])] + list(entry['packages'].items()) + list(entry['git'].items()))
+
+
+def _cell(pin):
+    """Version shipped, with the published one where that is no beginning of it."""
+    if pin is None:
+        return '–'
+    published = pin['documented']
+    differs = published and not (pin['shipped'] + '.').startswith(published + '.')
+    return pin['shipped'] + (' (published: {})'.format(published) if differs else '')
 
 
 def main(argv=None):
