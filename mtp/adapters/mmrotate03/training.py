@@ -54,7 +54,7 @@ def train(cfg, seed=0, validate=True, device=None, distributed=False):
     if validate and cfg.data.get('val'):
         _validation(runner, cfg, distributed)
     if cfg.resume_from:
-        runner.resume(cfg.resume_from)
+        runner.resume(cfg.resume_from, map_location='cpu' if device is None else 'default')
     runner.run([_loader(dataset, cfg, distributed, seed, shuffle=True)], cfg.workflow)
 
 

@@ -2,14 +2,15 @@
 import os
 
 import torch
-from mmengine.config import Config, DictAction
+from mmengine.config import Config, DictAction, config
 
 from mtp import paths
-from mtp.adapters import command
+from mtp.adapters import command, formatting
 from mtp.adapters.mmrotate1 import testing
 from mtp.errors import MTPError
 
 ENVIRONMENT = 'mmrotate1'
+formatting.mend(config)
 
 
 def train(argv=None):

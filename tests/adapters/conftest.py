@@ -1,0 +1,17 @@
+import pytest
+
+
+@pytest.fixture(scope='module')
+def place(tmp_path_factory):
+    """A data, a weights and a work folder with four DOTA tiles, as the environment variables name them."""
+    from mtp.data import catalogue
+    from tests.adapters import tiny
+    home = tmp_path_factory.mktemp('place')
+    for split in ('train', 'test'):
+        tiny.write_tiles(str(home / 'data' / 'demo_dotav1' / split), catalogue.get('dotav1').classes[:2])
+    tiny.write_whole(str(home / 'data' / 'dotav1' / 'test' / 'images'))
+    patch = pytest.MonkeyPatch()
+    for kind in ('data', 'weights', 'work'):
+        patch.setenv('MTP_{}_ROOT'.format(kind.upper()), str(home / kind))
+    yield home
+    patch.undo()

@@ -1,0 +1,105 @@
+"""The published command lines on four tiles: train, go on, test, package; and what they refuse."""
+import os
+import subprocess
+import sys
+import zipfile
+
+import numpy as np
+import pytest
+import torch
+
+from mtp.adapters.mmrotate1 import cli
+from mtp.errors import MTPError
+from mtp.tiles import shards
+from tests import environments
+from tests.adapters import tiny
+
+CONFIG = 'configs/mtp/demo/oriented_rcnn_rvsa_t_256_mtp_dotav1.py'
+STEPS = ['train_cfg.max_iters=2', 'train_dataloader.batch_size=2', 'default_hooks.checkpoint.interval=1',
+         'default_hooks.logger.interval=1', 'optim_wrapper.paramwise_cfg.num_layers=4']
+# A user's own file: the demo's model, tested as a data set whose truth lies with a server.
+SUBMISSION = """_base_ = {!r}
+test_dataloader = dict(dataset=dict(ann_file=''))
+test_evaluator = dict(_delete_=True, type='TileSubmission', dataset='dotav1')
+"""
+
+
+def train(*words, options=()):
+    cli.train([CONFIG, '--work-dir=work_dirs/run', *words, '--cfg-options', *tiny.NARROW, *STEPS, *options])
+
+
+@pytest.fixture(scope='module')
+def trained(place):
+    train()
+    return place / 'work' / 'run'
+
+
+def test_training_leaves_whole_checkpoints(trained):
+    assert sorted(name for name in os.listdir(str(trained)) if name.endswith('.pth')) == ['iter_1.pth', 'iter_2.pth']
+    assert not [name for name in os.listdir(str(trained)) if name.endswith('.tmp')]
+
+
+def test_a_second_training_is_refused_and_resume_goes_on(trained):
+    with pytest.raises(MTPError, match='--resume'):
+        train()
+    train('--resume', options=['train_cfg.max_iters=3'])
+    first, third = (torch.load(str(trained / name)) for name in ('iter_1.pth', 'iter_3.pth'))
+    assert third['meta']['iter'] == 3
+    assert any(not torch.equal(value, third['state_dict'][name]) for name, value in first['state_dict'].items())
+
+
+def submit(trained, *words):
+    own = trained.parent / 'own.py'
+    own.write_text(SUBMISSION.format(os.path.join(environments.ROOT, CONFIG.replace('mtp', 'mmrotate1', 1))))
+    cli.test([str(own), str(trained / 'iter_2.pth'), '--work-dir=work_dirs/test', *words, '--cfg-options', *tiny.NARROW])
+
+
+def numbers(folder):
+    """Scores and coordinates of all lines of a submission."""
+    lines = [line.split()[1:] for path in sorted(folder.glob('Task1_*.txt')) for line in path.read_text().splitlines()]
+    return np.array(lines, float)
+
+
+def test_a_test_ends_in_a_submission_and_goes_on_after_a_kill(trained):
+    submit(trained, '--show-dir=work_dirs/show')
+    work = trained.parent / 'test'
+    with zipfile.ZipFile(str(work / 'submit' / 'submit.zip')) as archive:
+        assert all(name.startswith('Task1_') for name in archive.namelist())
+    found = list(shards.read_shards(str(work / 'submit.shards')))
+    assert len(found) == 4 and sum(len(scores) for _, _, scores, _ in found) > 0
+    assert os.listdir(str(trained.parent / 'show')) == ['P0000.jpg']
+    with pytest.raises(MTPError, match='not empty'):
+        submit(trained)
+    os.rename(str(work / 'submit'), str(work / 'before'))
+    shard = work / 'submit.shards' / 'rank-00000.shard'
+    shard.write_bytes(shard.read_bytes()[:-30])  # as a kill leaves it
+    submit(trained)
+    before, after = numbers(work / 'before'), numbers(work / 'submit')
+    assert before.shape == after.shape and np.abs(before - after).max() < 0.011  # the last printed digit
+
+
+def test_the_tool_judges_with_the_published_metric(trained):
+    words = [sys.executable, 'tools/test.py', CONFIG, str(trained / 'iter_2.pth'), '--work-dir', str(trained / 'judge'),
+             '--out', str(trained / 'found.pkl'), '--cfg-options', *tiny.NARROW,
+             'val_cfg=None', 'val_dataloader=None', 'val_evaluator=None']
+    done = subprocess.run(words, cwd=environments.ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    assert done.returncode == 0 and b'dota/mAP' in done.stdout, done.stdout.decode()[-2000:]
+    assert (trained / 'found.pkl').exists()
+
+
+@pytest.mark.parametrize('words, said', [
+    (['configs/mmrotate03/demo/oriented_rcnn_rvsa_t_256_mtp_dotav1.py', 'x.pth'], 'mmrotate03, but mmrotate1'),
+    ([CONFIG, 'nothing.pth'], 'no checkpoint nothing.pth'),
+    (['oriented_rcnn_rvsa_l_800_mae_mtp_diorr', '{}/iter_2.pth'], 'no data folder'),
+    (['no_such_config', 'x.pth'], 'no config'),
+    ([CONFIG, '{}/iter_2.pth', '--tta'], 'no test-time augmentation'),
+    ([CONFIG, '{}/iter_2.pth', '--out', 'found.txt'], '.pkl'),
+])
+def test_refusals_come_before_any_work(trained, words, said):
+    with pytest.raises(MTPError, match=said):
+        cli.test([word.format(trained) for word in words])
+
+
+def test_a_checkpoint_of_another_network_is_refused(trained):
+    with pytest.raises(MTPError, match='does not fit'):
+        cli.test([CONFIG, str(trained / 'iter_2.pth'), '--work-dir=work_dirs/other'])
