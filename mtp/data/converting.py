@@ -68,6 +68,11 @@ def stems(path) -> List[str]:
     return list(seen)
 
 
+def share_of(total: int, part: int, whole: int) -> int:
+    """``part`` of ``whole``, in proportion of ``total``, leaving at least one on each side where there are two."""
+    return max(1, min(total - 1, round(total * part / whole))) if total > 1 else total
+
+
 def refuse_existing(paths: Sequence[str], options) -> None:
     """Stop before any work when an output is there already and ``--overwrite`` was not given."""
     existing = [path for path in paths if os.path.exists(path)]

@@ -73,7 +73,9 @@ def check(name) -> int:
     problems = 0
     for title, splits in (('source', dataset.source), ('prepared', dataset.splits)):
         for split in splits.values():
-            verdict, text = _check_split(split, optional=title == 'source')
+            verdict, text = _check_split(split)
+            if title == 'source' and verdict == 'fail':  # what training does not read may be gone or look otherwise
+                verdict = 'warn'
             problems += verdict == 'fail'
             print('{:<5} {:<9} {:<14} {}'.format(verdict, title, split.name, text))
     for path in sorted({dataset.files[key] for key in ('coco',) if key in dataset.files}):
@@ -87,10 +89,10 @@ def check(name) -> int:
     return FAILED if problems else OK
 
 
-def _check_split(split, optional):
+def _check_split(split):
     folder = catalogue.locate(split.images)
     if not os.path.isdir(folder):
-        return ('warn' if optional else 'fail'), '{} is missing'.format(folder)
+        return 'fail', '{} is missing'.format(folder)
     found = _stems(folder, split.image_suffix)
     labelled = None
     if split.labels and os.path.splitext(split.labels)[1] == '':

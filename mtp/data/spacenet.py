@@ -173,7 +173,7 @@ def _split(pairs, options):
         if unknown:
             raise MTPError('{}: {!r} is not an image here'.format(options.split_file, unknown[0]))
     else:
-        number = options.split or max(1, round(len(stems) * OFFICIAL_TRAIN / OFFICIAL_ALL))
+        number = options.split or converting.share_of(len(stems), OFFICIAL_TRAIN, OFFICIAL_ALL)
         if not 0 < number <= len(stems):
             raise MTPError('--split is {}, and there are {} images'.format(number, len(stems)))
         train = set(random.Random(options.seed).sample(stems, number))

@@ -91,7 +91,7 @@ def _split(names, options):
         if unknown:
             raise MTPError('{}: {!r} is not an image with labels'.format(options.split_file, unknown[0]))
     else:
-        number = options.split or max(1, round(len(names) * OFFICIAL_TRAIN / OFFICIAL_ALL))
+        number = options.split or converting.share_of(len(names), OFFICIAL_TRAIN, OFFICIAL_ALL)
         if not 0 < number <= len(names):
             raise MTPError('--split is {}, and there are {} images'.format(number, len(names)))
         train = set(random.Random(options.seed).sample(names, number))

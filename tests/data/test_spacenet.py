@@ -44,7 +44,7 @@ def test_masks_are_what_training_reads(sample, data_root, capsys):
             np.testing.assert_array_equal(image, source)
             assert mask.shape == image.shape[:2] and set(np.unique(mask)) <= {0, 1}
             empty = int(name.split('img')[1][:-4]) % 4 == 0
-            assert (mask.mean() == 0) if empty else (mask.mean() > 0.05)
+            assert (mask.mean() == 0) if empty else (mask.mean() > 0.02)
     assert spacenet.main([]) == 0 and 'already' in capsys.readouterr().out
 
 
@@ -62,9 +62,9 @@ def test_the_drawn_roofs_lie_where_the_mask_says(sample, data_root):
     image = cv2.imread(os.path.join(root, '3band', '3band_AOI_1_RIO_img1.tif'))[..., ::-1].astype(int)
     mask, _ = spacenet.mask(os.path.join(root, '3band', '3band_AOI_1_RIO_img1.tif'),
                             os.path.join(root, 'geojson', 'Geo_AOI_1_RIO_img1.geojson'))
-    from mtp.data.samples.spacenet import ROOFS
-    colours = np.array([np.array(colour) * shade for colour in ROOFS for shade in (1, 0.8)])
-    roof = (np.abs(image[..., None, :] - colours).max(-1) < 2).any(-1)
+    from mtp.data.samples.roofs import COLOURS
+    colours = np.array([np.array(colour) * shade for colour in COLOURS for shade in (1, 0.8)])
+    roof = (np.abs(image[..., None, :] - colours).max(-1) < 14).any(-1)  # the sensor noise is 3
     assert (roof & (mask == 1)).sum() > 0.95 * mask.sum()
 
 

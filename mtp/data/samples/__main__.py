@@ -7,42 +7,51 @@ import sys
 from mtp.data.samples import writing
 from mtp.errors import MTPError, run_main
 
-# name on the command line -> module, folder below --out, default number of images
+# name on the command line -> module, function, folder below --out, default number of images
 SETS = {
-    'samrs': ('samrs', 24),
-    'dota': ('dotav1', 6),
-    'fair1m': ('fair1m', 6),
-    'xview': ('xview', 4),
-    'spacenet': ('spacenet', 8),
+    'samrs': ('samrs', 'write', 'samrs', 24),
+    'dota': ('dota', 'write', 'dotav1', 6),
+    'fair1m': ('fair1m', 'write', 'fair1m', 6),
+    'xview': ('xview', 'write', 'xview', 4),
+    'spacenet': ('spacenet', 'write', 'spacenet', 8),
+    'loveda': ('loveda', 'write', 'loveda_dataset', 4),
+    'whu': ('change', 'write_whu', 'whu_cd', 1),
+    'levir': ('change', 'write_levir', 'levir', 2),
+    'oscd': ('change', 'write_oscd', 'oscd', 2),
+    'cdd': ('change', 'write_cdd', 'cdd', 4),
+    'eurosat': ('classes', 'write_eurosat', 'eurosat', 10),
+    'resisc45': ('classes', 'write_resisc45', 'nwpu', 5),
 }
+GROUPS = {'demo': ('samrs', 'dota', 'fair1m'), 'all': tuple(SETS)}
 
 
 def main(argv=None):
     """Write the chosen sets; one line a set says where."""
     parser = argparse.ArgumentParser(prog='python -m mtp.data.samples', description=__doc__)
-    parser.add_argument('sets', nargs='+', choices=list(SETS) + ['all'], help='which sets')
+    parser.add_argument('sets', nargs='+', choices=list(GROUPS) + list(SETS),
+                        help='which sets; demo: {}'.format(', '.join(GROUPS['demo'])))
     parser.add_argument('--out', required=True, help='data root to write below (what MTP_DATA_ROOT will name)')
     parser.add_argument('--seed', type=int, default=0, help='another seed draws other pictures')
     parser.add_argument('--images', type=int, help='images for training (default: {})'.format(
-        ', '.join('{} {}'.format(name, count) for name, (_, count) in SETS.items())))
+        ', '.join('{} {}'.format(name, entry[-1]) for name, entry in SETS.items())))
     parser.add_argument('--overwrite', action='store_true', help='replace sample sets made with other settings')
     options = parser.parse_args(argv)
     if options.images is not None and options.images < 1:
         raise MTPError('--images is {}, and at least 1 is needed'.format(options.images))
     if options.seed < 0:
         raise MTPError('--seed is {}, and must not be negative'.format(options.seed))
-    for name in SETS if 'all' in options.sets else dict.fromkeys(options.sets):
+    for name in dict.fromkeys(member for name in options.sets for member in GROUPS.get(name, (name,))):
         _write(name, options)
 
 
 def _write(name, options):
-    folder_name, default = SETS[name]
+    module_name, function, folder_name, default = SETS[name]
     folder = os.path.join(options.out, folder_name)
     settings = {'set': name, 'seed': options.seed, 'images': options.images or default}
     with writing.sample_folder(folder, settings, options.overwrite) as scratch:
         if scratch is not None:
-            module = importlib.import_module('mtp.data.samples.' + name)
-            module.write(scratch, seed=settings['seed'], images=settings['images'])
+            module = importlib.import_module('mtp.data.samples.' + module_name)
+            getattr(module, function)(scratch, seed=settings['seed'], images=settings['images'])
     print('{}: {} {}'.format(name, 'already in' if scratch is None else 'written to', folder))
     sys.stdout.flush()
 

@@ -44,8 +44,7 @@ def paint(rng, width: int, height: int, kinds: Sequence[str], count: int) -> Sce
         kinds: which objects to draw, keys of :data:`shapes.KINDS`.
         count: how many to try to place; in a crowded image fewer find room.
     """
-    terrain = _terrain(rng, width, height)
-    image = _ground(rng, terrain)
+    image, terrain = land(rng, width, height)
     taken = np.zeros((height, width), np.uint8)
     grounds = {name: np.flatnonzero(terrain == index) for index, name in enumerate(TERRAIN)}
     items: List[Item] = []
@@ -55,8 +54,18 @@ def paint(rng, width: int, height: int, kinds: Sequence[str], count: int) -> Sce
         if place is not None:
             items.append(_put(rng, image, kind, *place))
     order = rng.permutation(len(items))
-    image += 3 * rng.standard_normal(image.shape, np.float32)  # sensor noise, on the objects too
-    return Scene(np.clip(image, 0, 255).astype(np.uint8), [items[index] for index in order])
+    return Scene(finish(rng, image), [items[index] for index in order])
+
+
+def land(rng, width: int, height: int):
+    """Ground without objects: image (height, width, 3) float32 and terrain (height, width) uint8, index in TERRAIN."""
+    terrain = _terrain(rng, width, height)
+    return _ground(rng, terrain), terrain
+
+
+def finish(rng, image: np.ndarray) -> np.ndarray:
+    """What the sensor makes of ``image`` (float32): noise, 8 bits."""
+    return np.clip(image + 3 * rng.standard_normal(image.shape, np.float32), 0, 255).astype(np.uint8)
 
 
 def _noise(rng, width, height, cell):
