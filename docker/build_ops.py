@@ -285,6 +285,11 @@ def export(cache, target):
     return count
 
 
+def _stop(number, frame):
+    """Told to end, also by the death of make setup: end every compiler first, as for an interrupt."""
+    raise KeyboardInterrupt
+
+
 def main(argv=None):
     """Compile the pinned mmcv or mmcv-full into a wheel, or take it from the cache."""
     parser = argparse.ArgumentParser(prog='build_ops.py', description=main.__doc__)
@@ -296,6 +301,7 @@ def main(argv=None):
     parser.add_argument('--wheelhouse', help='folder of finished wheels that came from elsewhere')
     parser.add_argument('--export', metavar='DIR', help='only copy the finished wheels of the cache into DIR')
     options = parser.parse_args(argv)
+    signal.signal(signal.SIGTERM, _stop)
     if options.export:
         count = export(options.cache, options.export)
         print('{} finished wheels of {} are in {}'.format(count, options.cache, options.export))

@@ -225,7 +225,7 @@ def run(step, root, log, progress):
     """Run one step; its output goes to ``log`` when it is quiet. An interrupt reaches it once, and is waited for."""
     streams = {'stdout': subprocess.PIPE, 'stderr': subprocess.STDOUT} if step.quiet else {}
     child = subprocess.Popen(step.words, cwd=root, env=dict(os.environ, **step.environment), stdin=subprocess.DEVNULL,
-                             preexec_fn=execute.tied(signal.SIGINT), universal_newlines=True, errors='replace',
+                             preexec_fn=execute.tied(signal.SIGTERM), universal_newlines=True, errors='replace',
                              **streams)
     try:
         for line in child.stdout or ():
@@ -233,7 +233,7 @@ def run(step, root, log, progress):
                 log.write(line)
         code = child.wait()
     except BaseException:
-        child.send_signal(signal.SIGINT)
+        child.send_signal(signal.SIGTERM)  # a program started in the background ignores SIGINT
         child.wait()
         raise
     if progress:
