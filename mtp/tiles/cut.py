@@ -10,7 +10,6 @@ import argparse
 import contextlib
 import json
 import os
-import signal
 from concurrent import futures
 from typing import NamedTuple
 
@@ -23,7 +22,7 @@ from mtp.files import write_text
 from mtp.paths import resolve
 from mtp.progress import Progress
 
-from . import annotations
+from . import annotations, workers
 from .pixels import list_images
 from .rows import ArrayRows, open_rows
 from .windows import PRESETS, preset, tile_id, window_positions
@@ -162,7 +161,7 @@ def cut_folder(preset_name, images, out, labels='', jobs=1):
     threads = max(1, jobs // max(1, len(todo)))
     todo = [task._replace(threads=threads) for task in todo]
     progress = Progress('cut', total=len(tasks), done=len(done))
-    for row in _run(todo, jobs):
+    for row in workers.run(cut_image, todo, jobs):
         with open(journal, 'a', encoding='utf-8') as stream:
             stream.write(json.dumps(row) + '\n')
         done[row['image']] = row
@@ -214,28 +213,6 @@ def _sweep_up(out):
         for name in os.listdir(os.path.join(out, folder)):
             if name.startswith('.'):
                 os.unlink(os.path.join(out, folder, name))
-
-
-def _run(tasks, jobs):
-    """Yield the journal rows of ``tasks`` as they are finished."""
-    if jobs <= 1 or len(tasks) <= 1:
-        yield from map(cut_image, tasks)
-        return
-    with futures.ProcessPoolExecutor(min(jobs, len(tasks)), initializer=_worker) as pool:
-        waiting = [pool.submit(cut_image, task) for task in tasks]
-        try:
-            for future in futures.as_completed(waiting):
-                yield future.result()
-        finally:
-            for future in waiting:
-                future.cancel()
-
-
-def _worker():
-    """An interrupt goes to the parent, which stops handing out images; OpenCV's own threads would only compete."""
-    import cv2
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    cv2.setNumThreads(1)
 
 
 def main(arguments=None):

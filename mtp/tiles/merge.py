@@ -7,10 +7,9 @@ CUDA. The result does not depend on how many shards there are: the tiles of an i
 Memory is bounded: images are worked on in blocks, by all cores; only what survives is kept.
 """
 import argparse
+import functools
 import os
-import signal
 import sys
-from concurrent import futures
 
 import numpy as np
 
@@ -22,7 +21,7 @@ from mtp.errors import OK, MTPError, run_main
 from mtp.paths import resolve
 from mtp.progress import Progress
 
-from . import shards
+from . import shards, workers
 from .detections import Detections
 from .pixels import list_images
 from .windows import PRESETS, parse_tile_id, preset, tile_id, window_positions
@@ -53,10 +52,11 @@ def merge(folder, iou_threshold=0.1, rule='ge', score_threshold=0.0, whole_image
     found = shards.contents(folder)
     _check_complete(folder, found, expected)
     images, blocks = _plan(found.entries.values(), whole_images)
-    options = (len(found.classes), iou_threshold, rule, score_threshold)
+    work = functools.partial(_merge_block, classes=len(found.classes), iou_threshold=iou_threshold, rule=rule,
+                             score_threshold=score_threshold)
     progress = Progress('merge', total=len(images))
     parts = []
-    for part, count in _run(blocks, options, jobs):
+    for part, count in workers.run(work, sorted(blocks, key=_size, reverse=True), jobs):  # the largest first
         parts.append(part)
         progress.update(count)
     progress.close()
@@ -109,24 +109,6 @@ def _plan(entries, whole_images):
     if block:
         blocks.append(block)
     return images, blocks
-
-
-def _run(blocks, options, jobs):
-    """Yield ((first image, columns), number of images) of every block, as they are finished."""
-    if jobs <= 1 or len(blocks) <= 1:
-        for block in blocks:
-            yield _merge_block(block, *options)
-        return
-    # An interrupt goes to the parent only.
-    with futures.ProcessPoolExecutor(min(jobs, len(blocks)), initializer=signal.signal,
-                                     initargs=(signal.SIGINT, signal.SIG_IGN)) as pool:
-        waiting = {pool.submit(_merge_block, block, *options) for block in sorted(blocks, key=_size, reverse=True)}
-        try:
-            for future in futures.as_completed(waiting):
-                yield future.result()
-        finally:
-            for future in waiting:
-                future.cancel()
 
 
 def _size(block):

@@ -1,0 +1,52 @@
+"""Workers give every result, pass errors on, and end with the command."""
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from mtp.errors import MTPError
+from mtp.tiles import workers
+
+
+def square(value):
+    if value == 7:
+        raise MTPError('seven')
+    return value * value
+
+
+@pytest.mark.parametrize('jobs', [1, 3])
+def test_results_and_errors(jobs):
+    assert sorted(workers.run(square, [1, 2, 3, 4], jobs)) == [1, 4, 9, 16]
+    assert list(workers.run(square, [], jobs)) == []
+    with pytest.raises(MTPError, match='seven'):
+        list(workers.run(square, [1, 7, 3], jobs))
+
+
+def test_workers_end_when_the_command_is_killed():
+    program = ('from mtp.tiles import workers\n'
+               'with workers.pool(2) as pool:\n'
+               '    print(*set(pool.map(pid_of_worker, range(8))), flush=True)\n    time.sleep(60)\n')
+    program = 'import time\ndef pid_of_worker(_):\n    import os\n    time.sleep(0.1)\n    return os.getpid()\n' + program
+    child = subprocess.Popen([sys.executable, '-c', program], stdout=subprocess.PIPE, universal_newlines=True,
+                             env=dict(os.environ, PYTHONPATH=os.getcwd()))
+    pids = [int(word) for word in child.stdout.readline().split()]
+    assert pids
+    child.send_signal(signal.SIGKILL)
+    child.wait()
+    child.stdout.close()
+    end = time.monotonic() + 20
+    while any(alive(pid) for pid in pids) and time.monotonic() < end:
+        time.sleep(0.2)
+    assert not any(alive(pid) for pid in pids)
+
+
+def alive(pid):
+    """Whether a process runs; one that ended and that nobody waits for does not."""
+    try:
+        with open('/proc/{}/stat'.format(pid)) as stream:
+            return stream.read().rsplit(')', 1)[1].split()[0] != 'Z'
+    except (FileNotFoundError, ProcessLookupError):
+        return False
