@@ -74,7 +74,8 @@ def data_dataset(dataset, settings, host):
     """The catalogue's commands that turn a publisher's files into what training reads."""
     lines = catalogue.get(dataset).prepare
     if not lines:
-        raise MTPError('{} needs no preparation: training reads the published files'.format(dataset))
+        return _host_plan(host, ())._replace(
+            reason='{} needs no preparation of its own: training reads the published files'.format(dataset))
     quiet = _without_card(settings, host)
     plans = [job_plan(quiet, host, quiet.env or 'mmrotate1', lambda places, line=line: jobs.data(quiet, places, line))
              for line in lines]
