@@ -69,8 +69,8 @@ def theirs(images, labels, out):
         raise SystemExit('cut.py compares with the splitter that MMRotate installs: it is not in this Python')
     script = os.path.join(os.path.dirname(package.origin), '.mim/tools/data/dota/split/img_split.py')
     argv = [script, '--img-dirs', images, '--ann-dirs', labels, '--save-dir', out, '--sizes', '1024', '--gaps', '500',
-            '--rates', '0.5', '1.0', '1.5', '--img-rate-thr', '0.6', '--iof-thr', '0.7', '--padding-value', '104', '116',
-            '124', '--nproc', str(os.cpu_count())]
+            '--rates', '0.5', '1.0', '1.5', '--img-rate-thr', '0.6', '--iof-thr', '0.7', '--padding-value', '104',
+            '116', '124', '--nproc', str(os.cpu_count())]
     return WRAP.format(imports='import cv2, shapely.geometry, PIL.Image', argv=argv,
                        run='runpy.run_path({!r}, run_name="__main__")'.format(script))
 

@@ -1,8 +1,9 @@
 """Exact intersection over union of rotated boxes, pair by pair, vectorised.
 
 The steps and their order follow what mmcv's operator computes (both boxes shifted by the midpoint of their centres, 16
-edge against edge tests, 8 corner inside tests, hull of the points found), so that a result near a threshold falls on the
-same side. Only the hull differs: the points of a convex intersection are ordered around their mean instead of scanned.
+edge against edge tests, 8 corner inside tests, hull of the points found), so that a result near a threshold falls on
+the same side. Only the hull differs: the points of a convex intersection are ordered around their mean instead of
+scanned.
 """
 import numpy as np
 

@@ -25,8 +25,8 @@ def bounds_of_polygons(polygons):
 def overlapping_pairs(bounds, groups=None, other=None, other_groups=None):
     """Pairs of boxes of the same group whose bounds, widened by :data:`MARGIN`, overlap.
 
-    The plane is cut into strips about twice as high as a box; in each strip a sweep along x finds the neighbours, so the
-    cost goes with the number of pairs and not with the square of the number of boxes. A pair that meets in several
+    The plane is cut into strips about twice as high as a box; in each strip a sweep along x finds the neighbours, so
+    the cost goes with the number of pairs and not with the square of the number of boxes. A pair that meets in several
     strips is reported in the first of them only.
 
     Args:

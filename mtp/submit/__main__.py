@@ -9,8 +9,8 @@ from mtp.paths import resolve
 from . import WRITERS, results, score, validate
 
 _SHOWN = 50
-_COLUMNS = ('objects', 'difficult', 'detections', 'hits', 'false', 'recall', 'AP50_11', 'AP50_area', 'AP75_11', 'mAP_11',
-            'mAP_area')
+_COLUMNS = ('objects', 'difficult', 'detections', 'hits', 'false', 'recall', 'AP50_11', 'AP50_area', 'AP75_11',
+            'mAP_11', 'mAP_area')
 
 
 def main(arguments=None):
@@ -26,7 +26,7 @@ def main(arguments=None):
     verb.add_argument('source', help='zip or folder with Task1_<class>.txt')
     verb.add_argument('--dataset', required=True, choices=sorted(score.READERS))
     verb.add_argument('--truth', required=True, help='folder of label files (DOTA: labelTxt, FAIR1M: labelXml)')
-    verb.add_argument('--list', help='text file with the ids of the images that were tested (default: all with a label)')
+    verb.add_argument('--list', help='text file with the ids of the images tested (default: all with a label)')
     verb.add_argument('--mode', choices=score.MODES, default=score.MODES[0])
     verb.add_argument('--json', help='JSON file for the figures')
     verb.set_defaults(run=run_score)
@@ -71,8 +71,9 @@ def table(figures):
     for name, values in list(figures['classes'].items()) + [('mean', figures['mean'])]:
         rows.append((name,) + tuple(_cell(values.get(column)) for column in _COLUMNS))
     widths = [max(map(len, column)) for column in zip(*rows)]
-    return '\n'.join('  '.join([row[0].ljust(widths[0])] + [cell.rjust(width) for cell, width in zip(row[1:], widths[1:])])
-                     for row in rows)
+    cells = [[row[0].ljust(widths[0])] + [cell.rjust(width) for cell, width in zip(row[1:], widths[1:])]
+             for row in rows]
+    return '\n'.join(map('  '.join, cells))
 
 
 def _cell(value):

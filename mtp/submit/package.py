@@ -1,6 +1,5 @@
 """From merged detections to the files a server takes."""
 import os
-import sys
 
 import numpy as np
 
@@ -25,7 +24,8 @@ def package(detections, dataset, out_dir, images):
 
     Returns:
         Paths written. DOTA: ``Task1_<class>.txt`` of every class that has a detection and a flat
-        ``<name of out_dir>.zip`` of them. FAIR1M: the same texts and ``test.zip`` with ``test/<id>.xml`` for every image.
+        ``<name of out_dir>.zip`` of them. FAIR1M: the same texts and ``test.zip`` with ``test/<id>.xml`` for every
+        image.
 
     Raises:
         MTPError: unknown data set, class or image; a test image that no tile belongs to; nothing detected (DOTA).
@@ -73,13 +73,8 @@ def _check_images(ids, found, folder):
     unknown = [image for image in ids if image not in found]
     if unknown:
         raise MTPError('{} of {} image ids are not in {}, for example {!r}'.format(
-            len(unknown), len(ids), folder, unknown[0]), hint='give the folder of the images that were cut with --images')
+            len(unknown), len(ids), folder, unknown[0]), hint='give the folder of the images that were cut')
     missing = sorted(set(found) - set(ids))
     if missing:
         raise MTPError('{} of {} images in {} were not tested, for example {}'.format(
             len(missing), len(found), folder, missing[0]), hint='start the test again; it does the missing ones')
-
-
-def warn(message):
-    """One line on standard error."""
-    sys.stderr.write('warning: {}\n'.format(message))

@@ -145,7 +145,7 @@ def _check_fair1m(source, classes, sizes):
             if member == 'test/':
                 continue
             if not match:
-                problems.append(Problem(member, 0, 'is not test/<image>.xml; the zip holds the folder test and no other'))
+                problems.append(Problem(member, 0, 'is not test/<image>.xml, and the zip must hold nothing else'))
             elif match.group(1) in seen:
                 problems.append(Problem(member, 0, 'is in the zip more than once'))
             elif match.group(1) not in sizes:
@@ -177,7 +177,8 @@ def _check_xml(member, image, data, size, names, problems):
         problems.append(Problem(member, 0, 'is not an annotation with objects'))
         return 0
     if root.findtext('source/filename') != image + '.tif':
-        problems.append(Problem(member, 0, 'filename is {!r}, not {}.tif'.format(root.findtext('source/filename'), image)))
+        problems.append(Problem(member, 0, 'filename is {!r}, not {}.tif'.format(
+            root.findtext('source/filename'), image)))
     stated = (root.findtext('size/width'), root.findtext('size/height'))
     if stated != (str(size[0]), str(size[1])):
         problems.append(Problem(member, 0, 'says {} x {}, the image is {} x {}'.format(*(stated + tuple(size)))))

@@ -1,8 +1,8 @@
 """Cut images into tiles, with their annotations: ``python -m mtp.tiles.cut --preset dotav1_ms --images DIR --out DIR``.
 
 Writes ``OUT/images/<tile>.png`` and ``OUT/annfiles/<tile>.txt`` (empty where a tile holds no object, also without
-``--labels``), equal to what MMRotate's splitter writes. ``OUT/cut.jsonl`` keeps the settings and one line for each image
-that is finished: started again, the command goes on behind these.
+``--labels``), equal to what MMRotate's splitter writes. ``OUT/cut.jsonl`` keeps the settings and one line for each
+image that is finished: started again, the command goes on behind these.
 
 :func:`windows_of` gives the same tiles without writing files.
 """
@@ -126,7 +126,7 @@ def _write_png(task, window, pixels):
 
 @contextlib.contextmanager
 def _replacing(path):
-    """A hidden temporary name to write to, renamed at the end: a killed run leaves no half tile under its final name."""
+    """A hidden temporary name to write to, renamed at the end: a killed run leaves no half tile under a final name."""
     folder, name = os.path.split(path)
     temporary = os.path.join(folder, '.{}.{}'.format(os.getpid(), name))
     yield temporary

@@ -2,7 +2,8 @@
 
 As MMRotate 0.3.4 merges: the tile's offset is added to the centres in float32, everything else is float64, then rotated
 NMS for each image and class. The rule of its CPU operator, IoU >= threshold, is the default; ``--rule gt`` is that of
-CUDA. The result does not depend on how many shards there are: the tiles of an image are taken in order of their windows.
+CUDA. The result does not depend on how many shards there are: the tiles of an image are taken in the order of their
+windows.
 
 Memory is bounded: images are worked on in blocks, by all cores; only what survives is kept.
 """
@@ -144,7 +145,8 @@ def main(arguments=None):
     parser.add_argument('--iou-thr', type=float, default=0.1, help='threshold of the NMS (default: 0.1)')
     parser.add_argument('--rule', choices=RULES, default='ge', help='drop at IoU >= (CPU) or > (CUDA) the threshold')
     parser.add_argument('--score-thr', type=float, default=0.0, help='leave out detections below this score')
-    parser.add_argument('--preset', choices=sorted(PRESETS), help='how the images were cut: check that no tile is missing')
+    parser.add_argument('--preset', choices=sorted(PRESETS),
+                        help='how the images were cut: check that no tile is missing')
     parser.add_argument('--whole-images', action='store_true', help='the test ran on whole images, not on tiles')
     parser.add_argument('--jobs', type=int, default=os.cpu_count(), help='processes (default: all cores)')
     options = parser.parse_args(arguments)

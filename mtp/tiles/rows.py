@@ -1,9 +1,9 @@
 """Rows of an image from top to bottom, so that a big PNG is cut without ever being in memory as a whole.
 
 PNG rows are packed one after another, each perhaps as a difference to the one above. So a band of rows is a PNG of its
-own once the row above it stands before it in plain form: such small PNGs are put together here, uncompressed, and OpenCV
-decodes them. Pixels are those of a decoded whole image. Other formats, and PNGs with a palette, 16 bits or interlacing,
-are decoded whole.
+own once the row above it stands before it in plain form: such small PNGs are put together here, uncompressed, and
+OpenCV decodes them. Pixels are those of a decoded whole image. Other formats, and PNGs with a palette, 16 bits or
+interlacing, are decoded whole.
 """
 import struct
 import zlib
@@ -22,10 +22,10 @@ _CHANNELS = {0: 1, 2: 3, 4: 2, 6: 4}
 
 
 def open_rows(path):
-    """A reader with ``width``, ``height`` and ``take(start, stop)``, which gives rows as (stop - start, width, 3) uint8 BGR.
+    """A reader with ``width``, ``height`` and ``take(start, stop)``.
 
-    ``start`` must not fall from call to call: rows above it are forgotten. What ``take`` gave is valid until the next
-    call.
+    ``take`` gives rows as (stop - start, width, 3) uint8 BGR. ``start`` must not fall from call to call: rows above it
+    are forgotten. What ``take`` gave is valid until the next call.
 
     Raises:
         MTPError: the file cannot be read, here or in ``take``.

@@ -4,9 +4,9 @@ Format, version 1, little endian. A shard is a file ``rank-<rank>.shard``:
 
 * ``MTPSHARD``, then uint32 length and uint32 CRC-32 of a JSON header (UTF-8) and the header itself:
   ``{"version": 1, "classes": [...], "fingerprint": "..."}``;
-* then one record a tile: ``TILE``, uint32 length of the tile's name, uint32 number of detections n, uint32 CRC-32 of all
-  that follows, which is the name (UTF-8), n x 5 float32 (cx, cy, w, h, theta in radians, tile pixels), n float32 scores,
-  n uint16 labels. A tile without detections has a record too: it was done.
+* then one record a tile: ``TILE``, uint32 length of the tile's name, uint32 number of detections n, uint32 CRC-32 of
+  all that follows, which is the name (UTF-8), n x 5 float32 (cx, cy, w, h, theta in radians, tile pixels), n float32
+  scores, n uint16 labels. A tile without detections has a record too: it was done.
 
 A record is written with one call. Whatever follows the first record that is cut short or whose CRC differs is the
 damaged tail: it is dropped, and its tiles count as not done. A tile found twice counts once, the first time.
@@ -103,7 +103,8 @@ class ShardWriter:
             return
         if (tuple(header['classes']), header['fingerprint']) != (self.classes, self.fingerprint):
             raise MTPError('{} belongs to another test ({}), this one is {}'.format(
-                path, header['fingerprint'], self.fingerprint), hint='use another folder, or remove {}'.format(self.folder))
+                path, header['fingerprint'], self.fingerprint),
+                hint='use another folder, or remove {}'.format(self.folder))
         self.done.update(entry.tile for entry in entries)
         if damage and mend:
             os.truncate(path, damage[0])
@@ -249,7 +250,8 @@ def _scan(path):
             return None, [], (0, 'the header is damaged')
         header = json.loads(bytes(view[_HEAD.size:end]))
         if header['version'] != VERSION:
-            raise MTPError('{} is a shard of version {}, this program reads {}'.format(path, header['version'], VERSION))
+            raise MTPError('{} is a shard of version {}, this program reads {}'.format(
+                path, header['version'], VERSION))
         entries, damage = _records(path, view, end)
         return header, entries, damage
 

@@ -8,7 +8,7 @@ from concurrent import futures
 
 
 def pool(jobs):
-    """A :class:`concurrent.futures.ProcessPoolExecutor` whose workers leave interrupts to the parent and end with it."""
+    """A ``ProcessPoolExecutor`` whose workers leave interrupts to the parent and end with it."""
     return futures.ProcessPoolExecutor(jobs, initializer=_begin, initargs=(os.getpid(),))
 
 

@@ -12,9 +12,9 @@ from mtp.submit.fair1m import EXACT, Objects, document
 from mtp.tiles import shards
 
 COUNT = 1000
-TOKENS = [b'nan', b'-inf', b'1e999', b'-0', b'0x10', b'1_0', b'', b' ', b'\t', b'\r', b'\n', b'\0', b'\xff\xfe', b'\xef\xbb\xbf',
-          b'P1__1024__0___0', b'99999999999999999999', '\u0663'.encode(), b'<', b'&amp;', b'&x;', b'<!DOCTYPE a>', b']]>',
-          b'</object>', b'<object>', b'1,2,3', b'(' * 300]
+TOKENS = [b'nan', b'-inf', b'1e999', b'-0', b'0x10', b'1_0', b'', b' ', b'\t', b'\r', b'\n', b'\0', b'\xff\xfe',
+          b'\xef\xbb\xbf', b'P1__1024__0___0', b'99999999999999999999', '\u0663'.encode(), b'<', b'&amp;', b'&x;',
+          b'<!DOCTYPE a>', b']]>', b'</object>', b'<object>', b'1,2,3', b'(' * 300]
 
 
 def mutations(data, seed):
@@ -75,7 +75,7 @@ def test_fair1m_xml(tmp_path, monkeypatch):
 def test_shards(tmp_path):
     with shards.ShardWriter(tmp_path, 0, 1, ('plane',), 'x') as writer:
         for number in range(5):
-            writer.append('P1__1024__{}___0'.format(number), np.ones((number, 5)), np.ones(number), np.zeros(number, int))
+            writer.append('P1__1024__{}___0'.format(number), np.ones((number, 5)), np.ones(number), [0] * number)
     path = tmp_path / 'rank-00000.shard'
     whole = path.read_bytes()
     originals = {tile: rest for tile, *rest in shards.read_shards(tmp_path)}

@@ -74,7 +74,8 @@ def test_fair1m_zip_has_one_xml_for_every_image(tmp_path, images):
         total += len(read.names)
     assert total == 120
     text = (tmp_path / 'x/test/2.xml').read_text()
-    assert '<depth>1</depth>' in text and text.startswith('<?xml version="1.0" encoding="utf-8"?>\n<annotation>\n\t<source>')
+    assert '<depth>1</depth>' in text
+    assert text.startswith('<?xml version="1.0" encoding="utf-8"?>\n<annotation>\n\t<source>')
 
 
 def test_official_names_keep_the_hyphens_that_belong_there():

@@ -46,7 +46,8 @@ def test_equals_mmrotate(seed, threshold, monkeypatch):
     functional = pytest.importorskip('mmrotate.evaluation.functional')
     from mtp.boxes import min_area_rboxes
     # It makes a new pool of processes in each call; threads do here.
-    monkeypatch.setattr(sys.modules[functional.eval_rbbox_map.__module__], 'get_context', lambda _: multiprocessing.dummy)
+    module = sys.modules[functional.eval_rbbox_map.__module__]
+    monkeypatch.setattr(module, 'get_context', lambda _: multiprocessing.dummy)
     truth, image, label, scores, boxes = scene(seed)
     detections, annotations = [], []
     fitted = min_area_rboxes(truth.polygon).astype(np.float32)
@@ -110,8 +111,8 @@ def hand_made(detections, difficult=False):
     truth = Truth(('a', 'b'), np.array([0]), np.array([0]), np.float64([[0, 0, 10, 0, 10, 10, 0, 10]]),
                   np.array([difficult]))
     boxes = np.float64([[5 + x, 5, 10, 10, 0] for x, _ in detections]).reshape(-1, 5)
-    n = len(boxes)
-    return run(truth, np.zeros(n, int), np.zeros(n, int), np.float64([s for _, s in detections]), boxes)['classes']['plane']
+    zeros, scores = np.zeros(len(boxes), int), np.float64([s for _, s in detections])
+    return run(truth, zeros, zeros, scores, boxes)['classes']['plane']
 
 
 def test_hand_made_cases():

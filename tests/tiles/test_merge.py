@@ -77,8 +77,8 @@ def test_offset_is_added_in_float32(tmp_path):
         writer.append('P1__1024__20001___7', np.float32([[0.1, 0.3, 5, 4, 0.1]]), [0.5], [1])
     merged = merge(tmp_path)
     assert merged.rbox.dtype == np.float64
-    assert merged.rbox[0].tolist() == [float(np.float32(0.1) + np.float32(20001)), float(np.float32(0.3) + np.float32(7)),
-                                       5, 4, float(np.float32(0.1))]
+    x, y = np.float32(0.1) + np.float32(20001), np.float32(0.3) + np.float32(7)
+    assert merged.rbox[0].tolist() == [float(x), float(y), 5, 4, float(np.float32(0.1))]
 
 
 def test_the_number_of_shards_and_processes_does_not_matter(tmp_path, results, monkeypatch):

@@ -11,6 +11,20 @@ from mtp.errors import MTPError
 from mtp.tiles import workers
 
 
+PROGRAM = '''
+import os, time
+from mtp.tiles import workers
+
+def pid_of_worker(_):
+    time.sleep(0.1)
+    return os.getpid()
+
+with workers.pool(2) as pool:
+    print(*set(pool.map(pid_of_worker, range(8))), flush=True)
+    time.sleep(60)
+'''
+
+
 def square(value):
     if value == 7:
         raise MTPError('seven')
@@ -26,11 +40,7 @@ def test_results_and_errors(jobs):
 
 
 def test_workers_end_when_the_command_is_killed():
-    program = ('from mtp.tiles import workers\n'
-               'with workers.pool(2) as pool:\n'
-               '    print(*set(pool.map(pid_of_worker, range(8))), flush=True)\n    time.sleep(60)\n')
-    program = 'import time\ndef pid_of_worker(_):\n    import os\n    time.sleep(0.1)\n    return os.getpid()\n' + program
-    child = subprocess.Popen([sys.executable, '-c', program], stdout=subprocess.PIPE, universal_newlines=True,
+    child = subprocess.Popen([sys.executable, '-c', PROGRAM], stdout=subprocess.PIPE, universal_newlines=True,
                              env=dict(os.environ, PYTHONPATH=os.getcwd()))
     pids = [int(word) for word in child.stdout.readline().split()]
     assert pids
