@@ -15,7 +15,8 @@ from mtp.progress import clock
 def main():
     """Run every stage, write the page, say in ten lines what was done and where it lies."""
     settings = from_environ(os.environ)
-    settings = settings._replace(env='', nodes=1, gpus=1, accel='none', args=(),
+    runtime = 'native' if settings.runtime == 'auto' else settings.runtime  # a newcomer may have no engine and no image
+    settings = settings._replace(runtime=runtime, env='', nodes=1, gpus=1, accel='none', args=(),
                                  data_root=os.path.join(settings.work_root, 'demo', 'data'))
     home = os.path.join(ledger.ROOT, settings.work_root, 'demo')
     driver = Driver(settings, home)

@@ -45,11 +45,6 @@ class Target(NamedTuple('Target', [('name', str), ('title', str), ('source', str
         """Folder of its test."""
         return '{}/test_{}'.format(HOME, self.name)
 
-    @property
-    def package(self):
-        """The zip a server takes."""
-        return self.predictions + {'dotav1': '/submit/submit.zip', 'fair1m': '/submit/test.zip'}[self.classes]
-
 
 TARGETS = (
     Target('dotav1', 'DOTA-v1.0', 'dotav1', 'oriented_rcnn_rvsa_t_256_mtp_dotav1', 'dotav1'),
@@ -120,7 +115,7 @@ def _test(target):
 
 def _validate(target):
     return Stage('validate-' + target.name, 'validate the submission of {}'.format(target.title), 'mmrotate1',
-                 ('-m', 'mtp.submit', 'validate', target.package, '--dataset', target.classes,
+                 ('-m', 'mtp.submit', 'validate', target.predictions + '/submit', '--dataset', target.classes,
                   '--images', '{}/{}/test/images'.format(DATA, target.source)), False)
 
 
@@ -128,4 +123,4 @@ def _score(target):
     return Stage('score-' + target.name, 'score the detections of {} against the truth'.format(target.title), 'mmrotate1',
                  ('-m', 'mtp.submit', 'score', target.predictions + '/submit', '--dataset', target.classes,
                   '--truth', '{}/{}/test/truth'.format(DATA, target.source),
-                  '--out', target.predictions + '/score.json'), False)
+                  '--json', target.predictions + '/score.json'), False)

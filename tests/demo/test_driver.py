@@ -1,0 +1,94 @@
+import json
+import os
+import sys
+
+import pytest
+
+from mtp.demo import driver as drivers
+from mtp.demo.stages import NEWEST, Stage
+from mtp.errors import MTPError
+from mtp.launch.plan import Plan, command
+from mtp.launch.settings import from_environ
+
+
+class Driver(drivers.Driver):
+    """Runs the script of a stage with this Python, so that no environment has to be there."""
+
+    def plan(self, stage):
+        return Plan('native: for the test', str(self.home), (command((sys.executable,) + stage.script),), (), ())
+
+
+def make(tmp_path):
+    home = str(tmp_path / 'demo')
+    settings = from_environ({'RUNTIME': 'native'})._replace(data_root=os.path.join(home, 'data'))
+    found = Driver(settings, home)
+    found.open()
+    return found
+
+
+def stage(name, code):
+    return Stage(name, 'stage ' + name, 'mmrotate1', ('-c', code), False)
+
+
+def test_finished_stages_are_kept_and_an_unfinished_demo_goes_on(tmp_path):
+    first = make(tmp_path)
+    first.run(1, 2, stage('a', 'open("a", "a").write("x")'))
+    with pytest.raises(MTPError, match='exit code 3'):
+        first.run(2, 2, stage('b', 'import sys; print("the reason"); sys.exit(3)'))
+    again = make(tmp_path)
+    again.run(1, 2, stage('a', 'open("a", "a").write("x")'))
+    again.run(2, 2, stage('b', 'pass'))
+    assert [item.name for item in again.done] == ['a', 'b']
+    assert (tmp_path / 'demo' / 'a').read_text() == 'x'
+
+
+def test_a_failure_shows_the_end_of_its_log(tmp_path):
+    with pytest.raises(MTPError, match='the reason') as error:
+        make(tmp_path).run(1, 1, stage('b', 'import sys; print("the reason"); sys.exit(3)'))
+    assert error.value.code == 1
+
+
+def test_a_finished_demo_starts_afresh(tmp_path):
+    first = make(tmp_path)
+    first.run(1, 1, stage('a', 'open("a", "a").write("x")'))
+    first.finish()
+    assert make(tmp_path).done == []
+    assert not (tmp_path / 'demo' / 'a').exists()
+
+
+def test_a_folder_that_is_not_the_demos_is_left_alone(tmp_path):
+    (tmp_path / 'demo').mkdir()
+    (tmp_path / 'demo' / 'mine.txt').write_text('mine')
+    make(tmp_path)
+    assert (tmp_path / 'demo' / 'mine.txt').read_text() == 'mine'
+
+
+def test_an_interrupted_stage_is_started_again_once(tmp_path):
+    code = ('import os, signal, sys, time\n'
+            'signal.signal(signal.SIGTERM, lambda *_: sys.exit(75))\n'
+            'again = os.path.exists("mark")\n'
+            'open("mark", "w").close()\n'
+            'again or time.sleep(60)')
+    runner = make(tmp_path)
+    runner.run(1, 1, stage('p', code), interrupt=lambda: (tmp_path / 'demo' / 'mark').exists())
+    assert runner.done[0].note == 'stopped half way, then continued'
+
+
+def test_other_settings_are_no_continuation(tmp_path):
+    first = make(tmp_path)
+    first.run(1, 1, stage('a', 'pass'))
+    record = tmp_path / 'demo' / 'stages.json'
+    content = json.loads(record.read_text())
+    record.write_text(json.dumps(dict(content, key='of another ledger')))
+    assert make(tmp_path).done == []
+
+
+def test_words_are_placed_where_the_program_sees_them():
+    class Places:
+        of = staticmethod(lambda path: '/work' + path[len('work_dirs'):])
+        host = staticmethod(lambda path: '/nowhere')
+
+    assert drivers._placed('--out=work_dirs/demo/x', Places) == '--out=/work/demo/x'
+    assert drivers._placed('load_from=work_dirs/demo/x', Places) == 'load_from=/work/demo/x'
+    assert drivers._placed('--task', Places) == '--task'
+    assert drivers._placed(NEWEST + 'work_dirs/demo/run', Places) == '/work/demo/run/iter_N.pth'

@@ -1,0 +1,50 @@
+import copy
+
+from mtp.demo import results
+
+GOOD = {
+    'about': 'drawn', 'stages': [{'title': 'cut', 'runtime': 'native', 'seconds': 1.25, 'note': ''}],
+    'pretraining': {'first': 30.0, 'last': 9.0, 'steps': 240, 'curve': 'a.png', 'previews': ['b.png']},
+    'targets': [{'title': 'DOTA-v1.0', 'first': 2.0, 'last': 0.5, 'steps': 300, 'curve': 'a.png', 'tiles': 9, 'images': 1,
+                 'detections': 7, 'map': 0.8, 'problems': [], 'submission': ['s.zip'], 'pictures': ['b.png'],
+                 'classes': [{'name': 'ship', 'truth': 5, 'detections': 7, 'ap': 0.8}]}],
+}
+
+
+def worse(**changes):
+    found = copy.deepcopy(GOOD)
+    found['targets'][0].update(changes)
+    return found
+
+
+def test_good_results_pass():
+    assert results.judge(GOOD) == 0
+    assert not [line for line in results.lines('demo', GOOD) if 'NOT GOOD' in line]
+
+
+def test_a_loss_that_does_not_fall_fails():
+    found = copy.deepcopy(GOOD)
+    found['pretraining']['last'] = 29.0
+    assert results.judge(found) == 1
+    assert 'the pretraining loss went from 30.00 to 29.00 only' in results.problems(found)
+
+
+def test_a_loss_or_score_that_is_no_number_fails():
+    found = copy.deepcopy(GOOD)
+    found['pretraining']['last'] = float('nan')
+    found['targets'][0]['map'] = float('nan')
+    assert len(results.problems(found)) == 2
+
+
+def test_wrong_detections_and_missed_classes_fail():
+    assert results.judge(worse(map=0.2)) == 1
+    assert results.judge(worse(problems=['no ship was found'])) == 1
+
+
+def test_the_page_shows_every_picture_and_says_what_falls_short(tmp_path):
+    for name in ('a.png', 'b.png'):
+        (tmp_path / name).write_bytes(b'png')
+    results.write_page(str(tmp_path), worse(map=0.2))
+    text = (tmp_path / 'index.html').read_text(encoding='utf-8')
+    assert text.count('<img') == 4
+    assert 'Falls short: mAP on DOTA-v1.0 is 0.200' in text
