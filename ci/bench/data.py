@@ -1,8 +1,8 @@
 """Data preparation against the published way: ``python ci/bench/data.py [samrs] [--images N] [--repeats N]``.
 
-samrs: SAMRS pickles of 2,000 images with 100,000 instances to COCO. The published way decodes every image for its size and
-asks pycocotools for area and box of every mask, one after the other; ours reads headers and measures all masks of a file
-at once. Both get the same files, in turn, and must say the same of every image and instance first.
+samrs: SAMRS pickles of 2,000 images with 100,000 instances to COCO. The published way decodes every image for its size
+and asks pycocotools for area and box of every mask, one after the other; ours reads headers and measures all masks of a
+file at once. Both get the same files, in turn, and must say the same of every image and instance first.
 """
 import argparse
 import json
@@ -34,7 +34,8 @@ def make_samrs(root, images):
     labels = {'plane': 4, 'ship': 5, 'vehicle': 9, 'storage-tank': 13, 'tennis-court': 11}
     drawn = []
     for number in range(min(DRAWN, images)):
-        scene = scenes.paint(np.random.default_rng(number), SIZE, SIZE, [kind for kind in shapes.KINDS if kind in labels], 80)
+        kinds = [kind for kind in shapes.KINDS if kind in labels]
+        scene = scenes.paint(np.random.default_rng(number), SIZE, SIZE, kinds, 80)
         entries = []
         for index in range(INSTANCES):
             item = scene.items[index % len(scene.items)]
@@ -79,7 +80,8 @@ def ours(root, out, jobs):
     """Our converter, as typed; ids from 0 as the published way has them."""
     code = samrs2coco.main(['--dataset', 'sota', '--split', 'train', '--root', root, '--out', os.path.dirname(out),
                             '--images', os.path.join(root, 'images'), '--labels', os.path.join(root, 'ins'),
-                            '--name-template', os.path.basename(out), '--id-base', '0', '--overwrite', '--jobs', str(jobs)])
+                            '--name-template', os.path.basename(out), '--id-base', '0', '--overwrite',
+                            '--jobs', str(jobs)])
     if code:
         raise SystemExit('our converter ended with code {}'.format(code))
 

@@ -74,7 +74,8 @@ def get(name):
     colours = tuple(tuple(colour) for colour in facts['palettes'][table][first:first + len(classes)])
     return Dataset(
         name=name, title=entry['title'], task=entry['task'], classes=classes, palette=colours,
-        codes=tuple(entry.get('codes', ())), spelling=dict(facts['spelling'].get(key, {})), root=entry['root'], source=_splits(entry.get('source', {})),
+        codes=tuple(entry.get('codes', ())), spelling=dict(facts['spelling'].get(key, {})),
+        root=entry['root'], source=_splits(entry.get('source', {})),
         splits=_splits(entry['splits']), files=dict(entry.get('files', {})), counts=dict(entry['counts']),
         published=tuple(entry['published']), licence=entry['licence'], download=tuple(entry['download']),
         prepare=tuple(entry['prepare']), notes=tuple(entry['notes']))
@@ -86,5 +87,5 @@ def _splits(entries):
 
 
 def locate(path, **fields):
-    """Real path of a catalogue path, for example ``locate(split.images)``; ``{split}`` in it is filled from ``fields``."""
+    """Real path of a catalogue path, for example ``locate(split.images)``; ``fields`` fill what it has in braces."""
     return os.path.join(paths.root('data'), path.format(**fields))

@@ -1,12 +1,16 @@
 """What all converters share: options, order, many processes, refusing to overwrite, the report."""
 import argparse
 import concurrent.futures
+import concurrent.futures.process
 import hashlib
 import json
 import os
 import re
+import signal
 from typing import Callable, Iterable, List, Sequence
 
+from mtp import paths
+from mtp.data import text
 from mtp.errors import FAILED, OK, MTPError
 from mtp.files import write_json
 from mtp.progress import Progress
@@ -16,7 +20,8 @@ FEW = 64  # fewer items than this are not worth starting processes for
 
 def add_options(parser: argparse.ArgumentParser, strict=True) -> None:
     """Add the options that every converter understands."""
-    parser.add_argument('--jobs', type=int, default=min(8, os.cpu_count() or 1), help='processes (default: %(default)s)')
+    parser.add_argument('--jobs', type=int, default=min(8, os.cpu_count() or 1),
+                        help='processes (default: %(default)s)')
     parser.add_argument('--dry-run', action='store_true', help='check and count, write nothing')
     parser.add_argument('--overwrite', action='store_true', help='replace existing output')
     parser.add_argument('--report', metavar='FILE', help='write counts and problems to FILE as JSON')
@@ -25,9 +30,9 @@ def add_options(parser: argparse.ArgumentParser, strict=True) -> None:
                             help='leave out what cannot be read, report it and end with code 1 (default: stop)')
 
 
-def natural(text):
+def natural(name):
     """Sort key that puts 2.png before 10.png."""
-    return [(0, int(part), part) if part.isdigit() else (1, 0, part) for part in re.split('([0-9]+)', str(text))]
+    return [(0, int(part), part) if part.isdigit() else (1, 0, part) for part in re.split('([0-9]+)', str(name))]
 
 
 def listing(folder, suffix) -> List[str]:
@@ -49,11 +54,7 @@ def stems(path) -> List[str]:
     Raises:
         MTPError: the file is missing, not text, empty, names a stem twice or something that is no plain name.
     """
-    try:
-        with open(path, encoding='utf-8-sig') as stream:
-            lines = [line.strip() for line in stream]
-    except (OSError, UnicodeDecodeError) as error:
-        raise MTPError('cannot read the list {}: {}'.format(path, getattr(error, 'strerror', None) or error)) from None
+    lines = [line.strip() for line in text.read_lines(path)]
     seen = {}
     for number, line in enumerate(lines, 1):
         if not line:
@@ -113,7 +114,9 @@ def run(function: Callable, items: Sequence, options, label: str, problems: list
         results = map(guarded, items)
         pool = None
     else:
-        pool = concurrent.futures.ProcessPoolExecutor(jobs)
+        # an interrupt is the parent's business
+        pool = concurrent.futures.ProcessPoolExecutor(jobs, initializer=signal.signal,
+                                                      initargs=(signal.SIGINT, signal.SIG_IGN))
         results = pool.map(guarded, items, chunksize=max(1, min(64, len(items) // (4 * jobs))))
     try:
         for result, error in results:
@@ -125,20 +128,28 @@ def run(function: Callable, items: Sequence, options, label: str, problems: list
             else:
                 raise MTPError(str(error), hint='mend it, or leave such items out with --lenient', code=FAILED)
         progress.close()
+    except concurrent.futures.process.BrokenProcessPool:
+        raise MTPError('{}: a worker process died, perhaps for want of memory'.format(label),
+                       hint='the same command with --jobs 1', code=FAILED) from None
     finally:
         if pool is not None:
             pool.shutdown()
 
 
 def fingerprint(settings, files: Sequence[str]) -> str:
-    """Hash of the settings and of name, size and time of every input file: equal means nothing to do."""
+    """Hash of the settings and of name, size and time of every input file: equal means nothing to do.
+
+    Names below MTP_DATA_ROOT are taken relative to it: a container sees the same files under another root.
+    """
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
+    root = os.path.join(paths.root('data'), '')
     for path in files:
         try:
             status = os.stat(path)
         except OSError:
             continue
-        digest.update('{}\0{}\0{}\n'.format(path, status.st_size, status.st_mtime_ns).encode())
+        name = path[len(root):] if path.startswith(root) else path
+        digest.update('{}\0{}\0{}\n'.format(name, status.st_size, status.st_mtime_ns).encode())
     return digest.hexdigest()
 
 

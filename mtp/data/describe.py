@@ -57,8 +57,9 @@ def _show_splits(splits):
         known = '' if split.count is None else '  ({} images)'.format(split.count)
         print('  {:<14} {}/*{}{}'.format(split.name, catalogue.locate(split.images), split.image_suffix, known))
         if split.labels:
-            folder = os.path.splitext(split.labels)[1] == ''
-            print('  {:<14} {}{}'.format('', catalogue.locate(split.labels), '/*' + split.label_suffix if folder else ''))
+            is_folder = os.path.splitext(split.labels)[1] == ''
+            print('  {:<14} {}{}'.format('', catalogue.locate(split.labels),
+                                         '/*' + split.label_suffix if is_folder else ''))
         if split.listing:
             print('  {:<14} {}'.format('', catalogue.locate(split.listing)))
 

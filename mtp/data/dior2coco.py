@@ -34,7 +34,8 @@ def _parser():
     parser.add_argument('--root', help='folder of DIOR (default: samrs/dior below MTP_DATA_ROOT)')
     parser.add_argument('--splits', nargs='+', choices=('train', 'val', 'trainval', 'test'),
                         default=['trainval', 'test'])
-    parser.add_argument('--box', choices=tuple(KINDS), default='hbb', help='horizontal boxes, or the polygons of DIOR-R')
+    parser.add_argument('--box', choices=tuple(KINDS), default='hbb',
+                        help='horizontal boxes, or the polygons of DIOR-R')
     parser.add_argument('--out', help='folder for DIOR_{split}_coco.json (default: the root, where the configs look; '
                         'the published script wrote into ImageSets/Main)')
     parser.add_argument('--id-base', type=int, choices=(0, 1), default=1,

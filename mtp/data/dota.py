@@ -52,5 +52,5 @@ def _header(path, number, tokens, line, meta):
 def lines(labels: records.Polygons, decimals: Optional[int] = None) -> str:
     """DOTA text of ``labels`` without header: numbers with ``decimals`` places, or as short as they can be."""
     form = repr if decimals is None else ('{:.%df}' % decimals).format
-    return ''.join('{} {} {}\n'.format(' '.join(form(value) for value in corners), name, last) for corners, name, last in
-                   zip(np.reshape(labels.polygons, (-1, 8)).tolist(), labels.names, labels.difficult.tolist()))
+    rows = zip(np.reshape(labels.polygons, (-1, 8)).tolist(), labels.names, labels.difficult.tolist())
+    return ''.join('{} {} {}\n'.format(' '.join(map(form, corners)), name, last) for corners, name, last in rows)

@@ -1,4 +1,5 @@
 """Where the pixels of a GeoTIFF lie on the ground, from its tags alone (no GDAL)."""
+import warnings
 from typing import NamedTuple, Optional, Tuple
 
 import numpy as np
@@ -33,9 +34,11 @@ def read(path) -> Grid:
 
     limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None  # only tags are read
     try:
-        with Image.open(path) as image:
-            tags = dict(getattr(image, 'tag_v2', {}))
-            width, height = image.size
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore')  # of damaged tags; what is missing is told below
+            with Image.open(path) as image:
+                tags = dict(getattr(image, 'tag_v2', {}))
+                width, height = image.size
     except Exception as error:  # Pillow raises many kinds for a damaged file
         raise MTPError('cannot read the image {}: {}'.format(path, error)) from None
     finally:

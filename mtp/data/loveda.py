@@ -1,4 +1,4 @@
-"""LoveDA: predictions to what the server takes (published as change_loveda_label.py), and the flat folders MTP reads."""
+"""LoveDA: predictions to what the server takes (published as change_loveda_label.py), and flat folders."""
 import argparse
 import functools
 import os
@@ -35,7 +35,8 @@ def _scan(path, size):
     """Lowest and highest value of a prediction."""
     pixels = _read(path)
     if size and pixels.shape != (size, size):
-        raise MTPError('{}: it has {} x {} pixels, and LoveDA has {} x {}'.format(path, *pixels.shape[::-1], size, size))
+        raise MTPError('{}: it has {} x {} pixels, and LoveDA has {} x {}'.format(
+            path, *pixels.shape[::-1], size, size))
     return int(pixels.min()), int(pixels.max())
 
 
@@ -62,7 +63,8 @@ def choose_offset(ranges) -> int:
         raise MTPError('some files hold 0 ({}) and some 7 ({}): these are not predictions of one kind'.format(
             zeros[0], sevens[0]), hint='were some files shifted already? predict again into an empty folder')
     if not zeros and not sevens:
-        raise MTPError('no file holds 0 or 7, so 1..7 cannot be told from 0..6', hint='say it: --offset -1 or --offset 0')
+        raise MTPError('no file holds 0 or 7, so 1..7 cannot be told from 0..6',
+                       hint='say it: --offset -1 or --offset 0')
     return -1 if sevens else 0
 
 
@@ -72,7 +74,8 @@ def main(argv=None) -> int:
     pred = options.pred or paths.resolve('work_dirs/loveda/predict/submit')
     if not os.path.isdir(pred):
         raise MTPError('no folder {}: there the predictions (PNG, values 1 to 7) are expected'.format(pred),
-                       hint='python tools/test.py CONFIG CHECKPOINT --out {}, or name their folder with --pred'.format(pred))
+                       hint='python tools/test.py CONFIG CHECKPOINT --out {}, or name their folder with --pred'
+                       .format(pred))
     out = options.out or pred.rstrip('/') + '_0to6'
     archive = out.rstrip('/') + '.zip'
     files = [os.path.join(pred, name) for name in converting.listing(pred, '.png')]
@@ -118,7 +121,8 @@ def _name_problems(files, expected):
         return []
     problems = []
     if len(files) != expected:
-        problems.append('{} files, and the server expects {} (--expect-count 0 to allow it)'.format(len(files), expected))
+        problems.append('{} files, and the server expects {} (--expect-count 0 to allow it)'.format(
+            len(files), expected))
     wanted = {'{}.png'.format(number) for number in TEST_IDS}
     strange = [path for path in files if os.path.basename(path) not in wanted]
     if strange:
@@ -127,7 +131,8 @@ def _name_problems(files, expected):
 
 
 def _shift(path, out, offset):
-    outputs.save_image(os.path.join(out, os.path.basename(path)), (_read(path).astype(np.int16) + offset).astype(np.uint8))
+    shifted = _read(path).astype(np.int16) + offset
+    outputs.save_image(os.path.join(out, os.path.basename(path)), shifted.astype(np.uint8))
 
 
 def _zip(folder, names, path):

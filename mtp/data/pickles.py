@@ -6,7 +6,8 @@ from mtp.errors import MTPError
 # containers, numbers and NumPy arrays; nothing that can import, call or open
 # (plain numbers, strings, lists and dicts need no name: the format has opcodes for them)
 ADMITTED = {
-    ('builtins', 'set'), ('builtins', 'frozenset'), ('collections', 'OrderedDict'), ('numpy', 'ndarray'), ('numpy', 'dtype'), ('_codecs', 'encode'),
+    ('builtins', 'set'), ('builtins', 'frozenset'), ('collections', 'OrderedDict'), ('numpy', 'ndarray'),
+    ('numpy', 'dtype'), ('_codecs', 'encode'),
 } | {
     (module, name)
     for module in ('numpy.core.multiarray', 'numpy._core.multiarray') for name in ('_reconstruct', 'scalar')

@@ -35,7 +35,8 @@ def runs(counts: Sequence[str]) -> Tuple[np.ndarray, np.ndarray]:
     try:
         data = np.frombuffer(''.join(counts).encode('ascii'), np.uint8).astype(np.int64) - 48
     except UnicodeEncodeError:
-        raise RunsError(next(i for i, text in enumerate(counts) if not text.isascii()), 'counts are not ASCII') from None
+        index = next(index for index, text in enumerate(counts) if not text.isascii())
+        raise RunsError(index, 'counts are not ASCII') from None
     wrong = np.flatnonzero((data < 0) | (data > 63))
     if len(wrong):
         raise RunsError(_owner(starts_of_text, wrong[0]), 'counts hold a character outside the alphabet')

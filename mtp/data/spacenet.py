@@ -129,7 +129,8 @@ def _parser():
     parser.add_argument('--dst_dir', '--out', help='default: spacenet/data below MTP_DATA_ROOT')
     parser.add_argument('--foreground-value', type=int, default=1, help='of a building; published: 255')
     parser.add_argument('--layout', choices=('split', 'flat'), default='split',
-                        help='split: {train,val}/{images,labels}, as training reads them; flat: masks only, as published')
+                        help='split: {train,val}/{images,labels}, as training reads them; flat: masks only, as '
+                        'published')
     parser.add_argument('--format', choices=('png', 'tif'), default='png', help='of the masks; published: tif')
     parser.add_argument('--split', type=int, metavar='N', help='images of train (default: 5000 of 6940, in proportion)')
     parser.add_argument('--seed', type=int, default=0, help='of the split; the published one is not known')
@@ -177,7 +178,8 @@ def _split(pairs, options):
         if not 0 < number <= len(stems):
             raise MTPError('--split is {}, and there are {} images'.format(number, len(stems)))
         train = set(random.Random(options.seed).sample(stems, number))
-    return {'train': [pair for pair in pairs if pair[0] in train], 'val': [pair for pair in pairs if pair[0] not in train]}
+    return {'train': [pair for pair in pairs if pair[0] in train],
+            'val': [pair for pair in pairs if pair[0] not in train]}
 
 
 def _write(pair, folder, options):

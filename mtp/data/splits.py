@@ -73,15 +73,20 @@ def _classes(dataset, root):
 
 def _folders(dataset, root, parts):
     """What to write for EuroSAT: {folder: (links, texts)}."""
-    return {folder: ([(os.path.join(root, kind, name), os.path.join(folder, kind, name)) for kind, name in parts[part]], [])
-            for part, folder in ((part, catalogue.locate(split.images)) for part, split in dataset.splits.items())}
+    work = {}
+    for part, split in dataset.splits.items():
+        folder = catalogue.locate(split.images)
+        links = [(os.path.join(root, kind, name), os.path.join(folder, kind, name)) for kind, name in parts[part]]
+        work[folder] = (links, [])
+    return work
 
 
 def _lists(dataset, root, parts):
     """What to write for RESISC-45: all images in one folder, and lists of file and class index."""
     split = next(iter(dataset.splits.values()))
     images, lists = catalogue.locate(split.images), os.path.dirname(catalogue.locate(split.listing))
-    links = [(os.path.join(root, kind, name), os.path.join(images, name)) for rows in parts.values() for kind, name in rows]
+    links = [(os.path.join(root, kind, name), os.path.join(images, name))
+             for rows in parts.values() for kind, name in rows]
     texts = [(catalogue.locate(dataset.splits[part].listing),
               ''.join('{} {}\n'.format(name, dataset.classes.index(kind)) for kind, name in rows))
              for part, rows in parts.items()]

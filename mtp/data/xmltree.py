@@ -72,7 +72,7 @@ def parse(path, root_tag: str) -> Node:
     except expat.ExpatError as error:
         raise MTPError('{}: line {}: not well-formed XML: {}'.format(
             path, error.lineno, expat.ErrorString(error.code))) from None
-    except (LookupError, ValueError) as error:  # an encoding that does not exist, or one Python knows and expat does not
+    except (LookupError, ValueError) as error:  # an encoding that nobody knows, or expat does not
         raise MTPError('{}: line 1: {}'.format(path, error)) from None
     root = top.children[0]
     if root.tag != root_tag:

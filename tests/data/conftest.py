@@ -49,7 +49,7 @@ def made(tmp_path_factory):
 
 @pytest.fixture
 def sample(made, data_root):
-    """Puts a sample set below MTP_DATA_ROOT: ``sample('samrs')`` is its folder. Replace files there, never edit them."""
+    """Puts a sample set below MTP_DATA_ROOT: ``sample('samrs')`` is its folder. Replace files, never edit them."""
 
     def put(name):
         _fresh_copy(made(name), str(data_root / name))

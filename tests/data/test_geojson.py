@@ -30,7 +30,8 @@ def test_an_empty_file_and_an_empty_list_have_no_features(tmp_path):
 
 
 @pytest.mark.parametrize('data, message', [
-    ('{"type": "FeatureCollection"}', 'FeatureCollection'), ('{"type": "Feature", "features": []}', 'FeatureCollection'),
+    ('{"type": "FeatureCollection"}', 'FeatureCollection'),
+    ('{"type": "Feature", "features": []}', 'FeatureCollection'),
     ('[]', 'expected'), ('{"features": [1]}', 'feature 0'), ('{"features": [{"properties": 3}]}', 'feature 0'),
     ('{"features": [{}', 'the end'), ('{"features": [{"a": NaN}]}', 'NaN'), ('{"features": {}}', 'expected'),
     ('{"a" 1}', 'expected'), ('{"features": [{"a": ]}', 'not JSON'), ('{1: 2}', 'without a name'),

@@ -112,10 +112,11 @@ def test_flat_folders(data_root, capsys):
 
 def test_flat_folders_refuse_a_collision_and_a_missing_mask(data_root):
     root = _raw(data_root)
-    os.link(str(root / 'Train' / 'Urban' / 'images_png' / '0.png'), str(root / 'Val' / 'Rural' / 'images_png' / '0.png'))
+    urban, rural = root / 'Train' / 'Urban', root / 'Val' / 'Rural'
+    os.link(str(urban / 'images_png' / '0.png'), str(rural / 'images_png' / '0.png'))
     with pytest.raises(MTPError, match='cannot read the image .*masks_png/0.png'):
         loveda.flatten([])
-    os.link(str(root / 'Train' / 'Urban' / 'masks_png' / '0.png'), str(root / 'Val' / 'Rural' / 'masks_png' / '0.png'))
+    os.link(str(urban / 'masks_png' / '0.png'), str(rural / 'masks_png' / '0.png'))
     with pytest.raises(MTPError, match='0.png is there twice'):
         loveda.flatten([])
     assert not (root / 'trainval').exists()

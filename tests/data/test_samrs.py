@@ -39,7 +39,8 @@ def test_the_older_kind_with_the_index_as_category(tmp_path):
 @pytest.mark.parametrize('changes, field', [
     (dict(label=18), 'label'), (dict(label=-1), 'label'), (dict(label='4'), 'label'), (dict(label=True), 'label'),
     (dict(category='ship'), 'category'), (dict(size=np.int64(17)), 'size'), (dict(size='big'), 'size'),
-    (dict(mask='x'), 'mask'), (dict(mask={'size': [8, 10]}), 'mask'), (dict(mask={'size': [8, 11], 'counts': '4'}), 'mask'),
+    (dict(mask='x'), 'mask'), (dict(mask={'size': [8, 10]}), 'mask'),
+    (dict(mask={'size': [8, 11], 'counts': '4'}), 'mask'),
     (dict(mask={'size': [8, 0], 'counts': '4'}), 'mask'), (dict(mask={'size': [8, 10], 'counts': [1, 2]}), 'mask'),
     (dict(mask={'size': [1e30, 10], 'counts': '4'}), 'mask'),
     (dict(rhbox=[1., 2.]), 'rhbox'), (dict(rhbox=[1., 2., np.nan, 4.]), 'rhbox'), (dict(rbox=[['a']]), 'rbox'),

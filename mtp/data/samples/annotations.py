@@ -17,8 +17,8 @@ def dota_text(polygons: Sequence, names: Sequence[str], last: Sequence[int], hea
 
 
 def _dior(filename, width, height, objects) -> str:
-    return ('<annotation>\n\t<filename>{}</filename>\n\t<source>\n\t\t<database>DIOR</database>\n\t</source>\n\t<size>\n'
-            '\t\t<width>{}</width>\n\t\t<height>{}</height>\n\t\t<depth>3</depth>\n\t</size>\n'
+    return ('<annotation>\n\t<filename>{}</filename>\n\t<source>\n\t\t<database>DIOR</database>\n\t</source>\n'
+            '\t<size>\n\t\t<width>{}</width>\n\t\t<height>{}</height>\n\t\t<depth>3</depth>\n\t</size>\n'
             '\t<segmented>0</segmented>\n{}</annotation>\n').format(escape(filename), width, height, ''.join(objects))
 
 
@@ -26,8 +26,8 @@ def dior_oriented(filename, width, height, polygons, names) -> str:
     """DIOR-R annotation of one image."""
     objects = []
     for polygon, name in zip(polygons, names):
-        corners = ''.join('\t\t\t<x_{0}>{1}</x_{0}>\n\t\t\t<y_{0}>{2}</y_{0}>\n'.format(tag, *np.round(point).astype(int))
-                          for tag, point in zip(DIOR_CORNERS, polygon))
+        corners = ''.join('\t\t\t<x_{0}>{1}</x_{0}>\n\t\t\t<y_{0}>{2}</y_{0}>\n'.format(tag, x, y)
+                          for tag, (x, y) in zip(DIOR_CORNERS, np.round(polygon).astype(int)))
         objects.append('\t<object>\n\t\t<type>robndbox</type>\n\t\t<name>{}</name>\n\t\t<truncated>0</truncated>\n'
                        '\t\t<difficult>0</difficult>\n\t\t<robndbox>\n{}\t\t</robndbox>\n\t\t<angle>0</angle>\n'
                        '\t</object>\n'.format(escape(name), corners))

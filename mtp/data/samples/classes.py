@@ -27,8 +27,8 @@ def _write(name, folder, seed, images, size):
     classes = catalogue.get(name).classes
     for label, kind in enumerate(classes):
         for number in range(1, images + 1):
-            # a folder and a name of a class as the publisher writes them
-            path = os.path.join(folder, kind, '{}_{}.jpg'.format(kind, '{:03d}'.format(number) if size > 64 else number))
+            written = '{:03d}'.format(number) if name == 'resisc45' else number
+            path = os.path.join(folder, kind, '{}_{}.jpg'.format(kind, written))
             writing.save_image(path, texture(rng, label, len(classes), size))
 
 

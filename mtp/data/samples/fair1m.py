@@ -1,4 +1,4 @@
-"""Sample of FAIR1M-2.0: TIFF images numbered from 0 in train and in validation alike, labelXml, test truth on the side."""
+"""Sample of FAIR1M-2.0: TIFF images numbered from 0 in train and validation alike, labelXml, test truth on the side."""
 import os
 
 import numpy as np
@@ -22,7 +22,8 @@ def write(folder, seed=0, images=6, tests=3):
         tests: images of test.
     """
     spelling = catalogue.get('fair1m').spelling
-    parts = (('train/part1', images, 'labelXml'), ('validation', max(1, images // 3), 'labelXml'), ('test', tests, 'truth'))
+    parts = (('train/part1', images, 'labelXml'), ('validation', max(1, images // 3), 'labelXml'),
+             ('test', tests, 'truth'))
     for number, (part, count, labels) in enumerate(parts):
         rng = np.random.default_rng((seed, 3, number))
         for index in range(count):

@@ -1,4 +1,4 @@
-"""Sample of LoveDA: urban and rural images with masks of 1 to 7 (0: no data), 512 pixels where the real ones have 1024."""
+"""Sample of LoveDA: images of 512 pixels (the real ones have 1024), masks of 1 to 7 and 0 for no data."""
 import os
 
 import cv2

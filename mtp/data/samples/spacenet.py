@@ -33,7 +33,8 @@ def write(folder, seed=0, images=8):
 
 def _save(path, image):
     tags = TiffImagePlugin.ImageFileDirectory_v2()
-    for tag, kind, value in ((geotiff.SCALE, 12, (STEP, STEP, 0.0)), (geotiff.TIEPOINT, 12, (0.0, 0.0, 0.0) + CORNER + (0.0,)),
+    for tag, kind, value in ((geotiff.SCALE, 12, (STEP, STEP, 0.0)),
+                             (geotiff.TIEPOINT, 12, (0.0, 0.0, 0.0) + CORNER + (0.0,)),
                              (geotiff.KEYS, 3, (1, 1, 0, 2, 1024, 0, 1, 2, geotiff.GEOGRAPHIC, 0, 1, 4326))):
         tags.tagtype[tag] = kind
         tags[tag] = value

@@ -16,7 +16,7 @@ GENERATION = 1  # raise it when the same seed draws other pictures
 
 @contextlib.contextmanager
 def sample_folder(path, settings, overwrite=False):
-    """Give a scratch folder that becomes ``path`` when the block succeeds, or None when the same set lies there already.
+    """Give a scratch folder that becomes ``path`` when the block succeeds, or None when the same set lies there.
 
     A folder that was not written here is never touched; a killed run leaves only a scratch folder that the next one
     removes.

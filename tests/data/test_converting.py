@@ -1,0 +1,92 @@
+import argparse
+import os
+import signal
+
+import pytest
+
+from mtp.data import converting
+from mtp.errors import MTPError
+
+
+def _options(**changes):
+    settings = dict(jobs=1, lenient=False, dry_run=False, overwrite=False, report=None)
+    return argparse.Namespace(**dict(settings, **changes))
+
+
+def _half(number):
+    if number % 2:
+        raise MTPError('{} is odd'.format(number))
+    return number // 2
+
+
+def _die(_):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.mark.parametrize('jobs', [1, 2])
+def test_results_keep_their_order(jobs, monkeypatch):
+    monkeypatch.setattr(converting, 'FEW', 2)
+    items = list(range(0, 60, 2))
+    assert list(converting.run(_half, items, _options(jobs=jobs), 'x', [])) == list(range(30))
+
+
+@pytest.mark.parametrize('jobs', [1, 2])
+def test_a_bad_item_stops_or_is_left_out(jobs, monkeypatch):
+    monkeypatch.setattr(converting, 'FEW', 2)
+    with pytest.raises(MTPError, match='3 is odd') as caught:
+        list(converting.run(_half, [2, 3, 4], _options(jobs=jobs), 'x', []))
+    assert caught.value.code == 1
+    problems = []
+    assert list(converting.run(_half, [2, 3, 4], _options(jobs=jobs, lenient=True), 'x', problems)) == [1, 2]
+    assert problems == ['3 is odd']
+
+
+def test_a_dead_worker_is_told(monkeypatch):
+    monkeypatch.setattr(converting, 'FEW', 2)
+    with pytest.raises(MTPError, match='a worker process died'):
+        list(converting.run(_die, [1, 2, 3], _options(jobs=2), 'x', []))
+
+
+def test_natural_order_and_hidden_files(tmp_path):
+    for name in ('10.png', '9.png', '._9.png', 'a.txt'):
+        (tmp_path / name).write_text('')
+    assert converting.listing(str(tmp_path), '.png') == ['9.png', '10.png']
+    with pytest.raises(MTPError, match='cannot list'):
+        converting.listing(str(tmp_path / 'nowhere'), '')
+
+
+@pytest.mark.parametrize('data, message', [
+    ('', 'is empty'), ('a\n\na\n', "line 3: 'a' is there already"), ('../a\n', 'not an image stem'),
+    (b'\xff\xfe\x00', 'not UTF-8')])
+def test_bad_lists(tmp_path, data, message):
+    path = tmp_path / 'train.txt'
+    path.write_bytes(data if isinstance(data, bytes) else data.encode())
+    with pytest.raises(MTPError, match='train.txt.*' + message):
+        converting.stems(str(path))
+
+
+def test_a_list_with_crlf_and_mark(tmp_path):
+    path = tmp_path / 'train.txt'
+    path.write_bytes(b'\xef\xbb\xbfa\r\n b \r\n\r\n')
+    assert converting.stems(str(path)) == ['a', 'b']
+
+
+def test_the_fingerprint_follows_the_data_root_and_the_files(tmp_path, monkeypatch):
+    marks = []
+    for root in ('one', 'two'):
+        (tmp_path / root).mkdir()
+        path = tmp_path / root / 'x'
+        path.write_text('abc')
+        os.utime(str(path), (5, 5))
+        monkeypatch.setenv('MTP_DATA_ROOT', str(tmp_path / root))
+        marks.append(converting.fingerprint([1], [str(path)]))
+    assert marks[0] == marks[1]
+    path.write_text('abcd')
+    assert converting.fingerprint([1], [str(path)]) != marks[1] != converting.fingerprint([2], [str(path)])
+
+
+@pytest.mark.parametrize('total, share, part', [
+    (846, (700, 846), 700), (6940, (5000, 6940), 5000), (3, (700, 846), 2), (2, (999, 1000), 1), (9, (1, 1000), 1),
+    (1, (700, 846), 1)])
+def test_a_share_leaves_something_on_both_sides(total, share, part):
+    assert converting.share_of(total, *share) == part

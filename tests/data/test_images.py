@@ -1,0 +1,40 @@
+import struct
+
+import numpy as np
+import pytest
+
+from mtp.data import images
+from mtp.data.samples import writing
+from mtp.errors import MTPError
+
+
+@pytest.mark.parametrize('suffix', ['.png', '.jpg', '.tif'])
+def test_size_of_every_format(tmp_path, suffix):
+    path = str(tmp_path / ('a' + suffix))
+    writing.save_image(path, np.zeros((30, 70, 3), np.uint8))
+    assert images.size(path) == (70, 30)
+
+
+def test_a_huge_image_has_a_size(tmp_path):
+    """DOTA-v2.0 has images of 800 million pixels: only the header is read."""
+    path = tmp_path / 'a.png'
+    path.write_bytes(b'\x89PNG\r\n\x1a\n\0\0\0\rIHDR' + struct.pack('>II', 29200, 27620) + b'\x08\x02')
+    assert images.size(str(path)) == (29200, 27620)
+
+
+@pytest.mark.parametrize('data', [
+    b'', b'no image', b'\x89PNG\r\n\x1a\n', b'\x89PNG\r\n\x1a\n\0\0\0\rIHDR' + b'\0' * 10])
+def test_what_is_no_image_is_refused(tmp_path, data):
+    path = tmp_path / 'a.png'
+    path.write_bytes(data)
+    with pytest.raises(MTPError, match='a.png'):
+        images.size(str(path))
+
+
+@pytest.mark.parametrize('parts, size', [
+    (('dota', 'DOTA_devkit', 'images', 'P0706.png'), (1111, 1182)),
+    (('dota', 'mmrotate_demo', 'dota_demo.jpg'), (1616, 1565)),
+    (('fair1m', 'images_unannotated', '1008.jpg'), (1000, 1000)), (('dior', 'JPEGImages', '00001.jpg'), (800, 800)),
+    (('spacenet', 'sample_geotiff.tif'), (900, 900)), (('loveda', 'img_dir', '0.png'), (1024, 1024))])
+def test_real_images(real, parts, size):
+    assert images.size(real(*parts)) == size
