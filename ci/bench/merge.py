@@ -3,8 +3,8 @@
 a: images with 15 classes and about 100 detections each, found at three scales; b: one class of one image with many
 boxes; c: FAIR1M at full size through merge, XML and zip, for which there is no other way that ends within hours, so
 time and memory are given. In a and b both ways get the same tiles, in this process and in turn, and must keep the same
-lines. It runs in the environment mmrotate03, which holds the other way. ``--full`` takes the sizes of a whole test set, which
-takes MMRotate minutes; without it a share of them.
+lines. It runs in the environment mmrotate03, which holds the other way. ``--full`` takes the sizes of a whole test set,
+which takes MMRotate minutes; without it a share of them.
 """
 import argparse
 import os
@@ -117,9 +117,9 @@ def compare(name, tiles, classes, rounds):
     ratios = [a / b for a, b in zip(seconds['theirs'], seconds['ours'])]
     count = sum(len(found[2]) for found in tiles.values())
     middle = {way: statistics.median(spent) for way, spent in seconds.items()}
-    print('{}: {} detections, the same lines; MMRotate 0.3.4 {:.2f} s, ours {:.2f} s, ratio {:.0f} '
-          '({:.0f}-{:.0f})'.format(name, count, middle['theirs'], middle['ours'], statistics.median(ratios), min(ratios),
-                                   max(ratios)), flush=True)
+    print('{}: {} detections, the same lines; MMRotate 0.3.4 {:.2f} s, ours {:.2f} s, ratio {:.0f} ({:.0f}-{:.0f})'
+          .format(name, count, middle['theirs'], middle['ours'], statistics.median(ratios), min(ratios), max(ratios)),
+          flush=True)
     return '{} {:.0f}x'.format(name, statistics.median(ratios))
 
 

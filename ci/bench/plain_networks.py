@@ -106,7 +106,7 @@ def window_attention(attention, x, height, width):
 
 
 def _pyramid(model, maps):
-    up, norm, up_again = model.fpn1
+    up, norm, _, up_again = model.fpn1
     first = F.conv_transpose2d(maps[0], up.weight, up.bias, 2)
     first = norm.ln(first.permute(0, 2, 3, 1)).permute(0, 3, 1, 2).contiguous()
     first = F.conv_transpose2d(F.gelu(first), up_again.weight, up_again.bias, 2)
@@ -114,25 +114,32 @@ def _pyramid(model, maps):
     return [first, second, maps[2], F.max_pool2d(maps[3], 2, 2)]
 
 
-def _block(block, x, height, width):
-    attention = full_attention if hasattr(block.attn, 'has_position') else window_attention
-    x = x + block.drop_path(attention(block.attn, block.norm1(x), height, width))
+def _block(block, x, height, width, ours):
+    kind, attention = ('full', full_attention) if hasattr(block.attn, 'has_position') else ('window', window_attention)
+    normed = block.norm1(x)
+    mixed = block.attn(normed, height, width) if kind in ours else attention(block.attn, normed, height, width)
+    x = x + block.drop_path(mixed)
     return x + block.drop_path(block.mlp(block.norm2(x)))
 
 
-def rvsa(model, image):
-    """What ``model(image)`` gives for a pyramid of branches and an image of the model's own size."""
+def rvsa(model, image, ours=()):
+    """What ``model(image)`` gives for a pyramid of branches and an image of the model's own size.
+
+    ``ours`` names the parts ('window', 'full', 'pyramid') that are computed our way, to see what each brings.
+    """
     x = model.patch_embed.proj(image)
     height, width = x.shape[-2:]
     x = x.flatten(2).transpose(1, 2) + model.pos_embed
     maps = []
     for index, block in enumerate(model.blocks):
         if model.use_checkpoint:
-            x = checkpoint(_block, block, x, height, width)
+            x = checkpoint(_block, block, x, height, width, ours)
         else:
-            x = _block(block, x, height, width)
+            x = _block(block, x, height, width, ours)
         if index in model.out_indices:
             maps.append(x.permute(0, 2, 1).reshape(x.shape[0], -1, height, width))
+    if 'pyramid' in ours:
+        return [operation(m) for operation, m in zip((model.fpn1, model.fpn2, model.fpn3, model.fpn4), maps)]
     return _pyramid(model, maps)
 
 

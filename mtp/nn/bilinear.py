@@ -7,7 +7,7 @@ several sampling points at once.
 import torch
 import torch.nn.functional as F
 
-_TORCH_2 = int(torch.__version__.split('.')[0]) >= 2
+from mtp.nn.layers import TORCH
 
 
 def corners(x, y, height, width):
@@ -42,6 +42,6 @@ def sum_rows(table, rows, weights):
         (n, d) in the table's precision.
     """
     dtype = table.dtype
-    if dtype not in (torch.float32, torch.float64) and not (table.is_cuda and _TORCH_2):
+    if dtype not in (torch.float32, torch.float64) and not (table.is_cuda and TORCH >= (2, 0)):
         table = table.float()  # no embedding bag in this precision
     return F.embedding_bag(rows, table, mode='sum', per_sample_weights=weights.to(table.dtype)).to(dtype)

@@ -6,7 +6,7 @@ from torch import nn
 
 from mtp.nn.attention import cached_table
 from mtp.nn.bilinear import corners, sum_rows
-from mtp.nn.layers import LayerNorm
+from mtp.nn.layers import GELU, LayerNorm
 
 _KERNEL = 3
 _POINTS = _KERNEL * _KERNEL
@@ -94,7 +94,7 @@ class DCNv3(nn.Module):
         self.groups, self.offset_scale = groups, offset_scale
         depthwise = nn.Conv2d(channels, channels, _KERNEL, padding=_KERNEL // 2, groups=channels)
         # Entry 1 of the inner one because the published code turns the axes in entry 0.
-        self.dw_conv = nn.Sequential(depthwise, nn.ModuleDict({'1': LayerNorm(channels)}), nn.GELU())
+        self.dw_conv = nn.Sequential(depthwise, nn.ModuleDict({'1': LayerNorm(channels)}), GELU())
         self.offset = nn.Linear(channels, groups * _POINTS * 2)
         self.mask = nn.Linear(channels, groups * _POINTS)
         self.input_proj = nn.Linear(channels, channels)

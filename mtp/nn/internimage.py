@@ -4,7 +4,7 @@ from torch import nn
 
 from mtp.errors import MTPError
 from mtp.nn.dcnv3 import DCNv3
-from mtp.nn.layers import DropPath, LayerNorm, Mlp, checkpointed, freeze, init_linear
+from mtp.nn.layers import GELU, DropPath, LayerNorm, Mlp, checkpointed, freeze, init_linear
 
 # Published arguments and the only values that MTP's configurations give them.
 _FIXED = dict(core_op='DCNv3', drop_rate=0., drop_path_type='linear', act_layer='GELU', norm_layer='LN', post_norm=True,
@@ -24,15 +24,13 @@ class Stem(nn.Module):
         super().__init__()
         self.conv1 = nn.Conv2d(in_chans, channels // 2, 3, 2, 1)
         self.norm1 = _norm(channels // 2, 1)
-        self.act = nn.GELU()
+        self.act = GELU()
         self.conv2 = nn.Conv2d(channels // 2, channels, 3, 2, 1)
         self.norm2 = _norm(channels, 1)
 
     def forward(self, x):
-        x = self.norm1['1'](self.conv1(x).permute(0, 2, 3, 1))
-        # Contiguous before the activation: torch 1.10's CPU GELU gives garbage for a gradient laid out otherwise.
-        x = self.act(x.permute(0, 3, 1, 2).contiguous())
-        return self.norm2['1'](self.conv2(x).permute(0, 2, 3, 1))
+        x = self.act(self.norm1['1'](self.conv1(x).permute(0, 2, 3, 1)))
+        return self.norm2['1'](self.conv2(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1))
 
 
 class Downsample(nn.Module):

@@ -5,6 +5,7 @@ import torch
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
+TORCH = tuple(int(part) for part in torch.__version__.split('.')[:2])
 _REENTRANT_CHOICE = 'use_reentrant' in inspect.signature(checkpoint).parameters
 
 
@@ -36,13 +37,33 @@ class LayerNorm(nn.LayerNorm):
         return super().forward(x.to(self.weight.dtype))
 
 
+class _ContiguousGradient(torch.autograd.Function):
+    """Identity whose gradient is contiguous."""
+
+    @staticmethod
+    def forward(ctx, x):
+        return x.view_as(x)
+
+    @staticmethod
+    def backward(ctx, grad):
+        return grad.contiguous()
+
+
+class GELU(nn.GELU):
+    """Exact GELU, also on a CPU with torch 1.10, whose backward pass gives garbage for a gradient laid out otherwise."""
+
+    def forward(self, x):
+        out = super().forward(x.contiguous())
+        return out if TORCH >= (1, 12) or x.is_cuda else _ContiguousGradient.apply(out)
+
+
 class Mlp(nn.Module):
     """Linear, GELU (exact), Linear on the last dimension."""
 
     def __init__(self, dim, hidden, drop=0.):
         super().__init__()
         self.fc1 = nn.Linear(dim, hidden)
-        self.act = nn.GELU()
+        self.act = GELU()
         self.fc2 = nn.Linear(hidden, dim)
         self.drop = nn.Dropout(drop)
 

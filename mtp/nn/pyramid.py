@@ -1,14 +1,15 @@
 """From one-stride token maps to strides 4, 8, 16 and 32 (spec 1.1), with the published keys.
 
-A transposed convolution with kernel 2 and stride 2 is a linear layer whose four outputs a pixel are laid side by side.
-Two in a row, with only per-pixel operations between, need one rearrangement at the very end.
+A transposed convolution with kernel 2 and stride 2 is a matrix product whose four outputs a pixel are laid side by side.
+Of two in a row, with only per-pixel operations between, the first needs no laying out in between.
 """
 from collections import OrderedDict
 
+import torch
 import torch.nn.functional as F
 from torch import nn
 
-from mtp.nn.layers import LayerNorm
+from mtp.nn.layers import GELU, LayerNorm
 
 
 class ChannelNorm(nn.Module):
@@ -19,11 +20,21 @@ class ChannelNorm(nn.Module):
         self.ln = LayerNorm(dim)
 
 
-def _spread(x, conv):
-    """(..., C) -> (..., 2, 2, C'): the four pixels that ``conv`` makes of each input pixel."""
+def _spread_last(x, conv):
+    """(..., C) -> (..., 2, 2, C'): the four pixels that ``conv`` makes of each input pixel, channels last."""
     weight = conv.weight.permute(2, 3, 1, 0)  # (2, 2, C', C)
     out = F.linear(x, weight.reshape(-1, conv.in_channels), conv.bias.repeat(4))
     return out.view(x.shape[:-1] + (2, 2, conv.out_channels))
+
+
+def _spread(x, height, width, conv):
+    """(B, height * width, C) tokens -> (B, C', 2 height, 2 width).
+
+    The product comes out channels first, so laying the four pixels side by side moves along rows, not across channels.
+    """
+    out = torch.matmul(conv.weight.flatten(1).t(), x.transpose(1, 2))  # (B, C' * 4, height * width)
+    out = F.pixel_shuffle(out.view(x.shape[0], -1, height, width), 2)
+    return out + conv.bias.to(out.dtype).view(-1, 1, 1)
 
 
 class Up4(nn.Sequential):
@@ -31,14 +42,14 @@ class Up4(nn.Sequential):
 
     def __init__(self, dim):
         super().__init__(OrderedDict([('0', nn.ConvTranspose2d(dim, dim, 2, 2)), ('1', ChannelNorm(dim)),
+                                      ('2', GELU()),
                                       ('3', nn.ConvTranspose2d(dim, dim, 2, 2))]))
 
     def forward(self, x):
-        first, norm, second = self
+        first, norm, activation, second = self
         batch, channels, height, width = x.shape
-        x = _spread(x.permute(0, 2, 3, 1), first)
-        x = _spread(F.gelu(norm.ln(x)), second)  # (B, h, w, 2, 2, 2, 2, C)
-        return x.permute(0, 7, 1, 3, 5, 2, 4, 6).reshape(batch, channels, 4 * height, 4 * width)
+        x = activation(norm.ln(_spread_last(x.permute(0, 2, 3, 1), first)))  # (B, h, w, 2, 2, C)
+        return _spread(x.transpose(2, 3).reshape(batch, -1, channels), 2 * height, 2 * width, second)
 
 
 class Up2(nn.Sequential):
@@ -48,9 +59,8 @@ class Up2(nn.Sequential):
         super().__init__(OrderedDict([('0', nn.ConvTranspose2d(dim, dim, 2, 2))]))
 
     def forward(self, x):
-        batch, channels, height, width = x.shape
-        x = _spread(x.permute(0, 2, 3, 1), self[0])  # (B, h, w, 2, 2, C)
-        return x.permute(0, 5, 1, 3, 2, 4).reshape(batch, channels, 2 * height, 2 * width)
+        height, width = x.shape[-2:]
+        return _spread(x.flatten(2).transpose(1, 2), height, width, self[0])
 
 
 class MaxPool(nn.Module):
