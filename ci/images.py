@@ -25,8 +25,9 @@ import localbase  # noqa: E402
 UID = 12345
 WHEELHOUSE = os.path.join('docker', 'wheelhouse')
 COMPILERS = 'cc c++ gcc g++ cc1plus clang nvcc make ninja'
+DATASETS = ['sota', 'fast', 'sior']
 PRETRAIN = ('--backbone vit_t_rvsa --init_backbone none --image_size 64 --batch_size 3 --end_iter 2 --interval 2 '
-            '--datasets sota fast sior --save_path work_dirs/pretrain').split()
+            '--save_path work_dirs/pretrain --datasets').split() + DATASETS
 
 
 class Steps:
@@ -63,8 +64,9 @@ def build_words(client, env, bases):
 
 def run_words(client, env, work, data, *inner):
     """A container as the launcher starts one, and stricter: a uid that nobody has, nothing to write to but its work."""
-    return [client, 'run', '--rm', '--user', '{0}:{0}'.format(UID), '--read-only', '--network', 'none', '--cap-drop', 'ALL',
-            '--tmpfs', '/tmp', '--shm-size', '1g', '--mount', 'type=bind,source={},target=/work'.format(work),
+    return [client, 'run', '--rm', '--user', '{0}:{0}'.format(UID), '--read-only', '--network', 'none',
+            '--cap-drop', 'ALL', '--tmpfs', '/tmp', '--shm-size', '1g',
+            '--mount', 'type=bind,source={},target=/work'.format(work),
             '--mount', 'type=bind,source={},target=/data,readonly'.format(data),
             '--env', 'OMP_NUM_THREADS=1', ledger.image_tag(env)] + list(inner)
 
@@ -116,10 +118,13 @@ def pretrain(client, work, data):
     sample = os.path.join(work, 'sample')
     call(run_words(client, 'mmrotate1', work, data, 'python', '-m', 'mtp.data.samples', 'samrs', '--images', '4',
                    '--out', '/work/sample'), 'drawing the sample')
+    for name in DATASETS:
+        call(run_words(client, 'mmrotate1', work, data, 'env', 'MTP_DATA_ROOT=/work/sample', 'python',
+                       'scripts/convert_pkl_json.py', '--dataset', name), 'converting ' + name)
     call(run_words(client, 'mmrotate1', work, sample, 'python', 'main_pretrain.py', *PRETRAIN), 'pretraining')
-    made = [name for name in os.listdir(os.path.join(work, 'pretrain')) if name.endswith('.pth')]
-    if not made:
-        raise MTPError('pretraining left no checkpoint in {}'.format(os.listdir(os.path.join(work, 'pretrain'))), code=FAILED)
+    made = os.listdir(os.path.join(work, 'pretrain'))
+    if not any(name.endswith('.pth') for name in made):
+        raise MTPError('pretraining left no checkpoint, but {}'.format(made), code=FAILED)
 
 
 def size(client, env):

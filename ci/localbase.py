@@ -12,6 +12,7 @@ import engine
 
 # What a copy of Python needs none of; site-packages is the host's own affair, and _tkinter wants half of X11.
 LEFT_OUT = ('site-packages', 'test', 'idlelib', 'tkinter', 'turtledemo', '__pycache__', '_tkinter*', 'config-3.8*')
+NOT_NEEDED = ('var/cache/apt/archives/*.deb', 'var/lib/apt/lists/*', 'usr/share/doc/*', 'usr/share/man/*')
 DOCKERFILE = """FROM {base}
 COPY local /usr/local
 RUN ldconfig && python3.8 -c 'import ssl, ctypes, sqlite3, ensurepip'
@@ -52,10 +53,9 @@ def debian(client, say=print):
     with tempfile.TemporaryDirectory(prefix='mtp-base-') as root:
         code, output = engine.said_long(['debootstrap', '--variant=minbase', suite(), root])
         if code:
-            raise MTPError('debootstrap failed:\n' + output[-1500:], hint='are the Debian packages reachable?', code=FAILED)
-        tar = subprocess.Popen(['tar', '-C', root, '--exclude=./var/cache/apt/archives/*.deb', '--exclude=./var/lib/apt/lists/*',
-                                '--exclude=./usr/share/doc/*', '--exclude=./usr/share/man/*', '-c', '.'],
-                               stdout=subprocess.PIPE)
+            raise MTPError('debootstrap failed:\n' + output[-1500:], hint='is its mirror reachable?', code=FAILED)
+        left_out = ['--exclude=./' + path for path in NOT_NEEDED]
+        tar = subprocess.Popen(['tar', '-C', root] + left_out + ['-c', '.'], stdout=subprocess.PIPE)
         subprocess.run([client, 'import', '-', tag], stdin=tar.stdout, stdout=subprocess.DEVNULL, check=True)
         if tar.wait():
             raise MTPError('packing {} failed'.format(root), code=FAILED)

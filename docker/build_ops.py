@@ -56,7 +56,8 @@ def facts(python):
     except (OSError, subprocess.CalledProcessError) as error:
         raise MTPError('{} does not run: {}'.format(python, error), hint='make setup')
     if not found['python'].startswith('3.8.'):
-        raise MTPError('{} is Python {}, the operators are built for 3.8'.format(python, found['python']), hint='make setup')
+        raise MTPError('{} is Python {}, the operators are built for 3.8'.format(python, found['python']),
+                       hint='make setup')
     if not found['torch']:
         raise MTPError('{} has no torch, against which the operators are compiled'.format(python), hint='make setup')
     return found
@@ -70,7 +71,8 @@ def recipe(env, variant, about):
     """
     wanted = ledger.shipped(env, variant)['torch']
     if about['torch'] != wanted:
-        raise MTPError('torch {} is installed, {} {} wants {}'.format(about['torch'], env, variant, wanted), hint='make setup')
+        raise MTPError('torch {} is installed, {} {} wants {}'.format(about['torch'], env, variant, wanted),
+                       hint='make setup')
     ops, flags = ledger.environment(env)['ops'], ledger.variant(variant)['ops_flags']
     return {'package': ops['package'], 'version': ops['version'], 'sha256': ops['sha256'], 'torch': about['torch'],
             'abi': about['abi'], 'platform': about['platform'], 'libc': about['libc'], 'variant': variant,
@@ -208,8 +210,8 @@ def compile_wheel(python, source, folder, variables, label):
     """Run the compile in ``source`` and show how many objects are done; returns the new wheel's path."""
     fresh, log = os.path.join(folder, 'wheel.tmp'), os.path.join(folder, 'build.log')
     shutil.rmtree(fresh, ignore_errors=True)
-    command = [python, '-m', 'pip', 'wheel', '-v', '--no-deps', '--no-build-isolation', '--no-index', '--wheel-dir', fresh,
-               source]
+    command = [python, '-m', 'pip', 'wheel', '-v', '--no-deps', '--no-build-isolation', '--no-index', '--wheel-dir',
+               fresh, source]
     progress = Progress(label)
     # A group of its own: an interrupt reaches pip, ninja and every compiler at once, through us.
     child = subprocess.Popen(command, env=variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
@@ -233,7 +235,7 @@ def compile_wheel(python, source, folder, variables, label):
         with open(log) as stream:
             said = stream.read()
         errors = [line for line in said.splitlines() if re.search(r'\b(error|fatal):? ', line)] or said.splitlines()
-        raise MTPError('compiling failed:\n{}'.format('\n'.join(errors[-8:])), hint='the whole log: ' + log, code=FAILED)
+        raise MTPError('compiling failed:\n' + '\n'.join(errors[-8:]), hint='the whole log: ' + log, code=FAILED)
     wheels = [name for name in os.listdir(fresh) if name.endswith('.whl')]
     return os.path.join(fresh, wheels[0])
 

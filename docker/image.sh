@@ -2,7 +2,7 @@
 # Steps of the Dockerfile that do not fit one line. Usage: image.sh STEP [ARGUMENT...]
 set -eu
 
-# pip with what the site told the build: an index of its own, and the certificate of a proxy. Both stay outside the image.
+# pip with what the site told the build: an index of its own, the certificate of a proxy. Both stay outside the image.
 site_pip() {
   [ -n "${PIP_INDEX_URL:-}" ] || unset PIP_INDEX_URL
   if [ -s /run/secrets/ca ]; then export PIP_CERT=/run/secrets/ca GIT_SSL_CAINFO=/run/secrets/ca; fi
@@ -17,14 +17,15 @@ step_system() {
   command -v c++ >/dev/null || set -- "$@" g++
   [ -z "${GIT_SOURCES:-}" ] || set -- "$@" git
   apt-get install -y -qq --no-install-recommends "$@" >/dev/null
-  # OpenCV wants libGL to be there and never draws with it. Installed properly it brings drivers and a compiler: 200 MB.
+  # OpenCV wants libGL to be there and never draws with it. Installed properly it brings drivers and LLVM: 200 MB.
   mkdir /tmp/gl
-  (cd /tmp/gl && apt-get download -qq libgl1 libglx0 libglvnd0 && for package in *.deb; do dpkg-deb -x "$package" /; done)
+  (cd /tmp/gl && apt-get download -qq libgl1 libglx0 libglvnd0 &&
+    for package in *.deb; do dpkg-deb -x "$package" /; done)
   rm -r /tmp/gl
   ldconfig
 }
 
-# Shared libraries that the files below FROM... need, from outside Python, into TO. The C library itself stays the base's.
+# Shared libraries that the files below FROM... need, from outside Python, into TO. The C library stays the base's.
 step_collect() {
   to=$1
   shift
@@ -45,7 +46,7 @@ step_place() {
   done
   ldconfig
   # Each of these fails to import where a library of Python's own distribution is missing.
-  /usr/local/bin/python3.8 -c 'import bz2, ctypes, hashlib, lzma, sqlite3, ssl, uuid, zlib; ssl.create_default_context()'
+  /usr/local/bin/python3.8 -c 'import bz2, ctypes, lzma, sqlite3, ssl, uuid, zlib; ssl.create_default_context()'
 }
 
 # The virtual environment from its lock: wheels alone, each with its hash.
@@ -73,8 +74,9 @@ step_ops() {
 # What comes from Git; a host that does not answer costs the feature, not the image.
 step_git() {
   for source in ${GIT_SOURCES:-}; do
-    site_pip timeout 300 /opt/venv/bin/python -m pip install -q --no-deps --no-build-isolation "$source" ||
-      echo "note: $source does not answer; the image is complete but for it" >&2
+    site_pip timeout 300 /opt/venv/bin/python -m pip install --no-deps --no-build-isolation "$source" \
+      >/tmp/git.log 2>&1 ||
+      echo "note: $source is left out, the image is complete but for it: $(grep -m1 fatal: /tmp/git.log)" >&2
   done
 }
 

@@ -16,7 +16,7 @@ import platform
 import sys
 
 if sys.version_info < (3, 8):
-    sys.exit('error: this is Python {}; both environments are 3.8\n  next: make doctor'.format(platform.python_version()))
+    sys.exit('error: both environments are 3.8, this is {}\n  next: make doctor'.format(platform.python_version()))
 from importlib.metadata import PackageNotFoundError, version  # noqa: E402
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -24,8 +24,8 @@ sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 from mtp.errors import FAILED, OK, MTPError, run_main  # noqa: E402
 from mtp.launch import ledger  # noqa: E402
 
-COMMON = ('numpy', 'cv2', 'torch', 'torchvision', 'torchvision.ops', 'torch.utils.tensorboard', 'timm', 'mmengine', 'mmcv',
-          'mmcv.ops', 'pycocotools.mask', 'shapely.geometry', 'matplotlib.pyplot', 'scipy.ndimage', 'tqdm')
+COMMON = ('numpy', 'cv2', 'torch', 'torchvision', 'torchvision.ops', 'torch.utils.tensorboard', 'timm', 'mmengine',
+          'mmcv', 'mmcv.ops', 'pycocotools.mask', 'shapely.geometry', 'matplotlib.pyplot', 'scipy.ndimage', 'tqdm')
 MODULES = {
     'mmrotate1': COMMON + ('mmengine.runner', 'mmpretrain.apis', 'mmpretrain.models', 'mmdet.apis', 'mmdet.models',
                            'mmseg.apis', 'mmseg.models', 'mmrotate.models', 'mmrotate.datasets', 'mmrotate.evaluation'),
@@ -103,7 +103,7 @@ def nms_answer():
 
 
 def roi_answer():
-    """``RoIAlignRotated`` of the map ``x + 10 y``, for one box of 4 x 2 around pixel centre (8, 8), at 0 and 90 degrees.
+    """``RoIAlignRotated`` of the map ``x + 10 y``, for a box of 4 x 2 around pixel centre (8, 8), at 0 and 90 degrees.
 
     Bilinear samples of a linear map are exact: the mean of a cell is the map at the cell's centre. Returns two 1 x 2
     grids as lists: cells along the box's width.
@@ -136,7 +136,7 @@ def check_operators():
 
 def report(env, variant):
     """All findings in one dict, as ``--json`` prints it."""
-    with contextlib.redirect_stdout(sys.stderr):  # packages that greet while they are imported; ours is the report alone
+    with contextlib.redirect_stdout(sys.stderr):  # some packages greet while they are imported
         findings = [dict(zip(('status', 'what', 'says'), found))
                     for found in [*check_versions(env, variant), *check_imports(env), *check_operators()]]
     torch = sys.modules.get('torch')

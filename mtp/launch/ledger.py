@@ -27,7 +27,8 @@ def load(path=PATH):
         with open(path, encoding='utf-8') as stream:
             ledger = json.load(stream)
     except (OSError, ValueError) as error:
-        raise MTPError('cannot read the ledger {}: {}'.format(path, error), hint='git checkout docker/environments.json')
+        raise MTPError('cannot read the ledger {}: {}'.format(path, error),
+                       hint='git checkout docker/environments.json')
     if ledger.get('schema') != 1:
         raise MTPError('{} has schema {!r}, this code reads schema 1'.format(path, ledger.get('schema')))
     return ledger
@@ -59,7 +60,7 @@ def environment(name):
 
 
 def variant(name):
-    """The entry of one variant: ``local_version``, ``wheels``, ``index``, ``ops_flags``, ``build_image``, ``base_image``."""
+    """One variant: ``local_version``, ``wheels``, ``index``, ``ops_flags``, ``build_image``, ``base_image``."""
     return _pick(load()['variants'], name, 'variant')
 
 
@@ -132,7 +133,7 @@ def unresolved():
 
 
 def readme_table():
-    """Markdown table of both environments: one row a package, what is shipped, and what was published where it differs."""
+    """Markdown table of both environments: what is shipped, and what was published where it differs."""
     pins = {name: _pins(name) for name in names()}
     packages = list(dict.fromkeys(package for found in pins.values() for package in found))
     lines = ['| | ' + ' | '.join(pins) + ' |', '|---' * (1 + len(pins)) + '|',
@@ -157,7 +158,7 @@ def _cell(pin):
 
 
 def main(argv=None):
-    """Command line: ``--write`` and ``--check`` the generated files, ``--digest [ENV]``, ``--unresolved``, or the table."""
+    """Print the table of the ledger, its digest or what is unresolved; write or check the generated files."""
     parser = argparse.ArgumentParser(prog='python3 -m mtp.launch.ledger', description=main.__doc__)
     action = parser.add_mutually_exclusive_group()
     action.add_argument('--write', action='store_true', help='rewrite every generated file')

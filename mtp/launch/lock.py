@@ -83,8 +83,8 @@ def require_resolved(name):
     """
     missing = re.findall(r'^# unresolved: (\S+)', read(name), re.M)
     if missing:
-        raise MTPError('{} cannot be installed: the hash of {} is unresolved'.format(name + '.txt', ' and '.join(missing)),
-                       hint='python3 -m mtp.launch.ledger --unresolved, put the hash into docker/environments.json, make lock')
+        raise MTPError('{}.txt cannot be installed: the hash of {} is unresolved'.format(name, ' and '.join(missing)),
+                       hint='python3 -m mtp.launch.ledger --unresolved; put the hash into the ledger; make lock')
 
 
 def _header(source):
@@ -108,7 +108,8 @@ def accelerated(text, name, variant):
         requirement = '{}=={}'.format(package, versions[package])
         if wheel['sha256'] == ledger.UNRESOLVED:
             block = ('# unresolved: {0}\n'
-                     'the hash of {0} is unresolved; see python3 -m mtp.launch.ledger --unresolved\n').format(requirement)
+                     'the hash of {0} is unresolved; see python3 -m mtp.launch.ledger --unresolved\n'
+                     ).format(requirement)
         else:
             block = '{} \\\n    --hash=sha256:{}\n'.format(requirement, wheel['sha256'])
         text = text.replace(blocks(text)[package], block)

@@ -73,5 +73,6 @@ def test_python_is_copied_without_what_belongs_to_the_host(tmp_path):
     localbase.copy_python(str(prefix), str(tmp_path / 'local'))
     made = {os.path.relpath(os.path.join(folder, name), str(tmp_path / 'local'))
             for folder, folders, files in os.walk(str(tmp_path / 'local')) for name in folders + files}
-    assert {'bin/python3.8', 'lib/python3.8/json/decoder.py', 'include/python3.8', 'lib/python3.8/site-packages'} <= made
+    assert {'bin/python3.8', 'lib/python3.8/json/decoder.py', 'include/python3.8',
+            'lib/python3.8/site-packages'} <= made
     assert not any('own' in name or 'test' in name or '_tkinter' in name or '__pycache__' in name for name in made)

@@ -29,13 +29,15 @@ def test_the_build_takes_the_ledgers_arguments_and_local_bases(monkeypatch):
 def test_a_proof_runs_as_a_stranger_on_a_read_only_root_without_network():
     words = images.run_words('docker', 'mmrotate1', '/w', '/d', 'python')
     line = ' '.join(words)
-    for part in ('--user 12345:12345', '--read-only', '--network none', 'source=/d,target=/data,readonly', '--cap-drop ALL'):
+    for part in ('--user 12345:12345', '--read-only', '--network none', 'source=/d,target=/data,readonly',
+                 '--cap-drop ALL'):
         assert part in line
     assert words[-2:] == ['mtp/mmrotate1:cpu', 'python']
 
 
 def report(**changed):
-    findings = [{'status': 'ok', 'what': name, 'says': version} for name, version in ledger.shipped('mmrotate1').items()]
+    findings = [{'status': 'ok', 'what': name, 'says': version}
+                for name, version in ledger.shipped('mmrotate1').items()]
     for found in findings:
         found.update(changed.get(found['what'], {}))
     return json.dumps({'findings': findings}).encode()

@@ -22,7 +22,7 @@ SPEC.loader.exec_module(ops)
 
 ABOUT = {'python': '3.8.18', 'abi': 'cpython-38-x86_64-linux-gnu', 'platform': 'linux-x86_64', 'libc': 'glibc 2.36',
          'torch': '1.10.0'}
-# Stands for Python 3.8 with torch: answers the question for facts, and plays pip. "slow" and "broken" steer the compile.
+# Stands for Python 3.8 with torch: tells its facts, and plays pip. "slow" and "broken" steer the compile.
 FAKE = """#!{python}
 import os, shutil, sys, time
 words, home = sys.argv[1:], os.path.dirname(os.path.abspath(__file__))
@@ -170,7 +170,8 @@ def test_a_python_that_cannot_serve_is_refused(tmp_path):
         ops.recipe('mmrotate1', 'cpu', dict(ABOUT, torch='1.13.0'))
     with pytest.raises(MTPError, match='does not run'):
         ops.facts(str(tmp_path / 'python'))
-    for said, complaint in ((dict(ABOUT, python='3.11.2'), 'is Python 3.11.2'), (dict(ABOUT, torch=''), 'has no torch')):
+    cases = ((dict(ABOUT, python='3.11.2'), 'is Python 3.11.2'), (dict(ABOUT, torch=''), 'has no torch'))
+    for said, complaint in cases:
         python = tmp_path / 'python'
         python.write_text("#!/bin/sh\necho '{}'\n".format(json.dumps(said)))
         python.chmod(0o755)

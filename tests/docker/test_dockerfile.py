@@ -84,7 +84,7 @@ def test_installing_an_unresolved_lock_is_refused_before_anything_is_made(tmp_pa
 def test_collect_takes_the_libraries_of_a_program_but_not_the_c_library(tmp_path):
     tree = tmp_path / 'tree'
     tree.mkdir()
-    shutil.copy(shutil.which('bash'), str(tree / 'python3.8'))  # any program that is linked with more than the C library
+    shutil.copy(shutil.which('bash'), str(tree / 'python3.8'))  # linked with more than the C library
     subprocess.check_call(['sh', STEPS, 'collect', str(tmp_path / 'libraries'), str(tree)])
     found = os.listdir(str(tmp_path / 'libraries'))
     assert any(name.startswith('libtinfo') for name in found)

@@ -8,7 +8,8 @@ from mtp.errors import MTPError
 from mtp.launch import ledger
 
 HEX64 = re.compile(r'[0-9a-f]{64}')
-PINS = [(name, package, pin) for name in ledger.names() for package, pin in ledger.environment(name)['packages'].items()]
+PINS = [(name, package, pin) for name in ledger.names()
+        for package, pin in ledger.environment(name)['packages'].items()]
 
 
 def test_the_two_environments_and_variants_are_there():

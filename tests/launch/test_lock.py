@@ -88,7 +88,8 @@ def test_an_unresolved_hash_is_refused_by_us_and_by_pip(folder):
 
 
 @pytest.mark.parametrize('name,old,new,complaint', [
-    ('mmrotate1-cpu', 'torchvision==0.11.1 ', 'torchvision==0.10.0 ', 'mmrotate1-cpu.txt does not hold torchvision==0.11.1'),
+    ('mmrotate1-cpu', 'torchvision==0.11.1 ', 'torchvision==0.10.0 ',
+     'mmrotate1-cpu.txt does not hold torchvision==0.11.1'),
     ('mmrotate03-cu113', 'timm==0.9.2 ', 'timm==0.9.3 ', 'mmrotate03-cu113.txt does not hold timm==0.9.2'),
     ('mmrotate1-ops', 'sha256:2a26', 'sha256:0000', 'mmrotate1-ops.txt does not hold the hash of mmcv-2.0.0.tar.gz'),
     ('dev', '--hash=sha256:', '--hash=md5:', 'dev.txt: pytest has no hash'),
