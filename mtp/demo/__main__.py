@@ -20,7 +20,7 @@ def main():
                                  data_root=os.path.join(settings.work_root, 'demo', 'data'))
     home = os.path.join(ledger.ROOT, settings.work_root, 'demo')
     driver = Driver(settings, home)
-    todo = stages.stages()
+    todo = stages.stages(settings.words['DATA'])
     if settings.dryrun:
         sys.stdout.write('\n'.join(plan.render(driver.plan(stage)) for stage in todo))
         return OK

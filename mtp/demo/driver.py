@@ -11,7 +11,7 @@ import time
 from typing import NamedTuple
 
 from mtp import files
-from mtp.demo.stages import NEWEST
+from mtp.demo.stages import NEWEST, OUTSIDE
 from mtp.errors import CONTINUE, FAILED, MTPError
 from mtp.launch import containers, execute, host, ledger, plan, verbs
 from mtp.launch.jobs import Job, newest_checkpoint
@@ -124,6 +124,8 @@ def _placed(word, places):
     if word.startswith(NEWEST):
         folder = word[len(NEWEST):]
         return places.of('{}/{}'.format(folder, newest_checkpoint(places.host(folder)) or 'iter_N.pth'))
+    if word.startswith(OUTSIDE):
+        return places.of(word[len(OUTSIDE):])
     head, equals, tail = word.rpartition('=')
     return head + equals + (places.of(tail) if tail.startswith(('work_dirs/', 'data/')) else tail)
 

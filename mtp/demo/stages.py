@@ -10,6 +10,7 @@ DATA = HOME + '/data'
 PRETRAINED = HOME + '/pretrain'
 STEPS = 240  # of pretraining; the run is stopped and continued half way
 NEWEST = 'newest:'  # before a folder: the newest checkpoint in it
+OUTSIDE = 'outside:'  # before a path of the host that is none of ours: as the program sees it
 
 Stage = NamedTuple('Stage', [
     ('name', str),
@@ -52,11 +53,19 @@ TARGETS = (
 )
 
 
-def stages():
-    """All stages of the demo in order."""
-    found = [
-        Stage('samples', 'make sample sets in the published formats', 'mmrotate1',
-              ('-m', 'mtp.data.samples', 'all', '--out', DATA), True),
+def stages(data=''):
+    """All stages of the demo in order.
+
+    Args:
+        data: folder of real samples that take the place of the drawn DOTA set and join the FAIR1M test; empty for none.
+    """
+    drawn = ('samrs', 'fair1m') if data else ('all',)
+    found = [Stage('samples', 'make sample sets in the published formats', 'mmrotate1',
+                   ('-m', 'mtp.data.samples') + drawn + ('--out', DATA), True)]
+    if data:
+        found.append(Stage('real', 'take real images of {}'.format(data), 'mmrotate1',
+                           ('-m', 'mtp.demo.real', '--source', OUTSIDE + data, '--out', DATA), True))
+    found += [
         Stage('convert', 'SAMRS pickles to COCO annotations', 'mmrotate1', ('scripts/convert_pkl_json.py',), True),
         Stage('fair1m-text', 'FAIR1M XML to DOTA text', 'mmrotate1', ('-m', 'mtp.data.fair1m'), True),
     ]

@@ -1,0 +1,73 @@
+"""``python -m mtp.demo.real --source DIR --out DATA``: real images in place of drawn ones, as far as ``DIR`` has them.
+
+Looked for below ``DIR``: DOTA images with their text (``dota/*/images`` beside ``labelTxt``), further DOTA images without
+(``dota/*/*.jpg``), and FAIR1M images without labels (``fair1m/images_unannotated``). An image with labels is trained on
+and tested on: with one or two of them the test says whether the network can learn them, and no more.
+"""
+import argparse
+import glob
+import os
+import shutil
+
+import cv2
+
+from mtp import paths
+from mtp.data import dota
+from mtp.errors import MTPError, run_main
+from mtp.files import atomic_path, write_bytes
+from mtp.tiles.pixels import list_images, read_image
+
+
+def main(argv=None):
+    """Fill the demo's data root with real images."""
+    parser = argparse.ArgumentParser(prog='python -m mtp.demo.real', description=__doc__)
+    parser.add_argument('--source', required=True, help='folder with dota/ and fair1m/')
+    parser.add_argument('--out', required=True, help='data root of the demo')
+    options = parser.parse_args(argv)
+    out = paths.resolve(options.out)
+    labelled = labelled_dota(options.source)
+    if not labelled:
+        raise MTPError('{} has no DOTA image with labels (dota/*/images/*.png beside dota/*/labelTxt/*.txt)'.format(
+            options.source), hint='make demo without DATA draws its own')
+    for image, text in labelled:
+        found = dota.read(text)
+        print('{}: {} objects, trained on and tested on'.format(image, len(found.names)))
+        for folder in ('train/images', 'test/images'):
+            copy(image, os.path.join(out, 'dotav1', folder))
+        copy(text, os.path.join(out, 'dotav1', 'train', 'labelTxt'))
+        copy(text, os.path.join(out, 'dotav1', 'test', 'truth'))
+    for image in sorted(glob.glob(os.path.join(options.source, 'dota', '*', '*.jpg'))):
+        print('{}: no labels, tested on'.format(image))
+        copy(image, os.path.join(out, 'dotav1', 'test', 'images'))
+    for image in sorted(glob.glob(os.path.join(options.source, 'fair1m', 'images_unannotated', '*.jpg'))):
+        print('{}: no labels, tested on'.format(image))
+        to_tiff(image, os.path.join(out, 'fair1m', 'test', 'images'))
+
+
+def labelled_dota(source):
+    """(image, text) of every DOTA image below ``source`` that has a label file."""
+    found = []
+    for folder in sorted(glob.glob(os.path.join(source, 'dota', '*', 'images'))):
+        texts = os.path.join(os.path.dirname(folder), 'labelTxt')
+        pairs = [(image, os.path.join(texts, stem + '.txt')) for stem, image in list_images(folder).items()]
+        found += [pair for pair in pairs if os.path.isfile(pair[1])]
+    return found
+
+
+def copy(path, folder):
+    """Copy a file into a folder, atomically."""
+    with atomic_path(os.path.join(folder, os.path.basename(path))) as temporary:
+        shutil.copyfile(path, temporary)
+
+
+def to_tiff(path, folder):
+    """The image as the ``.tif`` that FAIR1M is published in."""
+    done, data = cv2.imencode('.tif', read_image(path))
+    if not done:
+        raise MTPError('cannot encode {} as TIFF'.format(path))
+    name = os.path.splitext(os.path.basename(path))[0] + '.tif'
+    write_bytes(os.path.join(folder, name), data.tobytes())
+
+
+if __name__ == '__main__':
+    run_main(main)
