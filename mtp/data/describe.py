@@ -101,6 +101,8 @@ def _check_split(split):
         if not os.path.isdir(labels):
             return 'fail', '{} is missing'.format(labels)
         labelled = _stems(labels, split.label_suffix)
+    elif split.labels and not os.path.isfile(catalogue.locate(split.labels)):
+        return 'fail', '{} is missing'.format(catalogue.locate(split.labels))
     wanted = found
     if split.listing:
         if not os.path.isfile(catalogue.locate(split.listing)):

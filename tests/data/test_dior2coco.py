@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 
 import numpy as np
 import pytest
@@ -75,3 +76,23 @@ def test_nothing_there(data_root):
 
 def test_the_class_order_is_the_published_one():
     assert catalogue.get('dior').classes.index('golffield') == 9
+
+
+def test_a_real_image_of_dior(real, tmp_path):
+    labels = real('dior', 'transcribed', 'Annotations', 'Horizontal Bounding Boxes', '00001.xml')
+    oriented = real('dior', 'Annotations', 'Oriented Bounding Boxes', '00001.xml')
+    image = real('dior', 'JPEGImages', '00001.jpg')
+    for source, *target in ((labels, 'Annotations', 'Horizontal Bounding Boxes', '00001.xml'),
+                            (oriented, 'Annotations', 'Oriented Bounding Boxes', '00001.xml'),
+                            (image, 'JPEGImages-trainval', '00001.jpg')):
+        path = tmp_path.joinpath(*target)
+        path.parent.mkdir(parents=True)
+        shutil.copyfile(source, str(path))
+    (tmp_path / 'ImageSets' / 'Main').mkdir(parents=True)
+    (tmp_path / 'ImageSets' / 'Main' / 'trainval.txt').write_text('00001\r\n')
+    for box, name in (('hbb', 'DIOR'), ('obb', 'DIOR-R')):
+        assert dior2coco.main(['--root', str(tmp_path), '--splits', 'trainval', '--box', box]) == 0
+        value = json.loads((tmp_path / (name + '_trainval_coco.json')).read_text())
+        assert value['images'] == [{'file_name': '00001.jpg', 'height': 800, 'width': 800, 'id': 0}]
+        entry, = value['annotations']
+        assert (entry['category_id'], entry['bbox'], entry['area']) == (9, [133, 237, 551, 435], 551 * 435)
