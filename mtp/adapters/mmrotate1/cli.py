@@ -3,10 +3,12 @@ import os
 
 import torch
 from mmengine.config import Config, DictAction, config
+from mmengine.model import revert_sync_batchnorm
 
 from mtp import paths
 from mtp.adapters import command, formatting
 from mtp.adapters.mmrotate1 import testing
+from mtp.adapters.mmrotate1.runner import MTPRunner
 from mtp.errors import MTPError
 
 ENVIRONMENT = 'mmrotate1'
@@ -80,10 +82,10 @@ def load(args, purpose):
 
 
 def _build(cfg):
-    from mmengine.registry import RUNNERS
-
-    from mtp.adapters.mmrotate1.runner import MTPRunner
-    return RUNNERS.build(cfg) if 'runner_type' in cfg else MTPRunner.from_cfg(cfg)
+    runner = MTPRunner.from_cfg(cfg)
+    if not torch.cuda.is_available():  # norms that are synchronised between processes exist for GPUs only
+        runner.model = revert_sync_batchnorm(runner.model)
+    return runner
 
 
 def _mixed_precision(cfg, wanted):
