@@ -32,9 +32,10 @@ def _spread(x, height, width, conv):
 
     The product comes out channels first, so laying the four pixels side by side moves along rows, not across channels.
     """
-    out = torch.matmul(conv.weight.flatten(1).t(), x.transpose(1, 2))  # (B, C' * 4, height * width)
+    weight = conv.weight.flatten(1).t().expand(x.shape[0], -1, -1)  # as bmm; matmul would copy it for each sample
+    out = torch.bmm(weight, x.transpose(1, 2))  # (B, C' * 4, height * width)
     out = F.pixel_shuffle(out.view(x.shape[0], -1, height, width), 2)
-    return out + conv.bias.to(out.dtype).view(-1, 1, 1)
+    return out.add_(conv.bias.to(out.dtype).view(-1, 1, 1))
 
 
 class Up4(nn.Sequential):

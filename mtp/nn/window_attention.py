@@ -65,6 +65,54 @@ def window_bias_index(size):
     return rows * (2 * size - 1) + index.repeat(size, size)
 
 
+def _rows(index, tokens, heads):
+    """Rows of k and of v in the qkv layer's output read as (sample, token, q | k | v, head) rows: (2, ..., 4)."""
+    sample = torch.arange(index.shape[0], device=index.device).view(-1, 1, 1, 1, 1) * tokens
+    first = (index + sample) * (3 * heads) + torch.arange(heads, device=index.device).view(-1, 1, 1)
+    return torch.stack((first + heads, first + 2 * heads))
+
+
+class _WindowTokens(torch.autograd.Function):
+    """Queries cut into windows, keys and values sampled at the places: each (B * windows, heads, size * size, d).
+
+    Args:
+        qkv: (B, N, 3C). weight, index: (B, windows, heads, size * size, 4) of :func:`mtp.nn.bilinear.corners`; tokens in
+            the padding weigh nothing, as sampling a zero-padded map gives.
+
+    One function for the three, because their gradients then meet in one tensor instead of in sums of zero-padded ones.
+    """
+
+    @staticmethod
+    def forward(ctx, qkv, weight, index, windows, heads):
+        batch, tokens, channels = qkv.shape
+        ctx.windows, ctx.heads = windows, heads
+        ctx.save_for_backward(qkv, weight, index)
+        shape = (batch * index.shape[1], heads, windows.size ** 2, channels // (3 * heads))
+        q = windows.cut(qkv[..., :channels // 3]).unflatten(-1, (heads, -1))
+        q = q.permute(0, 1, 3, 5, 2, 4, 6).reshape(shape)
+        k, v = _WindowTokens._sample(qkv, weight, index, heads).view((2,) + shape).unbind(0)
+        return q, k, v
+
+    @staticmethod
+    def _sample(qkv, weight, index, heads):
+        table = qkv.view(-1, qkv.shape[2] // (3 * heads))
+        rows = _rows(index, qkv.shape[1], heads)
+        return sum_rows(table, rows.view(-1, 4), weight.expand(rows.shape).reshape(-1, 4))
+
+    @staticmethod
+    def backward(ctx, grad_q, grad_k, grad_v):
+        qkv, weight, index = (tensor.detach().requires_grad_(tensor.is_floating_point()) for tensor in ctx.saved_tensors)
+        windows, heads = ctx.windows, ctx.heads
+        with torch.enable_grad():
+            sampled = _WindowTokens._sample(qkv, weight, index, heads)
+        grad_kv = torch.stack((grad_k, grad_v)).view(sampled.shape)
+        grad_qkv, grad_weight = torch.autograd.grad(sampled, (qkv, weight), grad_kv)
+        grad_q = grad_q.view(qkv.shape[0], windows.rows, windows.columns, heads, windows.size, windows.size, -1)
+        grad_q = windows.join(grad_q.permute(0, 1, 4, 2, 5, 3, 6).flatten(-2))
+        grad_qkv[..., :grad_q.shape[-1]] = grad_q  # sampling touched the rows of k and v only
+        return grad_qkv, grad_weight, None, None, None
+
+
 class RVSAttention(nn.Module):
     """Window attention with learned offset, scale and angle for each window and head.
 
@@ -99,12 +147,9 @@ class RVSAttention(nn.Module):
         batch, _, dim = x.shape
         heads, size = self.num_heads, self.window_size
         windows = Windows(height, width, size)
-        qkv = self.qkv(x)
         place_x, place_y = self._places(x, windows)
         index, weight = corners(place_x - windows.left, place_y - windows.top, height, width)
-        k, v = self._sample(qkv, index, weight)
-        q = windows.cut(qkv[..., :dim]).view(batch, windows.rows, size, windows.columns, size, heads, dim // heads)
-        q = q.permute(0, 1, 3, 5, 2, 4, 6).reshape(k.shape)
+        q, k, v = _WindowTokens.apply(self.qkv(x), weight, index, windows, heads)
         out = attend(q * self.scale, k, v, *self._relative(q), bias=self._bias())
         out = out.view(batch, windows.rows, windows.columns, heads, size, size, dim // heads)
         out = windows.join(out.permute(0, 1, 4, 2, 5, 3, 6).flatten(-2))
@@ -143,22 +188,6 @@ class RVSAttention(nn.Module):
         place_x = u * cos - v * (sin * (unit_x / unit_y)) + (centre_x[:, None, None] + offset_x * (unit_x / across))
         place_y = v * cos + u * (sin * (unit_y / unit_x)) + (centre_y[:, None, None] + offset_y * (unit_y / down))
         return place_x, place_y
-
-    def _sample(self, qkv, index, weight):
-        """Keys and values at the places: each (B * windows, heads, size * size, d).
-
-        The output of the qkv layer, read as rows (sample, token, q | k | v, head) of d numbers, is the table to sample
-        from as it lies in memory. Tokens in the padding weigh nothing, as sampling a zero-padded map gives.
-        """
-        batch, tokens, channels = qkv.shape
-        heads, device = self.num_heads, qkv.device
-        table = qkv.reshape(batch * tokens * 3 * heads, channels // (3 * heads))
-        sample = torch.arange(batch, device=device).view(-1, 1, 1, 1, 1) * tokens
-        first = (index + sample) * (3 * heads) + torch.arange(heads, device=device).view(-1, 1, 1)
-        rows = torch.stack((first + heads, first + 2 * heads))
-        weights = weight.expand((2,) + weight.shape)
-        out = sum_rows(table, rows.view(-1, 4), weights.reshape(-1, 4))
-        return out.view((2, batch * index.shape[1]) + index.shape[2:4] + (-1,)).unbind(0)
 
     def _relative(self, q):
         """Decomposed position term: (B * windows, heads, size * size, size) twice. Published: with the UNSCALED q."""
