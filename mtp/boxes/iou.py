@@ -112,9 +112,12 @@ def _inside(px, py, x, y, ex, ey):
 def _hull_area(x, y, found):
     """Area of the convex polygon through the found points, (24, n) -> (n,); 0 where fewer than three were found."""
     count = found.sum(axis=0)
-    # Two boxes rarely share more than 8 points: move the found ones to the front and drop the empty rows.
-    front = np.argsort(~found.T, axis=1, kind='stable')[:, :max(int(count.max(initial=0)), 1)]
-    x, y = np.take_along_axis(x.T, front, axis=1), np.take_along_axis(y.T, front, axis=1)
+    # Two boxes rarely share more than 8 points: gather the found ones in front, and drop the empty columns.
+    row, pair = np.nonzero(found)
+    slot = (np.cumsum(found, axis=0) - 1)[row, pair]
+    points = np.zeros((2, found.shape[1], max(int(count.max(initial=0)), 1)))
+    points[0, pair, slot], points[1, pair, slot] = x[row, pair], y[row, pair]
+    x, y = points
     missing = np.arange(x.shape[1]) >= count[:, None]
     x, y = np.where(missing, x[:, :1], x), np.where(missing, y[:, :1], y)
     dx, dy = x - x.mean(axis=1, keepdims=True), y - y.mean(axis=1, keepdims=True)

@@ -74,12 +74,11 @@ def _sweep(bounds, groups, low, high):
     """Overlapping pairs (i, j), each once, unordered."""
     box, step = _expand(high - low + 1)
     strip = low[box] + step
-    # One line through all groups and strips: starts and ends sorted together, ends behind equal starts. All that a
-    # box meets starts between its own start and its own end.
+    lane = (groups[box] - groups.min()) * (high.max() + 1) + strip
+    # One line through all groups and strips: starts and ends sorted together, starts first where they are equal
+    # because the sort is stable. All that a box meets starts between its own start and its own end.
     n = len(box)
-    x = np.concatenate([bounds[box, 0], bounds[box, 2]])
-    is_end = np.repeat([False, True], n)
-    order = np.lexsort((is_end, x, np.tile(strip, 2), np.tile(groups[box], 2)))
+    order = np.lexsort((np.concatenate([bounds[box, 0], bounds[box, 2]]), np.tile(lane, 2)))
     starts = order[order < n]
     started = np.cumsum(order < n)
     position = np.empty(2 * n, dtype=np.int64)

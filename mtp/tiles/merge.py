@@ -29,7 +29,7 @@ from .windows import PRESETS, parse_tile_id, preset, tile_id, window_positions
 
 __all__ = ['Detections', 'expected_tiles', 'merge']
 
-_BLOCK = 100000  # detections worked on at a time
+_BLOCK = 30000  # detections worked on at a time
 
 
 def merge(folder, iou_threshold=0.1, rule='ge', score_threshold=0.0, whole_images=False, expected=None, jobs=1):
