@@ -2,6 +2,7 @@
 
 Standard library only, Python >= 3.6: the launcher on a login node uses it too.
 """
+import errno
 import sys
 
 OK = 0
@@ -9,6 +10,9 @@ FAILED = 1  # the work was done and found problems, or could not be finished
 USAGE = 2  # what was asked for cannot be done as asked
 NOT_YET = 3  # a verb whose room is not built
 CONTINUE = 75  # EX_TEMPFAIL: stopped in good order, start the same command again to continue
+
+# What a disk says that takes no more: no fault of the program, whatever it was writing.
+NO_PLACE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
 class MTPError(Exception):
@@ -40,9 +44,15 @@ def run_main(main):
     except MTPError as error:
         sys.stderr.write('error: {}\n'.format(error))
         sys.exit(error.code)
-    except KeyboardInterrupt:
-        sys.stderr.write('\ninterrupted; start the same command again to continue\n')
-        sys.exit(130)
     except BrokenPipeError:  # the reader of our output (head, less) has gone
         sys.stderr.close()
         sys.exit(141)
+    except OSError as error:
+        if error.errno not in NO_PLACE:
+            raise
+        sys.stderr.write('error: cannot write{}: {}\n  next: make room or choose another folder, then start the same '
+                         'command again\n'.format(' ' + str(error.filename) if error.filename else '', error.strerror))
+        sys.exit(FAILED)
+    except KeyboardInterrupt:
+        sys.stderr.write('\ninterrupted; start the same command again to continue\n')
+        sys.exit(130)

@@ -1,3 +1,5 @@
+import errno
+
 import pytest
 
 from mtp.errors import MTPError, run_main
@@ -22,3 +24,21 @@ def test_run_main_shows_an_error_without_a_traceback(capsys):
         run_main(fail)
     assert stop.value.code == 1
     assert capsys.readouterr().err == 'error: broken\n  next: mend it\n'
+
+
+def test_a_full_disk_is_told_without_a_traceback(capsys):
+    def fail():
+        raise OSError(errno.ENOSPC, 'No space left on device', 'out.zip')
+
+    with pytest.raises(SystemExit) as stop:
+        run_main(fail)
+    assert stop.value.code == 1
+    assert capsys.readouterr().err.startswith('error: cannot write out.zip: No space left on device')
+
+
+def test_other_faults_of_the_system_keep_their_traceback():
+    def fail():
+        raise OSError(errno.EIO, 'Input/output error', 'x')
+
+    with pytest.raises(OSError):
+        run_main(fail)

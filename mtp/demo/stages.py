@@ -59,7 +59,7 @@ def stages(data=''):
     Args:
         data: folder of real samples that take the place of the drawn DOTA set and join the FAIR1M test; empty for none.
     """
-    drawn = ('samrs', 'fair1m') if data else ('all',)
+    drawn = ('samrs', 'fair1m') if data else ('demo',)
     found = [Stage('samples', 'make sample sets in the published formats', 'mmrotate1',
                    ('-m', 'mtp.data.samples') + drawn + ('--out', DATA), True)]
     if data:
