@@ -110,9 +110,9 @@ def _data_exists(loader):
         if labels and not os.path.exists(os.path.join(root, labels)):
             raise MTPError('the labels {} do not exist'.format(os.path.join(root, labels)),
                            hint='prepare the data set; python3 -m mtp.launch data-<dataset> says how')
-        for prefix in (dataset.get('data_prefix') or {}).values():
-            if isinstance(prefix, str):
-                command.require_folder(os.path.join(root, prefix), 'data folder')
+        prefixes = dataset.get('data_prefix') or {}
+        for prefix in [prefixes] if isinstance(prefixes, str) else prefixes.values():
+            command.require_folder(os.path.join(root, prefix or ''), 'data folder')
 
 
 def _datasets(dataset):

@@ -1,0 +1,93 @@
+"""A tiny run of each task through the command line: two steps of training, then the test with its metric."""
+import importlib
+import json
+
+import cv2
+import numpy as np
+import pytest
+
+from mtp.adapters.mmrotate1 import cli
+from mtp.data import catalogue
+
+NARROW = ['model.backbone.embed_dim=32', 'model.backbone.depth=4', 'model.backbone.num_heads=2',
+          'model.backbone.interval=2', 'model.backbone.out_indices=[0,1,2,3]', 'model.backbone.img_size=64',
+          'model.backbone.pretrained=None', 'optim_wrapper.paramwise_cfg.num_layers=4', 'default_hooks.logger.interval=1']
+WIDTHS = '[32,32,32,32]'
+
+
+def image(path, shade=90):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(path), np.full((64, 64, 3), shade, np.uint8))
+
+
+def pipeline(*steps):
+    return str(list(steps)).replace(' ', '')
+
+
+@pytest.fixture
+def roots(tmp_path, monkeypatch):
+    for kind in ('data', 'weights', 'work'):
+        monkeypatch.setenv('MTP_{}_ROOT'.format(kind.upper()), str(tmp_path / kind))
+    return tmp_path
+
+
+def run(roots, capfd, config, steps, options, checkpoint, *words):
+    cli.train([config, '--work-dir=work_dirs/run', '--cfg-options', *NARROW, *steps, *options])
+    for name in ('mmseg.visualization.SegLocalVisualizer', 'mmengine.visualization.Visualizer'):
+        import_from(name)._instance_dict.clear()  # a tool is a process of its own and has none yet
+    cli.test([config, str(roots / 'work' / 'run' / checkpoint), '--work-dir=work_dirs/test', *words, '--cfg-options',
+              *NARROW, *options, 'val_cfg=None', 'val_dataloader=None', 'val_evaluator=None'])
+    return capfd.readouterr().out
+
+
+def import_from(name):
+    module, kind = name.rsplit('.', 1)
+    return getattr(importlib.import_module(module), kind)
+
+
+def loaders(batch, *names):
+    return ['{}.num_workers=0'.format(name) for name in names] + [
+        '{}.persistent_workers=False'.format(name) for name in names] + ['train_dataloader.batch_size={}'.format(batch)]
+
+
+def test_classification(roots, capfd):
+    for split in ('train', 'val'):
+        for label in range(10):
+            image(roots / 'data' / 'eurosat' / split / 'c{}'.format(label) / '{}.png'.format(label), 20 * label)
+    said = run(roots, capfd, 'vit-rvsa-b-224-mae-mtp_eurosat', ['train_cfg.max_epochs=1', 'default_hooks.checkpoint.interval=1'],
+               ['model.head.in_channels=32', 'model.backbone.img_size=224',
+                *loaders(5, 'train_dataloader', 'val_dataloader', 'test_dataloader')], 'epoch_1.pth')
+    assert 'accuracy/top1' in said
+
+
+def test_horizontal_detection(roots, capfd):
+    for split, name in (('trainval', 'JPEGImages-trainval'), ('test', 'JPEGImages-test')):
+        image(roots / 'data' / 'samrs' / 'dior' / name / 'a.jpg')
+        (roots / 'data' / 'samrs' / 'dior' / 'DIOR_{}_coco.json'.format(split)).write_text(json.dumps(dict(
+            images=[dict(id=1, file_name='a.jpg', width=64, height=64)],
+            annotations=[dict(id=1, image_id=1, category_id=3, bbox=[4, 5, 30, 28], area=840, iscrowd=0)],
+            categories=[dict(id=index, name=name) for index, name in enumerate(catalogue.get('dior').classes)])))
+    scale = ['train_dataloader.dataset.pipeline.2.scale=(64,64)', 'test_dataloader.dataset.pipeline.1.scale=(64,64)']
+    said = run(roots, capfd, 'faster_rcnn_rvsa_b_800_mae_mtp_dior',
+               ['train_cfg.max_epochs=1', 'train_cfg.val_interval=9', 'default_hooks.checkpoint.interval=1'],
+               ['model.neck.in_channels=' + WIDTHS, *scale,
+                *loaders(1, 'train_dataloader', 'val_dataloader', 'test_dataloader')], 'epoch_1.pth')
+    assert 'coco/bbox_mAP_50' in said
+
+
+def test_segmentation(roots, capfd):
+    for split in ('train', 'val'):
+        image(roots / 'data' / 'spacenet' / 'data' / split / 'images' / 'a.png')
+        labels = roots / 'data' / 'spacenet' / 'data' / split / 'labels'
+        labels.mkdir()
+        cv2.imwrite(str(labels / 'a.png'), np.eye(64, dtype=np.uint8))
+    size = ['train_dataloader.dataset.pipeline.2.scale=(64,64)', 'train_dataloader.dataset.pipeline.3.crop_size=(64,64)',
+            'model.data_preprocessor.size=(64,64)', 'model.test_cfg.crop_size=(64,64)', 'model.test_cfg.stride=(48,48)']
+    said = run(roots, capfd, 'rvsa-b-upernet-384-mae-mtp-spacenetv1',
+               ['train_cfg.max_iters=2', 'train_cfg.val_interval=9', 'default_hooks.checkpoint.interval=2'],
+               ['model.decode_head.in_channels=' + WIDTHS, 'model.decode_head.channels=32', *size,
+                *loaders(2, 'train_dataloader', 'val_dataloader', 'test_dataloader')], 'iter_2.pth',
+               '--out=work_dirs/predictions', '--show-dir=work_dirs/show')
+    assert 'mIoU' in said
+    assert [path.name for path in (roots / 'work' / 'predictions').iterdir()] == ['a.png']
+    assert list((roots / 'work' / 'show').rglob('*.png'))
