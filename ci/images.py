@@ -143,7 +143,9 @@ def prove(client, env, steps):
             check_inside(client, env, work, data)
         with steps(env + ': published command lines'):
             for tool in ('tools/train.py', 'tools/test.py'):
-                call(run_words(client, env, work, data, 'python', tool, '--help'), tool)
+                # From another folder, as apptainer starts it.
+                asked = 'cd /tmp && python {} --help >help && head -2 help'.format(tool)
+                call(run_words(client, env, work, data, 'sh', '-c', asked), tool)
         if env == 'mmrotate1':
             with steps(env + ': two steps of pretraining'):
                 pretrain(client, work, data)

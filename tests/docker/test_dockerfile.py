@@ -89,3 +89,18 @@ def test_collect_takes_the_libraries_of_a_program_but_not_the_c_library(tmp_path
     found = os.listdir(str(tmp_path / 'libraries'))
     assert any(name.startswith('libtinfo') for name in found)
     assert not any(name.startswith(('libc.', 'ld-linux', 'libm.', 'libdl.')) for name in found)
+
+
+@pytest.mark.parametrize('word,expected', [('tools/train.py', 'code'), ('main_pretrain.py', 'code'), ('-c', 'here'),
+                                           ('own.py', 'here'), ('scripts/mine.py', 'here'), ('', 'here')])
+def test_python_goes_to_the_code_for_published_scripts_alone(tmp_path, word, expected):
+    (tmp_path / 'here' / 'scripts').mkdir(parents=True)
+    (tmp_path / 'here' / 'scripts' / 'mine.py').write_text('')  # a script of that name here is the one that is meant
+    (tmp_path / 'code').mkdir()
+    (tmp_path / 'python').write_text('#!/bin/sh\npwd\n')
+    (tmp_path / 'python').chmod(0o755)
+    shim = tmp_path / 'shim'
+    shim.write_text(read('python').replace('/opt/mtp', str(tmp_path / 'code'))
+                    .replace('/opt/venv/bin/python', str(tmp_path / 'python')))
+    said = subprocess.check_output(['sh', str(shim)] + ([word] if word else []), cwd=str(tmp_path / 'here'))
+    assert os.path.basename(said.decode().strip()) == expected
