@@ -1,6 +1,6 @@
 """RVSA and InternImage against the plain formulation: time, peak memory, and what each step brought.
 
-    python ci/bench/networks.py [CASE ...] [--device cuda] [--dtype bf16] [--threads 2] [--rounds 5] [--steps]
+    python ci/bench/networks.py [CASE ...] [--device cuda] [--dtype bf16] [--threads 2] [--rounds 5] [--steps] [--busy]
 
 Both run on the same weights and input in one process, in turn; equality is checked first. Peak memory is measured in a
 process of its own for each. A ratio is plain / ours, so above 1 is better; for memory ours / plain.
@@ -61,14 +61,17 @@ def step(run, model, image, dtype):
     model.zero_grad(set_to_none=True)
 
 
+CLOCK = time.perf_counter  # --busy: time.process_time, which other programs on the machine do not stretch
+
+
 def timed(function, device):
     if device == 'cuda':
         torch.cuda.synchronize()
-    start = time.perf_counter()
+    start = CLOCK()
     function()
     if device == 'cuda':
         torch.cuda.synchronize()
-    return time.perf_counter() - start
+    return CLOCK() - start
 
 
 def check_equal(ways, model, image, dtype):
@@ -105,20 +108,18 @@ def ratios(seconds):
 
 
 def peak(case, way, dtype, device, learn):
-    """Peak memory in MiB above the model itself, in this process."""
+    """Peak memory in MiB above the model itself, and seconds, of one pass in this process."""
     model, image = make(case, device)
     run = runners(case, model)[way]
     if device == 'cuda':
         before = torch.cuda.memory_allocated()
     else:
         before = _resident('VmRSS')
-    if learn:
-        step(run, model, image, dtype)
-    else:
-        with torch.no_grad():
-            forward(run, model, image, dtype)
+    function = step if learn else forward
+    with torch.set_grad_enabled(learn):
+        seconds = timed(lambda: function(run, model, image, dtype), device)
     after = torch.cuda.max_memory_allocated() if device == 'cuda' else _resident('VmHWM')
-    return (after - before) / 2 ** 20
+    return (after - before) / 2 ** 20, seconds
 
 
 def _resident(field):
@@ -130,7 +131,8 @@ def _resident(field):
 def peak_elsewhere(arguments, case, way, learn):
     words = [sys.executable, os.path.abspath(__file__), case, '--peak', way, '--dtype', arguments.dtype,
              '--device', arguments.device, '--threads', str(arguments.threads)] + (['--learn'] if learn else [])
-    return json.loads(subprocess.run(words, check=True, stdout=subprocess.PIPE).stdout)
+    words += ['--busy'] if arguments.busy else []
+    return json.loads(subprocess.run(words, check=True, stdout=subprocess.PIPE).stdout)[0]
 
 
 def bench(arguments, case):
@@ -147,8 +149,8 @@ def bench(arguments, case):
         rows.append(dict(case=case, what=what, plain_s=statistics.median(seconds['plain']),
                          ours_s=statistics.median(seconds['ours']), ratio=middle, low=low, high=high,
                          plain_mib=memory['plain'], ours_mib=memory['ours'], difference=worst))
-        print('| {case} | {what} | {plain_s:.3f} | {ours_s:.3f} | {ratio:.2f} ({low:.2f}-{high:.2f}) | {plain_mib:.0f} | '
-              '{ours_mib:.0f} | {memory:.2f} | {difference:.0e} |'.format(
+        print('| {case} | {what} | {plain_s:.3f} | {ours_s:.3f} | {ratio:.2f} ({low:.2f}-{high:.2f}) | '
+              '{plain_mib:.0f} | {ours_mib:.0f} | {memory:.2f} | {difference:.0e} |'.format(
                   memory=memory['ours'] / memory['plain'], **rows[-1]), flush=True)
     return rows
 
@@ -177,7 +179,7 @@ def matrix_rate(device, dtype):
 
 
 def operations(case):
-    """Multiplications and additions of the matrix products of one RVSA forward pass (the backward pass has twice that)."""
+    """Multiplications and additions of the matrix products of one RVSA forward pass; backward has twice as many."""
     name, size = CASES[case]
     if not name.startswith('vit'):
         return None
@@ -196,10 +198,14 @@ def main():
     parser.add_argument('--threads', type=int, default=min(2, os.cpu_count() or 1))
     parser.add_argument('--rounds', type=int, default=3)
     parser.add_argument('--steps', action='store_true', help='what each step brought, RVSA only')
+    parser.add_argument('--busy', action='store_true', help='count CPU time: for a machine that others use too')
     parser.add_argument('--peak', choices=['plain', 'ours'], help=argparse.SUPPRESS)
     parser.add_argument('--learn', action='store_true', help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
+    if arguments.busy:
+        global CLOCK
+        CLOCK = time.process_time
     cases = arguments.cases or (list(CASES) if arguments.device == 'cuda' else DEFAULT)
     unknown = [case for case in cases if case not in CASES]
     if unknown:
@@ -215,7 +221,7 @@ def main():
         for case in cases:
             bench_steps(arguments, case)
         return
-    print('| case | what | plain s | ours s | plain / ours (range) | plain MiB | ours MiB | ours / plain | difference |')
+    print('| case | what | plain s | ours s | plain / ours (range) | plain MiB | ours MiB | MiB ratio | difference |')
     print('|---|---|---|---|---|---|---|---|---|')
     rows = [row for case in cases for row in bench(arguments, case)]
     rate = matrix_rate(arguments.device, DTYPES[arguments.dtype])

@@ -28,7 +28,8 @@ def parser():
     convert.add_argument('--from', dest='source', choices=layouts.LAYOUTS, help='default: told from the keys')
     convert.add_argument('--task', choices=['backbone'] + sorted(layouts.DECODERS),
                          help="pretraining decoder to carry over; default: the target's own")
-    convert.add_argument('--head', choices=sorted(layouts.SUBSETS), help='carry over the last layers of this dataset too')
+    convert.add_argument('--head', choices=sorted(layouts.SUBSETS),
+                         help='carry over the last layers of this dataset too')
     convert.add_argument('--overwrite', action='store_true')
 
     fit = verbs.add_parser('check', help='is the file whole, the published one, and does it fit the model?')

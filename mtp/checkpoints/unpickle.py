@@ -61,7 +61,7 @@ class ConfigDict(dict):
 
 
 class _Function:
-    """A function of ours in the hands of a pickle: it can be called and nothing else, its attributes stay as they are."""
+    """A function of ours in the hands of a pickle: it can be called, its attributes stay as they are."""
 
     __slots__ = ('call',)
 
@@ -102,7 +102,7 @@ def _getattr(owner, name):
 
 
 def _rebuild_tensor(storage, offset, size, stride, *_):
-    """A view of ``storage`` (a flat tensor here); the trailing arguments are hooks and flags that mean nothing to us."""
+    """A view of ``storage`` (a flat tensor here); the trailing arguments are hooks and flags."""
     need = offset + sum((n - 1) * step for n, step in zip(size, stride)) + 1 if all(size) else 0
     if min((offset, 0) + tuple(size) + tuple(stride)) < 0 or need > storage.numel():
         raise pickle.UnpicklingError('a tensor of size {} reaches beyond its storage'.format(tuple(size)))
@@ -182,7 +182,8 @@ def _read_zip(path):
                 data = bytearray(archive.read('{}data/{}'.format(prefix, key)))
                 if len(data) < numel * _item_size(dtype):
                     raise EOFError('storage {} is shorter than it says'.format(key))
-                storages[key] = torch.frombuffer(data, dtype=dtype, count=numel) if numel else torch.empty(0, dtype=dtype)
+                empty = torch.empty(0, dtype=dtype)  # frombuffer refuses nothing to read
+                storages[key] = torch.frombuffer(data, dtype=dtype, count=numel) if numel else empty
             if storages[key].dtype != dtype or storages[key].numel() < numel:
                 raise pickle.UnpicklingError('storage {} is described in two ways'.format(key))
             return storages[key]
@@ -234,8 +235,8 @@ def read(path):
             is_zip = stream.read(4) == b'PK\x03\x04'
         return _read_zip(path) if is_zip else _read_legacy(path)
     except Refused as error:
-        raise MTPError('{} holds {}, which is refused: a checkpoint needs tensors, arrays, numbers, text and containers '
-                       'only, and loading more could run code'.format(path, error),
+        raise MTPError('{} holds {}, which is refused: a checkpoint needs tensors, arrays, numbers, text and '
+                       'containers only, and loading more could run code'.format(path, error),
                        hint='load it where you trust it and save its state_dict alone, or as .safetensors') from None
     except (pickle.UnpicklingError, EOFError, zipfile.BadZipFile, struct.error, KeyError, ValueError, TypeError,
             AttributeError, IndexError, RuntimeError, OverflowError, MemoryError) as error:

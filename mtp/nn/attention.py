@@ -12,8 +12,8 @@ import inspect
 import torch
 import torch.nn.functional as F
 
-# A block of logits of this many elements stays in a CPU's cache; on a GPU it only has to be small beside the weights.
-_CPU_BLOCK = 1 << 19
+# A block of logits of this many elements: small beside the weights, large beside the cost of starting an operation.
+_CPU_BLOCK = 1 << 20
 _GPU_BLOCK = 1 << 25
 
 
@@ -40,9 +40,9 @@ def cached_table(function):
 
 
 @cached_table
-def relative_index(size):
-    """(size, size) int64: entry (i, k) is ``i - k + size - 1``, the row of a relative table of ``2 * size - 1`` rows."""
-    position = torch.arange(size)
+def relative_index(size, device=torch.device('cpu')):
+    """(size, size) int64: entry (i, k) is ``i - k + size - 1``, the row of a table of ``2 * size - 1`` rows."""
+    position = torch.arange(size, device=device)
     return position[:, None] - position[None, :] + size - 1
 
 
@@ -114,16 +114,17 @@ class _BlockedAttention(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx, q, k, v, rel_h, rel_w, bias):
-        ctx.save_for_backward(q, k, v, rel_h, rel_w, bias)
         out = torch.empty(q.shape[:3] + v.shape[3:], dtype=v.dtype, device=v.device)
         for block in _blocks(*q.shape[:3], k.shape[2], q.is_cuda):
             b, h, n = block
             out[b, h, n] = torch.matmul(_probabilities(q, k, rel_h, rel_w, bias, block).to(v.dtype), v[b, h])
+        ctx.save_for_backward(q, k, v, rel_h, rel_w, bias, out)
         return out
 
     @staticmethod
     def backward(ctx, grad):
-        q, k, v, rel_h, rel_w, bias = ctx.saved_tensors
+        q, k, v, rel_h, rel_w, bias, out = ctx.saved_tensors
+        mean = (grad * out).sum(-1, keepdim=True)  # of each row's gradient, weighted by its probabilities
         grads = [None if t is None else torch.zeros_like(t, memory_format=torch.contiguous_format)
                  for t in (q, k, v, rel_h, rel_w, bias)]
         grad_q, grad_k, grad_v, grad_rel_h, grad_rel_w, grad_bias = grads
@@ -133,8 +134,7 @@ class _BlockedAttention(torch.autograd.Function):
             low = p.to(v.dtype)
             grad_v[b, h] += torch.matmul(low.transpose(-2, -1), grad[b, h, n])
             d = torch.matmul(grad[b, h, n], v[b, h].transpose(-2, -1)).to(p.dtype)
-            d -= (d * p).sum(-1, keepdim=True)
-            d = d.mul_(p).to(q.dtype)
+            d = d.sub_(mean[b, h, n]).mul_(p).to(q.dtype)
             grad_q[b, h, n] = torch.matmul(d, k[b, h])
             grad_k[b, h] += torch.matmul(d.transpose(-2, -1), q[b, h, n])
             if rel_h is not None:

@@ -1,6 +1,6 @@
 """Bilinear sampling as a weighted sum of table rows.
 
-``grid_sample`` wants channel-first maps, one a group, and gives channel-first results: two rearrangements of everything.
+``grid_sample`` wants channel-first maps, one a group, and gives channel-first results: everything is rearranged twice.
 An embedding bag takes the rows as a linear layer left them, writes the results in any order asked for, and sums over
 several sampling points at once.
 """

@@ -25,7 +25,7 @@ _COMPILED = _extension()
 
 @cached_table
 def _base_grid(height, width, device):
-    """Pixel columns (1, 1, W, 1, 1) and rows (1, H, 1, 1, 1), and the nine taps' columns and rows; x is the slow one."""
+    """Pixel columns (1, 1, W, 1, 1) and rows (1, H, 1, 1, 1), and the nine taps' columns and rows; x is slow."""
     tap = torch.arange(_KERNEL, dtype=torch.float32) - _KERNEL // 2
     columns = torch.arange(width, dtype=torch.float32).view(1, 1, -1, 1, 1)
     rows = torch.arange(height, dtype=torch.float32).view(1, -1, 1, 1, 1)

@@ -50,4 +50,4 @@ class FullAttention(nn.Module):
     def _rows(self, table, axis, size):
         """(size, size, d): the table's row for each pair of positions."""
         table = self._resized(table, (axis, size), lambda t: resize_relative(t, 2 * size - 1))
-        return table[relative_index(size).to(table.device)]
+        return table[relative_index(size, table.device)]

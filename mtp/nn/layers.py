@@ -28,7 +28,7 @@ class DropPath(nn.Module):
 
 
 class LayerNorm(nn.LayerNorm):
-    """LayerNorm with eps 1e-6 that computes in its weights' precision, as CUDA autocast does and CPU autocast may not."""
+    """LayerNorm, eps 1e-6, that computes in its weights' precision, as CUDA autocast does and CPU autocast may not."""
 
     def __init__(self, dim):
         super().__init__(dim, eps=1e-6)
@@ -50,7 +50,7 @@ class _ContiguousGradient(torch.autograd.Function):
 
 
 class GELU(nn.GELU):
-    """Exact GELU, also on a CPU with torch 1.10, whose backward pass gives garbage for a gradient laid out otherwise."""
+    """Exact GELU, also on a CPU with torch 1.10, whose backward pass goes wrong for a gradient laid out otherwise."""
 
     def forward(self, x):
         out = super().forward(x.contiguous())
@@ -85,8 +85,8 @@ def init_linear(module):
 def checkpointed(block, x, *args):
     """``block(x, *args)`` with its activations computed again in the backward pass.
 
-    Where torch has non-reentrant checkpointing it is used: it needs no gradient on ``x`` and lives with DDP's search for
-    unused parameters. The reentrant kind loses the block's own gradients when ``x`` needs none, so it is skipped there.
+    Where torch has non-reentrant checkpointing it is used: it needs no gradient on ``x`` and lives with DDP's search
+    for unused parameters. The reentrant kind loses the block's own gradients when ``x`` needs none: not used then.
     """
     if not torch.is_grad_enabled():
         return block(x, *args)

@@ -15,7 +15,7 @@ from mtp.nn.layers import full_precision
 
 
 class Windows:
-    """How a (height, width) map is cut into windows of ``size``: zero padding split over both sides, more at the end."""
+    """How a (height, width) map is cut into windows of ``size``: zero padding on both sides, more at the end."""
 
     def __init__(self, height, width, size):
         self.height, self.width, self.size = height, width, size
@@ -47,15 +47,16 @@ def _window_places(rows, columns, size, device):
     step = torch.arange(size, dtype=torch.float32) - half
     centre_x = torch.arange(columns, dtype=torch.float32) * size + half
     centre_y = torch.arange(rows, dtype=torch.float32) * size + half
-    places = (centre_x.repeat(rows), centre_y.repeat_interleave(columns), step.repeat(size), step.repeat_interleave(size))
+    centres = (centre_x.repeat(rows), centre_y.repeat_interleave(columns))
+    places = centres + (step.repeat(size), step.repeat_interleave(size))
     return tuple(place.to(device) for place in places)
 
 
 @cached_table
 def _window_relative_index(size, device):
     """(size * size, size) row indices twice: of ``rel_pos_h`` and of ``rel_pos_w`` for each query of a window."""
-    index = relative_index(size)
-    return index.repeat_interleave(size, 0).to(device), index.repeat(size, 1).to(device)
+    index = relative_index(size, device)
+    return index.repeat_interleave(size, 0), index.repeat(size, 1)
 
 
 def window_bias_index(size):
@@ -76,8 +77,8 @@ class _WindowTokens(torch.autograd.Function):
     """Queries cut into windows, keys and values sampled at the places: each (B * windows, heads, size * size, d).
 
     Args:
-        qkv: (B, N, 3C). weight, index: (B, windows, heads, size * size, 4) of :func:`mtp.nn.bilinear.corners`; tokens in
-            the padding weigh nothing, as sampling a zero-padded map gives.
+        qkv: (B, N, 3C). weight, index: (B, windows, heads, size * size, 4) of :func:`mtp.nn.bilinear.corners`; tokens
+            in the padding weigh nothing, as sampling a zero-padded map gives.
 
     One function for the three, because their gradients then meet in one tensor instead of in sums of zero-padded ones.
     """
@@ -101,7 +102,8 @@ class _WindowTokens(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx, grad_q, grad_k, grad_v):
-        qkv, weight, index = (tensor.detach().requires_grad_(tensor.is_floating_point()) for tensor in ctx.saved_tensors)
+        qkv, weight, index = ctx.saved_tensors
+        qkv, weight = qkv.detach().requires_grad_(), weight.detach().requires_grad_()
         windows, heads = ctx.windows, ctx.heads
         with torch.enable_grad():
             sampled = _WindowTokens._sample(qkv, weight, index, heads)
@@ -158,8 +160,8 @@ class RVSAttention(nn.Module):
     def _transforms(self, x, windows):
         """What each window and head asks for: (B, windows, heads) float32 offset x, y, scale x, y and angle.
 
-        One pooled descriptor and one linear layer made of the three published 1 x 1 convolutions. Full precision always:
-        a position in half precision is off by hundredths of a pixel.
+        One pooled descriptor and one linear layer made of the three published 1 x 1 convolutions. Always in full
+        precision: a position in half precision is off by hundredths of a pixel.
         """
         convs = [part[0] for part in (self.sampling_offsets, self.sampling_scales, self.sampling_angles)]
         with full_precision(x.device.type):
@@ -200,4 +202,5 @@ class RVSAttention(nn.Module):
     def _bias(self):
         """(heads, size^2, size^2) from the relative position bias table."""
         side = self.window_size ** 2
-        return self.relative_position_bias_table[self.relative_position_index.view(-1)].view(side, side, -1).permute(2, 0, 1)
+        bias = self.relative_position_bias_table[self.relative_position_index.view(-1)]
+        return bias.view(side, side, -1).permute(2, 0, 1)

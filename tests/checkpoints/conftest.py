@@ -26,7 +26,8 @@ def whole_model(encoder):
 @pytest.fixture
 def detector():
     """As OpenMMLab 2 saves it."""
-    state = OrderedDict(('backbone.' + key, value) for key, value in backbone(variant='det_branches').state_dict().items())
+    own = backbone(variant='det_branches').state_dict()
+    state = OrderedDict(('backbone.' + key, value) for key, value in own.items())
     for key, shape in {'neck.lateral_convs.0.conv.weight': (5, 4), 'rpn_head.rpn_reg.weight': (18, 4),
                        'roi_head.bbox_head.shared_fcs.0.weight': (5, 4), 'roi_head.bbox_head.fc_cls.weight': (16, 4),
                        'roi_head.bbox_head.fc_reg.weight': (5, 4)}.items():

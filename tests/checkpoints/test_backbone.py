@@ -52,7 +52,8 @@ def test_whole_pretraining_model_gives_its_encoder(tmp_path, encoder, whole_mode
     model = backbone(variant='seg')
     report = load_backbone(model, written(tmp_path, whole_model))
     assert not report.missing
-    assert set(report.left_over) == {'norm.weight', 'norm.bias'} | {k for k in whole_model if not k.startswith('encoder.')}
+    decoders = {key for key in whole_model if not key.startswith('encoder.')}
+    assert set(report.left_over) == {'norm.weight', 'norm.bias'} | decoders
     assert torch.equal(model.pos_embed, encoder['pos_embed'])
 
 
@@ -103,7 +104,8 @@ def test_report_reads_well(tmp_path, encoder):
 
 
 def test_init_weights_loads_pretrained(tmp_path, encoder):
-    model = backbone(pretrained=written(tmp_path, {k: v + 1 if v.is_floating_point() else v for k, v in encoder.items()}))
+    changed = {key: value + 1 if value.is_floating_point() else value for key, value in encoder.items()}
+    model = backbone(pretrained=written(tmp_path, changed))
     model.init_weights()
     assert torch.equal(model.norm.bias, encoder['norm.bias'] + 1)
 

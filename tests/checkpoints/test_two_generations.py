@@ -1,7 +1,8 @@
 """A detector of MMRotate 1.x, converted, gives the same detections in 0.3.4.
 
-tests/golden/oriented_detections.json was written by MMRotate 1.0.0rc1 (``python tests/checkpoints/test_two_generations.py``
-in that environment). The weights follow from the key names, so both environments hold the same detector.
+tests/golden/oriented_detections.json was written by MMRotate 1.0.0rc1 (``python
+tests/checkpoints/test_two_generations.py`` in that environment). The weights follow from the key names,
+so both environments hold the same detector.
 """
 import importlib
 import json
@@ -155,7 +156,8 @@ def write_golden():
     model.load_state_dict(weights(json.loads(json.dumps(keys))))
     rows = [[float('{:.6g}'.format(x)) for x in row] for row in detect(model, 1)]
     with open(GOLDEN, 'w') as stream:
-        stream.write('{"keys": {\n' + ',\n'.join('{}: {}'.format(json.dumps(k), json.dumps(v)) for k, v in keys.items()))
+        lines = ['{}: {}'.format(json.dumps(key), json.dumps(value)) for key, value in keys.items()]
+        stream.write('{"keys": {\n' + ',\n'.join(lines))
         stream.write('},\n"detections": [\n' + ',\n'.join(json.dumps(row) for row in rows) + ']}\n')
     print(len(rows), 'detections')
 

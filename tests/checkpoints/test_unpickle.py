@@ -29,8 +29,9 @@ def test_what_a_checkpoint_may_hold(tmp_path, zipped):
     value = collections.OrderedDict(
         whole=base, turned=base.t(), part=base[1:3, ::2], half=base.half(), bfloat=base.bfloat16(), flag=base > 3,
         number=torch.tensor(7), empty=torch.empty(0, 3), parameter=torch.nn.Parameter(base[0]), complex=base * 1j,
-        array=np.arange(5.), scalar=np.float64(3.5), text=np.array(['a', 'bc']), integer=np.int32(4), dtype=torch.float16,
-        size=torch.Size([1, 2]), device=torch.device('cpu'), tree={'a': [1, (2., 'x'), None, {3}], b'b': True})
+        array=np.arange(5.), scalar=np.float64(3.5), text=np.array(['a', 'bc']), integer=np.int32(4),
+        dtype=torch.float16, size=torch.Size([1, 2]), device=torch.device('cpu'),
+        tree={'a': [1, (2., 'x'), None, {3}], b'b': True})
     back = read(saved(tmp_path, value, zipped))
     assert list(back) == list(value)
     for key, item in value.items():
@@ -81,7 +82,7 @@ def test_history_buffers_are_inert(tmp_path, monkeypatch):
     buffer = kind()
     buffer.log, buffer.methods = np.arange(3.), {'mean': kind.mean}
     # mmengine's own pickles write methods of the class as getattr(HistoryBuffer, name).
-    monkeypatch.setattr(kind, '__reduce_ex__', lambda self, protocol: (kind, (), {'log': self.log, 'methods': Method()}))
+    monkeypatch.setattr(kind, '__reduce_ex__', lambda self, _: (kind, (), {'log': self.log, 'methods': Method()}))
 
     class Method:
         def __reduce__(self):

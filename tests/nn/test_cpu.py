@@ -12,7 +12,8 @@ NEW = 'Intel(R) oneAPI Math Kernel Library Version 2024.2-Product Build 20240605
     (OLD, 'vendor_id : GenuineIntel\nflags : sse avx2 fma', {}, {}),
     (OLD, 'vendor_id : AuthenticAMD\nflags : sse', {}, {}),
     (OLD, 'vendor_id : AuthenticAMD\nflags : avx2', {'MKL_DEBUG_CPU_TYPE': '4'}, {'MKL_DEBUG_CPU_TYPE': '4'}),
-    (NEW, 'vendor_id : AuthenticAMD\nflags : avx2', {}, {}), ('no MKL', 'vendor_id : AuthenticAMD\nflags : avx2', {}, {})])
+    (NEW, 'vendor_id : AuthenticAMD\nflags : avx2', {}, {}),
+    ('no MKL', 'vendor_id : AuthenticAMD\nflags : avx2', {}, {})])
 def test_only_an_old_mkl_on_amd(tmp_path, library, processor, before, expected):
     (tmp_path / 'cpuinfo').write_text(processor)
     environ = dict(before)

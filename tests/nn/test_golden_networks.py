@@ -8,7 +8,8 @@ from mtp.nn import RVSA, InternImage
 
 REDUCED = dict(embed_dim=64, depth=6, num_heads=4, mlp_ratio=4, qkv_bias=True, interval=3, out_indices=[1, 2, 4, 5],
                use_abs_pos_emb=True)
-INTERN = dict(channels=32, depths=[1, 1, 2, 1], groups=[2, 4, 8, 16], offset_scale=2.0, post_norm=True, layer_scale=1e-5)
+INTERN = dict(channels=32, depths=[1, 1, 2, 1], groups=[2, 4, 8, 16], offset_scale=2.0, post_norm=True,
+              layer_scale=1e-5)
 CASES = {
     'rvsa/rvsa_224': (lambda: RVSA(img_size=224, **REDUCED), (7, 2, 3, 224, 224)),
     'rvsa/rvsa_112': (lambda: RVSA(img_size=112, **REDUCED), (7, 2, 3, 112, 112)),
@@ -55,13 +56,13 @@ def test_outputs_loss_and_gradients(case, recipe):
 
 
 def bfloat16_products_are_exact():
-    """Whether this torch and CPU sum products of bfloat16 in more than bfloat16 (torch 1.10 without AVX-512 does not)."""
+    """Whether products of bfloat16 are summed in more than bfloat16 (torch 1.10 without AVX-512 does not)."""
     a, b = normal(1, 64, 768), normal(2, 768, 64)
     exact = a.bfloat16().float() @ b.bfloat16().float()
     return (torch.matmul(a.bfloat16(), b.bfloat16()).float() - exact).norm() < 5e-3 * exact.norm()
 
 
-@pytest.mark.skipif(not bfloat16_products_are_exact(), reason='one bfloat16 matrix product of this torch is off by more')
+@pytest.mark.skipif(not bfloat16_products_are_exact(), reason='one bfloat16 matrix product is off by more')
 @pytest.mark.parametrize('case', sorted(CASES))
 def test_autocast_on_cpu_stays_close(case):
     build, shape = CASES[case]

@@ -31,7 +31,8 @@ def test_keys_and_shapes_are_the_published_ones(monkeypatch, name, size):
 
 
 @pytest.mark.parametrize('variant, absent', [
-    ('pretrain', ''), ('cls', ''), ('cd', ''), ('seg', 'norm.'), ('det', 'full_attn'), ('det_branches', 'norm.|full_attn')])
+    ('pretrain', ''), ('cls', ''), ('cd', ''), ('seg', 'norm.'), ('det', 'full_attn'),
+    ('det_branches', 'norm.|full_attn')])
 def test_each_variant_has_its_published_tensors(variant, absent):
     families = ('norm.', 'full_attn')
     keys = tiny(variant=variant).state_dict()
