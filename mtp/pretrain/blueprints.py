@@ -20,7 +20,7 @@ class Size:
 
 
 PUBLISHED = Size()
-REDUCED = Size(channels=64, hidden=256, proposals_before=300, is_proposals=200, rd_proposals=200, sampled=128)
+REDUCED = Size(channels=64, hidden=256, proposals_before=200, is_proposals=100, rd_proposals=100, sampled=64)
 
 
 def upernet(in_channels, size, norm):

@@ -1,0 +1,154 @@
+"""``python -m mtp.pretrain.preview``: what a pretrained model sees, beside the truth, for all of its tasks."""
+import argparse
+import os
+
+import cv2
+import numpy as np
+import torch
+from pycocotools import mask as coco_mask
+
+from mtp.boxes.convert import rboxes_to_polygons
+from mtp.data import catalogue
+from mtp.errors import MTPError, run_main
+from mtp.files import atomic_path
+from mtp.paths import resolve
+
+from . import annotations, backbones, samples, snapshots
+from . import recipe as recipes
+from .batch import DatasetBatch, Truth, prepare
+from .model import PretrainModel
+
+TITLES = {'ss': 'semantic', 'is': 'instances', 'rd': 'rotated boxes'}
+SHOWN = 0.3  # least score of a detection that is drawn
+SHADE = 0.5  # of a mask's colour
+
+
+def main(words=None):
+    """Write ``<out>/<dataset>_<n>.png``: columns image, then per task truth and prediction. Prints each path."""
+    parser = argparse.ArgumentParser(prog='python -m mtp.pretrain.preview', description=__doc__)
+    parser.add_argument('--save_path', required=True, help='folder of a pretraining run')
+    parser.add_argument('--out', required=True, help='folder for the pictures')
+    parser.add_argument('--images', type=int, default=2, help='training images of each data set')
+    parser.add_argument('--score', type=float, default=SHOWN, help='least score of a detection that is drawn')
+    options = parser.parse_args(words)
+    if options.images < 1:
+        raise MTPError('--images is {}; at least 1 is needed'.format(options.images))
+    found = snapshots.newest(resolve(options.save_path))
+    if found is None:
+        raise MTPError('{} holds no checkpoint of a pretraining run'.format(options.save_path),
+                       hint='python main_pretrain.py --save_path {} ...'.format(options.save_path))
+    settings = found.meta['settings']
+    model, out = restored(found, settings), resolve(options.out)
+    for name in settings['datasets']:
+        source = annotations.read(name)
+        for index in range(min(options.images, len(source))):
+            path = os.path.join(out, '{}_{}.png'.format(name, index + 1))
+            write_png(path, panel(model, source, index, settings['image_size'], options.score))
+            print(path)
+
+
+def restored(found, settings):
+    """The model of a checkpoint, ready to predict."""
+    recipe = recipes.get(settings['recipe'])
+    encoder, _ = backbones.build(settings['backbone'], settings['image_size'], recipe)
+    model = PretrainModel(encoder, settings['tasks'], settings['datasets'], recipe,
+                          backbones.BACKBONES[settings['backbone']].size, settings['background'])
+    model.load_state_dict(found.state_dict)
+    return model.eval()
+
+
+def panel(model, source, index, side, least_score):
+    """One row of pictures (h, w, 3) BGR of image ``index``, resized to fit ``side``."""
+    image, truth, seg = whole(source, index, side)
+    ready = prepare(DatasetBatch(torch.from_numpy(image).permute(2, 0, 1)[None], [truth]))
+    found = model.predict(ready.images, [truth.meta], source.name)
+    colours = [colour[::-1] for colour in catalogue.get(source.name).palette]  # BGR
+    pictures = [titled(image, source.name)]
+    for task in model.tasks:
+        if task == 'ss':
+            pair = [shade_classes(image, label, colours) for label in (seg, found['ss'][0].numpy())]
+        elif task == 'is':
+            pair = [shade_objects(image, masks, labels, colours) for masks, labels in (
+                (truth.masks.numpy(), truth.labels), confident(found['is'][0], 'masks', least_score))]
+        else:
+            pair = [outline(image, boxes, labels, colours) for boxes, labels in (
+                (truth.rboxes.numpy(), truth.rlabels), confident(found['rd'][0], 'bboxes', least_score))]
+        pictures += [titled(picture, '{}: {}'.format(TITLES[task], what)) for picture, what in zip(pair, ('truth', 'found'))]
+    return np.concatenate(pictures, 1)
+
+
+def whole(source, index, side):
+    """A whole image resized into ``side`` x ``side`` (padded black), its :class:`Truth` and its semantic label."""
+    height, width = (int(edge) for edge in source.sizes[index])
+    factor = side / max(height, width)
+    new = tuple(max(int(edge * factor + 0.5), 1) for edge in (height, width))
+    image = np.zeros((side, side, 3), np.uint8)
+    image[:new[0], :new[1]] = cv2.resize(samples.read_image(source.images[index], (height, width)), new[::-1])
+    stored = samples.read_semantic(source.segs[index], (height, width), len(catalogue.get(source.name).classes))
+    seg = np.zeros((side, side), np.uint8)
+    seg[:new[0], :new[1]] = cv2.resize(stored, new[::-1], interpolation=cv2.INTER_NEAREST)
+    rows = range(source.first[index], source.first[index + 1])
+    masks = np.zeros((len(rows), side, side), np.uint8)
+    for mask, instance in zip(masks, rows):
+        full = coco_mask.decode(source.runs(instance, (height, width)))
+        mask[:new[0], :new[1]] = cv2.resize(full, new[::-1], interpolation=cv2.INTER_NEAREST)
+    own = slice(source.rfirst[index], source.rfirst[index + 1])
+    rboxes = source.rboxes[own] * np.array([factor, factor, factor, factor, 1], np.float32)
+    first, last = source.first[index], source.first[index + 1]
+    truth = Truth(new, torch.from_numpy(source.boxes[first:last] * np.float32(factor)),
+                  torch.from_numpy(source.labels[first:last].astype(np.int64)), torch.from_numpy(masks),
+                  torch.from_numpy(rboxes), torch.from_numpy(source.rlabels[own].astype(np.int64)), source.images[index])
+    return image, truth, seg
+
+
+def confident(found, field, least_score):
+    """(values of ``field``, labels) of the detections with a score of ``least_score`` or more, as arrays."""
+    keep = found.scores >= least_score
+    values = getattr(found, field)
+    values = getattr(values, 'tensor', values)[keep]
+    return values.numpy(), found.labels[keep]
+
+
+def shade_classes(image, label, colours):
+    """``image`` with each class in its colour; 0 is background and stays."""
+    table = np.array([(0, 0, 0)] + list(colours), np.float32)
+    shaded = image * (1 - SHADE) + table[label] * SHADE
+    return np.where(label[..., None] > 0, shaded, image).astype(np.uint8)
+
+
+def shade_objects(image, masks, labels, colours):
+    """``image`` with each object's pixels in its class's colour and a white rim."""
+    picture = image.copy()
+    for mask, label in zip(masks, labels):
+        inside = mask.astype(bool)
+        picture[inside] = (picture[inside] * (1 - SHADE) + np.array(colours[int(label)]) * SHADE).astype(np.uint8)
+        rims, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+        cv2.drawContours(picture, rims, -1, (255, 255, 255), 1)
+    return picture
+
+
+def outline(image, rboxes, labels, colours):
+    """``image`` with each rotated box (cx cy w h theta) outlined in its class's colour."""
+    picture = image.copy()
+    for polygon, label in zip(rboxes_to_polygons(rboxes), labels):
+        corners = np.round(polygon.reshape(1, 4, 2)).astype(np.int32)
+        cv2.polylines(picture, corners, True, tuple(int(value) for value in colours[int(label)]), 2)
+    return picture
+
+
+def titled(picture, text):
+    """``picture`` with a line of text above and a white column at its right."""
+    head = np.full((18, picture.shape[1], 3), 255, np.uint8)
+    cv2.putText(head, text, (3, 13), cv2.FONT_HERSHEY_SIMPLEX, 0.42, (0, 0, 0), 1, cv2.LINE_AA)
+    return np.pad(np.concatenate([head, picture]), ((0, 0), (0, 4), (0, 0)), constant_values=255)
+
+
+def write_png(path, picture):
+    """Write a BGR picture."""
+    with atomic_path(path) as temporary:
+        with open(temporary, 'wb') as stream:
+            stream.write(cv2.imencode('.png', picture)[1].tobytes())
+
+
+if __name__ == '__main__':
+    run_main(main)
