@@ -1,15 +1,18 @@
 """Training with MMRotate 0.3.4, also where there is no GPU: the toolbox's own function asks for one."""
 import os
 import time
+from functools import partial
 
 import torch
-from mmcv.parallel import MMDataParallel, MMDistributedDataParallel
-from mmcv.runner import DistSamplerSeedHook, OptimizerHook, build_optimizer, build_runner, set_random_seed
+from mmcv.parallel import MMDataParallel, MMDistributedDataParallel, collate
+from mmcv.runner import (DistSamplerSeedHook, OptimizerHook, build_optimizer, build_runner, get_dist_info,
+                         set_random_seed)
 from mmdet.core import DistEvalHook, EvalHook
-from mmdet.datasets import build_dataloader
+from mmdet.datasets.builder import worker_init_fn
 from mmrotate.datasets import build_dataset
 from mmrotate.models import build_detector
 from mmrotate.utils import get_root_logger, setup_multi_processes
+from torch.utils.data import DataLoader, DistributedSampler
 
 from mtp.adapters.weights import load_into
 
@@ -51,8 +54,8 @@ def train(cfg, seed=0, validate=True, device=None, distributed=False):
         model=model, optimizer=build_optimizer(model, cfg.optimizer), work_dir=cfg.work_dir, logger=logger, meta=meta))
     runner.timestamp = stamp
     _hooks(runner, cfg, distributed)
-    if validate and cfg.data.get('val'):
-        _validation(runner, cfg, distributed)
+    if validate and cfg.data.get('val') and not (distributed and device is None):  # it collects results through the GPU
+        _validation(runner, cfg, distributed, seed)
     if cfg.resume_from:
         runner.resume(cfg.resume_from, map_location='cpu' if device is None else 'default')
     runner.run([_loader(dataset, cfg, distributed, seed, shuffle=True)], cfg.workflow)
@@ -72,18 +75,23 @@ def _hooks(runner, cfg, distributed):
     optimizer_config = OptimizerHook(**cfg.optimizer_config) if distributed else cfg.optimizer_config
     runner.register_training_hooks(cfg.lr_config, optimizer_config, cfg.checkpoint_config, cfg.log_config,
                                    custom_hooks_config=cfg.get('custom_hooks'))
-    if distributed:
+    if distributed and cfg.runner.type == 'EpochBasedRunner':  # the other runner does it by itself
         runner.register_hook(DistSamplerSeedHook())
 
 
-def _validation(runner, cfg, distributed):
+def _validation(runner, cfg, distributed, seed):
     dataset = build_dataset(cfg.data.val, dict(test_mode=True))
     hook = DistEvalHook if distributed else EvalHook
     settings = dict(cfg.get('evaluation', {}), by_epoch=cfg.runner.type != 'IterBasedRunner')
-    runner.register_hook(hook(_loader(dataset, cfg, distributed, None, shuffle=False), **settings), priority='LOW')
+    runner.register_hook(hook(_loader(dataset, cfg, distributed, seed, shuffle=False), **settings), priority='LOW')
 
 
 def _loader(dataset, cfg, distributed, seed, shuffle):
-    return build_dataloader(
-        dataset, samples_per_gpu=cfg.data.samples_per_gpu if shuffle else 1, workers_per_gpu=cfg.data.workers_per_gpu,
-        num_gpus=1, dist=distributed, shuffle=shuffle, seed=seed, runner_type=cfg.runner.type, persistent_workers=False)
+    # The toolbox's own function agrees on a seed through the GPU. Its samplers group images by aspect ratio; tiles have one.
+    size = cfg.data.samples_per_gpu if shuffle else 1
+    sampler = DistributedSampler(dataset, shuffle=shuffle, seed=seed) if distributed else None
+    workers = cfg.data.workers_per_gpu
+    return DataLoader(
+        dataset, batch_size=size, sampler=sampler, shuffle=shuffle and not distributed, num_workers=workers,
+        collate_fn=partial(collate, samples_per_gpu=size),
+        worker_init_fn=partial(worker_init_fn, num_workers=workers, rank=get_dist_info()[0], seed=seed))

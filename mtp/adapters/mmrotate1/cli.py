@@ -76,9 +76,17 @@ def load(args, purpose):
     cfg = Config(paths.resolve_tree(cfg._cfg_dict.to_dict()), filename=path)
     cfg.work_dir = folder
     cfg.launcher = 'pytorch' if world > 1 else 'none'  # the ranks are in the environment by now, whoever made them
-    if not torch.cuda.is_available():
-        cfg.env_cfg.dist_cfg.backend = 'gloo'
+    if world > 1 and not torch.cuda.is_available():
+        _join_on_cpu(cfg)
     return cfg
+
+
+def _join_on_cpu(cfg):
+    """Set up what the toolbox sets up for GPUs only: the processes' group, and a wrapper that names no device."""
+    torch.distributed.init_process_group('gloo', init_method='env://')
+    cfg.model_wrapper_cfg = dict(
+        type='MMDistributedDataParallel', device_ids=None, broadcast_buffers=False,
+        find_unused_parameters=cfg.get('find_unused_parameters', False))
 
 
 def _build(cfg):

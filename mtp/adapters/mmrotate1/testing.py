@@ -16,7 +16,7 @@ def tiles(cfg, args):
         images=settings.get('images'), pictures=args.show_dir, threshold=args.show_score_thr)
     mark = submission.fingerprint(
         {'model': cfg.model.to_dict(), 'pipeline': cfg.test_dataloader.dataset.pipeline}, cfg.load_from)
-    if cfg.launcher != 'none':
+    if cfg.launcher != 'none' and not dist.is_distributed():
         dist.init_dist(cfg.launcher, **cfg.env_cfg.dist_cfg)
     # One rank looks, before any writes: all have to deal out the same tiles.
     done = [sorted(submission.done(plan, mark)) if dist.is_main_process() else None]

@@ -40,6 +40,16 @@ def test_training_and_going_on(trained):
     assert (trained / 'iter_3.pth').exists()
 
 
+def test_two_processes_train_one_model(place):
+    folder = str(place / 'work' / 'pair')
+    words = [sys.executable, '-m', 'torch.distributed.launch', '--nproc_per_node=2', '--master_port=29873',
+             'tools/train.py', CONFIG, '--launcher=pytorch', '--work-dir', folder, '--cfg-options', *tiny.NARROW, *STEPS]
+    done = subprocess.run(words, cwd=environments.ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    assert done.returncode == 0, done.stdout.decode()[-3000:]
+    assert {'iter_1.pth', 'iter_2.pth'} <= set(os.listdir(folder))
+    assert done.stdout.decode().count('Iter [2/2]') == 1  # one of them writes the log
+
+
 def test_the_published_test_command_ends_in_a_submission(trained):
     check(trained, '--format-only', '--show-dir=work_dirs/show', '--eval-options', 'submission_dir=work_dirs/out/submit')
     out = trained.parent / 'out'

@@ -35,7 +35,7 @@ data = dict(
     test_dataloader=dict(samples_per_gpu=8),
     train=dict(pipeline=train_pipeline, version='le90'),
     test=dict(pipeline=test_pipeline, version='le90'))
-runner = dict(type='IterBasedRunner', max_iters=300, _delete_=True)
-lr_config = dict(warmup_iters=30, warmup_ratio=0.1, by_epoch=False, step=[220, 280])
-checkpoint_config = dict(interval=300, by_epoch=False)
+runner = dict(type='IterBasedRunner', max_iters=200, _delete_=True)
+lr_config = dict(warmup_iters=20, warmup_ratio=0.1, by_epoch=False, step=[150, 185])
+checkpoint_config = dict(interval=200, by_epoch=False)
 log_config = dict(interval=10)
