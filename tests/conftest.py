@@ -1,9 +1,29 @@
 """Collects what belongs to this environment, and says how much it leaves to the other one."""
 import os
+import sys
+
+import pytest
 
 from tests import environments
 
 ENVIRONMENT = environments.current()
+
+# What the Makefile exports to every verb, ``make check`` among them.
+SETTINGS = ('RUNTIME', 'LAUNCHER', 'NODES', 'GPUS', 'ACCEL', 'ENV', 'VARIANT', 'GRES', 'PARTITION', 'CONFIG', 'CHECKPOINT',
+            'ARGS', 'MTP_DATA_ROOT', 'MTP_WEIGHTS_ROOT', 'MTP_WORK_ROOT')
+
+
+def pytest_configure():
+    """The settings of who started the tests are not those of the tests."""
+    for name in SETTINGS:
+        os.environ.pop(name, None)
+
+
+@pytest.fixture(autouse=True)
+def no_scope_of_an_earlier_test():
+    """Registries of OpenMMLab look a name up in the scope that was last made the default one."""
+    if 'mmengine.registry' in sys.modules and ENVIRONMENT == 'mmrotate1':
+        sys.modules['mmengine.registry'].DefaultScope._instance_dict.clear()
 
 
 def pytest_ignore_collect(collection_path):
