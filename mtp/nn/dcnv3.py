@@ -2,10 +2,10 @@
 import importlib
 
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from mtp.nn.attention import cached_table
-from mtp.nn.bilinear import corners, sum_rows
 from mtp.nn.layers import GELU, LayerNorm
 
 _KERNEL = 3
@@ -24,12 +24,21 @@ _COMPILED = _extension()
 
 
 @cached_table
-def _base_grid(height, width, device):
-    """Pixel columns (1, 1, W, 1, 1) and rows (1, H, 1, 1, 1), and the nine taps' columns and rows; x is slow."""
-    tap = torch.arange(_KERNEL, dtype=torch.float32) - _KERNEL // 2
-    columns = torch.arange(width, dtype=torch.float32).view(1, 1, -1, 1, 1)
-    rows = torch.arange(height, dtype=torch.float32).view(1, -1, 1, 1, 1)
-    return tuple(t.to(device) for t in (columns, rows, tap.repeat_interleave(_KERNEL), tap.repeat(_KERNEL)))
+def _pixels(height, width, device):
+    """Pixel centres (height * width, 1, 1, 2) and the size of a pixel (2,), x first, in units of ``grid_sample``."""
+    size = torch.tensor([2 / width, 2 / height])
+    y, x = torch.arange(height).repeat_interleave(width), torch.arange(width).repeat(height)
+    centres = (torch.stack((x, y), -1) + 0.5) * size - 1
+    return centres.view(-1, 1, 1, 2).to(device), size.to(device)
+
+
+@cached_table
+def _places(height, width, offset_scale, device):
+    """Where the nine taps of each pixel look without an offset: (height * width, 1, 9, 2). x is the slow one."""
+    centres, size = _pixels(height, width, device)
+    tap = torch.arange(_KERNEL, device=device) - _KERNEL // 2
+    taps = torch.stack((tap.repeat_interleave(_KERNEL), tap.repeat(_KERNEL)), -1)
+    return centres + taps * size * offset_scale
 
 
 def dcnv3(value, offset, mask, groups, offset_scale):
@@ -47,16 +56,13 @@ def dcnv3(value, offset, mask, groups, offset_scale):
     if _COMPILED is not None and value.is_cuda:
         return _CompiledDCNv3.apply(value, offset, mask, groups, offset_scale)
     batch, height, width, channels = value.shape
-    columns, rows, tap_x, tap_y = _base_grid(height, width, value.device)
-    offset = offset.float().view(batch, height, width, groups, _POINTS, 2)
-    x = columns + offset_scale * (tap_x + offset[..., 0])
-    y = rows + offset_scale * (tap_y + offset[..., 1])
-    index, weight = corners(x, y, height, width)  # (B, H, W, groups, 9, 4)
-    sample = torch.arange(batch, device=value.device).view(-1, 1, 1, 1, 1, 1) * (height * width)
-    index = (index + sample) * groups + torch.arange(groups, device=value.device).view(-1, 1, 1)
-    weight = weight * mask.float().view(batch, height, width, groups, _POINTS, 1)
-    table = value.reshape(-1, channels // groups)
-    return sum_rows(table, index.view(-1, _POINTS * 4), weight.view(-1, _POINTS * 4)).view(value.shape)
+    grid = offset.float().view(batch, height * width, groups, _POINTS, 2) * _pixels(height, width, value.device)[1]
+    grid = (grid * offset_scale + _places(height, width, offset_scale, value.device)).transpose(1, 2).flatten(0, 1)
+    value = value.view(batch, height * width, groups, -1).permute(0, 2, 3, 1).reshape(batch * groups, -1, height, width)
+    sampled = F.grid_sample(value.float(), grid, mode='bilinear', padding_mode='zeros', align_corners=False)
+    mask = mask.view(batch, height * width, groups, _POINTS).transpose(1, 2).reshape(batch * groups, 1, -1, _POINTS)
+    out = (sampled * mask).sum(-1).view(batch, channels, height * width)  # groups are runs of channels
+    return out.transpose(1, 2).reshape(batch, height, width, channels).to(value.dtype)
 
 
 class _CompiledDCNv3(torch.autograd.Function):
