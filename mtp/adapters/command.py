@@ -22,7 +22,7 @@ def parser(description, dict_action):
         dict_action: the toolbox's argparse action for ``key=value`` words.
     """
     made = argparse.ArgumentParser(description=description)
-    made.add_argument('config', help='configs/<env>/<dataset>/<name>.py, configs/mtp/<dataset>/<name>.py or a bare name')
+    made.add_argument('config', help='configs/mtp/<dataset>/<name>.py, configs/<env>/<dataset>/<name>.py or a name')
     made.add_argument('--work-dir', help='where logs and checkpoints go (work_dirs/<name of the config>)')
     made.add_argument('--cfg-options', nargs='+', action=dict_action, default={}, metavar='KEY=VALUE',
                       help='settings that take the place of those in the config')
@@ -102,5 +102,5 @@ def pretrained_exists(model):
     """Check the file behind ``model.backbone.pretrained`` of a config, where there is one."""
     path = (model.get('backbone') or {}).get('pretrained')
     if path:
-        require_file(path, 'pretrained backbone', hint='put it below {!r} (MTP_WEIGHTS_ROOT), or train from scratch with '
+        require_file(path, 'pretrained backbone', hint='put it below {!r} (MTP_WEIGHTS_ROOT), or train without it: '
                      '--cfg-options model.backbone.pretrained=None'.format(paths.root('weights')))

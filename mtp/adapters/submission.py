@@ -82,7 +82,7 @@ def finish(plan, tiles):
 
 
 def _whole(tiles):
-    """Whether the test ran on whole images: no name says where in an image it lies. It might be a mistake, so it is said."""
+    """Whether the test ran on whole images: no name says where in an image it lies. It may be a mistake: it is said."""
     for tile in tiles:
         try:
             windows.parse_tile_id(tile)

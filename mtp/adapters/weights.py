@@ -34,7 +34,8 @@ def load_into(model, path, must_fit):
         resized = ['backbone.' + name for name in checkpoints.load_backbone(model.backbone, path).resized]
     notes = [_some('resized', resized), _some('of another shape', [name for name in strange if name not in resized]),
              _some('not in the file', missing), _some('not in the model', [name for name in state if name not in own])]
-    return '; '.join(['{} of {} tensors loaded'.format(len(fitting) + len(resized), len(own))] + [n for n in notes if n])
+    loaded = '{} of {} tensors loaded'.format(len(fitting) + len(resized), len(own))
+    return '; '.join([loaded] + [note for note in notes if note])
 
 
 def _some(what, names):

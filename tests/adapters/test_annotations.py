@@ -9,7 +9,8 @@ CLASSES = ('plane', 'ship')
 
 def test_read_tile_passes_headers_and_gives_labels(tmp_path):
     path = tmp_path / 'a.txt'
-    path.write_bytes(b'imagesource:GoogleEarth\r\ngsd:null\r\n0 0 10 0 10 5 0 5 ship 2\r\n\r\n1 1 4 1 4 4 1 4 plane\r\n')
+    path.write_bytes(b'imagesource:GoogleEarth\r\ngsd:null\r\n0 0 10 0 10 5 0 5 ship 2\r\n\r\n'
+                     b'1 1 4 1 4 4 1 4 plane\r\n')
     polygons, labels, difficulties = annotations.read_tile(str(path), CLASSES)
     assert polygons.dtype == np.float32 and polygons.tolist()[0] == [0, 0, 10, 0, 10, 5, 0, 5]
     assert labels.tolist() == [1, 0] and difficulties.tolist() == [2, 0]

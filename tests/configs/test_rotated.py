@@ -119,7 +119,8 @@ def test_old_schedule(run):
 def test_old_data(run):
     cfg, root = config(run), ROOT[run['dataset']]
     assert cfg.data.train.type == cfg.data.test.type == KIND[run['dataset']]
-    assert (cfg.data.train.ann_file, cfg.data.train.img_prefix) == (root + 'trainval/annfiles/', root + 'trainval/images/')
+    train = cfg.data.train
+    assert (train.ann_file, train.img_prefix) == (root + 'trainval/annfiles/', root + 'trainval/images/')
     assert cfg.data.test.ann_file == cfg.data.test.img_prefix == root + 'test/images/'
     assert cfg.data.train.version == cfg.data.test.version == cfg.model.rpn_head.version == 'le90'
     assert cfg.submission == run['dataset']

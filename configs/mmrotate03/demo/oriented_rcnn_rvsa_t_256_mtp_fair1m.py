@@ -1,4 +1,4 @@
-# The sample of FAIR1M-2.0: Oriented R-CNN on the reduced ViT + RVSA, tested here after training in the other environment.
+# The sample of FAIR1M-2.0: Oriented R-CNN on the reduced ViT + RVSA, trained in the other environment.
 _base_ = ['../../_base_/mmrotate03/models/oriented_rcnn_rvsa_t.py', '../../_base_/mmrotate03/datasets/demo.py']
 data_root = 'data/demo_fair1m/'
 model = dict(backbone=dict(img_size=256), roi_head=dict(bbox_head=dict(num_classes=37)))

@@ -18,7 +18,7 @@ formatting.mend(config)
 def train(argv=None):
     """Train the model of a config."""
     parser = command.parser('Train the model of a config (MMRotate 0.3.4)', DictAction)
-    parser.add_argument('--resume', '--auto-resume', action='store_true', help='go on from latest.pth in the work folder')
+    parser.add_argument('--resume', '--auto-resume', action='store_true', help='go on from latest.pth in the folder')
     parser.add_argument('--resume-from', help='checkpoint to go on from')
     parser.add_argument('--no-validate', action='store_true', help='leave out the validation during training')
     parser.add_argument('--seed', type=int, default=0, help='of the random numbers')

@@ -1,7 +1,7 @@
 """Tiled data sets for MMRotate 0.3.4: DOTA-v1.0 and FAIR1M-2.0, le90 boxes.
 
-They take the place of the toolbox's own of the same names: files come in a fixed order, headers in label files are passed
-over, and a folder of images is one because it holds images, not because it happens to hold no text file
+They take the place of the toolbox's own of the same names: files come in a fixed order, headers in label files are
+passed over, and a folder of images is one because it holds images, not because it happens to hold no text file
 (data_and_submission 2.2).
 """
 import os.path as osp

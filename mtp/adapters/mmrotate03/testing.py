@@ -60,7 +60,8 @@ def build_model(cfg, checkpoint, device=None):
     model = build_detector(settings, test_cfg=cfg.get('test_cfg'))
     load_into(model, checkpoint, must_fit=True)
     model.eval()
-    return MMDataParallel(model if device is None else model.cuda(device), device_ids=[-1 if device is None else device])
+    model = model if device is None else model.cuda(device)
+    return MMDataParallel(model, device_ids=[-1 if device is None else device])
 
 
 def _batches(cfg, dataset, indices, model):

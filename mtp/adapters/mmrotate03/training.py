@@ -87,7 +87,7 @@ def _validation(runner, cfg, distributed, seed):
 
 
 def _loader(dataset, cfg, distributed, seed, shuffle):
-    # The toolbox's own function agrees on a seed through the GPU. Its samplers group images by aspect ratio; tiles have one.
+    # The toolbox's own function agrees on a seed through the GPU, and groups images by aspect ratio; tiles have one.
     size = cfg.data.samples_per_gpu if shuffle else 1
     sampler = DistributedSampler(dataset, shuffle=shuffle, seed=seed) if distributed else None
     workers = cfg.data.workers_per_gpu

@@ -53,7 +53,7 @@ class UNetHead(BaseDecodeHead):
                  center=False, **kwargs):
         super().__init__(input_transform='multiple_select', **kwargs)
         if not use_batchnorm or attention_type or center:
-            raise MTPError('UNetHead: use_batchnorm={}, attention_type={!r}, center={}: no published run sets these'.format(
+            raise MTPError('UNetHead: use_batchnorm={}, attention_type={!r}, center={}: not a published run'.format(
                 use_batchnorm, attention_type, center), hint='leave them away')
         if not n_blocks == len(decoder_channels) or decoder_channels[-1] != self.channels:
             raise MTPError('UNetHead: n_blocks={}, decoder_channels={}, channels={} contradict each other'.format(

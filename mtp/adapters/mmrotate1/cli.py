@@ -46,7 +46,7 @@ def test(argv=None):
     parser.add_argument('--show', action='store_true', help='show pictures in a window')
     parser.add_argument('--show-dir', help='folder to write pictures to')
     parser.add_argument('--wait-time', type=float, default=2, help='seconds a shown picture stays')
-    parser.add_argument('--show-score-thr', type=float, default=0.3, help='lowest score in pictures of whole images (0.3)')
+    parser.add_argument('--show-score-thr', type=float, default=0.3, help='lowest score in whole pictures (0.3)')
     parser.add_argument('--tta', action='store_true', help='test-time augmentation, when the config describes one')
     args = parser.parse_args(argv)
     cfg = load(args, 'test')

@@ -1,7 +1,7 @@
 """Let Open-CD 1.1.0 be imported beside the documented versions.
 
-It imports all of its models at once, two of which ask for what these versions lack: ``LayerNorm2d``, which MMSegmentation
-has from 1.1 on, and the package peft. MTP uses neither model.
+It imports all of its models at once, two of which ask for what these versions lack: ``LayerNorm2d``, which
+MMSegmentation has from 1.1 on, and the package peft. MTP uses neither model.
 """
 import importlib.util
 import sys

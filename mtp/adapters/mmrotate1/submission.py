@@ -1,7 +1,7 @@
 """The evaluator of a test whose truth lies with a server: it judges nothing and writes a submission.
 
-The toolbox's own rounds scores to two decimals, keeps everything in memory and finds out at the very end that the folder
-exists (data_and_submission 0).
+The toolbox's own rounds scores to two decimals, keeps everything in memory and finds out at the very end that the
+folder exists (data_and_submission 0).
 """
 from mmengine import dist
 from mmengine.evaluator import BaseMetric

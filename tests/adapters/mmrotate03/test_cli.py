@@ -1,4 +1,4 @@
-"""The published command lines on four tiles: train, go on, test on one and two processes, package; and what they refuse."""
+"""The published command lines on four tiles: train, go on, test, package, in two processes too; what they refuse."""
 import os
 import pickle
 import subprocess
@@ -43,7 +43,8 @@ def test_training_and_going_on(trained):
 def test_two_processes_train_one_model(place):
     folder = str(place / 'work' / 'pair')
     words = [sys.executable, '-m', 'torch.distributed.launch', '--nproc_per_node=2', '--master_port=29873',
-             'tools/train.py', CONFIG, '--launcher=pytorch', '--work-dir', folder, '--cfg-options', *tiny.NARROW, *STEPS]
+             'tools/train.py', CONFIG, '--launcher=pytorch', '--work-dir', folder,
+             '--cfg-options', *tiny.NARROW, *STEPS]
     done = subprocess.run(words, cwd=environments.ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     assert done.returncode == 0, done.stdout.decode()[-3000:]
     assert {'iter_1.pth', 'iter_2.pth'} <= set(os.listdir(folder))
@@ -51,7 +52,8 @@ def test_two_processes_train_one_model(place):
 
 
 def test_the_published_test_command_ends_in_a_submission(trained):
-    check(trained, '--format-only', '--show-dir=work_dirs/show', '--eval-options', 'submission_dir=work_dirs/out/submit')
+    check(trained, '--format-only', '--show-dir=work_dirs/show',
+          '--eval-options', 'submission_dir=work_dirs/out/submit')
     out = trained.parent / 'out'
     with zipfile.ZipFile(str(out / 'submit' / 'submit.zip')) as archive:
         assert archive.namelist() and all(name.startswith('Task1_') for name in archive.namelist())
@@ -71,7 +73,8 @@ def test_two_processes_share_the_tiles_and_find_the_same(trained):
     both = {tile: (boxes, scores) for tile, boxes, scores, _ in shards.read_shards(folder + '/shards')}
     assert sorted(os.listdir(folder + '/shards')) == ['rank-00000.shard', 'rank-00001.shard']
     check(trained, '--out', str(trained / 'one.pkl'), '--work-dir=work_dirs/one')
-    alone = {tile: (boxes, scores) for tile, boxes, scores, _ in shards.read_shards(str(trained.parent / 'one' / 'shards'))}
+    one = shards.read_shards(str(trained.parent / 'one' / 'shards'))
+    alone = {tile: (boxes, scores) for tile, boxes, scores, _ in one}
     assert sorted(both) == sorted(alone)
     for tile, (boxes, scores) in alone.items():
         assert boxes.shape == both[tile][0].shape
@@ -88,15 +91,18 @@ def test_the_tiles_are_judged_by_their_labels(trained, capsys):
 
 
 @pytest.mark.parametrize('words, said', [
-    (['configs/mtp/dotav2/oriented_rcnn_rvsa_l_1024_mae_mtp_dota20.py', 'x.pth', '--eval', 'mAP'], 'mmrotate1, but mmrotate03'),
+    (['configs/mtp/dotav2/oriented_rcnn_rvsa_l_1024_mae_mtp_dota20.py', 'x.pth', '--eval', 'mAP'],
+     'mmrotate1, but mmrotate03'),
     ([CONFIG, 'nothing.pth', '--eval', 'mAP'], 'no checkpoint nothing.pth'),
     ([CONFIG, '{}/iter_2.pth'], 'nothing is asked for'),
     ([CONFIG, '{}/iter_2.pth', '--format-only'], 'needs a folder'),
     ([CONFIG, '{}/iter_2.pth', '--format-only', '--eval', 'mAP'], 'exclude each other'),
     ([CONFIG, '{}/iter_2.pth', '--eval', 'bbox'], 'mAP only'),
     ([CONFIG, '{}/iter_2.pth', '--format-only', '--eval-options', 'submission_dir=x', 'nms=3'], 'no nms'),
-    ([CONFIG, '{}/iter_2.pth', '--format-only', '--eval-options', 'submission_dir=x', 'images=gone'], 'no folder of uncut'),
-    (['configs/mtp/fair1m/oriented_rcnn_rvsa_l_800_mae_mtp_fair1m20.py', '{}/iter_2.pth', '--eval', 'mAP'], 'no folder of'),
+    ([CONFIG, '{}/iter_2.pth', '--format-only', '--eval-options', 'submission_dir=x', 'images=gone'],
+     'no folder of uncut'),
+    (['configs/mtp/fair1m/oriented_rcnn_rvsa_l_800_mae_mtp_fair1m20.py', '{}/iter_2.pth', '--eval', 'mAP'],
+     'no folder of'),
 ])
 def test_refusals_come_before_any_work(trained, words, said):
     with pytest.raises(MTPError, match=said):

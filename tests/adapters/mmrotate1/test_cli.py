@@ -51,9 +51,9 @@ def test_a_second_training_is_refused_and_resume_goes_on(trained):
 def test_the_published_command_without_launcher_trains_one_model_in_two_processes(place):
     """finetuning 5.1, 6: as published, each process would train alone."""
     folder = str(place / 'work' / 'pair')
-    words = [sys.executable, '-m', 'torch.distributed.launch', '--nproc_per_node=2', '--nnodes=1', '--master_port=29877',
-             '--master_addr=127.0.0.1', 'tools/train.py', CONFIG, '--work-dir=' + folder, '--cfg-options', *tiny.NARROW,
-             *STEPS]
+    words = [sys.executable, '-m', 'torch.distributed.launch', '--nproc_per_node=2', '--nnodes=1',
+             '--master_port=29877', '--master_addr=127.0.0.1', 'tools/train.py', CONFIG,
+             '--work-dir=' + folder, '--cfg-options', *tiny.NARROW, *STEPS]
     done = subprocess.run(words, cwd=environments.ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     said = done.stdout.decode()
     assert done.returncode == 0, said[-3000:]
@@ -64,7 +64,8 @@ def test_the_published_command_without_launcher_trains_one_model_in_two_processe
 def submit(trained, *words):
     own = trained.parent / 'own.py'
     own.write_text(SUBMISSION.format(os.path.join(environments.ROOT, CONFIG.replace('mtp', 'mmrotate1', 1))))
-    cli.test([str(own), str(trained / 'iter_2.pth'), '--work-dir=work_dirs/test', *words, '--cfg-options', *tiny.NARROW])
+    cli.test([str(own), str(trained / 'iter_2.pth'), '--work-dir=work_dirs/test', *words,
+              '--cfg-options', *tiny.NARROW])
 
 
 def numbers(folder):

@@ -11,7 +11,8 @@ from mtp.data import catalogue
 
 NARROW = ['model.backbone.embed_dim=32', 'model.backbone.depth=4', 'model.backbone.num_heads=2',
           'model.backbone.interval=2', 'model.backbone.out_indices=[0,1,2,3]', 'model.backbone.img_size=64',
-          'model.backbone.pretrained=None', 'optim_wrapper.paramwise_cfg.num_layers=4', 'default_hooks.logger.interval=1']
+          'model.backbone.pretrained=None', 'optim_wrapper.paramwise_cfg.num_layers=4',
+          'default_hooks.logger.interval=1']
 WIDTHS = '[32,32,32,32]'
 
 
@@ -54,7 +55,8 @@ def test_classification(roots, capfd):
     for split in ('train', 'val'):
         for label in range(10):
             image(roots / 'data' / 'eurosat' / split / 'c{}'.format(label) / '{}.png'.format(label), 20 * label)
-    said = run(roots, capfd, 'vit-rvsa-b-224-mae-mtp_eurosat', ['train_cfg.max_epochs=1', 'default_hooks.checkpoint.interval=1'],
+    said = run(roots, capfd, 'vit-rvsa-b-224-mae-mtp_eurosat',
+               ['train_cfg.max_epochs=1', 'default_hooks.checkpoint.interval=1'],
                ['model.head.in_channels=32', 'model.backbone.img_size=224',
                 *loaders(5, 'train_dataloader', 'val_dataloader', 'test_dataloader')], 'epoch_1.pth')
     assert 'accuracy/top1' in said
@@ -81,7 +83,8 @@ def test_segmentation(roots, capfd):
         labels = roots / 'data' / 'spacenet' / 'data' / split / 'labels'
         labels.mkdir()
         cv2.imwrite(str(labels / 'a.png'), np.eye(64, dtype=np.uint8))
-    size = ['train_dataloader.dataset.pipeline.2.scale=(64,64)', 'train_dataloader.dataset.pipeline.3.crop_size=(64,64)',
+    size = ['train_dataloader.dataset.pipeline.2.scale=(64,64)',
+            'train_dataloader.dataset.pipeline.3.crop_size=(64,64)',
             'model.data_preprocessor.size=(64,64)', 'model.test_cfg.crop_size=(64,64)', 'model.test_cfg.stride=(48,48)']
     said = run(roots, capfd, 'rvsa-b-upernet-384-mae-mtp-spacenetv1',
                ['train_cfg.max_iters=2', 'train_cfg.val_interval=9', 'default_hooks.checkpoint.interval=2'],

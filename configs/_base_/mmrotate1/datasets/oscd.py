@@ -54,4 +54,5 @@ param_scheduler = [
     dict(type='LinearLR', start_factor=1e-6, by_epoch=True, begin=0, end=5, convert_to_iter_based=True),
     dict(type='CosineAnnealingLR', T_max=95, by_epoch=True, begin=5, end=100)
 ]
-default_hooks = dict(visualization=dict(draw=True, img_shape=None), checkpoint=dict(by_epoch=True, interval=20, save_best='mIoU'))
+default_hooks = dict(
+    visualization=dict(draw=True, img_shape=None), checkpoint=dict(by_epoch=True, interval=20, save_best='mIoU'))

@@ -36,12 +36,22 @@ train_dataloader = dict(
     batch_size=8,
     num_workers=8,
     sampler=dict(type='DefaultSampler', shuffle=True),
-    dataset=dict(type=dataset_type, data_root=data_root, data_prefix='all_img', ann_file='mtp/train_labels_28_mtp.txt', pipeline=train_pipeline))
+    dataset=dict(
+        type=dataset_type,
+        data_root=data_root,
+        data_prefix='all_img',
+        ann_file='mtp/train_labels_28_mtp.txt',
+        pipeline=train_pipeline))
 val_dataloader = dict(
     batch_size=8,
     num_workers=8,
     sampler=dict(type='DefaultSampler', shuffle=False),
-    dataset=dict(type=dataset_type, data_root=data_root, data_prefix='all_img', ann_file='mtp/valid_labels_28_mtp.txt', pipeline=test_pipeline))
+    dataset=dict(
+        type=dataset_type,
+        data_root=data_root,
+        data_prefix='all_img',
+        ann_file='mtp/valid_labels_28_mtp.txt',
+        pipeline=test_pipeline))
 val_evaluator = dict(type='Accuracy', topk=(1, 5))
 test_dataloader = val_dataloader
 test_evaluator = val_evaluator

@@ -42,7 +42,8 @@ val_dataloader = dict(
         data_prefix=dict(img='val/images'),
         test_mode=True,
         pipeline=test_pipeline))
-val_evaluator = dict(type='CocoMetric', ann_file=data_root + 'xview_val_coco_format.json', metric='bbox', format_only=False)
+val_evaluator = dict(
+    type='CocoMetric', ann_file=data_root + 'xview_val_coco_format.json', metric='bbox', format_only=False)
 test_dataloader = val_dataloader
 test_evaluator = val_evaluator
 default_hooks = dict(checkpoint=dict(interval=1))
