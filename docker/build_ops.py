@@ -21,6 +21,7 @@ import signal
 import subprocess
 import sys
 import tarfile
+import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, ROOT)
@@ -114,7 +115,7 @@ def place(wheel, folder):
 
 @contextlib.contextmanager
 def locked(folder):
-    """Hold ``folder`` alone; a second build of the same wheel waits and then finds it finished."""
+    """Hold ``folder`` alone; a second build of the same wheel waits for the first. Gives the lock's file."""
     os.makedirs(folder, exist_ok=True)
     with open(os.path.join(folder, '.lock'), 'w') as stream:
         try:
@@ -122,7 +123,7 @@ def locked(folder):
         except OSError:
             sys.stderr.write('waiting for another build in {}\n'.format(folder))
             fcntl.flock(stream, fcntl.LOCK_EX)
-        yield
+        yield stream
 
 
 def check_machine(folder, flags):
@@ -206,30 +207,38 @@ def get_source(python, env, folder, variables):
     return source
 
 
-def compile_wheel(python, source, folder, variables, label):
+def _count(lines, progress):
+    """Show what ninja has said since the last call."""
+    for line in lines:
+        counted = NINJA.match(line.strip())
+        if counted:
+            progress.total = int(counted.group(2))
+            progress.update(max(0, int(counted.group(1)) - progress.done), 'objects')
+
+
+def compile_wheel(python, source, folder, variables, lock_stream, label):
     """Run the compile in ``source`` and show how many objects are done; returns the new wheel's path."""
     fresh, log = os.path.join(folder, 'wheel.tmp'), os.path.join(folder, 'build.log')
     shutil.rmtree(fresh, ignore_errors=True)
     command = [python, '-m', 'pip', 'wheel', '-v', '--no-deps', '--no-build-isolation', '--no-index', '--wheel-dir',
                fresh, source]
     progress = Progress(label)
-    # A group of its own: an interrupt reaches pip, ninja and every compiler at once, through us.
-    child = subprocess.Popen(command, env=variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                             universal_newlines=True, start_new_session=True)
-    try:
-        with open(log, 'w') as record:
-            for line in child.stdout:
-                record.write(line)
-                counted = NINJA.match(line.strip())
-                if counted:
-                    progress.total = int(counted.group(2))
-                    progress.update(int(counted.group(1)) - progress.done, 'objects')
-        code = child.wait()
-    except BaseException:
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(child.pid, signal.SIGTERM)
-        child.wait()
-        raise
+    with open(log, 'w') as record, open(log) as follow:
+        # A group of its own: an interrupt reaches pip, ninja and every compiler at once, through us. It holds the lock
+        # too: where we are killed outright it goes on alone, and the next build waits for it and takes its objects.
+        child = subprocess.Popen(command, env=variables, stdin=subprocess.DEVNULL, stdout=record,
+                                 stderr=subprocess.STDOUT, start_new_session=True, pass_fds=[lock_stream.fileno()])
+        try:
+            code = None
+            while code is None:
+                code = child.poll()
+                _count(follow, progress)
+                time.sleep(0 if code is not None else 0.2)
+        except BaseException:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(child.pid, signal.SIGTERM)
+            child.wait()
+            raise
     progress.close('objects')
     if code:
         with open(log) as stream:
@@ -258,7 +267,7 @@ def build(env, variant, python, cache, wheelhouse=None, say=print):
             say('{}: taken from {}'.format(os.path.basename(wheel), os.path.dirname(wheel)))
             return wheel
     folder = os.path.join(cache, name)
-    with locked(folder):
+    with locked(folder) as held:
         wheel = finished(folder)  # another process may have built it while we waited
         if wheel:
             return wheel
@@ -269,7 +278,8 @@ def build(env, variant, python, cache, wheelhouse=None, say=print):
         source = get_source(python, env, folder, variables)
         say('compiling {package} {version} for torch {torch} ({variant}), {} files at once'.format(
             variables['MAX_JOBS'], **wanted))
-        wheel = place(compile_wheel(python, source, folder, variables, 'compiling ' + wanted['package']), folder)
+        wheel = compile_wheel(python, source, folder, variables, held, 'compiling ' + wanted['package'])
+        wheel = place(wheel, folder)
         for leftover in ('source', 'tools', 'wheel.tmp'):
             shutil.rmtree(os.path.join(folder, leftover), ignore_errors=True)
         return wheel
@@ -310,6 +320,7 @@ def main(argv=None):
         return OK
     if not (options.env and options.python and options.out):
         parser.error('--env, --python and --out are needed')
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # stop the compilers too
     wheel = build(options.env, options.variant, options.python, options.cache, options.wheelhouse)
     print(place(wheel, options.out))
     return OK

@@ -15,7 +15,6 @@ step_system() {
   apt-get update -qq
   set -- ca-certificates libglib2.0-0 libx11-6
   command -v c++ >/dev/null || set -- "$@" g++
-  [ -z "${GIT_SOURCES:-}" ] || set -- "$@" git
   apt-get install -y -qq --no-install-recommends "$@" >/dev/null
   # OpenCV wants libGL to be there and never draws with it. Installed properly it brings drivers and LLVM: 200 MB.
   mkdir /tmp/gl
@@ -73,7 +72,9 @@ step_ops() {
 
 # What comes from Git; a host that does not answer costs the feature, not the image.
 step_git() {
-  for source in ${GIT_SOURCES:-}; do
+  [ -n "${GIT_SOURCES:-}" ] || return 0
+  apt-get install -y -qq --no-install-recommends git >/dev/null
+  for source in $GIT_SOURCES; do
     site_pip timeout 300 /opt/venv/bin/python -m pip install --no-deps --no-build-isolation "$source" \
       >/tmp/git.log 2>&1 ||
       echo "note: $source is left out, the image is complete but for it: $(grep -m1 fatal: /tmp/git.log)" >&2
