@@ -40,6 +40,17 @@ def golden_model(recipe):
     return model
 
 
+def norm_of_two_threads(value):
+    """Norm as the golden files have it: torch 1.10 adds float32 squares in one sum a thread, which loses 0.3 % on a tensor
+    of twelve million (and another 0.3 % with one thread)."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        return float(value.norm())
+    finally:
+        torch.set_num_threads(threads)
+
+
 def test_published_key_names():
     shapes = {name: list(value.shape) for name, value in golden_model('paper').state_dict().items()}
     assert shapes == read('tiny_state_dict')
@@ -59,7 +70,7 @@ def test_golden_losses(recipe, monkeypatch):
 
     total(losses).backward()
     gradients = {name: p.grad for name, p in model.named_parameters() if p.grad is not None}
-    norms = {'grad_norm/' + name: float(value.norm()) for name, value in gradients.items()}
+    norms = {'grad_norm/' + name: norm_of_two_threads(value) for name, value in gradients.items()}
     norms['grad_norm/all'] = sum(value ** 2 for value in norms.values()) ** 0.5
     wanted = {name: value for name, value in expected.items() if name.startswith('grad_norm/')}
     assert {name: norms[name] for name in wanted} == pytest.approx(wanted, rel=TOLERANCE)
