@@ -5,14 +5,12 @@ import pickle
 
 import torch
 from mmcv import Config, DictAction
-from mmcv.utils import config
 
 from mtp import files, paths
-from mtp.adapters import command, formatting, submission
+from mtp.adapters import command, submission
 from mtp.errors import MTPError
 
 ENVIRONMENT = 'mmrotate03'
-formatting.mend(config)
 
 
 def train(argv=None):

@@ -2,17 +2,16 @@
 import os
 
 import torch
-from mmengine.config import Config, DictAction, config
+from mmengine.config import Config, DictAction
 from mmengine.model import revert_sync_batchnorm
 
 from mtp import paths
-from mtp.adapters import command, formatting
+from mtp.adapters import command
 from mtp.adapters.mmrotate1 import testing
 from mtp.adapters.mmrotate1.runner import MTPRunner
 from mtp.errors import MTPError
 
 ENVIRONMENT = 'mmrotate1'
-formatting.mend(config)
 
 
 def train(argv=None):
