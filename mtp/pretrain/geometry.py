@@ -34,7 +34,7 @@ def rectangles(boxes, deltas):
         deltas: (n, 6) dx dy dw dh da db, denormalised.
 
     Returns:
-        (n, 5) cx cy w h theta, radians, clockwise in image coordinates, not yet regular.
+        (n, 5) cx cy w h theta, w >= h; radians, clockwise in image coordinates, not yet wrapped to le90.
     """
     size = boxes[:, 2:] - boxes[:, :2]
     centre = (boxes[:, :2] + boxes[:, 2:]) * 0.5 + size * deltas[:, :2]
@@ -45,9 +45,12 @@ def rectangles(boxes, deltas):
     top_length, right_length = top.norm(dim=1, keepdim=True), right.norm(dim=1, keepdim=True)
     longest = torch.maximum(top_length, right_length)
     top, right = top * (longest / top_length), right * (longest / right_length)
-    side, other = right - top, right + top
-    angle = torch.atan2(side[:, 1], side[:, 0])
-    return torch.cat([centre, side.norm(dim=1, keepdim=True), other.norm(dim=1, keepdim=True), angle[:, None]], 1)
+    side, other = right - top, right + top  # the rectangle's edges, at right angles
+    side_length, other_length = side.norm(dim=1, keepdim=True), other.norm(dim=1, keepdim=True)
+    # the direction of the longer edge: the shorter one may have no length and no direction
+    edge = torch.where(side_length >= other_length, side, other)
+    lengths = [torch.maximum(side_length, other_length), torch.minimum(side_length, other_length)]
+    return torch.cat([centre] + lengths + [torch.atan2(edge[:, 1], edge[:, 0])[:, None]], 1)
 
 
 @TASK_UTILS.register_module()
