@@ -128,11 +128,12 @@ def _resident(field):
         return next(int(line.split()[1]) * 1024 for line in stream if line.startswith(field))
 
 
-def peak_elsewhere(arguments, case, way, learn):
+def measured_elsewhere(arguments, case, way, learn, environ=os.environ):
+    """(peak MiB, seconds) of one pass in a process of its own."""
     words = [sys.executable, os.path.abspath(__file__), case, '--peak', way, '--dtype', arguments.dtype,
              '--device', arguments.device, '--threads', str(arguments.threads)] + (['--learn'] if learn else [])
     words += ['--busy'] if arguments.busy else []
-    return json.loads(subprocess.run(words, check=True, stdout=subprocess.PIPE).stdout)[0]
+    return json.loads(subprocess.run(words, check=True, stdout=subprocess.PIPE, env=environ).stdout)
 
 
 def bench(arguments, case):
@@ -144,7 +145,7 @@ def bench(arguments, case):
     rows = []
     for learn, what in ((False, 'forward'), (True, 'forward+backward')):
         seconds = alternate(ways, model, image, dtype, device, arguments.rounds, learn)
-        memory = {way: peak_elsewhere(arguments, case, way, learn) for way in ways}
+        memory = {way: measured_elsewhere(arguments, case, way, learn)[0] for way in ways}
         middle, low, high = ratios(seconds)
         rows.append(dict(case=case, what=what, plain_s=statistics.median(seconds['plain']),
                          ours_s=statistics.median(seconds['ours']), ratio=middle, low=low, high=high,
@@ -164,6 +165,9 @@ def bench_steps(arguments, case):
         parts.append(part)
         ways['+ ' + part] = lambda image, parts=tuple(parts): plain.rvsa(model, image, parts)
     seconds = alternate(ways, model, image, dtype, device, arguments.rounds, True)
+    if os.environ.get('MKL_DEBUG_CPU_TYPE') == '5':  # set by mtp.nn.cpu; an empty value lets MKL choose
+        found = measured_elsewhere(arguments, case, 'plain', True, dict(os.environ, MKL_DEBUG_CPU_TYPE=''))
+        seconds = dict({'plain, kernels as MKL chooses': [found[1]]}, **seconds)
     first = statistics.median(seconds['plain'])
     for name, spent in seconds.items():
         middle = statistics.median(spent)
