@@ -1,4 +1,5 @@
 """``python3 -m mtp.demo``: what ``make demo`` calls. Settings as for every verb; RUNTIME chooses in what it runs."""
+import itertools
 import json
 import os
 import sys
@@ -20,23 +21,30 @@ def main():
                                  data_root=os.path.join(settings.work_root, 'demo', 'data'))
     home = os.path.join(ledger.ROOT, settings.work_root, 'demo')
     driver = Driver(settings, home)
-    todo = stages.stages(settings.words['DATA'])
+    groups = numbered(stages.groups(settings.words['DATA']))
+    total = sum(len(lane) for lanes in groups for lane in lanes)
     if settings.dryrun:
-        sys.stdout.write('\n'.join(plan.render(driver.plan(stage)) for stage in todo))
+        sys.stdout.write('\n'.join(plan.render(driver.plan(stage, len(lanes))) for lanes in groups for lane in lanes
+                                   for _, stage in lane))
         return OK
     start = time.monotonic()
     if driver.lacks_native() and execute.call([sys.executable, '-m', 'mtp.launch.setup'], os.environ, ledger.ROOT):
         return FAILED  # setup has said why
     driver.open()
-    for number, stage in enumerate(todo, 1):
-        half = half_way(os.path.join(home, 'pretrain', 'log.jsonl')) if stage.name == 'pretrain' else None
-        driver.run(number, len(todo), stage, half)
+    for lanes in groups:
+        driver.run_group(lanes, total, {'pretrain': half_way(os.path.join(home, 'pretrain', 'log.jsonl'))})
     found = results.gather(home, driver.done)
     results.write_page(home, found)
     driver.finish()
     sys.stdout.write('\n' + '\n'.join(results.lines(home, found)) + '\n')
     sys.stdout.write('all of it took {}\n'.format(clock(time.monotonic() - start)))
     return results.judge(found)
+
+
+def numbered(groups):
+    """The groups with each stage as (number, stage), counted through from 1."""
+    count = itertools.count(1)
+    return [[[(next(count), stage) for stage in lane] for lane in lanes] for lanes in groups]
 
 
 def half_way(log):

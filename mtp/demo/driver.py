@@ -7,7 +7,9 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
+from concurrent import futures
 from typing import NamedTuple
 
 from mtp import files
@@ -32,6 +34,7 @@ class Driver(object):
         self.settings, self.home = settings, home
         self.record = os.path.join(home, 'stages.json')
         self.done = []
+        self.lock = threading.Lock()
         self.look()
 
     def look(self):
@@ -56,23 +59,48 @@ class Driver(object):
         except OSError as error:
             raise MTPError('cannot write to {}: {}'.format(self.home, error), hint='MTP_WORK_ROOT=folder make demo')
 
-    def plan(self, stage):
-        """The plan of one stage, as ``DRYRUN=1`` prints it."""
+    def plan(self, stage, lanes=1):
+        """The plan of one stage, as ``DRYRUN=1`` prints it; with ``lanes`` of them at a time, each takes one core."""
         def build(places):
             script = tuple(_placed(word, places) for word in stage.script)
             writes = ('work_dirs', 'data') if stage.writes_data else ('work_dirs',)
             return Job(stage.env, script, ('data',), writes, False, 1)
 
-        made = verbs.job_plan(self.settings, self.host, stage.env, build)
-        roots = {'MTP_DATA_ROOT': self.settings.data_root, 'MTP_WORK_ROOT': self.settings.work_root}
-        return made._replace(commands=tuple(item._replace(environment=dict(roots, **item.environment))
+        threads = {'OMP_NUM_THREADS': '1'} if lanes > 1 and 'OMP_NUM_THREADS' not in self.settings.environ else {}
+        settings = self.settings._replace(environ=dict(self.settings.environ, **threads))
+        made = verbs.job_plan(settings, self.host, stage.env, build)
+        own = dict(threads, MTP_DATA_ROOT=settings.data_root, MTP_WORK_ROOT=settings.work_root)
+        return made._replace(commands=tuple(item._replace(environment=dict(own, **item.environment))
                                             for item in made.commands))
 
-    def run(self, number, total, stage, interrupt=None):
+    def run_group(self, lanes, total, interrupts):
+        """Run lanes of stages side by side, the stages of a lane one after another.
+
+        Args:
+            lanes: lists of (number, :class:`Stage`).
+            total: how many stages there are in all.
+            interrupts: {name of a stage: callable}, see :meth:`run`.
+
+        Raises:
+            MTPError: of the first lane that failed; the others are carried on until their own end.
+        """
+        def run_lane(lane):
+            for number, stage in lane:
+                self.run(number, total, stage, interrupts.get(stage.name), len(lanes))
+
+        if len(lanes) == 1:
+            run_lane(lanes[0])
+            return
+        with futures.ThreadPoolExecutor(len(lanes)) as pool:
+            for lane in [pool.submit(run_lane, lane) for lane in lanes]:
+                lane.result()
+
+    def run(self, number, total, stage, interrupt=None, lanes=1):
         """Run ``stage`` unless it is done already.
 
         Args:
             interrupt: callable that says when to stop the stage once, in order to continue it; None for never.
+            lanes: how many stages run at a time.
 
         Raises:
             MTPError: the stage failed; names its log and how to go on.
@@ -81,21 +109,23 @@ class Driver(object):
         if stage.name in [done.name for done in self.done]:
             _say(head + stage.title + ': done before')
             return
-        made = self.plan(stage)
+        made = self.plan(stage, lanes)
         plan.check(made)
         _say(head + stage.title)
+        show = head if lanes > 1 else ''
         start, note = time.monotonic(), ''
         log = os.path.join(self.home, 'logs', '{:02d}-{}.log'.format(number, stage.name))
-        code = _run_logged(made, log, interrupt)
+        code = _run_logged(made, log, show, interrupt)
         if interrupt and code == CONTINUE:
             _say(' ' * len(head) + 'stopped on purpose half way; the same command, started again, continues')
-            code, note = _run_logged(made, log), 'stopped half way, then continued'
+            code, note = _run_logged(made, log, show), 'stopped half way, then continued'
         if code:
             raise MTPError('the stage {!r} ended with exit code {}; the end of {}:\n{}'.format(
                 stage.title, code, log, _tail(log)), hint='mend that, then make demo again: finished stages are kept',
                 code=FAILED)
-        self.done.append(Done(stage.name, stage.title, made.reason.split(':')[0], time.monotonic() - start, note))
-        self._write(False)
+        with self.lock:
+            self.done.append(Done(stage.name, stage.title, made.reason.split(':')[0], time.monotonic() - start, note))
+            self._write(False)
 
     def finish(self):
         """Say that the whole demo is done, so that the next one starts afresh."""
@@ -130,24 +160,24 @@ def _placed(word, places):
     return head + equals + (places.of(tail) if tail.startswith(('work_dirs/', 'data/')) else tail)
 
 
-def _run_logged(made, log, interrupt=None):
+def _run_logged(made, log, label='', interrupt=None):
     """Exit code of the first command of a plan that fails, or 0; output goes to ``log``, its newest line is shown."""
     os.makedirs(os.path.dirname(log), exist_ok=True)
     with open(log, 'ab') as stream:
         for item in made.commands:
             stream.write((plan.render_command(item) + '\n').encode('utf-8'))
             stream.flush()
-            code = _follow(item, made.root, stream, interrupt)
+            code = _follow(item, made.root, stream, label, interrupt)
             if code:
                 return code
     return 0
 
 
-def _follow(item, root, log, interrupt):
+def _follow(item, root, log, label, interrupt):
     child = subprocess.Popen(list(item.words), cwd=root, env=dict(os.environ, **item.environment),
                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                              preexec_fn=execute.tied(signal.SIGTERM))
-    live = _Live()
+    live = _Live(label)
     try:
         chunk = None
         while chunk != b'':
@@ -173,10 +203,11 @@ def _follow(item, root, log, interrupt):
 
 
 class _Live(object):
-    """The newest line of a running stage: in place on a terminal, every half minute elsewhere."""
+    """The newest line of a running stage: in place on a terminal, every half minute elsewhere and with a ``label``."""
 
-    def __init__(self):
-        self.terminal = sys.stdout.isatty()
+    def __init__(self, label):
+        self.label = label or ' ' * 8
+        self.terminal = sys.stdout.isatty() and not label  # two stages cannot share one line
         self.every = 0.5 if self.terminal else 30
         self.start = self.shown = time.monotonic()
         self.line = ''
@@ -189,7 +220,7 @@ class _Live(object):
         now = time.monotonic()
         if now - self.shown >= self.every:
             self.shown = now
-            text = '        {}  {}'.format(clock(now - self.start), self.line)
+            text = '{}{}  {}'.format(self.label, clock(now - self.start), self.line)
             sys.stdout.write('\r\x1b[K' + text[:110] if self.terminal else text[:160] + '\n')
             sys.stdout.flush()
 

@@ -8,7 +8,7 @@ from typing import NamedTuple, Tuple
 HOME = 'work_dirs/demo'
 DATA = HOME + '/data'
 PRETRAINED = HOME + '/pretrain'
-STEPS = 240  # of pretraining; the run is stopped and continued half way
+STEPS = 100  # of pretraining; the run is stopped and continued half way
 NEWEST = 'newest:'  # before a folder: the newest checkpoint in it
 OUTSIDE = 'outside:'  # before a path of the host that is none of ours: as the program sees it
 
@@ -53,24 +53,37 @@ TARGETS = (
 )
 
 
-def stages(data=''):
-    """All stages of the demo in order.
+def groups(data=''):
+    """What the demo does: groups in order, each a list of lanes that run side by side, each a list of stages in order.
 
     Args:
         data: folder of real samples that take the place of the drawn DOTA set and join the FAIR1M test; empty for none.
     """
-    drawn = ('samrs', 'fair1m') if data else ('demo',)
-    found = [Stage('samples', 'make sample sets in the published formats', 'mmrotate1',
-                   ('-m', 'mtp.data.samples') + drawn + ('--out', DATA), True)]
+    pictures = Stage('pictures', 'loss curves and detections beside the truth', 'mmrotate1',
+                     ('-m', 'mtp.demo.pictures', '--home', HOME), False)
+    return [[_for_pretraining(), _for_detection(data)], [_pretraining()], [_of_target(target) for target in TARGETS],
+            [[pictures]]]
+
+
+def _for_pretraining():
+    return [Stage('samples-samrs', 'draw SAMRS: three subsets with pickles, gray PNGs, rotated boxes', 'mmrotate1',
+                  ('-m', 'mtp.data.samples', 'samrs', '--out', DATA), True),
+            Stage('convert', 'SAMRS pickles to COCO annotations', 'mmrotate1', ('scripts/convert_pkl_json.py',), True)]
+
+
+def _for_detection(data):
+    drawn = ('fair1m',) if data else ('dota', 'fair1m')
+    found = [Stage('samples', 'draw big images in the formats of {}'.format(' and '.join(name.upper() for name in drawn)),
+                   'mmrotate1', ('-m', 'mtp.data.samples') + drawn + ('--out', DATA), True)]
     if data:
         found.append(Stage('real', 'take real images of {}'.format(data), 'mmrotate1',
                            ('-m', 'mtp.demo.real', '--source', OUTSIDE + data, '--out', DATA), True))
-    found += [
-        Stage('convert', 'SAMRS pickles to COCO annotations', 'mmrotate1', ('scripts/convert_pkl_json.py',), True),
-        Stage('fair1m-text', 'FAIR1M XML to DOTA text', 'mmrotate1', ('-m', 'mtp.data.fair1m'), True),
-    ]
-    found += [_cut_training(target) for target in TARGETS]
-    found += [
+    found.append(Stage('fair1m-text', 'FAIR1M XML to DOTA text', 'mmrotate1', ('-m', 'mtp.data.fair1m'), True))
+    return found + [_cut_training(target) for target in TARGETS]
+
+
+def _pretraining():
+    return [
         Stage('pretrain', 'multi-task pretraining: ss + is + rd on three data sets', 'mmrotate1', pretraining(), False),
         Stage('preview', 'pictures of what pretraining has learnt', 'mmrotate1',
               ('-m', 'mtp.pretrain.preview', '--save_path', PRETRAINED, '--out', PRETRAINED + '/preview'), False),
@@ -78,19 +91,18 @@ def stages(data=''):
               ('scripts/change_ckpt.py', PRETRAINED + '/last_vit_t_rvsa_ss_is_rd_pretrn_model.pth', '--task', 'rotdet',
                '--out', PRETRAINED + '/rotated.pth'), False),
     ]
-    for target in TARGETS:
-        found += [_finetune(target), _cut_testing(target), _test(target), _validate(target), _score(target)]
-    found.append(Stage('pictures', 'loss curves and detections beside the truth', 'mmrotate1',
-                       ('-m', 'mtp.demo.pictures', '--home', HOME), False))
-    return found
+
+
+def _of_target(target):
+    return [_finetune(target), _cut_testing(target), _test(target), _validate(target), _score(target)]
 
 
 def pretraining():
     """The published command line, with the reduced network."""
     return ('main_pretrain.py', '--backbone', 'vit_t_rvsa', '--tasks', 'ss', 'is', 'rd', '--datasets', 'sota', 'sior',
-            'fast', '--batch_size', '6', '--workers', '2', '--save_path', PRETRAINED, '--distributed', 'False',
+            'fast', '--batch_size', '3', '--workers', '2', '--save_path', PRETRAINED, '--distributed', 'False',
             '--end_iter', str(STEPS), '--image_size', '224', '--init_backbone', 'none', '--batch_mode', 'avg',
-            '--background', 'True', '--interval', '60')
+            '--background', 'True', '--interval', '40')
 
 
 def _cut_training(target):

@@ -14,7 +14,7 @@ from mtp.launch.settings import from_environ
 class Driver(drivers.Driver):
     """Runs the script of a stage with this Python, so that no environment has to be there."""
 
-    def plan(self, stage):
+    def plan(self, stage, lanes=1):
         return Plan('native: for the test', str(self.home), (command((sys.executable,) + stage.script),), (), ())
 
 
@@ -92,3 +92,13 @@ def test_words_are_placed_where_the_program_sees_them():
     assert drivers._placed('load_from=work_dirs/demo/x', Places) == 'load_from=/work/demo/x'
     assert drivers._placed('--task', Places) == '--task'
     assert drivers._placed(NEWEST + 'work_dirs/demo/run', Places) == '/work/demo/run/iter_N.pth'
+
+
+def test_lanes_run_side_by_side_and_a_failure_keeps_what_the_other_did(tmp_path):
+    wait = 'import os, time\nopen("{0}", "w").close()\nwhile not os.path.exists("{1}"): time.sleep(0.01)'
+    runner = make(tmp_path)
+    lanes = [[(1, stage('a', wait.format('a', 'b'))), (2, stage('c', 'import sys; sys.exit(1)'))],
+             [(3, stage('b', wait.format('b', 'a'))), (4, stage('d', 'import time; time.sleep(0.2)'))]]
+    with pytest.raises(MTPError, match='stage c'):
+        runner.run_group(lanes, 4, {})
+    assert sorted(item.name for item in make(tmp_path).done) == ['a', 'b', 'd']
