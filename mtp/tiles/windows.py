@@ -44,7 +44,7 @@ PRESETS = {
     'fair1m_ss': Preset(800, 200),
     'fair1m_ms': Preset(800, 400, (0.5, 1.0, 1.5)),
     'demo_ss': Preset(256, 64),  # the reduced network of the demo
-    'demo_ms': Preset(256, 64, (0.5, 1.0, 1.5)),
+    'demo_ms': Preset(256, 64, (0.75, 1.0, 1.5)),
 }
 
 

@@ -30,12 +30,12 @@ test_pipeline = [
         ])
 ]
 data = dict(
-    samples_per_gpu=4,
+    samples_per_gpu=2,
     workers_per_gpu=0,
     test_dataloader=dict(samples_per_gpu=8),
     train=dict(pipeline=train_pipeline, version='le90'),
     test=dict(pipeline=test_pipeline, version='le90'))
-runner = dict(type='IterBasedRunner', max_iters=200, _delete_=True)
-lr_config = dict(warmup_iters=20, warmup_ratio=0.1, by_epoch=False, step=[150, 185])
-checkpoint_config = dict(interval=200, by_epoch=False)
+runner = dict(type='IterBasedRunner', max_iters=320, _delete_=True)
+lr_config = dict(warmup_iters=20, warmup_ratio=0.1, by_epoch=False, step=[240, 300])
+checkpoint_config = dict(interval=320, by_epoch=False)
 log_config = dict(interval=10)

@@ -23,7 +23,7 @@ model = dict(
     test_cfg=dict(rpn=dict(nms_pre=200, max_per_img=100)))
 optimizer = dict(
     type='AdamW',
-    lr=1e-3,
+    lr=5e-4,
     betas=(0.9, 0.999),
     weight_decay=0.05,
     constructor='LayerDecayOptimizerConstructor_ViT',

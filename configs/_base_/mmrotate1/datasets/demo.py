@@ -17,7 +17,7 @@ val_pipeline = [
     dict(type='mmdet.PackDetInputs', meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor'))
 ]
 train_dataloader = dict(
-    batch_size=4,
+    batch_size=2,
     num_workers=0,
     sampler=dict(type='InfiniteSampler', shuffle=True),
     batch_sampler=None,
@@ -37,11 +37,11 @@ test_dataloader = dict(
         ann_file='test/annfiles/', data_prefix=dict(img_path='test/images/'), test_mode=True, pipeline=val_pipeline))
 test_evaluator = dict(type='DOTAMetric', metric='mAP')
 test_cfg = dict(type='TestLoop')
-train_cfg = dict(type='IterBasedTrainLoop', max_iters=200, val_interval=200)
+train_cfg = dict(type='IterBasedTrainLoop', max_iters=320, val_interval=320)
 param_scheduler = [
     dict(type='LinearLR', start_factor=0.1, by_epoch=False, begin=0, end=20),
-    dict(type='MultiStepLR', by_epoch=False, begin=0, end=200, milestones=[150, 185], gamma=0.1)
+    dict(type='MultiStepLR', by_epoch=False, begin=0, end=320, milestones=[240, 300], gamma=0.1)
 ]
 log_processor = dict(by_epoch=False)
-default_hooks = dict(logger=dict(interval=10), checkpoint=dict(by_epoch=False, interval=200))
+default_hooks = dict(logger=dict(interval=10), checkpoint=dict(by_epoch=False, interval=320))
 randomness = dict(seed=0)
