@@ -5,8 +5,9 @@ import os
 from mtp.errors import FAILED, OK
 from mtp.report.page import Page
 
-#: Below this the detections on the sample are not visibly right. Rotated AP50 (11 points), mean over classes with truth.
-LEAST_MAP = 0.5
+#: Rotated AP50 (11 points, mean over classes with truth) that tells a network that has learnt from one that has not: five
+#: minutes reach about 0.5 on two cores, a step that is broken or diverges stays below 0.05.
+LEAST_MAP = 0.35
 #: The mean loss of the last tenth of pretraining has to be below this share of the first tenth's.
 MOST_LOSS = 0.8
 
