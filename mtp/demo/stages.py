@@ -8,7 +8,7 @@ from typing import NamedTuple, Tuple
 HOME = 'work_dirs/demo'
 DATA = HOME + '/data'
 PRETRAINED = HOME + '/pretrain'
-STEPS = 100  # of pretraining; the run is stopped and continued half way
+STEPS = 90  # of pretraining; the run is stopped and continued half way
 NEWEST = 'newest:'  # before a folder: the newest checkpoint in it
 OUTSIDE = 'outside:'  # before a path of the host that is none of ours: as the program sees it
 
@@ -61,7 +61,7 @@ def groups(data=''):
     """
     pictures = Stage('pictures', 'loss curves and detections beside the truth', 'mmrotate1',
                      ('-m', 'mtp.demo.pictures', '--home', HOME), False)
-    return [[_for_pretraining(), _for_detection(data)], [_pretraining()], [_of_target(target) for target in TARGETS],
+    return [[_for_pretraining() + _pretraining(), _for_detection(data)], [_of_target(target) for target in TARGETS],
             [[pictures]]]
 
 
@@ -79,7 +79,7 @@ def _for_detection(data):
         found.append(Stage('real', 'take real images of {}'.format(data), 'mmrotate1',
                            ('-m', 'mtp.demo.real', '--source', OUTSIDE + data, '--out', DATA), True))
     found.append(Stage('fair1m-text', 'FAIR1M XML to DOTA text', 'mmrotate1', ('-m', 'mtp.data.fair1m'), True))
-    return found + [_cut_training(target) for target in TARGETS]
+    return found + [cut(target) for target in TARGETS for cut in (_cut_training, _cut_testing)]
 
 
 def _pretraining():
@@ -94,7 +94,7 @@ def _pretraining():
 
 
 def _of_target(target):
-    return [_finetune(target), _cut_testing(target), _test(target), _validate(target), _score(target)]
+    return [_finetune(target), _test(target), _validate(target), _score(target)]
 
 
 def pretraining():

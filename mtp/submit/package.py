@@ -1,8 +1,10 @@
 """From merged detections to the files a server takes."""
 import os
+import sys
 
 import numpy as np
 
+from mtp.boxes import polygon_areas, rboxes_to_polygons
 from mtp.data import catalogue
 from mtp.errors import MTPError
 from mtp.tiles.pixels import list_images
@@ -37,6 +39,7 @@ def package(detections, dataset, out_dir, images):
     found = list_images(images)
     detections = _with_classes_of(detections, dataset)
     _check_images(detections.images, found, images)
+    detections = _with_area(detections)
     os.makedirs(out_dir, exist_ok=True)
     return WRITERS[dataset](detections, out_dir, found)
 
@@ -67,6 +70,14 @@ def _with_classes_of(detections, dataset):
     order = np.array([classes.index(name) for name in detections.classes], dtype=np.int64)
     mapped = detections._replace(classes=classes, label=order[detections.label] if len(order) else detections.label)
     return mapped.select(np.lexsort((-mapped.score, mapped.label, mapped.image)))
+
+
+def _with_area(detections):
+    """Without the boxes that two decimals print as a line: they can match nothing. Says how many."""
+    flat = ~(polygon_areas(np.round(rboxes_to_polygons(detections.rbox), 2)) > 0)
+    if flat.any():
+        sys.stderr.write('warning: {} of {} detections have no area and are left out\n'.format(flat.sum(), len(flat)))
+    return detections.select(~flat)
 
 
 def _check_images(ids, found, folder):

@@ -10,6 +10,7 @@ from mtp.data import catalogue, fair1m
 from mtp.errors import MTPError
 from mtp.submit import check_out, package
 from mtp.submit.fair1m import official_names
+from mtp.submit.validate import validate
 from mtp.tiles.detections import Detections
 
 
@@ -47,6 +48,19 @@ def test_dota_zip_is_flat_and_has_no_empty_text(tmp_path, images):
         for name in archive.namelist():
             assert archive.read(name) == (tmp_path / 'out' / name).read_bytes() != b''
     assert sorted(os.listdir(str(tmp_path / 'out'))) == ['Task1_plane.txt', 'Task1_ship.txt', 'out.zip']
+
+
+@pytest.mark.parametrize('dataset, package_name', [('dotav1', 'out.zip'), ('fair1m', 'test.zip')])
+def test_boxes_without_area_are_left_out_and_counted(tmp_path, images, capsys, dataset, package_name):
+    names = catalogue.get(dataset).classes[:2]
+    given = detections(names)
+    thin = given.rbox.copy()
+    thin[:3, 3] = 0
+    package(given._replace(rbox=thin), dataset, str(tmp_path / 'out'), images)
+    lines = [line for name in names for line in (tmp_path / 'out/Task1_{}.txt'.format(name)).read_text().splitlines()]
+    assert len(lines) == len(thin) - 3
+    assert '3 of 40 detections have no area and are left out' in capsys.readouterr().err
+    assert validate(str(tmp_path / 'out' / package_name), dataset, images).problems == []
 
 
 def test_classes_are_mapped_by_name(tmp_path, images):
