@@ -29,7 +29,7 @@ def main(argv=None):
     parser.add_argument('--home', default=stages.HOME, help='folder of the demo')
     home = paths.resolve(parser.parse_args(argv).home)
     drawn = os.path.isfile(os.path.join(home, 'data', 'dotav1', 'sample_set.json'))
-    summary = {'about': DRAWN if drawn else REAL, 'pretraining': pretraining(home), 'targets': []}
+    summary = {'about': DRAWN if drawn else REAL, 'drawn': drawn, 'pretraining': pretraining(home), 'targets': []}
     for target in stages.TARGETS:
         summary['targets'].append(detection(home, target))
         print('{title}: mAP {map:.3f}'.format(**summary['targets'][-1]), flush=True)
@@ -62,7 +62,7 @@ def detection(home, target):
             'tiles': len(os.listdir(os.path.join(home, 'data', os.path.basename(target.tiles), 'test', 'images'))),
             'images': len(pictures), 'detections': sum(row['detections'] for row in figures['classes'].values()),
             'map': figures['mean']['AP50_11'] or 0.0, 'classes': list(class_rows(figures)),
-            'problems': missed(figures), 'submission': [os.path.relpath(path, home) for path in submission],
+            'remarks': missed(figures), 'submission': [os.path.relpath(path, home) for path in submission],
             'pictures': [os.path.relpath(path, home) for path in pictures]}
 
 

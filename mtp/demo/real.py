@@ -14,7 +14,7 @@ import cv2
 from mtp import paths
 from mtp.data import dota
 from mtp.errors import MTPError, run_main
-from mtp.files import atomic_path, write_bytes
+from mtp.files import atomic_path, write_bytes, write_text
 from mtp.tiles.pixels import list_images, read_image
 
 
@@ -42,6 +42,10 @@ def main(argv=None):
     for image in sorted(glob.glob(os.path.join(options.source, 'fair1m', 'images_unannotated', '*.jpg'))):
         print('{}: no labels, tested on'.format(image))
         to_tiff(image, os.path.join(out, 'fair1m', 'test', 'images'))
+    for name in ('dotav1', 'fair1m'):
+        truth = os.path.join(out, name, 'test', 'truth')
+        stems = sorted(os.path.splitext(label)[0] for label in os.listdir(truth))
+        write_text(truth + '.list', ''.join(stem + '\n' for stem in stems))
 
 
 def labelled_dota(source):

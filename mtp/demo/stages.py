@@ -8,7 +8,7 @@ from typing import NamedTuple, Tuple
 HOME = 'work_dirs/demo'
 DATA = HOME + '/data'
 PRETRAINED = HOME + '/pretrain'
-STEPS = 90  # of pretraining; the run is stopped and continued half way
+STEPS = 100  # of pretraining; the run is stopped and continued half way
 NEWEST = 'newest:'  # before a folder: the newest checkpoint in it
 OUTSIDE = 'outside:'  # before a path of the host that is none of ours: as the program sees it
 
@@ -61,8 +61,8 @@ def groups(data=''):
     """
     pictures = Stage('pictures', 'loss curves and detections beside the truth', 'mmrotate1',
                      ('-m', 'mtp.demo.pictures', '--home', HOME), False)
-    return [[_for_pretraining() + _pretraining(), _for_detection(data)], [_of_target(target) for target in TARGETS],
-            [[pictures]]]
+    return [[_for_pretraining(), _for_detection(data)], [_pretraining()],
+            [_of_target(target, data) for target in TARGETS], [[pictures]]]
 
 
 def _for_pretraining():
@@ -93,8 +93,8 @@ def _pretraining():
     ]
 
 
-def _of_target(target):
-    return [_finetune(target), _test(target), _validate(target), _score(target)]
+def _of_target(target, data):
+    return [_finetune(target), _test(target), _validate(target), _score(target, data)]
 
 
 def pretraining():
@@ -140,8 +140,9 @@ def _validate(target):
                   '--images', '{}/{}/test/images'.format(DATA, target.source)), False)
 
 
-def _score(target):
+def _score(target, data):
+    truth = '{}/{}/test/truth'.format(DATA, target.source)
+    only = ('--list', truth + '.list') if data else ()  # not all real images have labels
     return Stage('score-' + target.name, 'score the detections of {} against the truth'.format(target.title), 'mmrotate1',
                  ('-m', 'mtp.submit', 'score', target.predictions + '/submit', '--dataset', target.classes,
-                  '--truth', '{}/{}/test/truth'.format(DATA, target.source),
-                  '--json', target.predictions + '/score.json'), False)
+                  '--truth', truth, '--json', target.predictions + '/score.json') + only, False)

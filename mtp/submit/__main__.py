@@ -26,7 +26,7 @@ def main(arguments=None):
     verb.add_argument('source', help='zip or folder with Task1_<class>.txt')
     verb.add_argument('--dataset', required=True, choices=sorted(score.READERS))
     verb.add_argument('--truth', required=True, help='folder of label files (DOTA: labelTxt, FAIR1M: labelXml)')
-    verb.add_argument('--list', help='text file with the ids of the images tested (default: all with a label)')
+    verb.add_argument('--list', help='text file with the ids of the images to score (default: all)')
     verb.add_argument('--mode', choices=score.MODES, default=score.MODES[0])
     verb.add_argument('--json', help='JSON file for the figures')
     verb.set_defaults(run=run_score)
@@ -55,6 +55,7 @@ def run_score(options):
     classes = catalogue.get(options.dataset).classes
     found = results.require(resolve(options.source), classes)
     stems = converting.stems(resolve(options.list)) if options.list else None
+    found = found if stems is None else results.of_images(found, stems)
     truth = score.read_truth(resolve(options.truth), options.dataset, stems)
     label = [classes.index(name) for name in found.classes]
     figures = score.score(found.images, found.image, [label[number] for number in found.label], found.score,

@@ -113,6 +113,15 @@ def read_results(source):
                    texts), problems
 
 
+def of_images(found, ids):
+    """The detections of :class:`Results` that lie in the images ``ids``."""
+    wanted = set(ids)
+    rows = np.flatnonzero([found.images[number] in wanted for number in found.image.tolist()])
+    return found._replace(image=found.image[rows], label=found.label[rows], score=found.score[rows],
+                          polygon=found.polygon[rows], line=found.line[rows],
+                          score_text=[found.score_text[row] for row in rows])
+
+
 def require(source, classes=None):
     """:func:`read_results`, but the first problem is an error.
 
