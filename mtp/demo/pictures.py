@@ -55,7 +55,7 @@ def detection(home, target):
                 'Fine-tuning on ' + target.title)
     with open(os.path.join(predictions, 'score.json'), encoding='utf-8') as stream:
         figures = json.load(stream)
-    source = os.path.join(home, 'data', target.source, 'test')
+    source = os.path.join(home, 'data', target.name, 'test')
     pictures = compare(target, source, os.path.join(predictions, 'submit'), os.path.join(predictions, 'compare'))
     submission = sorted(glob.glob(os.path.join(predictions, 'submit', '*.zip')))
     return {'title': target.title, 'first': first, 'last': last, 'steps': steps, 'curve': os.path.relpath(curve, home),
@@ -87,9 +87,9 @@ def ends(log, share=0.1):
 
 def compare(target, source, submission, out):
     """Pictures of all test images, truth on the left, what the submission says on the right."""
-    dataset = catalogue.get(target.classes)
+    dataset = catalogue.get(target.name)
     found = results.require(submission, dataset.classes)
-    truth = score.read_truth(os.path.join(source, 'truth'), target.classes)
+    truth = score.read_truth(os.path.join(source, 'truth'), target.name)
     label = np.array([dataset.classes.index(name) for name in found.classes], dtype=np.int64)
     written = []
     for stem, path in list_images(os.path.join(source, 'images')).items():

@@ -21,14 +21,12 @@ Stage = NamedTuple('Stage', [
 ])
 
 
-class Target(NamedTuple('Target', [('name', str), ('title', str), ('source', str), ('config', str), ('classes', str)])):
+class Target(NamedTuple('Target', [('name', str), ('title', str), ('config', str)])):
     """One of the two detection data sets of the demo.
 
     Attributes:
-        name: short name, and folder of its results.
-        source: folder of the sample set below the demo's data root, as the publisher's archives unpack.
+        name: as in the catalogue; also the folder of its sample set below the demo's data root.
         config: stem of the leaf below ``configs/<env>/demo/``.
-        classes: name in the catalogue.
     """
 
     @property
@@ -48,8 +46,8 @@ class Target(NamedTuple('Target', [('name', str), ('title', str), ('source', str
 
 
 TARGETS = (
-    Target('dotav1', 'DOTA-v1.0', 'dotav1', 'oriented_rcnn_rvsa_t_256_mtp_dotav1', 'dotav1'),
-    Target('fair1m', 'FAIR1M-2.0', 'fair1m', 'oriented_rcnn_rvsa_t_256_mtp_fair1m', 'fair1m'),
+    Target('dotav1', 'DOTA-v1.0', 'oriented_rcnn_rvsa_t_256_mtp_dotav1'),
+    Target('fair1m', 'FAIR1M-2.0', 'oriented_rcnn_rvsa_t_256_mtp_fair1m'),
 )
 
 
@@ -115,7 +113,7 @@ def _cut_training(target):
 
 def _cut_testing(target):
     return Stage('cut-test-' + target.name, 'cut big images of {} at three scales'.format(target.title), 'mmrotate1',
-                 ('-m', 'mtp.tiles.cut', '--preset', 'demo_ms', '--images', '{}/{}/test/images'.format(DATA, target.source),
+                 ('-m', 'mtp.tiles.cut', '--preset', 'demo_ms', '--images', '{}/{}/test/images'.format(DATA, target.name),
                   '--out', target.tiles + '/test'), True)
 
 
@@ -136,13 +134,13 @@ def _test(target):
 
 def _validate(target):
     return Stage('validate-' + target.name, 'validate the submission of {}'.format(target.title), 'mmrotate1',
-                 ('-m', 'mtp.submit', 'validate', target.predictions + '/submit', '--dataset', target.classes,
-                  '--images', '{}/{}/test/images'.format(DATA, target.source)), False)
+                 ('-m', 'mtp.submit', 'validate', target.predictions + '/submit', '--dataset', target.name,
+                  '--images', '{}/{}/test/images'.format(DATA, target.name)), False)
 
 
 def _score(target, data):
-    truth = '{}/{}/test/truth'.format(DATA, target.source)
+    truth = '{}/{}/test/truth'.format(DATA, target.name)
     only = ('--list', truth + '.list') if data else ()  # not all real images have labels
     return Stage('score-' + target.name, 'score the detections of {} against the truth'.format(target.title), 'mmrotate1',
-                 ('-m', 'mtp.submit', 'score', target.predictions + '/submit', '--dataset', target.classes,
+                 ('-m', 'mtp.submit', 'score', target.predictions + '/submit', '--dataset', target.name,
                   '--truth', truth, '--json', target.predictions + '/score.json') + only, False)
