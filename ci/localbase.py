@@ -41,9 +41,10 @@ def exists(client, tag):
     return engine.said([client, 'image', 'inspect', tag])[0] == 0
 
 
-def debian(client, say=print):
-    """Name of a minimal image of the host's distribution; made when it is not there."""
-    tag = 'mtp-local/base:' + suite()
+def debian(client, say=print, release=None):
+    """Name of a minimal image of a Debian ``release``, by default the host's; made when it is not there."""
+    release = release or suite()
+    tag = 'mtp-local/base:' + release
     if exists(client, tag):
         return tag
     if not shutil.which('debootstrap'):
@@ -51,7 +52,7 @@ def debian(client, say=print):
         engine.install('debootstrap')
     say('making {} with debootstrap'.format(tag))
     with tempfile.TemporaryDirectory(prefix='mtp-base-') as root:
-        code, output = engine.said_long(['debootstrap', '--variant=minbase', suite(), root])
+        code, output = engine.said_long(['debootstrap', '--variant=minbase', release, root])
         if code:
             raise MTPError('debootstrap failed:\n' + output[-1500:], hint='is its mirror reachable?', code=FAILED)
         left_out = ['--exclude=./' + path for path in NOT_NEEDED]
