@@ -5,7 +5,7 @@ import os
 from mtp.data import catalogue
 from mtp.errors import NOT_YET, MTPError
 from mtp.launch import bench as benchmarks
-from mtp.launch import configs, containers, jobs, ledger, slurm
+from mtp.launch import batch, configs, containers, jobs, ledger, slurm
 from mtp.launch import setup as setting_up
 from mtp.launch import venvs
 from mtp.launch.host import sif_path, venv_python
@@ -24,9 +24,12 @@ def plan(verb, settings, host):
     Raises:
         MTPError: no such verb (with near names, exit code 2), or one whose room is not built (exit code 3).
     """
+    head, dash, dataset = verb.partition('-')
+    if settings.submit and head not in SUBMITTED:
+        raise MTPError('SUBMIT=1 goes with {}; {} is not run as a batch job'.format(', '.join(SUBMITTED), verb),
+                       hint='leave SUBMIT away')
     if verb in VERBS:
         return VERBS[verb](settings, host)
-    head, dash, dataset = verb.partition('-')
     dataset = DATASETS.get(dataset, dataset)
     if dash and head in DATASET_VERBS and dataset in catalogue.names():
         return DATASET_VERBS[head](dataset, settings, host)
@@ -45,19 +48,21 @@ def names():
 
 def pretrain(settings, host):
     """Multi-task pretraining."""
-    return job_plan(settings, host, 'mmrotate1', lambda places: jobs.pretrain(settings, places))
+    return run_plan(settings, host, [('mmrotate1', lambda places: jobs.pretrain(settings, places))])
 
 
 def finetune(settings, host):
-    """Fine-tuning with CONFIG."""
-    env, config = _config(settings, host, 'train')
-    return job_plan(settings, host, env, lambda places: jobs.finetune(settings, places, env, config))
+    """Fine-tuning with CONFIG, or with each of several."""
+    return run_plan(settings, host, [
+        (env, lambda places, env=env, config=config: jobs.finetune(settings, places, env, config))
+        for env, config in _configs(settings, host, 'train')])
 
 
 def test(settings, host):
-    """Testing with CONFIG and CHECKPOINT."""
-    env, config = _config(settings, host, 'test')
-    return job_plan(settings, host, env, lambda places: jobs.test(settings, places, env, config))
+    """Testing with CONFIG, or with each of several, and CHECKPOINT."""
+    return run_plan(settings, host, [
+        (env, lambda places, env=env, config=config: jobs.test(settings, places, env, config))
+        for env, config in _configs(settings, host, 'test')])
 
 
 def finetune_dataset(dataset, settings, host):
@@ -140,7 +145,10 @@ def check(settings, host):
     first = [command(['python3', '-m', 'mtp.launch.setup'], dict(settings.given, ENV=env)) for env in unready]
     environment = {'PYTHONNOUSERSITE': '1', 'PYTHONDONTWRITEBYTECODE': '1'}
     environment.update({} if 'OMP_NUM_THREADS' in settings.environ else {'OMP_NUM_THREADS': '1'})
-    words = ['-m', 'pytest', '--durations=10'] + list(settings.args)
+    # One process a core, but no more than four: each imports the toolboxes and builds models of its own. A file stays in
+    # one process, so that its fixtures are made once.
+    words = ['-m', 'pytest', '--durations=10', '--numprocesses=auto', '--maxprocesses=4', '--dist=loadfile']
+    words += list(settings.args)
     return _host_plan(host, first + [command([venv_python(settings, env)] + words, environment) for env in envs])
 
 
@@ -151,13 +159,21 @@ def bench(settings, host):
     return plan._replace(problems=containers.native_problems(host, settings.env or 'mmrotate1'))
 
 
-def _module(name, takes_words=False):
+def _module(name, *first, takes_words=False):
     """A verb that is a program of its own, run by the host's Python; it reads the settings by itself."""
     def verb(settings, host):
         jobs.need_file(host.root, ['-m', name])
-        words = ['python3', '-m', name] + (list(settings.args) if takes_words else [])
+        words = ['python3', '-m', name] + list(first) + (list(settings.args) if takes_words else [])
         return _host_plan(host, [command(words, {} if takes_words else settings.given)])
     verb.__doc__ = 'python3 -m ' + name
+    return verb
+
+
+def _cluster(word):
+    """The test cluster of ci/cluster."""
+    def verb(settings, host):
+        return _host_plan(host, [command(['ci/cluster', word] + list(settings.args))])
+    verb.__doc__ = 'ci/cluster ' + word
     return verb
 
 
@@ -165,13 +181,35 @@ VERBS = {
     'setup': setup, 'images': images, 'sif': sif, 'lock': _module('mtp.launch.lock', takes_words=True),
     'doctor': _module('mtp.launch.doctor'), 'demo': _module('mtp.demo'), 'check': check, 'bench': bench,
     'samples': samples, 'pretrain': pretrain, 'finetune': finetune, 'test': test,
+    'status': _module('mtp.launch.submitted', 'status'), 'logs': _module('mtp.launch.submitted', 'logs'),
+    'cluster-up': _cluster('up'), 'cluster-down': _cluster('down'),
 }
+SUBMITTED = ('pretrain', 'finetune', 'test')  # with their datasets
 PRINT_THEMSELVES = ('demo',)  # plan stage by stage, and print that with DRYRUN=1
 DATASET_VERBS = {'finetune': finetune_dataset, 'test': test_dataset, 'data': data_dataset}
 
 
 def job_plan(settings, host, env, build):
     """Plan of a job in its runtime; ``build`` makes the job once it is known where the program will see what."""
+    return _prepared(settings, host, env, build)[1]
+
+
+def run_plan(settings, host, builds):
+    """Plan of one or several (env, build), as for :func:`job_plan`: run in turn, or with SUBMIT as an array of jobs."""
+    found = [_prepared(settings, host, env, build) for env, build in builds]
+    plans = [each for _, each in found]
+    problems = tuple(dict.fromkeys(problem for each in plans for problem in each.problems))
+    prepared = [(job, each.commands[0]) for job, each in found]
+    if settings.submit:
+        return batch.plan(settings, host, prepared, plans[0].reason, problems, plans[0].makes)
+    header = ()
+    if settings.launcher == 'slurm' and len(found) == 1:  # what is printed can be handed to sbatch as well
+        header = ('#!/usr/bin/env bash',) + tuple(slurm.directives(settings, host, found[0][0], settings.job))
+    return plans[0]._replace(commands=tuple(item for _, item in prepared), problems=problems, header=header)
+
+
+def _prepared(settings, host, env, build):
+    """(job, plan) of one job."""
     if settings.env and settings.env != env:
         ledger.environment(settings.env)
         raise MTPError('this runs in {}, but ENV={} is asked for'.format(env, settings.env), hint='ENV={}'.format(env))
@@ -180,8 +218,8 @@ def job_plan(settings, host, env, build):
     problems = tuple(problems) + job.problems + slurm.problems(settings, host)
     problems += _folder_problems(settings, host, job, runtime)
     own = settings.work_root == 'work_dirs' and not host.folders['work_dirs'].exists
-    return Plan(reason, host.root, (slurm.spread(runtime, settings, host, job),), problems,
-                ('work_dirs',) if own else ())
+    return job, Plan(reason, host.root, (slurm.spread(runtime, settings, host, job),), problems,
+                     ('work_dirs',) if own else ())
 
 
 def _without_card(settings, host):
@@ -212,12 +250,13 @@ def _folder_problems(settings, host, job, runtime):
     return tuple(found)
 
 
-def _config(settings, host, purpose):
+def _configs(settings, host, purpose):
+    """(environment, path) of each word of CONFIG."""
     if not settings.config:
         verb = 'finetune' if purpose == 'train' else 'test'
         raise MTPError('make {} needs a config'.format(verb), hint='make {0} CONFIG=configs/..., or make {0}-<dataset>'
                        .format(verb))
-    return configs.find(settings.config, settings.env or None, purpose, root=host.root)
+    return [configs.find(name, settings.env or None, purpose, root=host.root) for name in settings.config.split()]
 
 
 def _with_config(dataset, settings, host, purpose):

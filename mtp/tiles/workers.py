@@ -1,10 +1,11 @@
 """A pool of processes that neither outlives the command nor answers its interrupts."""
+import ctypes
 import os
 import signal
 import sys
-import threading
-import time
 from concurrent import futures
+
+PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 def pool(jobs):
@@ -32,13 +33,9 @@ def run(function, tasks, jobs):
 
 def _begin(parent):
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_follow, args=(parent,), daemon=True).start()
+    if sys.platform == 'linux':  # the kernel ends this worker with its parent: without that it waits for work for ever
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
+    if os.getppid() != parent:  # it was gone before we asked
+        os._exit(1)
     if 'cv2' in sys.modules:  # its own threads would compete with the other processes
         sys.modules['cv2'].setNumThreads(1)
-
-
-def _follow(parent):
-    """End this worker when its parent was killed: it would wait for work for ever."""
-    while os.getppid() == parent:
-        time.sleep(1)
-    os._exit(1)
