@@ -6,7 +6,7 @@ import torch
 
 from mtp.errors import FAILED, OK, MTPError, run_main
 from mtp.paths import resolve
-from mtp.report.passport import Passport, manifest
+from mtp.report.passport import Passport, fingerprint, manifest
 
 from . import annotations, backbones, devices, journal, loop, options, snapshots
 from . import feed as feeds
@@ -40,11 +40,7 @@ def _run(chosen, team, weights):
     cv2.setNumThreads(0)
     torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
     sources = {name: _read(name, recipe, say) for name in chosen.datasets}
-    passport = Passport(os.path.join(chosen.save_path, 'passport.json'), settings=vars(chosen), seed=chosen.seed,
-                        recipe=vars(recipe), processes=team.world, device=str(team.device),
-                        data={name: dict(images=len(item), instances=len(item.boxes), rotated=len(item.rboxes),
-                                         skipped=item.skipped, **manifest(item.files)) for name, item in sources.items()},
-                        continued_from=checkpoint.path if checkpoint else None) if team.leads else None
+    passport = _passport(chosen, team, recipe, sources, checkpoint) if team.leads else None
     trainer, done, epoch = _trainer(chosen, team, recipe, weights, checkpoint, say)
     sizes = feeds.batch_sizes(chosen.batch_size, {name: len(item) for name, item in sources.items()}, chosen.batch_mode)
     feed = feeds.StepFeed(sources, sizes, chosen.image_size, recipe, chosen.seed, team.rank, team.world,
@@ -56,11 +52,20 @@ def _run(chosen, team, weights):
         code, losses = loop.train(trainer, feed, settings, done, epoch)
     finally:
         if passport:
-            passport.complete({OK: 'complete', FAILED: 'failed'}.get(code, 'stopped'), metrics=losses)
+            passport.complete({OK: 'complete', FAILED: 'failed'}.get(code, 'stopped'), metrics=losses,
+                              weights=None if code == FAILED else fingerprint(trainer.model.state_dict()))
     if team.leads and code == OK:
         say('checkpoint {}'.format(os.path.join(chosen.save_path, snapshots.stem(chosen) + '.pth')))
         say('curves {}'.format(journal.draw_curves(chosen.save_path)))
     return code
+
+
+def _passport(chosen, team, recipe, sources, checkpoint):
+    data = {name: dict(images=len(item), instances=len(item.boxes), rotated=len(item.rboxes), skipped=item.skipped,
+                       **manifest(item.files)) for name, item in sources.items()}
+    return Passport(os.path.join(chosen.save_path, 'passport.json'), kind='pretrain', config=vars(chosen), data=data,
+                    seed=chosen.seed, processes=team.world, recipe=vars(recipe), device=str(team.device),
+                    continued_from=checkpoint.path if checkpoint else None)
 
 
 def _checkpoint(chosen, settings, say):

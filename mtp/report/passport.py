@@ -1,88 +1,136 @@
-"""The passport of a run: what was run, with what, on what, and what came out. Written at its start, completed at its end."""
+"""The passport of a run: what was run, with what, on what, and what came out. Written at its start, completed at its end.
+
+    record = Passport(path, kind='finetune', config=text, data={'train': manifest(files)}, seed=0, processes=4)
+    ...
+    record.complete('complete', metrics={'mAP': 0.5}, weights=fingerprint(model.state_dict()))
+
+``make replay PASSPORT=path`` repeats the run from it and compares.
+"""
 import datetime
 import hashlib
+import json
 import os
-import platform
-import subprocess
 import sys
 
 from mtp import files
-from mtp.launch import ledger
+from mtp.errors import MTPError
 
-PACKAGES = ('torch', 'torchvision', 'numpy', 'cv2', 'mmcv', 'mmengine', 'mmdet', 'mmseg', 'mmrotate', 'mmpretrain', 'timm')
+from . import identity
+
 MANY = 1000  # beyond this many files only their number and one hash over all hashes are kept
+SCHEMA = 1
+# What a complete passport holds, whoever writes it.
+KEYS = ('schema', 'kind', 'status', 'started', 'finished', 'command', 'environment', 'code', 'hardware', 'nodes', 'roots',
+        'variables', 'config', 'data', 'seed', 'processes', 'metrics')
+STATES = ('running', 'complete', 'stopped', 'failed')
 
 
 class Passport:
-    """One run's passport at ``path`` (JSON).
+    """One run's passport at ``path`` (JSON). One process of a run writes it.
 
     Args:
-        path: the file.
-        **facts: what is known at the start (settings, data, seed ...).
+        path: the file. A passport of the same run that is there already is kept in ``earlier``: a run that was stopped,
+            or requeued, has one entry each time it was started.
+        kind: ``pretrain``, ``finetune`` or ``test``.
+        config: the resolved configuration, as text or as what JSON can hold.
+        data: {name: :func:`manifest` or :func:`listing`}.
+        seed: seed of the run; None where nothing is drawn.
+        processes: how many processes work on it.
+        **facts: whatever else is worth knowing of this kind of run.
     """
 
-    def __init__(self, path, **facts):
-        self.path = path
-        self.content = dict(started=_now(), finished=None, status='running', command=[sys.executable] + sys.argv,
-                            environment=environment(), code=code(), hardware=hardware(), **facts)
+    def __init__(self, path, kind, config, data, seed, processes, **facts):
+        self.path = os.fspath(path)
+        self.content = dict(
+            schema=SCHEMA, kind=kind, status='running', started=_now(), finished=None,
+            command=[sys.executable] + sys.argv, environment=identity.environment(), code=identity.code(),
+            hardware=identity.hardware(), nodes=identity.nodes(), roots=identity.roots(), variables=identity.variables(),
+            config=config, data=data, seed=seed, processes=processes, earlier=_earlier(self.path), metrics=None, **facts)
         self.write()
 
     def write(self):
         files.write_json(self.path, self.content)
 
-    def complete(self, status, **facts):
-        """Add the end of the run: ``status`` (complete, stopped, failed) and what came out."""
-        self.content.update(facts, finished=_now(), status=status)
+    def complete(self, status, metrics=None, weights=None, **facts):
+        """Add the end of the run.
+
+        Args:
+            status: ``complete``, ``stopped`` (the same command goes on) or ``failed``.
+            metrics: {name: number}.
+            weights: :func:`fingerprint` of what was trained, or {name: SHA-256} of the files that came out.
+            **facts: whatever else came out.
+        """
+        if status not in STATES:
+            raise ValueError('{!r} is none of {}'.format(status, ', '.join(STATES)))
+        self.content.update(facts, finished=_now(), status=status, metrics=metrics, weights=weights)
         self.write()
+
+
+def read(path):
+    """The content of the passport at ``path``.
+
+    Raises:
+        MTPError: it is no passport, or one of another schema.
+    """
+    try:
+        with open(path, encoding='utf-8') as stream:
+            content = json.load(stream)
+    except (OSError, ValueError) as error:
+        raise MTPError('cannot read the passport {}: {}'.format(path, error)) from None
+    missing = [key for key in KEYS if key not in content] if isinstance(content, dict) else KEYS
+    if missing or content['schema'] != SCHEMA:
+        raise MTPError('{} is no passport of schema {}: it lacks {}'.format(path, SCHEMA, ', '.join(missing) or 'nothing'))
+    return content
+
+
+def _earlier(path):
+    """One short entry for each time this run was started before."""
+    try:
+        before = read(path)
+    except MTPError:
+        return []
+    entry = {key: before[key] for key in ('started', 'finished', 'status', 'nodes', 'code')}
+    return before.get('earlier', []) + [dict(entry, image=before['environment']['image'])]
 
 
 def _now():
     return datetime.datetime.now(datetime.timezone.utc).isoformat(timespec='seconds')
 
 
-def environment():
-    """Hash of the ledger and the versions of what is imported or can be."""
-    versions = {'python': platform.python_version()}
-    for name in PACKAGES:
-        module = sys.modules.get(name)
-        if module is not None:
-            versions[name] = str(getattr(module, '__version__', 'unknown'))
-    return dict(ledger=ledger.digest(), image=os.environ.get('MTP_IMAGE'), versions=versions)
-
-
-def code():
-    """Git commit of this package and whether files differ from it; None where it is not a git checkout."""
-    root = ledger.ROOT
-
-    def git(*words):
-        found = subprocess.run(('git', '-C', root) + words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=30)
-        return found.stdout.decode().strip() if found.returncode == 0 else None
-
-    try:
-        commit = git('rev-parse', 'HEAD')
-        return None if commit is None else dict(commit=commit, dirty=bool(git('status', '--porcelain', '-uno')))
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-
-
-def hardware():
-    """Processor, memory and GPUs of this machine."""
-    found = dict(machine=platform.machine(), system=platform.platform(), cpus=os.cpu_count())
-    torch = sys.modules.get('torch')
-    if torch is not None:
-        found['threads'] = torch.get_num_threads()
-        found['gpus'] = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
-    return found
-
-
 def manifest(paths):
-    """Number, total bytes and SHA-256 of ``paths``; of each one unless they are many."""
-    hashes = {os.path.basename(path): files.sha256(path) for path in paths}
+    """Number, total bytes and SHA-256 of the files ``paths``; of each one unless they are many. Reads every byte."""
+    paths = [os.path.abspath(path) for path in paths]
+    folder = os.path.commonpath([os.path.dirname(path) for path in paths]) if paths else ''
+    hashes = {os.path.relpath(path, folder).replace(os.sep, '/'): files.sha256(path) for path in paths}
     found = dict(files=len(paths), bytes=sum(os.path.getsize(path) for path in paths), sha256=_joint(hashes))
     if len(paths) <= MANY:
         found['each'] = hashes
     return found
 
 
-def _joint(hashes):
-    return hashlib.sha256('\n'.join('{} {}'.format(name, value) for name, value in sorted(hashes.items())).encode()).hexdigest()
+def listing(folder):
+    """Number, total bytes and one SHA-256 over names and sizes of all files below ``folder``. For images: nothing is read."""
+    sizes = {}
+    for place, folders, names in os.walk(folder):
+        folders.sort()
+        for name in names:
+            path = os.path.join(place, name)
+            sizes[os.path.relpath(path, folder).replace(os.sep, '/')] = os.path.getsize(path)
+    return dict(files=len(sizes), bytes=sum(sizes.values()), names_and_sizes=_joint(sizes))
+
+
+def fingerprint(state_dict):
+    """SHA-256 over name, type, shape and bytes of every tensor: equal if and only if the weights are, bit for bit.
+
+    A hash of the file would not do: what is written beside the weights (times, paths) differs from run to run.
+    """
+    digest = hashlib.sha256()
+    for name, value in sorted(state_dict.items()):
+        array = value.detach().cpu().contiguous().numpy()
+        digest.update('{} {} {}\n'.format(name, array.dtype.str, array.shape).encode('utf-8'))
+        digest.update(array.tobytes())
+    return digest.hexdigest()
+
+
+def _joint(values):
+    return hashlib.sha256('\n'.join('{} {}'.format(name, value) for name, value in sorted(values.items())).encode()).hexdigest()

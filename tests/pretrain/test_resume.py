@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from mtp.errors import CONTINUE, OK, USAGE
+from mtp.report.passport import KEYS, fingerprint
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir, os.pardir)
 STEPS = 6
@@ -83,7 +84,8 @@ def test_files_of_a_run(undisturbed, samrs_root):
     with open(str(undisturbed / 'passport.json')) as stream:
         passport = json.load(stream)
     assert passport['status'] == 'complete' and passport['metrics']['loss'] == pytest.approx(lines[-1]['loss'], abs=1e-5)
-    assert set(passport['data']) == {'sota', 'fast'}
+    assert set(passport['data']) == {'sota', 'fast'} and passport['kind'] == 'pretrain' and passport['earlier'] == []
+    assert passport['weights'] == fingerprint(weights(undisturbed)) and set(KEYS) <= set(passport)
     code, said = run(undisturbed, samrs_root)
     assert code == OK and 'all {} steps are done'.format(STEPS) in said
 

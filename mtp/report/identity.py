@@ -1,0 +1,107 @@
+"""In what a run happens: image, ledger, versions, code, machine and nodes. Each answer is a value that JSON can hold."""
+import os
+import platform
+import socket
+import subprocess
+import sys
+
+from mtp import files, paths
+from mtp.launch import hostlist, ledger
+
+IMAGE_PREFIX = '/opt/venv'  # where an image of ours, and nothing else, keeps its Python packages
+SBOM = '/opt/sbom/sbom.cdx.json'
+# What the launcher tells a container about itself, for nothing inside can know it.
+IMAGE, REVISION = 'MTP_IMAGE', 'MTP_REVISION'
+# Settings of the machine that may change the last bits of a sum.
+VARIABLES = ('OMP_NUM_THREADS', 'MKL_NUM_THREADS', 'CUDA_VISIBLE_DEVICES', 'CUBLAS_WORKSPACE_CONFIG', 'MKL_CBWR',
+             'ATEN_CPU_CAPABILITY')
+COMPILED = {'mmcv': 'mmrotate1', 'mmcv-full': 'mmrotate03'}  # which environment holds which of the two
+
+
+def environment():
+    """``name`` of the environment, ``ledger`` (hash of what it is made from), ``image``, ``sbom`` and all ``versions``."""
+    versions = distributions()
+    name = os.environ.get('MTP_ENV') or next((env for package, env in COMPILED.items() if package in versions), None)
+    return dict(name=name, ledger=ledger.digest(name if name in ledger.names() else None), image=image(),
+                sbom=files.sha256(SBOM) if inside() and os.path.exists(SBOM) else None,
+                versions=dict(versions, python=platform.python_version()))
+
+
+def inside():
+    """Whether this process runs in an image of ours."""
+    return sys.prefix == IMAGE_PREFIX
+
+
+def image():
+    """``runtime``, ``name`` and ``digest`` of the image around this process; only the runtime is known natively.
+
+    The digest is that of the docker image, or the SHA-256 of the SIF; None where a container was started by hand.
+    """
+    if not inside():
+        return dict(runtime='native', name=None, digest=None)
+    sif = os.environ.get('APPTAINER_CONTAINER') or os.environ.get('SINGULARITY_CONTAINER')
+    name, _, digest = os.environ.get(IMAGE, '').partition('@')
+    return dict(runtime='apptainer' if sif else 'docker', name=name or (os.path.basename(sif) if sif else None),
+                digest=digest or None)
+
+
+def distributions():
+    """``{name: version}`` of every Python distribution that is installed."""
+    from importlib.metadata import distributions as found
+    return {name: version for name, version in sorted((each.metadata['Name'], each.version) for each in found()) if name}
+
+
+def code():
+    """``commit`` of this package and whether files differ from it (``dirty``); None where nobody knows.
+
+    An image has no git: there the launcher says it.
+    """
+    said = os.environ.get(REVISION) if inside() else _git('describe', '--always', '--dirty', '--abbrev=40', '--exclude=*')
+    if not said or said == 'unknown':
+        return None
+    commit, dash, _ = said.partition('-dirty')
+    return dict(commit=commit, dirty=bool(dash))
+
+
+def _git(*words):
+    try:
+        found = subprocess.run(('git', '-C', ledger.ROOT) + words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                               timeout=30)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return found.stdout.decode().strip() if found.returncode == 0 else None
+
+
+def hardware():
+    """Processor, cores and GPUs of this machine, and how many threads compute."""
+    found = dict(machine=platform.machine(), system=platform.platform(), processor=processor(), cpus=os.cpu_count())
+    torch = sys.modules.get('torch')
+    if torch is not None:
+        found['threads'] = torch.get_num_threads()
+        found['gpus'] = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
+    return found
+
+
+def processor():
+    """Model of the processor, as Linux calls it."""
+    try:
+        with open('/proc/cpuinfo') as stream:
+            return next((line.split(':', 1)[1].strip() for line in stream if line.startswith('model name')), None)
+    except OSError:
+        return None
+
+
+def nodes():
+    """Names of the machines of this job, the first one first."""
+    listed = os.environ.get('SLURM_STEP_NODELIST') or os.environ.get('SLURM_JOB_NODELIST')
+    return hostlist.expand(listed) if listed else [socket.gethostname()]
+
+
+def variables():
+    """Those of VARIABLES that are set."""
+    return {name: os.environ[name] for name in VARIABLES if name in os.environ}
+
+
+def roots():
+    """Where data, weights and results lie for this process: a replay puts its own folders in their place."""
+    return {kind: paths.root(kind) for kind in paths.VARIABLES}
