@@ -2,14 +2,12 @@
 import hashlib
 import json
 import os
-import sys
 from typing import NamedTuple, Optional
 
 from mtp import files, paths, submit
 from mtp.adapters import command
 from mtp.data import catalogue
-from mtp.errors import MTPError
-from mtp.tiles import merge, shards, windows
+from mtp.tiles import merge
 
 
 class Plan(NamedTuple):
@@ -17,7 +15,7 @@ class Plan(NamedTuple):
 
     dataset: str  # name in the catalogue
     shards: str  # folder of the detections of each tile
-    images: Optional[str]  # folder of the uncut test images
+    images: str  # folder of the uncut test images
     out: Optional[str]  # folder of the submission, None when none is wanted
     pictures: Optional[str]  # folder of pictures, None when none are wanted
     threshold: float  # lowest score in the pictures
@@ -35,8 +33,8 @@ def plan(dataset, fallback, out=None, images=None, pictures=None, threshold=0.3)
         threshold: lowest score in the pictures.
     """
     out, pictures = out and paths.resolve(out).rstrip('/'), pictures and paths.resolve(pictures)
+    images = paths.resolve(images or 'data/' + catalogue.get(dataset).source['test'].images)
     if out or pictures:
-        images = paths.resolve(images or 'data/' + catalogue.get(dataset).source['test'].images)
         command.require_folder(images, 'folder of uncut test images')
     if out:
         submit.check_out(out)
@@ -54,40 +52,18 @@ def fingerprint(settings, checkpoint):
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def done(plan, mark):
-    """Ids of the tiles that an earlier try with the same fingerprint ``mark`` has in its shards."""
-    if not (os.path.isdir(plan.shards) and os.listdir(plan.shards)):
-        return set()
-    found = shards.contents(plan.shards)
-    if found.fingerprint != mark:
-        raise MTPError('{} holds the results of a test with other weights or another config'.format(plan.shards),
-                       hint='remove it, or write to another folder')
-    return set(found.entries)
-
-
-def finish(plan, tiles):
+def finish(plan, tiles, whole=False):
     """Merge the shards, draw and package; returns the paths of the submission.
 
     Args:
         plan: a :class:`Plan`.
         tiles: ids of all tiles of the test; a missing one is an error.
+        whole: they are whole images.
     """
     if not (plan.out or plan.pictures):
         return []
-    detections = merge.merge(plan.shards, expected=set(tiles), whole_images=_whole(tiles), jobs=os.cpu_count() or 1)
+    detections = merge.merge(plan.shards, expected=set(tiles), whole_images=whole, jobs=os.cpu_count() or 1)
     if plan.pictures:
         from mtp.report import draw
         draw.detections(detections, plan.images, plan.pictures, threshold=plan.threshold)
     return submit.package(detections, plan.dataset, plan.out, images=plan.images) if plan.out else []
-
-
-def _whole(tiles):
-    """Whether the test ran on whole images: no name says where in an image it lies. It may be a mistake: it is said."""
-    for tile in tiles:
-        try:
-            windows.parse_tile_id(tile)
-            return False
-        except MTPError:
-            pass
-    sys.stderr.write('warning: no tile is named <image>__<window>__<x>___<y>; all are taken for whole images\n')
-    return True

@@ -7,7 +7,7 @@ import torch
 from mmcv import Config, DictAction
 
 from mtp import files, paths
-from mtp.adapters import command, submission
+from mtp.adapters import command, inference, submission, tile_test
 from mtp.errors import MTPError
 
 ENVIRONMENT = 'mmrotate03'
@@ -48,22 +48,32 @@ def test(argv=None):
     parser.add_argument('--out', help='.pkl file for the results of all tiles')
     parser.add_argument('--show-dir', help='folder for pictures of whole images with what was found in them')
     parser.add_argument('--show-score-thr', type=float, default=0.3, help='lowest score in the pictures (0.3)')
+    tile_test.add_options(parser)
     args = parser.parse_args(argv)
     _some_purpose(args)
     rank, world, local = command.ranks(args)
     cfg = load(args, 'test')
     checkpoint = command.require_file(args.checkpoint, 'checkpoint')
-    _data_exists(cfg.data.test)
     plan = _plan(args, cfg)
     from mtp.adapters.mmrotate03 import testing
+    from mtp.adapters.mmrotate03.detector import Detector
+    settings = _settings(args, cfg, rank, world)
+    source = testing.source(cfg, args, plan.images, settings.readers)
+    device = tile_test.device(local, args.amp)
+    mark = tile_test.mark(args, {'model': cfg.model.to_dict(), 'pipeline': cfg.data.test.pipeline},
+                          cfg.get('tiling'), checkpoint)
     # Ranks only meet at the end, and the slowest may be hours behind.
     _join(world, 'gloo', datetime.timedelta(days=7))
-    dataset = testing.build_test_set(cfg)
-    testing.detect(cfg, dataset, checkpoint, plan.shards, rank, world, _device(local))
-    if world > 1:
-        torch.distributed.barrier()
+    detector = Detector(cfg, checkpoint, device, args.amp)
+    tile_test.detect(detector, source, plan.shards, mark, settings)
     if rank == 0:
-        _finish(args, plan, dataset, testing)
+        _finish(args, plan, cfg, source, testing)
+
+
+def _settings(args, cfg, rank, world):
+    batch = args.batch_size or cfg.data.get('test_dataloader', {}).get('samples_per_gpu', 1)
+    workers = cfg.data.get('workers_per_gpu', 2) if args.workers is None else args.workers
+    return inference.Settings(rank, world, batch, workers)
 
 
 def load(args, purpose):
@@ -85,6 +95,8 @@ def _some_purpose(args):
         raise MTPError('--eval and --format-only exclude each other: a test set is judged by its server')
     if args.eval and args.eval != ['mAP']:
         raise MTPError('--eval {}: these data sets know mAP only'.format(' '.join(args.eval)), hint='--eval mAP')
+    if args.eval and args.cut:
+        raise MTPError('--eval needs tiles with labels, which --cut does not make', hint='leave --cut away')
     if args.format_only and not args.eval_options.get('submission_dir'):
         raise MTPError('--format-only needs a folder to write to', hint='--eval-options submission_dir=DIR')
     unknown = set(args.eval_options) - {'submission_dir', 'images'}
@@ -95,18 +107,18 @@ def _some_purpose(args):
 def _plan(args, cfg):
     return submission.plan(
         cfg.get('submission'), cfg.work_dir, out=args.eval_options.get('submission_dir'),
-        images=args.eval_options.get('images') or cfg.get('submission_images'), pictures=args.show_dir,
+        images=args.images or args.eval_options.get('images') or cfg.get('submission_images'), pictures=args.show_dir,
         threshold=args.show_score_thr)
 
 
-def _finish(args, plan, dataset, testing):
+def _finish(args, plan, cfg, source, testing):
+    results = testing.results_of(cfg, source.tiles, plan.shards) if args.out or args.eval else None
     if args.out:
         with files.atomic_path(paths.resolve(args.out)) as temporary, open(temporary, 'wb') as stream:
-            pickle.dump(testing.results_of(dataset, plan.shards), stream)
+            pickle.dump(results, stream)
     if args.eval:
-        found = dataset.evaluate(testing.results_of(dataset, plan.shards), metric='mAP', nproc=1)
-        print('mAP {:.4f}'.format(found['mAP']), flush=True)
-    for path in submission.finish(plan, dataset.img_ids):
+        print('mAP {:.4f}'.format(testing.mean_average_precision(cfg, source.tiles, results)), flush=True)
+    for path in submission.finish(plan, source.tiles, source.whole):
         print(path, flush=True)
 
 

@@ -1,21 +1,16 @@
-"""Testing with MMRotate 0.3.4: each rank's tiles into its shard, then one merge and one submission.
+"""What a test with MMRotate 0.3.4 reads and what can be made of its shards.
 
 The toolbox's own loop keeps every result in memory, sends all of it to rank 0 and loses it when that fails
-(data_and_submission 0 and 4.5). Here a killed test goes on where it stopped, ranks only meet at the end, and the slow
-part needs no distributed model.
+(data_and_submission 0 and 4.5). Here results go to shards (:mod:`mtp.adapters.inference`): a killed test goes on where
+it stopped, ranks only meet at the end, and the slow part needs no distributed model.
 """
-from functools import partial
+import os
 
 import numpy as np
-import torch
-from mmcv.parallel import MMDataParallel, collate
 from mmrotate.datasets import build_dataset
-from mmrotate.models import build_detector
-from torch.utils.data import DataLoader, Subset
 
-from mtp.adapters.submission import fingerprint
-from mtp.adapters.weights import load_into
-from mtp.progress import Progress
+from mtp.adapters import command, tile_test
+from mtp.adapters.mmrotate03.detector import classes_of
 from mtp.tiles import shards
 
 
@@ -25,66 +20,37 @@ def build_test_set(cfg):
     return build_dataset(cfg.data.test)
 
 
-def detect(cfg, dataset, checkpoint, folder, rank=0, world=1, device=None):
-    """Run the detector over this rank's share of the tiles and append what it finds to the rank's shard.
-
-    Tiles that are in a shard already are passed over.
+def source(cfg, args, images, readers):
+    """Tiles of a test, as :class:`mtp.adapters.tile_test.Source`.
 
     Args:
         cfg: the config.
-        dataset: from :func:`build_test_set`.
-        checkpoint: path of the weights; every tensor of the model has to come from it.
-        folder: of the shards.
-        rank, world: which of how many processes this is.
-        device: number of the GPU; None for the CPU.
+        args: options of the command line, for ``cut`` and ``eval``.
+        images: folder of the uncut images.
+        readers: number of processes that read.
     """
-    mine = range(rank, len(dataset), world)
-    mark = fingerprint({'model': cfg.model.to_dict(), 'pipeline': cfg.data.test.pipeline}, checkpoint)
-    with shards.ShardWriter(folder, rank, world, dataset.CLASSES, mark) as writer:
-        todo = [index for index in mine if dataset.img_ids[index] not in writer.done]
-        progress = Progress('test', total=len(mine), done=len(mine) - len(todo)) if rank == 0 else None
-        model = build_model(cfg, checkpoint, device) if todo else None
-        for indices, results in _batches(cfg, dataset, todo, model):
-            for index, result in zip(indices, results):
-                writer.append(dataset.img_ids[index], *_columns(result))
-            if progress:
-                progress.update(len(indices))
-        if progress:
-            progress.close()
+    folder = cfg.data.test.img_prefix
+    if args.eval or cfg.data.test.ann_file != folder and os.path.isdir(folder) and not args.cut:
+        command.require_folder(folder, 'folder of tiles')
+        command.require_folder(cfg.data.test.ann_file, 'folder of labels')
+
+    def files():
+        dataset = build_test_set(cfg)
+        return {tile: os.path.join(folder, info['filename'])
+                for tile, info in zip(dataset.img_ids, dataset.data_infos)}
+    return tile_test.source(args.cut, folder, files, images, cfg.get('tiling'), readers)
 
 
-def build_model(cfg, checkpoint, device=None):
-    """The detector with the weights of ``checkpoint``, in evaluation mode, on GPU ``device`` or the CPU."""
-    settings = cfg.model.copy()
-    settings.train_cfg = None
-    model = build_detector(settings, test_cfg=cfg.get('test_cfg'))
-    load_into(model, checkpoint, must_fit=True)
-    model.eval()
-    model = model if device is None else model.cuda(device)
-    return MMDataParallel(model, device_ids=[-1 if device is None else device])
-
-
-def _batches(cfg, dataset, indices, model):
-    """Yield (indices, results of these tiles) in order."""
-    settings = cfg.data.get('test_dataloader', {})
-    size = settings.get('samples_per_gpu', 1)
-    loader = DataLoader(Subset(dataset, indices), batch_size=size, num_workers=cfg.data.get('workers_per_gpu', 2),
-                        collate_fn=partial(collate, samples_per_gpu=size))
-    for number, batch in enumerate(loader):
-        with torch.no_grad():
-            results = model(return_loss=False, rescale=True, **batch)
-        yield indices[number * size:(number + 1) * size], results
-
-
-def _columns(result):
-    """Arrays (n_c, 6) of each class -> boxes (n, 5), scores (n,), labels (n,)."""
-    labels = np.repeat(np.arange(len(result)), [len(found) for found in result])
-    rows = np.concatenate(result) if len(result) else np.zeros((0, 6), np.float32)
-    return rows[:, :5], rows[:, 5], labels
-
-
-def results_of(dataset, folder):
-    """What the toolbox's own loop would have returned: one list of (n_c, 6) arrays a tile, in the data set's order."""
-    found = {tile: [np.hstack([boxes, scores[:, None]])[labels == label] for label in range(len(dataset.CLASSES))]
+def results_of(cfg, tiles, folder):
+    """What the toolbox's own loop would have returned: one list of (n_c, 6) arrays a tile, in the order of ``tiles``."""
+    classes = len(classes_of(cfg))
+    found = {tile: [np.hstack([boxes, scores[:, None]])[labels == label] for label in range(classes)]
              for tile, boxes, scores, labels in shards.read_shards(folder)}
-    return [found[tile] for tile in dataset.img_ids]
+    return [found[tile] for tile in tiles]
+
+
+def mean_average_precision(cfg, tiles, results):
+    """The toolbox's mAP over tiles with labels."""
+    dataset = build_test_set(cfg)
+    position = {tile: number for number, tile in enumerate(tiles)}
+    return dataset.evaluate([results[position[tile]] for tile in dataset.img_ids], metric='mAP', nproc=1)['mAP']

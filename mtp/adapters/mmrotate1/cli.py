@@ -6,7 +6,7 @@ from mmengine.config import Config, DictAction
 from mmengine.model import revert_sync_batchnorm
 
 from mtp import paths
-from mtp.adapters import command
+from mtp.adapters import command, tile_test
 from mtp.adapters.mmrotate1 import testing
 from mtp.adapters.mmrotate1.runner import MTPRunner
 from mtp.errors import MTPError
@@ -47,17 +47,25 @@ def test(argv=None):
     parser.add_argument('--wait-time', type=float, default=2, help='seconds a shown picture stays')
     parser.add_argument('--show-score-thr', type=float, default=0.3, help='lowest score in whole pictures (0.3)')
     parser.add_argument('--tta', action='store_true', help='test-time augmentation, when the config describes one')
+    tile_test.add_options(parser)
     args = parser.parse_args(argv)
     cfg = load(args, 'test')
     cfg.load_from = command.require_file(args.checkpoint, 'checkpoint')
     cfg.resume = False
+    if cfg.test_evaluator.get('type') == 'TileSubmission':
+        testing.outputs(cfg, args.out)
+        testing.augmentation(cfg, args.tta)
+        testing.on_tiles(cfg, args, *command.ranks(args))
+        return
+    _only_tiles(args)
     _data_exists(cfg.get('test_dataloader'))
+    if args.batch_size:
+        cfg.test_dataloader.batch_size = args.batch_size
+    if args.workers is not None:
+        cfg.test_dataloader.update(num_workers=args.workers, persistent_workers=args.workers > 0)
     cfg.train_dataloader = cfg.train_cfg = cfg.optim_wrapper = cfg.param_scheduler = None
     cfg.val_dataloader = cfg.val_evaluator = cfg.val_cfg = None
-    if cfg.test_evaluator.type == 'TileSubmission':
-        testing.tiles(cfg, args)
-    else:
-        testing.pictures(cfg, args)
+    testing.pictures(cfg, args)
     testing.augmentation(cfg, args.tta)
     testing.outputs(cfg, args.out)
     runner = _build(cfg)
@@ -75,9 +83,18 @@ def load(args, purpose):
     cfg = Config(paths.resolve_tree(cfg._cfg_dict.to_dict()), filename=path)
     cfg.work_dir = folder
     cfg.launcher = 'pytorch' if world > 1 else 'none'  # the ranks are in the environment by now, whoever made them
-    if world > 1 and not torch.cuda.is_available():
+    on_tiles = purpose == 'test' and (cfg.get('test_evaluator') or {}).get('type') == 'TileSubmission'
+    if world > 1 and not torch.cuda.is_available() and not on_tiles:
         _join_on_cpu(cfg)
     return cfg
+
+
+def _only_tiles(args):
+    """Refuse options that only a test on tiles has."""
+    given = [name for name in ('images', 'cut', 'amp') if getattr(args, name)]
+    if given:
+        raise MTPError('--{} is for data sets whose big images are cut into tiles; this config tests whole images'.format(
+            given[0]), hint='leave --{} away'.format(given[0]))
 
 
 def _join_on_cpu(cfg):

@@ -30,7 +30,6 @@ class DOTADataset(stock.DOTADataset):
     Args:
         img_suffix: suffix of the images, without the dot.
         diff_thr: an object more difficult than this is ignored in training.
-        skip: ids of tiles to leave out, because an earlier try of a test has done them.
         kwargs: those of :class:`mmengine.dataset.BaseDataset`; ``ann_file`` is the folder of the text files, '' when
             there are no labels.
     """
@@ -39,22 +38,14 @@ class DOTADataset(stock.DOTADataset):
     # Polygons with two equal neighbouring corners are left out. The published loaders do so for FAIR1M and DIOR only.
     skip_degenerate = False
 
-    def __init__(self, img_suffix='png', diff_thr=100, skip=(), **kwargs):
+    def __init__(self, img_suffix='png', diff_thr=100, **kwargs):
         self.img_suffix = '.' + img_suffix.lstrip('.')
-        self.skip = frozenset(skip)
         super().__init__(diff_thr=diff_thr, **kwargs)
-
-    def stems(self):
-        """Ids of all tiles, those to be left out among them."""
-        folder, suffix = (self.ann_file, '.txt') if self.ann_file else (self.data_prefix['img_path'], self.img_suffix)
-        return [name[:-len(suffix)] for name in annotations.files(folder, suffix)]
 
     def load_data_list(self):
         """One dict a tile: img_path, file_name, img_id, instances."""
-        stems = self.stems()
-        if self.test_mode:
-            self._metainfo['tiles'] = stems
-        stems = [stem for stem in stems if stem not in self.skip]
+        folder, suffix = (self.ann_file, '.txt') if self.ann_file else (self.data_prefix['img_path'], self.img_suffix)
+        stems = [name[:-len(suffix)] for name in annotations.files(folder, suffix)]
         return [self._entry(stem, self._read(osp.join(self.ann_file, stem + '.txt')) if self.ann_file else [])
                 for stem in stems]
 

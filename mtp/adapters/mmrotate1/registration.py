@@ -5,7 +5,7 @@ import importlib.util
 from mtp.adapters.backbones import BY_SCOPE
 
 # What a toolbox gets besides the backbones. Open-CD comes from a Git host and may be missing.
-MODULES = {'mmrotate': ('datasets', 'submission'), 'mmdet': ('horizontal',), 'mmseg': ('segmentation',),
+MODULES = {'mmrotate': ('datasets',), 'mmdet': ('horizontal',), 'mmseg': ('segmentation',),
            'opencd': ('change',)}
 
 

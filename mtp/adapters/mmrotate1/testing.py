@@ -1,28 +1,68 @@
 """What the options of ``tools/test.py`` mean to each toolbox: pictures, dumped predictions, augmentation."""
+import datetime
 import os
+import pickle
 
-from mmengine import dist
+import torch
 
-from mtp import paths
-from mtp.adapters import submission
+from mtp import files, paths
+from mtp.adapters import annotations, inference, submission, tile_test
+from mtp.adapters.mmrotate1.detector import Detector
 from mtp.errors import MTPError
+from mtp.tiles import shards
 
 
-def tiles(cfg, args):
-    """A test that ends in a submission: settle where it goes, and pass over tiles that an earlier try has done."""
-    settings = cfg.test_evaluator
+def on_tiles(cfg, args, rank, world, local):
+    """A test whose truth lies with a server: tiles into shards, from there to a submission.
+
+    The toolbox's own way rounds scores to two decimals, keeps everything in memory and finds out at the very end that
+    the folder exists (data_and_submission 0). Here a killed test goes on where it stopped, and ranks meet at the end.
+
+    Args:
+        cfg: the config; its ``test_evaluator`` is ``dict(type='TileSubmission', dataset='dotav2')``, with ``out`` and
+            ``images`` where the submission and the uncut images do not lie in their usual places.
+        args: options of the command line.
+        rank, world, local: which of how many processes this is, and which on this machine.
+    """
+    wanted, loader = cfg.test_evaluator, cfg.test_dataloader
     plan = submission.plan(
-        settings.dataset, cfg.work_dir, out=settings.get('out') or os.path.join(cfg.work_dir, 'submit'),
-        images=settings.get('images'), pictures=args.show_dir, threshold=args.show_score_thr)
-    mark = submission.fingerprint(
-        {'model': cfg.model.to_dict(), 'pipeline': cfg.test_dataloader.dataset.pipeline}, cfg.load_from)
-    if cfg.launcher != 'none' and not dist.is_distributed():
-        dist.init_dist(cfg.launcher, **cfg.env_cfg.dist_cfg)
-    # One rank looks, before any writes: all have to deal out the same tiles.
-    done = [sorted(submission.done(plan, mark)) if dist.is_main_process() else None]
-    dist.broadcast_object_list(done)
-    cfg.test_dataloader.dataset.skip = done[0][1:]  # one is done again: the toolbox cannot test nothing
-    cfg.test_evaluator = dict(type='TileSubmission', plan=tuple(plan), mark=mark)
+        wanted.dataset, cfg.work_dir, out=wanted.get('out') or os.path.join(cfg.work_dir, 'submit'),
+        images=args.images or wanted.get('images'), pictures=args.show_dir, threshold=args.show_score_thr)
+    workers = loader.get('num_workers', 2) if args.workers is None else args.workers
+    settings = inference.Settings(rank, world, args.batch_size or loader.get('batch_size', 1), workers)
+    found = _source(cfg, args, plan.images, settings.readers)
+    mark = tile_test.mark(args, {'model': cfg.model.to_dict(), 'pipeline': loader.dataset.pipeline}, cfg.get('tiling'),
+                          cfg.load_from)
+    device = tile_test.device(local, args.amp)
+    if world > 1:  # the slowest may be hours behind
+        torch.distributed.init_process_group('gloo', init_method='env://', timeout=datetime.timedelta(days=7))
+    tile_test.detect(Detector(cfg, cfg.load_from, device, args.amp), found, plan.shards, mark, settings)
+    if rank == 0:
+        _dump_shards(args.out, plan.shards)
+        for path in submission.finish(plan, found.tiles, found.whole):
+            print(path, flush=True)
+
+
+def _source(cfg, args, images, readers):
+    """Tiles of a test, as :class:`mtp.adapters.tile_test.Source`."""
+    dataset = cfg.test_dataloader.dataset
+    root = dataset.get('data_root') or ''
+    folder = os.path.join(root, dataset.data_prefix.img_path)
+    suffix = '.' + dataset.get('img_suffix', 'png').lstrip('.')
+
+    def listed():
+        names = annotations.files(folder, suffix)
+        return {name[:-len(suffix)]: os.path.join(folder, name) for name in names}
+    return tile_test.source(args.cut, folder, listed, images, cfg.get('tiling'), readers)
+
+
+def _dump_shards(out, folder):
+    """``--out`` of a test on tiles: a pickled list of what was found in each, as the toolbox dumps it."""
+    if out:
+        found = [dict(img_id=tile, pred_instances=dict(bboxes=boxes, scores=scores, labels=labels))
+                 for tile, boxes, scores, labels in shards.read_shards(folder)]
+        with files.atomic_path(paths.resolve(out)) as temporary, open(temporary, 'wb') as stream:
+            pickle.dump(found, stream)
 
 
 def pictures(cfg, args):

@@ -39,3 +39,4 @@ runner = dict(type='IterBasedRunner', max_iters=320, _delete_=True)
 lr_config = dict(warmup_iters=20, warmup_ratio=0.1, by_epoch=False, step=[240, 300])
 checkpoint_config = dict(interval=320, by_epoch=False)
 log_config = dict(interval=10)
+tiling = 'demo_ms'  # how the images of the test are cut: a name of mtp.tiles.windows

@@ -61,5 +61,6 @@ data = dict(
         img_prefix=data_root + 'test/images/',
         pipeline=test_pipeline,
         version='le90'))
+tiling = 'dotav1_ms'  # how the images of the test are cut: a name of mtp.tiles.windows
 submission = 'dotav1'  # how results are packaged: a name of the catalogue
 checkpoint_config = dict(interval=3)

@@ -53,5 +53,6 @@ data = dict(
         img_prefix=data_root + 'test/images/',
         pipeline=test_pipeline,
         version='le90'))
+tiling = 'fair1m_ms'  # how the images of the test are cut: a name of mtp.tiles.windows
 submission = 'fair1m'  # how results are packaged: a name of the catalogue
 checkpoint_config = dict(interval=1)

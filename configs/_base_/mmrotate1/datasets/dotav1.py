@@ -64,5 +64,6 @@ test_dataloader = dict(
         data_prefix=dict(img_path='test/images/'),
         test_mode=True,
         pipeline=test_pipeline))
+tiling = 'dotav1_ms'  # how the images of the test are cut: a name of mtp.tiles.windows
 test_evaluator = dict(type='TileSubmission', dataset='dotav1')
 default_hooks = dict(checkpoint=dict(interval=8))

@@ -62,5 +62,6 @@ test_dataloader = dict(
         data_prefix=dict(img_path='test/images/'),
         test_mode=True,
         pipeline=test_pipeline))
+tiling = 'dotav2_ss'  # how the images of the test are cut: a name of mtp.tiles.windows
 test_evaluator = dict(type='TileSubmission', dataset='dotav2')
 default_hooks = dict(checkpoint=dict(interval=8))

@@ -44,5 +44,6 @@ test_dataloader = dict(
         data_prefix=dict(img_path='test/images/'),
         test_mode=True,
         pipeline=test_pipeline))
+tiling = 'fair1m_ms'  # how the images of the test are cut: a name of mtp.tiles.windows
 test_evaluator = dict(type='TileSubmission', dataset='fair1m')
 default_hooks = dict(checkpoint=dict(interval=3))

@@ -1,0 +1,159 @@
+"""The loop of a test, the same in both environments: tiles from their source, through a detector, into a rank's shard.
+
+A detector is an object with ``classes``, ``prepare(tile, pixels)`` (what the toolbox's pipeline makes of one tile; runs
+in the loader's workers), ``collate(samples)``, ``load()`` (the network and its weights) and ``__call__(batch)`` (boxes
+(n, 5) float32, scores (n,), labels (n,) of each tile). ``mtp.adapters.<environment>.detector`` has it.
+"""
+import os
+import time
+from typing import NamedTuple
+
+import torch
+from torch.utils.data import DataLoader, IterableDataset, get_worker_info
+
+from mtp import progress
+from mtp.errors import FAILED, MTPError
+from mtp.tiles import rows, shards, sources
+
+
+class Settings(NamedTuple):
+    """How a test runs.
+
+    Attributes:
+        rank, world: which of how many processes this is.
+        batch: tiles a forward pass.
+        workers: processes that read and prepare tiles; 0 does it in this one.
+        opener: function from a path to rows; see :func:`mtp.tiles.rows.open_rows`.
+    """
+    rank: int = 0
+    world: int = 1
+    batch: int = 1
+    workers: int = 0
+    opener: object = rows.open_rows
+
+    @property
+    def readers(self):
+        """Processes that read images, of all ranks together."""
+        return self.world * max(1, self.workers)
+
+
+class Spent(NamedTuple):
+    """What a test took: tiles done now, seconds in all, seconds in the network."""
+    tiles: int
+    seconds: float
+    network: float
+
+
+class _Broken(NamedTuple):
+    """An image that could not be read."""
+    path: str
+    message: str
+
+
+def detect(detector, pieces, folder, mark, settings):
+    """Run a detector over this rank's share of the tiles and append what it finds to the rank's shard.
+
+    Tiles that are in a shard already are passed over. An image that cannot be read is passed over too, and named when
+    all others are done.
+
+    Args:
+        detector: see above; it is loaded only when there is something to do.
+        pieces: all tiles of the test; see :mod:`mtp.tiles.sources`.
+        folder: of the shards.
+        mark: fingerprint of the test.
+        settings: :class:`Settings`.
+
+    Returns:
+        :class:`Spent`.
+
+    Raises:
+        MTPError: the folder holds another test; images that cannot be read.
+    """
+    mine = sources.deal(pieces, settings.world)[settings.rank]
+    total = sum(len(piece.tiles) for piece in mine)
+    network, start, count, broken = 0.0, time.perf_counter(), 0, []
+    with shards.ShardWriter(folder, settings.rank, settings.world, detector.classes, mark) as writer:
+        todo = sources.without(mine, writer.done)
+        left = sum(len(piece.tiles) for piece in todo)
+        shown = progress.Progress(_label(settings), total=total, done=total - left) if settings.rank == 0 else None
+        for tiles, batch in _batches(todo, detector, settings) if todo else ():
+            if isinstance(batch, _Broken):
+                broken.append(batch)
+                continue
+            before = time.perf_counter()
+            found = detector(batch)
+            network += time.perf_counter() - before
+            for tile, columns in zip(tiles, found):
+                writer.append(tile, *columns)
+            count += len(tiles)
+            if shown:
+                shown.update(len(tiles))
+        seconds = time.perf_counter() - start
+        if shown:
+            shown.close('network {:.0f} % of the time'.format(100 * network / seconds) if count else '')
+    _say_broken(broken)
+    return Spent(count, seconds, network)
+
+
+def _label(settings):
+    return 'test' if settings.world == 1 else 'test (first of {} processes)'.format(settings.world)
+
+
+def _say_broken(broken):
+    if broken:
+        names = sorted(set(each.path for each in broken))
+        raise MTPError('{} image{} could not be read; the others are done. {}: {}'.format(
+            len(names), 's' if len(names) > 1 else '', os.path.basename(broken[0].path), broken[0].message),
+            hint='replace {}, and start the same command again: it does what is missing'.format(', '.join(names[:5])),
+            code=FAILED)
+
+
+class _Batches(IterableDataset):
+    """Batches of prepared tiles; each worker reads pieces of its own."""
+
+    def __init__(self, pieces, detector, settings):
+        super().__init__()
+        self.pieces, self.settings = pieces, settings
+        self.prepare, self.collate = detector.prepare, detector.collate
+
+    def __iter__(self):
+        worker = get_worker_info()
+        pieces = sources.deal(self.pieces, worker.num_workers)[worker.id] if worker else self.pieces
+        tiles, samples = [], []
+        for tile, sample in self._samples(pieces):
+            if isinstance(sample, _Broken):
+                yield [], sample
+                continue
+            tiles.append(tile)
+            samples.append(sample)
+            if len(samples) == self.settings.batch:
+                yield tiles, self.collate(samples)
+                tiles, samples = [], []
+        if samples:
+            yield tiles, self.collate(samples)
+
+    def _samples(self, pieces):
+        for piece in pieces:
+            try:
+                for tile, pixels in sources.read(piece, self.settings.opener):
+                    yield tile, self.prepare(tile, pixels)
+            except MTPError as error:
+                yield None, _Broken(piece.path, str(error))
+
+
+def _batches(pieces, detector, settings):
+    """Iterator of (tile ids, batch). The workers begin to read before the network is there."""
+    found = iter(DataLoader(_Batches(pieces, detector, settings), batch_size=None, num_workers=settings.workers,
+                            collate_fn=_as_it_is, worker_init_fn=_begin))
+    detector.load()
+    return found
+
+
+def _as_it_is(batch):
+    return batch
+
+
+def _begin(_):
+    import cv2
+    cv2.setNumThreads(0)  # the workers are the parallelism
+    torch.set_num_threads(1)

@@ -1,0 +1,72 @@
+"""The detector of a config for :mod:`mtp.adapters.inference`, MMRotate 0.3.4."""
+import numpy as np
+import torch
+from mmcv.parallel import MMDataParallel, collate
+from mmcv.runner import wrap_fp16_model
+from mmdet.datasets.pipelines import Compose
+from mmrotate.datasets.builder import ROTATED_DATASETS
+from mmrotate.models import build_detector
+
+from mtp.adapters.weights import load_into
+
+
+class Detector:
+    """See :mod:`mtp.adapters.inference`.
+
+    Args:
+        cfg: the config.
+        checkpoint: path of the weights; every tensor of the model has to come from it.
+        device: number of the GPU; None for the CPU.
+        amp: mixed precision, on a GPU.
+    """
+
+    rotated = True
+
+    def __init__(self, cfg, checkpoint, device=None, amp=False):
+        self.cfg, self.checkpoint, self.device, self.amp = cfg, checkpoint, device, amp
+        self.classes = classes_of(cfg)
+        self._pipeline = Compose([dict(type='LoadImageFromWebcam')] + list(cfg.data.test.pipeline)[1:])
+        self._model = None
+
+    def prepare(self, tile, pixels):
+        """What the test pipeline makes of the pixels (height, width, 3) uint8 BGR of one tile."""
+        return self._pipeline(dict(img=pixels, img_info=dict(filename=tile), img_prefix=None))
+
+    @staticmethod
+    def collate(samples):
+        """Samples -> batch."""
+        return collate(samples, samples_per_gpu=len(samples))
+
+    def load(self):
+        """Build the network and read its weights."""
+        settings = self.cfg.model.copy()
+        settings.train_cfg = None
+        model = build_detector(settings, test_cfg=self.cfg.get('test_cfg'))
+        load_into(model, self.checkpoint, must_fit=True)
+        if self.amp:
+            wrap_fp16_model(model)
+        model.eval()
+        model = model if self.device is None else model.cuda(self.device)
+        self._model = MMDataParallel(model, device_ids=[-1 if self.device is None else self.device])
+
+    def __call__(self, batch):
+        with torch.no_grad():
+            return [_columns(result) for result in self._model(return_loss=False, rescale=True, **batch)]
+
+
+def classes_of(cfg):
+    """Class names of the test data set of a config."""
+    return tuple(cfg.data.test.get('classes') or ROTATED_DATASETS.get(cfg.data.test.type).CLASSES)
+
+
+def _columns(result):
+    """Arrays (n_c, 6) of each class -> boxes (n, 5), scores (n,), labels (n,)."""
+    labels = np.repeat(np.arange(len(result)), [len(found) for found in result])
+    rows = np.concatenate(result) if len(result) else np.zeros((0, 6), np.float32)
+    return rows[:, :5], rows[:, 5], labels
+
+
+def input_side(cfg):
+    """Side of the square, in pixels, to which the test pipeline brings an image."""
+    scales = [step['img_scale'] for step in cfg.data.test.pipeline if 'img_scale' in step]
+    return int(max(scales[0]))

@@ -1,0 +1,93 @@
+"""The detector of a config for :mod:`mtp.adapters.inference`, OpenMMLab 2."""
+import contextlib
+import importlib
+
+import numpy as np
+import torch
+from mmengine.dataset import Compose, pseudo_collate
+from mmengine.model import revert_sync_batchnorm
+from mmengine.registry import MODELS, init_default_scope
+
+from mtp.adapters.weights import load_into
+from mtp.errors import MTPError
+
+#: Steps of a pipeline that need labels, and the one that reads the file.
+LABELS = ('LoadAnnotations', 'ConvertBoxType')
+LOADER = 'LoadImageFromFile'
+
+
+class Detector:
+    """See :mod:`mtp.adapters.inference`.
+
+    Args:
+        cfg: the config.
+        checkpoint: path of the weights; every tensor of the model has to come from it.
+        device: number of the GPU; None for the CPU.
+        amp: mixed precision, on a GPU.
+    """
+
+    def __init__(self, cfg, checkpoint, device=None, amp=False):
+        scope = cfg.get('default_scope')
+        if scope not in ('mmrotate', 'mmdet'):
+            raise MTPError('{} is not the config of a detector (its scope is {})'.format(cfg.filename, scope),
+                           hint='give a config of mmrotate or mmdet, for example configs/mtp/dotav2/...')
+        init_default_scope(scope)
+        self.cfg, self.checkpoint, self.amp = cfg, checkpoint, amp
+        self.device = torch.device('cpu' if device is None else 'cuda:{}'.format(device))
+        self.classes = classes_of(cfg)
+        self.rotated = scope == 'mmrotate'
+        self._pipeline = Compose(_without_labels(cfg.test_dataloader.dataset.pipeline))
+        self._model = None
+
+    def prepare(self, tile, pixels):
+        """What the test pipeline makes of the pixels (height, width, 3) uint8 BGR of one tile."""
+        return self._pipeline(dict(img=pixels, img_id=tile))
+
+    @staticmethod
+    def collate(samples):
+        """Samples -> batch."""
+        return pseudo_collate(samples)
+
+    def load(self):
+        """Build the network and read its weights."""
+        model = revert_sync_batchnorm(MODELS.build(self.cfg.model))
+        load_into(model, self.checkpoint, must_fit=True)
+        self._model = model.to(self.device).eval()
+
+    def __call__(self, batch):
+        mixed = torch.cuda.amp.autocast() if self.amp else contextlib.nullcontext()
+        with torch.no_grad(), mixed:
+            return [_columns(sample.pred_instances) for sample in self._model.test_step(batch)]
+
+
+def classes_of(cfg):
+    """Class names of the test data set of a config."""
+    dataset = cfg.test_dataloader.dataset
+    stated = (dataset.get('metainfo') or {}).get('classes')
+    registry = importlib.import_module(cfg.default_scope + '.registry').DATASETS
+    return tuple(stated or registry.get(dataset.type).METAINFO['classes'])
+
+
+def _without_labels(pipeline):
+    """The pipeline for pixels at hand, without labels."""
+    steps = [step for step in pipeline if _name(step) not in LABELS]
+    return [dict(type='mmdet.LoadImageFromNDArray') if _name(step) == LOADER else step for step in steps]
+
+
+def _name(step):
+    return step['type'].rpartition('.')[2]
+
+
+def _columns(found):
+    """Predicted instances -> boxes (n, 5), scores (n,), labels (n,); a horizontal box gets the angle 0."""
+    boxes = getattr(found.bboxes, 'tensor', found.bboxes).float().cpu().numpy().reshape(len(found.scores), -1)
+    if boxes.shape[1] == 4:
+        low, high = boxes[:, :2], boxes[:, 2:]
+        boxes = np.concatenate([(low + high) / 2, high - low, np.zeros((len(boxes), 1), np.float32)], axis=1)
+    return boxes, found.scores.float().cpu().numpy(), found.labels.cpu().numpy()
+
+
+def input_side(cfg):
+    """Side of the square, in pixels, to which the test pipeline brings an image."""
+    scales = [step['scale'] for step in cfg.test_dataloader.dataset.pipeline if 'scale' in step]
+    return int(max(scales[0]))

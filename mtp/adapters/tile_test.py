@@ -1,0 +1,136 @@
+"""A test on tiles as both environments run it: options, where the tiles come from, inference, and what is made of it."""
+import os
+import sys
+from typing import NamedTuple, Tuple
+
+import torch
+
+from mtp import paths
+from mtp.adapters import command, inference, submission
+from mtp.errors import MTPError
+from mtp.tiles import sources, windows
+from mtp.tiles.pixels import list_images
+
+
+class Source(NamedTuple):
+    """The tiles of a test.
+
+    Attributes:
+        pieces: see :mod:`mtp.tiles.sources`.
+        whole: the tiles are whole images: no name says where in an image it lies.
+        cut: windows are cut on the fly.
+    """
+    pieces: Tuple[sources.Piece, ...]
+    whole: bool
+    cut: bool
+
+    @property
+    def tiles(self):
+        """Ids of all tiles."""
+        return [tile for piece in self.pieces for tile in piece.tiles]
+
+
+def add_options(parser):
+    """Options of a test on tiles."""
+    parser.add_argument('--images', help='folder of the uncut test images')
+    parser.add_argument('--cut', nargs='?', const='config', choices=['config'] + sorted(windows.PRESETS),
+                        metavar='PRESET', help='cut windows of the uncut images on the fly instead of reading tiles: '
+                        "as the config's data set is cut, or as PRESET ({})".format(', '.join(sorted(windows.PRESETS))))
+    parser.add_argument('--batch-size', type=_count, help="tiles a forward pass (default: the config's)")
+    parser.add_argument('--workers', type=_not_negative, help="processes that read tiles (default: the config's)")
+    parser.add_argument('--amp', action='store_true', help='mixed precision, on a GPU')
+
+
+def _count(text):
+    value = int(text)
+    if value < 1:
+        raise ValueError(text)
+    return value
+
+
+def _not_negative(text):
+    value = int(text)
+    if value < 0:
+        raise ValueError(text)
+    return value
+
+
+def source(cut, folder, files, images, tiling, readers):
+    """The :class:`Source` of a test. Says in one line when windows are cut on the fly.
+
+    Args:
+        cut: what ``--cut`` says: None, ``'config'`` or the name of a preset.
+        folder: where the config says that the tiles lie.
+        files: function without arguments to the tiles in ``folder``: id -> path.
+        images: folder of the uncut images.
+        tiling: name of the preset by which the config's tiles are cut, or None.
+        readers: number of processes that read.
+
+    Raises:
+        MTPError: neither tiles nor images are there; an image's header cannot be read.
+    """
+    if not cut and os.path.isdir(folder):
+        return _of_files(files())
+    name = tiling if cut in (None, 'config') else cut
+    if not cut and not (name and images and os.path.isdir(images)):
+        raise MTPError('there is no folder of tiles {}, and no folder of uncut images {}'.format(folder, images or ''),
+                       hint='put the images there, or name their folder with --images (MTP_DATA_ROOT is {!r} now)'.format(
+                           paths.root('data')))
+    if not name:
+        raise MTPError('the config does not say how its images are cut (tiling)', hint='--cut PRESET')
+    command.require_folder(images, 'folder of uncut test images')
+    if not cut or os.environ.get('RANK', '0') == '0':
+        sys.stderr.write('{}windows are cut on the fly from the images in {} ({})\n'.format(
+            '' if cut else 'no folder {}: '.format(folder), images, name))
+    return Source(tuple(sources.of_images(list_images(images), windows.preset(name), readers)), False, True)
+
+
+def _of_files(files):
+    whole = not any(_is_tile(name) for name in files)
+    if whole:  # it may be a mistake: it is said
+        sys.stderr.write('warning: no tile is named <image>__<window>__<x>___<y>; all are taken for whole images\n')
+    return Source(tuple(sources.of_files(files, whole)), whole, False)
+
+
+def _is_tile(name):
+    try:
+        return bool(windows.parse_tile_id(name))
+    except MTPError:
+        return False
+
+
+def mark(args, settings, tiling, checkpoint):
+    """Fingerprint of a test: tiles from files and cut on the fly are the same tiles.
+
+    Args:
+        args: options, for ``cut`` and ``amp``.
+        settings: whatever decides the detections beside the weights.
+        tiling: of the config.
+        checkpoint: path.
+    """
+    name = tiling if args.cut in (None, 'config') else args.cut
+    return submission.fingerprint(dict(settings, tiling=name, amp=args.amp), checkpoint)
+
+
+def device(local, amp=False):
+    """Number of this process's GPU, or None where there is none.
+
+    Raises:
+        MTPError: mixed precision without a GPU.
+    """
+    if not torch.cuda.is_available():
+        if amp:
+            raise MTPError('--amp needs a GPU, and torch sees none', hint='leave --amp away')
+        return None
+    number = local % torch.cuda.device_count()
+    torch.cuda.set_device(number)
+    return number
+
+
+def detect(detector, found, folder, mark, settings):
+    """:func:`mtp.adapters.inference.detect` on all ranks; every rank waits for the slowest, also one that failed."""
+    try:
+        return inference.detect(detector, found.pieces, folder, mark, settings)
+    finally:
+        if settings.world > 1:
+            torch.distributed.barrier()

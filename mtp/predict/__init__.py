@@ -1,0 +1,1 @@
+"""Detections in any big image: ``python -m mtp.predict IMAGE… --config … --checkpoint …``."""

@@ -1,0 +1,141 @@
+"""Where a test takes its tiles from: files, or windows cut on the fly; and how they are dealt to processes.
+
+A :class:`Piece` is what one process reads in one go: a tile's file, or neighbouring windows of one image, so that its
+rows are read once. Pieces are dealt by pixels: images of a test set differ in size by a factor of a thousand.
+"""
+import heapq
+from typing import NamedTuple, Optional
+
+import numpy as np
+
+from mtp.data import images as image_files
+
+from .cut import crop
+from .pixels import read_image
+from .rows import open_rows
+from .windows import parse_tile_id, tile_id, window_positions
+
+#: An image is split when its windows are more than this share of what each reader gets.
+_SPLIT = 4
+
+
+class Piece(NamedTuple):
+    """Tiles that are read together.
+
+    Attributes:
+        path: of the image.
+        stem: id of the tile (a file) or of the image (windows).
+        windows: (n, 4) int64 x_start, y_start, x_stop, y_stop, by row; None where the file is the tile.
+        padding: BGR of what lies outside the image.
+        pixels: of all its tiles.
+    """
+    path: str
+    stem: str
+    windows: Optional[np.ndarray]
+    padding: tuple
+    pixels: int
+
+    @property
+    def tiles(self):
+        """Ids of the tiles, in the order they are read."""
+        return [self.stem] if self.windows is None else [tile_id(self.stem, window) for window in self.windows]
+
+
+def of_files(files, whole=False):
+    """Pieces of tiles that lie in files.
+
+    Args:
+        files: tile id -> path, in order.
+        whole: the files are whole images, whose names say nothing about their size.
+    """
+    return [Piece(path, tile, None, (), _pixels(tile, path, whole)) for tile, path in files.items()]
+
+
+def _pixels(tile, path, whole):
+    if whole:
+        width, height = image_files.size(path)
+        return width * height
+    return parse_tile_id(tile)[1] ** 2
+
+
+def of_images(images, how, readers=1, size=image_files.size):
+    """Pieces of the windows over images.
+
+    Args:
+        images: image id -> path, in order.
+        how: a :class:`~mtp.tiles.windows.Preset`.
+        readers: how many processes will read; an image too big for one of them is split.
+        size: function from a path to (width, height), by the header alone.
+
+    Raises:
+        MTPError: an image is missing, or its header cannot be read.
+    """
+    found = []
+    for stem, path in images.items():
+        windows = window_positions(*size(path), how)
+        order = np.lexsort((windows[:, 0], windows[:, 2] - windows[:, 0], windows[:, 1]))
+        found.append((path, stem, windows[order]))
+    total = sum(_area(windows) for _, _, windows in found)
+    limit = total / (_SPLIT * readers) if readers > 1 else total
+    return [Piece(path, stem, part, how.padding, _area(part)) for path, stem, windows in found
+            for part in _split(windows, limit)]
+
+
+def _area(windows):
+    return int(((windows[:, 2] - windows[:, 0]) * (windows[:, 3] - windows[:, 1])).sum())
+
+
+def _split(windows, limit):
+    """Runs of windows of about ``limit`` pixels; a row of windows stays together, because its pixels are read once."""
+    parts = int(max(1, np.ceil(_area(windows) / max(1, limit))))
+    starts = np.flatnonzero(np.diff(windows[:, 1], prepend=-1))
+    at = np.unique(starts[np.searchsorted(starts, np.arange(parts) * len(windows) // parts)
+                          .clip(max=len(starts) - 1)])
+    at[0] = 0
+    return np.split(windows, at[1:])
+
+
+def deal(pieces, hands):
+    """Pieces to ``hands`` processes, so that each has about the same number of pixels: a list of lists, each in order.
+
+    It depends on the arguments alone: all processes deal alike. The heaviest goes first, to whoever has least so far.
+    """
+    loads, dealt = [(0, hand) for hand in range(hands)], [[] for _ in range(hands)]
+    for index in sorted(range(len(pieces)), key=lambda index: -pieces[index].pixels):
+        load, hand = heapq.heappop(loads)
+        dealt[hand].append(index)
+        heapq.heappush(loads, (load + pieces[index].pixels, hand))
+    return [[pieces[index] for index in sorted(hand)] for hand in dealt]
+
+
+def without(pieces, done):
+    """The pieces less the tiles whose ids are in ``done``."""
+    left = []
+    for piece in pieces:
+        todo = [number for number, tile in enumerate(piece.tiles) if tile not in done]
+        if len(todo) == len(piece.tiles):
+            left.append(piece)
+        elif todo:
+            left.append(piece._replace(windows=piece.windows[todo], pixels=_area(piece.windows[todo])))
+    return left
+
+
+def read(piece, opener=open_rows):
+    """Yield the tiles of a piece.
+
+    Args:
+        piece: a :class:`Piece`.
+        opener: function from the path of an image to its rows; see :func:`~mtp.tiles.rows.open_rows`.
+
+    Yields:
+        tile id, pixels (height, width, 3) uint8 BGR of its own.
+
+    Raises:
+        MTPError: the image cannot be decoded.
+    """
+    if piece.windows is None:
+        yield piece.stem, read_image(piece.path)
+        return
+    rows = opener(piece.path)
+    for window in piece.windows:
+        yield tile_id(piece.stem, window), crop(rows.take(window[1], window[3]), window, piece.padding).copy()
