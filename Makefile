@@ -22,7 +22,7 @@ export MTP_DATA_ROOT MTP_WEIGHTS_ROOT MTP_WORK_ROOT
 LAUNCH = @$(PYTHON) -m mtp.launch $@
 
 .DEFAULT_GOAL := help
-.PHONY: help setup images sif lock doctor demo check bench samples pretrain finetune test FORCE
+.PHONY: help setup images sif lock doctor demo check bench samples pretrain finetune test reproduce FORCE
 
 help:  ## this page
 	@$(PYTHON) -m mtp.launch help
@@ -50,6 +50,8 @@ pretrain:  ## multi-task pretraining as published (BACKBONE=, TASKS=, DATASETS=,
 finetune:  ## train CONFIG=configs/mtp/<dataset>/<name>.py
 	$(LAUNCH)
 test:  ## test CONFIG= with CHECKPOINT= (default: its newest)
+	$(LAUNCH)
+reproduce:  ## train CONFIG=, test it, judge it by the published number (DATA=samples: a rehearsal)
 	$(LAUNCH)
 data-%: FORCE  ## turn the published files of a dataset into what training reads
 	$(LAUNCH)

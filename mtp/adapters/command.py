@@ -4,6 +4,7 @@ import os
 
 import mtp
 from mtp import paths
+from mtp.adapters import rehearsal
 from mtp.errors import MTPError
 from mtp.launch import configs, rendezvous
 
@@ -24,11 +25,35 @@ def parser(description, dict_action):
     made = argparse.ArgumentParser(description=description)
     made.add_argument('config', help='configs/mtp/<dataset>/<name>.py, configs/<env>/<dataset>/<name>.py or a name')
     made.add_argument('--work-dir', help='where logs and checkpoints go (work_dirs/<name of the config>)')
-    made.add_argument('--cfg-options', nargs='+', action=dict_action, default={}, metavar='KEY=VALUE',
-                      help='settings that take the place of those in the config')
+    made.add_argument('--cfg-options', nargs='+', action=_merging(dict_action), default={}, metavar='KEY=VALUE',
+                      help='settings that take the place of those in the config; may be given several times')
+    made.add_argument('--rehearse', action='store_true',
+                      help='the same in small: a reduced network, few images, few steps; no published number comes out')
     made.add_argument('--launcher', choices=LAUNCHERS, default='none', help='who started the processes')
     made.add_argument('--local_rank', '--local-rank', type=int, help=argparse.SUPPRESS)  # torch.distributed.launch
     return made
+
+
+def _merging(dict_action):
+    """``dict_action`` that adds to what the option said before; argparse would drop it without a word."""
+    class Merging(dict_action):
+        """One option for all its appearances."""
+
+        def __call__(self, parser, namespace, values, option_string=None):
+            before = dict(getattr(namespace, self.dest) or {})
+            super().__call__(parser, namespace, values, option_string)
+            setattr(namespace, self.dest, dict(before, **getattr(namespace, self.dest)))
+
+    return Merging
+
+
+def settle(cfg, args, path):
+    """Put the options of the command line into the config of the file ``path``, the reduction of a rehearsal first."""
+    if args.rehearse:
+        rehearsal.reduce(cfg._cfg_dict)
+        print('rehearsal: {} with a reduced network on a few images; its numbers say nothing about the paper'.format(
+            os.path.basename(path)), flush=True)
+    cfg.merge_from_dict(args.cfg_options)
 
 
 def ranks(args, environ=os.environ):

@@ -48,7 +48,7 @@ def smooth(values, share=0.1):
     return [sum(window) / len(window) for window in windows]
 
 
-def plot(lines, path, title, ylabel='loss', log=False):
+def plot(lines, path, title, ylabel='loss', log=False, xlabel='step'):
     """Write the curves ``{name: (xs, ys)}`` to the PNG ``path``: each measured value thin, the running mean on top."""
     import matplotlib
     matplotlib.use('Agg')
@@ -59,7 +59,7 @@ def plot(lines, path, title, ylabel='loss', log=False):
         faint, = axes.plot(xs, ys, linewidth=0.6, alpha=0.35)
         axes.plot(xs, smooth(ys), color=faint.get_color(), linewidth=1.8, label=name)
     axes.set_title(title)
-    axes.set_xlabel('step')
+    axes.set_xlabel(xlabel)
     axes.set_ylabel(ylabel)
     if log:
         axes.set_yscale('log')

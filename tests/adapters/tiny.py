@@ -32,3 +32,32 @@ def write_whole(folder, count=4, image='P0000'):
     """The uncut image of :func:`write_tiles`."""
     os.makedirs(folder)
     cv2.imwrite(os.path.join(folder, image + '.png'), np.full((SIZE, SIZE * count, 3), 96, np.uint8))
+
+
+def write_weights(path, config, *words):
+    """A checkpoint of the detector of ``config`` that was never trained, so that it finds something everywhere.
+
+    Returns:
+        Options for the command line: those of :data:`NARROW` for tiles of 256 pixels, and a low score.
+    """
+    import argparse
+    import importlib
+
+    import torch
+
+    from mtp.adapters import environment
+    cli = environment.command_line()
+    options = [word for word in NARROW if 'img_size' not in word] + [
+        'model.test_cfg.rcnn.score_thr=0.0', 'model.test_cfg.rpn.max_per_img=20', *words]
+    parser = argparse.ArgumentParser()
+    parser.add_argument('--cfg-options', nargs='+', action=cli.DictAction)
+    given = parser.parse_args(['--cfg-options'] + options).cfg_options
+    cfg = cli.load(argparse.Namespace(config=config, cfg_options=given, work_dir=None, launcher='none', local_rank=None,
+                                      rehearse=False), 'test')
+    module = importlib.import_module('mtp.adapters.{}.detector'.format(environment.name()))
+    torch.manual_seed(0)
+    model = module.build_model(cfg)
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, 0, 0.05)
+    torch.save(dict(state_dict=model.state_dict()), path)
+    return ['--cfg-options'] + options

@@ -7,8 +7,9 @@ import torch
 from mmcv import Config, DictAction
 
 from mtp import files, paths
-from mtp.adapters import command, inference, submission, tile_test
+from mtp.adapters import command, inference, passports, submission, tile_test
 from mtp.errors import MTPError
+from mtp.report.passport import fingerprint
 
 ENVIRONMENT = 'mmrotate03'
 
@@ -34,7 +35,11 @@ def train(argv=None):
         command.pretrained_exists(cfg.model)
     from mtp.adapters.mmrotate03 import training
     _join(world, 'nccl' if torch.cuda.is_available() else 'gloo')
-    training.train(cfg, seed=args.seed, validate=not args.no_validate, device=_device(local), distributed=world > 1)
+    start = cfg.resume_from or cfg.load_from or cfg.model.backbone.get('pretrained')
+    with _passport('finetune', cfg, dict(train=cfg.data.train), rank, world, start, seed=args.seed) as passport:
+        weights = training.train(cfg, seed=args.seed, validate=not args.no_validate, device=_device(local),
+                                 distributed=world > 1)
+        passport.update(metrics=training.last_figures(cfg.work_dir), weights=fingerprint(weights))
 
 
 def test(argv=None):
@@ -64,10 +69,16 @@ def test(argv=None):
                           cfg.get('tiling'), checkpoint)
     # Ranks only meet at the end, and the slowest may be hours behind.
     _join(world, 'gloo', datetime.timedelta(days=7))
-    detector = Detector(cfg, checkpoint, device, args.amp)
-    tile_test.detect(detector, source, plan.shards, mark, settings)
-    if rank == 0:
-        _finish(args, plan, cfg, source, testing)
+    with _passport('test', cfg, dict(test=cfg.data.test), rank, world, checkpoint) as passport:
+        detector = Detector(cfg, checkpoint, device, args.amp)
+        tile_test.detect(detector, source, plan.shards, mark, settings)
+        if rank == 0:
+            passport.update(_finish(args, plan, cfg, source, testing))
+
+
+def _passport(kind, cfg, datasets, rank, world, weights, **facts):
+    return passports.issued(kind, cfg.work_dir, cfg._cfg_dict.to_dict(), datasets, rank=rank, processes=world,
+                            started_from=passports.checkpoint(weights), **facts)
 
 
 def _settings(args, cfg, rank, world):
@@ -80,7 +91,7 @@ def load(args, purpose):
     """The config that the command line names, with its options merged in and every short path resolved."""
     path = command.locate(args.config, ENVIRONMENT, purpose)
     cfg = Config.fromfile(path)
-    cfg.merge_from_dict(args.cfg_options)
+    command.settle(cfg, args, path)
     folder = command.work_dir(args, cfg, path)
     cfg = Config(paths.resolve_tree(cfg._cfg_dict.to_dict()), filename=path)
     cfg.work_dir = folder
@@ -116,10 +127,13 @@ def _finish(args, plan, cfg, source, testing):
     if args.out:
         with files.atomic_path(paths.resolve(args.out)) as temporary, open(temporary, 'wb') as stream:
             pickle.dump(results, stream)
-    if args.eval:
-        print('mAP {:.4f}'.format(testing.mean_average_precision(cfg, source.tiles, results)), flush=True)
-    for path in submission.finish(plan, source.tiles, source.whole):
+    metrics = {'mAP': float(testing.mean_average_precision(cfg, source.tiles, results))} if args.eval else None
+    if metrics:
+        print('mAP {mAP:.4f}'.format(**metrics), flush=True)
+    written = submission.finish(plan, source.tiles, source.whole)
+    for path in written:
         print(path, flush=True)
+    return dict(metrics=metrics, submission=[str(path) for path in written])
 
 
 def _join(world, backend, timeout=datetime.timedelta(minutes=30)):

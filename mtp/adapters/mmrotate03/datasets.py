@@ -18,12 +18,21 @@ from mtp.errors import MTPError
 
 @ROTATED_DATASETS.register_module(force=True)
 class DOTADataset(stock.DOTADataset):
-    """DOTA-v1.0 tiles; ``ann_file`` is the folder of text files or, in a test without labels, of the images."""
+    """DOTA-v1.0 tiles; ``ann_file`` is the folder of text files or, in a test without labels, of the images.
+
+    Args:
+        indices: how many tiles to take, the first ones; None for all.
+        args, kwargs: those of the toolbox's data set.
+    """
 
     CLASSES = catalogue.get('dotav1').classes
     PALETTE = list(catalogue.get('dotav1').palette)
     # Polygons with two equal neighbouring corners are left out, as in the data sets of the other environment.
     skip_degenerate = False
+
+    def __init__(self, *args, indices=None, **kwargs):
+        self.indices = indices
+        super().__init__(*args, **kwargs)
 
     def load_annotations(self, ann_folder):
         """One dict an image: filename and ann (bboxes, labels, polygons)."""
@@ -32,6 +41,7 @@ class DOTADataset(stock.DOTADataset):
         else:
             infos = [self._info(name[:-len('.txt')] + '.png', *self._objects(osp.join(ann_folder, name)))
                      for name in annotations.files(ann_folder, '.txt')]
+        infos = infos[:self.indices]
         self.img_ids = [info['filename'][:-len('.png')] for info in infos]
         return infos
 

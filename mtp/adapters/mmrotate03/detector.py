@@ -39,9 +39,7 @@ class Detector:
 
     def load(self):
         """Build the network and read its weights."""
-        settings = self.cfg.model.copy()
-        settings.train_cfg = None
-        model = build_detector(settings, test_cfg=self.cfg.get('test_cfg'))
+        model = build_model(self.cfg)
         load_into(model, self.checkpoint, must_fit=True)
         if self.amp:
             wrap_fp16_model(model)
@@ -52,6 +50,13 @@ class Detector:
     def __call__(self, batch):
         with torch.no_grad():
             return [_columns(result) for result in self._model(return_loss=False, rescale=True, **batch)]
+
+
+def build_model(cfg):
+    """The module that a config describes, for testing."""
+    settings = cfg.model.copy()
+    settings.train_cfg = None
+    return build_detector(settings, test_cfg=cfg.get('test_cfg'))
 
 
 def classes_of(cfg):

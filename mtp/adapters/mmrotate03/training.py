@@ -15,6 +15,7 @@ from mmrotate.utils import get_root_logger, setup_multi_processes
 from torch.utils.data import DataLoader, DistributedSampler
 
 from mtp.adapters.weights import load_into
+from mtp.report import curves
 
 
 class _CPUDistributed(MMDistributedDataParallel):
@@ -34,6 +35,9 @@ def train(cfg, seed=0, validate=True, device=None, distributed=False):
         validate: judge on ``data.val`` as ``evaluation`` says, where the config has it.
         device: number of the GPU; None for the CPU.
         distributed: ``torch.distributed`` is set up.
+
+    Returns:
+        The weights at the end.
     """
     setup_multi_processes(cfg)
     os.makedirs(cfg.work_dir, exist_ok=True)
@@ -59,6 +63,7 @@ def train(cfg, seed=0, validate=True, device=None, distributed=False):
     if cfg.resume_from:
         runner.resume(cfg.resume_from, map_location='cpu' if device is None else 'default')
     runner.run([_loader(dataset, cfg, distributed, seed, shuffle=True)], cfg.workflow)
+    return model.module.state_dict()
 
 
 def _parallel(model, device, distributed, find_unused_parameters):
@@ -95,3 +100,11 @@ def _loader(dataset, cfg, distributed, seed, shuffle):
         dataset, batch_size=size, sampler=sampler, shuffle=shuffle and not distributed, num_workers=workers,
         collate_fn=partial(collate, samples_per_gpu=size),
         worker_init_fn=partial(worker_init_fn, num_workers=workers, rank=get_dist_info()[0], seed=seed))
+
+
+def last_figures(folder):
+    """What the last validation of the newest run in ``folder`` has found, or None."""
+    logs = sorted(name for name in os.listdir(folder) if name.endswith('.log.json'))
+    lines = curves.read_lines(os.path.join(folder, logs[-1])) if logs else []
+    found = [line for line in lines if line.get('mode') == 'val']
+    return found[-1] if found else None

@@ -3,13 +3,14 @@ import os
 
 import torch
 from mmengine.config import Config, DictAction
-from mmengine.model import revert_sync_batchnorm
+from mmengine.model import is_model_wrapper, revert_sync_batchnorm
 
 from mtp import paths
-from mtp.adapters import command, tile_test
+from mtp.adapters import command, passports, tile_test
 from mtp.adapters.mmrotate1 import testing
-from mtp.adapters.mmrotate1.runner import MTPRunner
+from mtp.adapters.mmrotate1.runner import LastFigures, MTPRunner
 from mtp.errors import MTPError
+from mtp.report.passport import fingerprint
 
 ENVIRONMENT = 'mmrotate1'
 
@@ -34,7 +35,11 @@ def train(argv=None):
         command.pretrained_exists(cfg.model)
     # A test set may lie elsewhere or be prepared later; training does not need it.
     cfg.test_dataloader = cfg.test_evaluator = cfg.test_cfg = None
-    _build(cfg).train()
+    with _passport('finetune', cfg, cfg.get('load_from') or cfg.model.backbone.get('pretrained')) as passport:
+        runner, figures = _build(cfg), LastFigures()
+        runner.register_hook(figures)
+        runner.train()
+        passport.update(metrics=figures.metrics, weights=fingerprint(_inner(runner).state_dict()))
 
 
 def test(argv=None):
@@ -55,7 +60,8 @@ def test(argv=None):
     if cfg.test_evaluator.get('type') == 'TileSubmission':
         testing.outputs(cfg, args.out)
         testing.augmentation(cfg, args.tta)
-        testing.on_tiles(cfg, args, *command.ranks(args))
+        with _passport('test', cfg, cfg.load_from):
+            testing.on_tiles(cfg, args, *command.ranks(args))
         return
     _only_tiles(args)
     _data_exists(cfg.get('test_dataloader'))
@@ -68,9 +74,10 @@ def test(argv=None):
     testing.pictures(cfg, args)
     testing.augmentation(cfg, args.tta)
     testing.outputs(cfg, args.out)
-    runner = _build(cfg)
-    testing.dump(runner, args.out)
-    runner.test()
+    with _passport('test', cfg, cfg.load_from) as passport:
+        runner = _build(cfg)
+        testing.dump(runner, args.out)
+        passport['metrics'] = passports.figures(runner.test())
 
 
 def load(args, purpose):
@@ -78,7 +85,7 @@ def load(args, purpose):
     rank, world, _ = command.ranks(args)
     path = command.locate(args.config, ENVIRONMENT, purpose)
     cfg = Config.fromfile(path)
-    cfg.merge_from_dict(args.cfg_options)
+    command.settle(cfg, args, path)
     folder = command.work_dir(args, cfg, path)
     cfg = Config(paths.resolve_tree(cfg._cfg_dict.to_dict()), filename=path)
     cfg.work_dir = folder
@@ -105,11 +112,25 @@ def _join_on_cpu(cfg):
         find_unused_parameters=cfg.get('find_unused_parameters', False))
 
 
+def _passport(kind, cfg, weights):
+    loaders = {'train': 'train_dataloader', 'val': 'val_dataloader', 'test': 'test_dataloader'}
+    datasets = {role: _datasets(cfg[name].dataset) for role, name in loaders.items() if cfg.get(name)}
+    return passports.issued(
+        kind, cfg.work_dir, cfg._cfg_dict.to_dict(),
+        {'{}{}'.format(role, index or ''): item for role, items in datasets.items() for index, item in enumerate(items)},
+        rank=int(os.environ['RANK']), processes=int(os.environ['WORLD_SIZE']),
+        seed=cfg.get('randomness', {}).get('seed'), started_from=passports.checkpoint(weights))
+
+
 def _build(cfg):
     runner = MTPRunner.from_cfg(cfg)
     if not torch.cuda.is_available():  # norms that are synchronised between processes exist for GPUs only
         runner.model = revert_sync_batchnorm(runner.model)
     return runner
+
+
+def _inner(runner):
+    return runner.model.module if is_model_wrapper(runner.model) else runner.model
 
 
 def _mixed_precision(cfg, wanted):

@@ -27,10 +27,7 @@ class Detector:
     """
 
     def __init__(self, cfg, checkpoint, device=None, amp=False):
-        scope = cfg.get('default_scope')
-        if scope not in ('mmrotate', 'mmdet'):
-            raise MTPError('{} is not the config of a detector (its scope is {})'.format(cfg.filename, scope),
-                           hint='give a config of mmrotate or mmdet, for example configs/mtp/dotav2/...')
+        scope = _scope(cfg)
         init_default_scope(scope)
         self.cfg, self.checkpoint, self.amp = cfg, checkpoint, amp
         self.device = torch.device('cpu' if device is None else 'cuda:{}'.format(device))
@@ -50,7 +47,7 @@ class Detector:
 
     def load(self):
         """Build the network and read its weights."""
-        model = revert_sync_batchnorm(MODELS.build(self.cfg.model))
+        model = build_model(self.cfg)
         load_into(model, self.checkpoint, must_fit=True)
         self._model = model.to(self.device).eval()
 
@@ -58,6 +55,20 @@ class Detector:
         mixed = torch.cuda.amp.autocast() if self.amp else contextlib.nullcontext()
         with torch.no_grad(), mixed:
             return [_columns(sample.pred_instances) for sample in self._model.test_step(batch)]
+
+
+def build_model(cfg):
+    """The module that a config describes, for testing."""
+    init_default_scope(_scope(cfg))
+    return revert_sync_batchnorm(MODELS.build(cfg.model))
+
+
+def _scope(cfg):
+    scope = cfg.get('default_scope')
+    if scope not in ('mmrotate', 'mmdet'):
+        raise MTPError('{} is not the config of a detector (its scope is {})'.format(cfg.filename, scope),
+                       hint='give a config of mmrotate or mmdet, for example one below configs/mmrotate1/dotav2')
+    return scope
 
 
 def classes_of(cfg):

@@ -1,9 +1,11 @@
 """The toolbox's runner, with weights read safely and written whole."""
 import os
 
+from mmengine.hooks import Hook
 from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 
+from mtp.adapters.passports import figures
 from mtp.adapters.weights import load_into
 
 
@@ -29,3 +31,13 @@ class MTPRunner(Runner):
         super().save_checkpoint(out_dir, temporary, *args, **kwargs)
         if self.rank == 0:
             os.replace(os.path.join(out_dir, temporary), os.path.join(out_dir, filename))
+
+
+class LastFigures(Hook):
+    """Keeps what the last validation has found."""
+
+    metrics = None
+
+    def after_val_epoch(self, runner, metrics=None):
+        """Remember the figures of a validation, by epoch and step."""
+        self.metrics = dict(epoch=runner.epoch, step=runner.iter, **figures(metrics))

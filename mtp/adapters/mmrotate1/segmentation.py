@@ -1,6 +1,8 @@
-"""Segmentation for MMSegmentation 1: SpaceNet v1. LoveDA is the toolbox's own."""
+"""Segmentation for MMSegmentation 1: SpaceNet v1, and figures of each class. LoveDA is the toolbox's own."""
+import numpy as np
 from mmseg.datasets import BaseSegDataset
-from mmseg.registry import DATASETS
+from mmseg.evaluation import metrics as stock
+from mmseg.registry import DATASETS, METRICS
 
 from mtp.data import catalogue
 
@@ -15,3 +17,28 @@ class SpaceNetV1Dataset(BaseSegDataset):
     def __init__(self, img_suffix='.png', seg_map_suffix='.png', reduce_zero_label=False, **kwargs):
         super().__init__(img_suffix=img_suffix, seg_map_suffix=seg_map_suffix, reduce_zero_label=reduce_zero_label,
                          **kwargs)
+
+
+@METRICS.register_module(force=True)
+class IoUMetric(stock.IoUMetric):
+    """As the toolbox's own, which prints the figures of each class and returns their mean only.
+
+    They are returned too, in percent, as ``<class>/IoU``, ``<class>/Fscore``: change detection is judged by the F1 of
+    one class (finetuning 4).
+    """
+
+    def total_area_to_metrics(self, *areas):
+        """Figures by name, each an array over the classes."""
+        self.each = super().total_area_to_metrics(*areas)
+        return dict(self.each)
+
+    def compute_metrics(self, results):
+        """Means over the classes, and the figures of each class."""
+        found = super().compute_metrics(results)
+        if self.format_only:
+            return found
+        for name, values in self.each.items():
+            if name != 'aAcc':
+                found.update(('{}/{}'.format(kind, name), np.round(value * 100, 2))
+                             for kind, value in zip(self.dataset_meta['classes'], values))
+        return found

@@ -1,4 +1,5 @@
 """The published command lines on four tiles: train, go on, test, package, in two processes too; what they refuse."""
+import json
 import os
 import pickle
 import subprocess
@@ -88,6 +89,9 @@ def test_the_tiles_are_judged_by_their_labels(trained, capsys):
     cli.test([CONFIG, str(trained / 'iter_2.pth'), '--eval', 'mAP', '--work-dir=work_dirs/judged', '--cfg-options',
               'data.test.ann_file=data/demo_dotav1/test/annfiles', *tiny.NARROW])
     assert 'mAP 0.' in capsys.readouterr().out
+    said = json.loads((trained.parent / 'judged' / 'passport-test.json').read_text())
+    assert said['status'] == 'complete' and 0 <= said['metrics']['mAP'] <= 1
+    assert said['data']['test']['images']['files'] == 4 and len(said['started_from']['sha256']) == 64
 
 
 @pytest.mark.parametrize('words, said', [

@@ -1,4 +1,5 @@
 """The published command lines on four tiles: train, go on, test, package; and what they refuse."""
+import json
 import os
 import subprocess
 import sys
@@ -39,12 +40,25 @@ def test_training_leaves_whole_checkpoints(trained):
     assert not [name for name in os.listdir(str(trained)) if name.endswith('.tmp')]
 
 
+def passport(folder, name='passport.json'):
+    return json.loads((folder / name).read_text())
+
+
+def test_the_passport_of_a_training(trained):
+    said = passport(trained)
+    assert (said['kind'], said['status'], said['processes']) == ('finetune', 'complete', 1)
+    assert said['config']['model']['backbone']['embed_dim'] == 32 and len(said['weights']) == 64
+    assert said['data']['train']['img_path']['files'] == said['data']['train']['labels']['files'] == 4
+    assert said['code']['commit'] and said['hardware']['cpus'] and said['finished'] >= said['started']
+
+
 def test_a_second_training_is_refused_and_resume_goes_on(trained):
     with pytest.raises(MTPError, match='--resume'):
         train()
     train('--resume', options=['train_cfg.max_iters=3'])
     first, third = (torch.load(str(trained / name)) for name in ('iter_1.pth', 'iter_3.pth'))
     assert third['meta']['iter'] == 3
+    assert [run['status'] for run in passport(trained)['earlier']] == ['complete']
     assert any(not torch.equal(value, third['state_dict'][name]) for name, value in first['state_dict'].items())
 
 
@@ -99,6 +113,9 @@ def test_the_tool_judges_with_the_published_metric(trained):
     done = subprocess.run(words, cwd=environments.ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     assert done.returncode == 0 and b'dota/mAP' in done.stdout, done.stdout.decode()[-2000:]
     assert (trained / 'found.pkl').exists()
+    said = passport(trained / 'judge', 'passport-test.json')
+    assert said['status'] == 'complete' and 0 <= said['metrics']['dota/mAP'] <= 1
+    assert said['started_from']['file'].endswith('iter_2.pth') and len(said['started_from']['sha256']) == 64
 
 
 @pytest.mark.parametrize('words, said', [

@@ -1,0 +1,71 @@
+"""The passport of a fine-tuning or a test: config, data, weights, command; at the end what came out."""
+import contextlib
+import json
+import os
+
+from mtp import files
+from mtp.report import passport
+
+# A test without --work-dir writes beside the training of its config, so each has a name of its own.
+NAMES = {'finetune': 'passport.json', 'test': 'passport-test.json'}
+
+
+@contextlib.contextmanager
+def issued(kind, folder, config, datasets, rank=0, processes=1, seed=None, **facts):
+    """Write the passport of a run before it begins, and complete it when it ends, however that is. Rank 0 only.
+
+    Args:
+        kind: ``'finetune'`` or ``'test'``.
+        folder: where the run writes.
+        config: the resolved config as a dict.
+        datasets: {role: config of a data set}.
+        rank: of this process.
+        processes: how many there are.
+        seed: None where the toolbox draws one.
+        **facts: whatever else is known at the start (what it started from).
+
+    Yields:
+        dict: facts to add at the end (metrics, weights ...).
+    """
+    found = {}
+    if rank:
+        yield found
+        return
+    record = passport.Passport(
+        os.path.join(folder, NAMES[kind]), kind, json.loads(json.dumps(config, default=str)),
+        {role: manifest(dataset) for role, dataset in datasets.items()}, seed, processes, **facts)
+    status = 'failed'
+    try:
+        yield found
+        status = 'complete'
+    except KeyboardInterrupt:
+        status = 'stopped'
+        raise
+    finally:
+        record.complete(status, **found)
+
+
+def figures(metrics):
+    """What an evaluator returned, as numbers that JSON knows; None where there is none (a class without truth)."""
+    return {name: float(value) if float(value) == float(value) else None for name, value in metrics.items()}
+
+
+def checkpoint(path):
+    """Path and SHA-256 of the checkpoint that a run starts from; None without one."""
+    return dict(file=path, sha256=files.sha256(path)) if path and os.path.isfile(path) else None
+
+
+def manifest(dataset):
+    """Folders and label files of the config of a data set: what is read in pixels by names and sizes, a label file whole.
+    """
+    root = dataset.get('data_root') or ''
+    images = dataset.get('data_prefix') or dataset.get('img_prefix') or ''
+    places = {'images': images} if isinstance(images, str) else dict(images)
+    places['labels'] = dataset.get('ann_file')
+    return {role: _place(os.path.join(root, place)) for role, place in places.items() if place}
+
+
+def _place(path):
+    if os.path.isfile(path):
+        return dict(passport.manifest([path]), path=path)
+    return dict(passport.listing(path), path=path)

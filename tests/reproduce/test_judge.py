@@ -1,0 +1,59 @@
+import json
+
+import pytest
+
+from mtp.reproduce import judge
+
+ENV, CONFIG = 'mmrotate1', 'configs/mmrotate1/dior/faster_rcnn_rvsa_l_800_mae_mtp_dior.py'
+
+
+@pytest.fixture
+def folders(tmp_path):
+    train, test = tmp_path / 'run', tmp_path / 'run' / 'predict'
+    for number, stamp in enumerate(('a', 'b')):  # begun, and gone on with
+        (train / stamp / 'vis_data').mkdir(parents=True)
+        lines = [dict(step=step, loss=4. / step) for step in range(1 + 3 * number, 6 + 3 * number)]
+        text = '\n'.join(map(json.dumps, lines + [{'coco/bbox_mAP_50': 0.5, 'step': 1}]))
+        (train / stamp / 'vis_data' / 'scalars.json').write_text(text + '\n')
+    test.mkdir()
+    (train / 'passport.json').write_text(json.dumps(dict(code=dict(commit='abc'), environment={}, metrics=None)))
+    return train, test
+
+
+def judged(folders, ap, *words):
+    train, test = folders
+    (test / 'passport-test.json').write_text(json.dumps(dict(metrics={'coco/bbox_mAP_50': ap} if ap else {})))
+    code = judge.main([ENV, CONFIG, '--train', str(train), '--test', str(test), *words])
+    return code, json.loads((train / 'reproduction.json').read_text())
+
+
+def test_a_reproduced_number(folders, capsys):
+    code, found = judged(folders, 0.815)
+    assert code == 0 and found['verdict'] == 'reproduced' and found['value'] == pytest.approx(81.5)
+    said = capsys.readouterr().out
+    assert 'AP50 81.50, published 81.70 (tolerance 0.6): reproduced' in said and 'REHEARSAL' not in said
+    page = (folders[0] / 'reproduction.html').read_text()
+    assert 'loss.png' in page and 'Horizontal_Detection/logs/dior/rvsa-l-mae-mtp.json' in page
+    assert (folders[0] / 'loss.png').stat().st_size > 10000
+
+
+def test_losses_of_a_resumed_run_are_joined(folders):
+    steps, losses = judge.losses(str(folders[0]))
+    assert steps == tuple(range(1, 9)) and losses[0] == 4.
+
+
+def test_a_number_below_is_a_failure(folders):
+    code, found = judged(folders, 0.7)
+    assert code == 1 and found['verdict'] == 'below what was published'
+
+
+def test_a_rehearsal_judges_only_that_a_figure_has_come(folders, capsys):
+    code, found = judged(folders, 0.01, '--rehearsal')
+    assert code == 0 and found['verdict'] is None and 'REHEARSAL' in capsys.readouterr().out
+    assert judged(folders, None, '--rehearsal')[0] == 1
+
+
+def test_the_older_generation_numbers_steps_by_epoch(tmp_path):
+    lines = [dict(mode='train', epoch=epoch, iter=step, loss=epoch + step) for epoch in (1, 2) for step in (1, 2)]
+    (tmp_path / 'x.log.json').write_text('\n'.join(map(json.dumps, lines + [dict(mode='val', mAP=0.1)])))
+    assert judge.losses(str(tmp_path)) == ((1, 2, 3, 4), (2, 3, 3, 4))

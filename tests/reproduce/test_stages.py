@@ -1,0 +1,57 @@
+import os
+
+import pytest
+
+from mtp.launch import plan as planning
+from mtp.reproduce import stages
+from tests.launch import fakes
+
+DOTA = 'oriented_rcnn_rvsa_l_1024_mae_mtp_dota10'
+
+
+@pytest.fixture
+def root(tmp_path):
+    fakes.checkout(tmp_path)
+    for program in ('mtp/data/samples.py', 'mtp/reproduce/judge.py'):
+        fakes.touch(os.path.join(str(tmp_path), program))
+    return str(tmp_path)
+
+
+def words(stage, settings, root):
+    return [' '.join(item.words) for item in stage.plan(settings, fakes.machine(root)).commands]
+
+
+def test_the_paper_trains_in_one_environment_and_tests_in_the_other(root):
+    settings = fakes.ask(RUNTIME='native', CONFIG=DOTA, ACCEL='none')
+    run = stages.run_of(settings, root)
+    assert (run.env, run.test_env, run.dataset) == ('mmrotate1', 'mmrotate03', 'dotav1')
+    fakes.touch(os.path.join(root, 'work_dirs/mmrotate1/dotav1', DOTA, 'epoch_12.pth'))
+    train, test, judge = [words(stage, settings, root)[0] for stage in stages.real(run)]
+    assert 'mmrotate1/bin/python' in train and train.endswith('--resume')
+    assert 'mmrotate03/bin/python' in test and 'work_dirs/mmrotate1/dotav1/{}/epoch_12.pth'.format(DOTA) in test
+    assert '--test work_dirs/mmrotate03/dotav1/{}/predict'.format(DOTA) in judge and '--rehearsal' not in judge
+
+
+def test_a_config_named_with_its_environment_stays_there(root):
+    settings = fakes.ask(RUNTIME='native', CONFIG='configs/mmrotate03/dotav1/{}.py'.format(DOTA))
+    run = stages.run_of(settings, root)
+    assert (run.env, run.test_env) == ('mmrotate03', 'mmrotate03')
+
+
+def test_a_rehearsal_draws_trains_in_two_parts_and_says_that_it_is_one(root):
+    settings = fakes.ask(RUNTIME='native', CONFIG='faster_rcnn_rvsa_l_800_mae_mtp_dior', ACCEL='none', ARGS='--amp')
+    run = stages.run_of(settings, root)
+    found = {stage.name: words(stage, settings, root) for stage in stages.rehearsal(run) if stage.name != 'test'}
+    assert list(found) == ['samples', 'data', 'train', 'resume', 'judge']
+    assert 'mtp.data.samples samrs --out work_dirs/data' in found['samples'][0]
+    assert 'scripts/dior_h_2_coco.py' in found['data'][0]
+    assert '--rehearse --cfg-options train_cfg.max_epochs=1 --amp' in found['train'][0]
+    assert 'max_epochs' not in found['resume'][0] and '--rehearsal' in found['judge'][0]
+
+
+@pytest.mark.parametrize('gpus', [1, 2])
+def test_only_training_and_test_run_in_several_processes(root, gpus):
+    settings = fakes.ask(RUNTIME='native', CONFIG=DOTA, GPUS=str(gpus))
+    plans = {stage.name: stage.plan(settings, fakes.machine(root)) for stage in stages.real(stages.run_of(settings, root))}
+    assert [name for name, plan in plans.items() if 'torch.distributed.run' in planning.render(plan)] == (
+        ['train', 'test'] if gpus > 1 else [])
