@@ -181,11 +181,12 @@ VERBS = {
     'setup': setup, 'images': images, 'sif': sif, 'lock': _module('mtp.launch.lock', takes_words=True),
     'doctor': _module('mtp.launch.doctor'), 'demo': _module('mtp.demo'), 'check': check, 'bench': bench,
     'samples': samples, 'pretrain': pretrain, 'finetune': finetune, 'test': test,
+    'reproduce': _module('mtp.reproduce'),
     'status': _module('mtp.launch.submitted', 'status'), 'logs': _module('mtp.launch.submitted', 'logs'),
     'cluster-up': _cluster('up'), 'cluster-down': _cluster('down'),
 }
 SUBMITTED = ('pretrain', 'finetune', 'test')  # with their datasets
-PRINT_THEMSELVES = ('demo',)  # plan stage by stage, and print that with DRYRUN=1
+PRINT_THEMSELVES = ('demo', 'reproduce')  # plan stage by stage, and print that with DRYRUN=1
 DATASET_VERBS = {'finetune': finetune_dataset, 'test': test_dataset, 'data': data_dataset}
 
 
