@@ -22,7 +22,7 @@ export MTP_DATA_ROOT MTP_WEIGHTS_ROOT MTP_WORK_ROOT
 LAUNCH = @$(PYTHON) -m mtp.launch $@
 
 .DEFAULT_GOAL := help
-.PHONY: help setup images sif lock doctor demo check bench samples pretrain finetune test reproduce FORCE
+.PHONY: help setup images sif lock doctor demo check bench samples pretrain finetune test reproduce status logs cluster-up cluster-down FORCE
 
 help:  ## this page
 	@$(PYTHON) -m mtp.launch help
@@ -52,6 +52,14 @@ finetune:  ## train CONFIG=configs/mtp/<dataset>/<name>.py
 test:  ## test CONFIG= with CHECKPOINT= (default: its newest)
 	$(LAUNCH)
 reproduce:  ## train CONFIG=, test it, judge it by the published number (DATA=samples: a rehearsal)
+	$(LAUNCH)
+status:  ## SLURM: the jobs of SUBMIT=1, waiting, running and gone
+	$(LAUNCH)
+logs:  ## SLURM: the end of the newest log (JOB=id or name, FOLLOW=1)
+	$(LAUNCH)
+cluster-up:  ## a small real SLURM cluster in containers, for development (docker)
+	$(LAUNCH)
+cluster-down:  ## take it away
 	$(LAUNCH)
 data-%: FORCE  ## turn the published files of a dataset into what training reads
 	$(LAUNCH)

@@ -122,9 +122,12 @@ class Cluster:
         """(exit code, output) of a command of root, by default on the login node."""
         return engine.said(self.words(inner, user='root', folder='/', **where))
 
-    def copy_in(self, stream, folder):
-        """Unpack a tar stream (a file object) as the user, on the shared folder."""
-        subprocess.run(self.words(['tar', '-x', '-C', folder]), stdin=stream, check=True)
+    def user(self, *inner, **where):
+        """What a command of the ordinary user says. Raises :class:`MTPError` when it fails."""
+        code, output = engine.said(self.words(inner, **where))
+        if code:
+            raise MTPError('{} ended with {}: {}'.format(' '.join(inner), code, output), code=FAILED)
+        return output
 
     def _docker(self, *words):
         code, output = engine.said((self.client,) + words)

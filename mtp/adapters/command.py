@@ -72,7 +72,7 @@ def ranks(args, environ=os.environ):
                     environ.setdefault(name, environ[source])
     if args.local_rank is not None:
         environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    environ.update(rendezvous.prepare(environ))
+    environ.update(rendezvous.join(environ))
     if args.launcher not in ('none', 'slurm') and environ['WORLD_SIZE'] == '1' and 'TORCHELASTIC_RUN_ID' not in environ:
         raise MTPError('--launcher {} was given, but no launcher has started this process'.format(args.launcher),
                        hint='leave --launcher away, or start it with torchrun --nproc_per_node=N tools/...')

@@ -11,6 +11,7 @@ from mtp.launch.host import sif_path, venv_python
 from mtp.launch.plan import Problem, command
 
 CODE = '/opt/mtp'  # where an image holds the code
+TASK = ('bash', 'mtp/launch/task.sh')
 INSIDE = {'data': '/data', 'weights': '/weights', 'work_dirs': '/work'}
 # /tmp is the only place besides /work that can be written to; caches of libraries go there and vanish.
 ENVIRONMENT = {'PYTHONNOUSERSITE': '1', 'PYTHONDONTWRITEBYTECODE': '1', 'MTP_DATA_ROOT': INSIDE['data'],
@@ -63,13 +64,16 @@ def wrap(runtime, settings, host, job, inner, alone=True):
         alone: no other container works on the same job; then docker gives it no network.
     """
     environment = own_environment(settings, job.processes)
+    outside = {'MTP_SITE_SETUP': settings.site_setup} if settings.site_setup else {}
     if runtime == 'native':
         environment['PYTHONNOUSERSITE'] = '1'
         environment.update(_roots(settings))  # so that a printed plan works in another shell too
-        return command([venv_python(settings, job.env)] + list(inner), environment)
+        words = list(TASK) if outside else []  # a site's compilers and drivers, on each node
+        return command(words + [venv_python(settings, job.env)] + list(inner), dict(environment, **outside))
     environment.update(ENVIRONMENT)
-    words = _docker if runtime == 'docker' else _apptainer
-    return command(words(settings, host, job, environment, alone) + ['python'] + list(inner))
+    if runtime == 'docker':
+        return command(_docker(settings, host, job, environment, alone) + ['python'] + list(inner))
+    return command(_apptainer(settings, host, job, environment) + ['python'] + list(inner), outside)
 
 
 def own_environment(settings, processes):
@@ -120,6 +124,10 @@ class Places(object):
         head, slash, tail = path.partition('/')
         return os.path.join(self.root, self.outside[head] + '/' + tail if slash and head in self.outside else path)
 
+    def kept(self, path):
+        """``path``, given as for :meth:`of`, relative to the checkout: the same folder for a script on the host."""
+        return os.path.relpath(self.host(path), self.root) if not os.path.isabs(path) else path
+
     def _base(self, kind):
         return self.outside[kind].rstrip('/') if self.native else INSIDE[kind]
 
@@ -164,17 +172,17 @@ def _docker(settings, host, job, environment, alone):
     return words + list(settings.docker_args) + [image(settings, job.env, kind)]
 
 
-def _apptainer(settings, host, job, environment, alone):
-    del alone  # the host's network in every case: a private one takes rights that users of a cluster lack
-    words = ['bash', 'mtp/launch/task.sh', 'apptainer', 'exec', '--containall', '--cleanenv', '--no-home']
+def _apptainer(settings, host, job, environment):
+    # The host's network in every case: a private one takes rights that users of a cluster lack.
+    image = sif_path(settings, job.env, variant(settings, accelerator(settings, host)))
+    words = list(TASK) + ['--image', image, 'apptainer', 'exec', '--containall', '--cleanenv', '--no-home']
     words += {'nv': ['--nv'], 'rocm': ['--rocm'], 'none': []}[accelerator(settings, host)]
     for source, target, read_only in binds(settings, host, job):
         words += ['--bind', '{}:{}{}'.format(source, target, ':ro' * read_only)]
     words += ['--pwd', CODE]
     for name, value in sorted(environment.items()):
         words += ['--env', '{}={}'.format(name, value)]
-    kind = variant(settings, accelerator(settings, host))
-    return words + list(settings.apptainer_args) + [sif_path(settings, job.env, kind)]
+    return words + list(settings.apptainer_args) + [image]
 
 
 def _passed_names(settings):
@@ -188,8 +196,9 @@ def _what(settings, env, kind, runtime):
 
 def _missing_apptainer(settings, host, env, kind):
     sif = sif_path(settings, env, kind)
-    # Under SLURM apptainer may come from a module of the compute nodes; only the image is on a shared folder.
-    if 'apptainer' not in host.tools and not (settings.launcher == 'slurm' and settings.runtime == 'apptainer'):
+    # Under SLURM, or where the site's hook loads it, apptainer may come later; the image is on a shared folder.
+    later = settings.launcher == 'slurm' or settings.site_setup
+    if 'apptainer' not in host.tools and not (later and settings.runtime == 'apptainer'):
         return (Problem('apptainer is not installed', 'RUNTIME=docker or RUNTIME=native'),)
     if sif not in host.sifs:
         return (Problem('{} is missing'.format(sif), _build(kind, 'make sif', env)),)

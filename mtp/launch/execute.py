@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 
+from mtp.files import write_text
 from mtp.launch import plan as planning
 
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
@@ -21,6 +22,8 @@ def run(plan):
         sys.stderr.write(plan.reason + '\n')
     for folder in plan.makes:
         os.makedirs(os.path.join(plan.root, folder), exist_ok=True)
+    if plan.script:
+        write_text(os.path.join(plan.root, plan.script.path), plan.script.text)
     for item in plan.commands:
         code = call(item.words, dict(os.environ, **item.environment), plan.root)
         if code:

@@ -20,8 +20,11 @@ Job = NamedTuple('Job', [
     ('distributed', bool),
     ('processes', int),
     ('problems', Tuple[Problem, ...]),  # what has to be there before it can run
+    ('name', str),  # among the jobs of a cluster
+    ('kept', str),  # folder of the host, relative to the checkout, with what a repeat goes on from
+    ('resume', str),  # word that a repeat needs to go on; '' where it does so by itself
 ])
-Job.__new__.__defaults__ = ((),)  # the class syntax with defaults needs Python 3.6.1
+Job.__new__.__defaults__ = ((), 'mtp', 'work_dirs', '')  # the class syntax with defaults needs Python 3.6.1
 
 # Published commands for these tasks pass it: parts of their networks take no part in every step.
 UNUSED_PARAMETERS = ('eurosat', 'resisc45', 'spacenetv1', 'loveda', 'oscd', 'whu', 'levir', 'cdd')
@@ -37,14 +40,16 @@ def pretrain(settings, places):
     script += ['--datasets'] + words['DATASETS'].split()
     script += ['--batch_size', words['BATCH_SIZE'], '--batch_size_val', words['BATCH_SIZE']]
     script += ['--workers', words['WORKERS']]
-    script += ['--save_path', places.of(words['SAVE_PATH'] or 'work_dirs/pretrain/' + words['BACKBONE'])]
+    folder = words['SAVE_PATH'] or 'work_dirs/pretrain/' + words['BACKBONE']
+    script += ['--save_path', places.of(folder)]
     script += ['--distributed', str(several or settings.launcher == 'slurm'), '--end_iter', words['END_ITER']]
     script += ['--image_size', words['IMAGE_SIZE'], '--init_backbone', init_backbone(words)]
     script += ['--port', settings.port] if settings.port else []
     script += ['--batch_mode', words['BATCH_MODE'], '--background', words['BACKGROUND']]
     script += ['--use_ckpt', words['USE_CKPT'], '--interval', words['INTERVAL']]
     reads = ('data',) if init_backbone(words) == 'none' else ('data', 'weights')
-    return _job(settings, places, 'mmrotate1', script, reads)
+    return _job(settings, places, 'mmrotate1', script, reads)._replace(
+        name='pretrain-' + words['BACKBONE'], kept=places.kept(folder))
 
 
 def init_backbone(words):
@@ -58,11 +63,12 @@ def init_backbone(words):
 
 def finetune(settings, places, env, config):
     """``tools/train.py`` on ``config``, its output below ``work_dirs/<env>/<dataset>/<stem>``."""
-    dataset, _ = configs.dataset_and_stem(config)
+    dataset, stem = configs.dataset_and_stem(config)
     script = ['tools/train.py', places.of(config), '--work-dir=' + places.of(run_folder(env, config)),
               '--launcher=' + slurm.tool_launcher(settings)]
     script += ['--cfg-options', 'find_unused_parameters=True'] if dataset in UNUSED_PARAMETERS else []
-    return _job(settings, places, env, script, ('data', 'weights'))
+    return _job(settings, places, env, script, ('data', 'weights'))._replace(
+        name='finetune-' + stem, kept=places.kept(run_folder(env, config)), resume='--resume')
 
 
 def test(settings, places, env, config):
@@ -80,7 +86,8 @@ def test(settings, places, env, config):
         script += ['--out=' + submit] if configs.dataset_and_stem(config)[0] in ONLINE else []
         script += ['--show-dir=' + predict + '/show', launcher] + list(NO_VALIDATION)
     kept = ('weights',) if script[2].startswith(INSIDE['weights'] + '/') else ()
-    return _job(settings, places, env, script, ('data',) + kept)._replace(problems=problems)
+    return _job(settings, places, env, script, ('data',) + kept)._replace(
+        problems=problems, name='test-' + configs.dataset_and_stem(config)[1], kept=places.kept(folder + '/predict'))
 
 
 def data(settings, places, line):

@@ -1,7 +1,7 @@
 """A plan: the exact commands of a verb, why they look so, and what is still missing. What is printed can be pasted."""
 import re
 import shlex
-from typing import Dict, NamedTuple, Tuple
+from typing import Dict, NamedTuple, Optional, Tuple
 
 from mtp.errors import MTPError
 
@@ -16,13 +16,18 @@ Command = NamedTuple('Command', [
     ('environment', Dict[str, str]),  # added to the user's own, never in place of it
 ])
 
+Script = NamedTuple('Script', [('path', str), ('text', str)])  # path relative to the plan's root
+
 Plan = NamedTuple('Plan', [
     ('reason', str),  # which runtime and why, one line
     ('root', str),  # folder the commands start in
     ('commands', Tuple[Command, ...]),
     ('problems', Tuple[Problem, ...]),  # what has to be put right before the commands can run
     ('makes', Tuple[str, ...]),  # folders to make first
+    ('script', Optional[Script]),  # a file to write before the commands; it says everything, so it is what is printed
+    ('header', Tuple[str, ...]),  # comments that make the printed plan a batch script as well
 ])
+Plan.__new__.__defaults__ = (None, ())  # the class syntax with defaults needs Python 3.6.1
 
 
 def command(words, environment=None):
@@ -42,12 +47,15 @@ def check(plan):
 
 
 def render(plan):
-    """``plan`` as a text to paste into a shell."""
-    lines = ['# ' + plan.reason] if plan.reason else []
+    """``plan`` as a text to paste into a shell, or to hand to ``sbatch`` where SLURM starts it."""
+    notes = ['# ' + plan.reason] if plan.reason else []
     for problem in plan.problems:
-        lines.append('# not ready: ' + problem.message.replace('\n', ' '))
-        lines += ['#   next: ' + problem.hint.replace('\n', ' ')] if problem.hint else []
-    lines.append('cd ' + shlex.quote(plan.root))
+        notes.append('# not ready: ' + problem.message.replace('\n', ' '))
+        notes += ['#   next: ' + problem.hint.replace('\n', ' ')] if problem.hint else []
+    if plan.script:
+        first, rest = plan.script.text.split('\n', 1)  # sbatch wants the interpreter in the first line
+        return '\n'.join([first] + notes + [rest])
+    lines = list(plan.header) + notes + ['cd ' + shlex.quote(plan.root)]
     lines += ['mkdir -p ' + shlex.quote(folder) for folder in plan.makes]
     return '\n'.join(lines + [render_command(item) for item in plan.commands]) + '\n'
 

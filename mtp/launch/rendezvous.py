@@ -3,7 +3,7 @@
 Runs inside the container, so it needs neither ``scontrol`` nor the network.
 """
 from mtp.errors import MTPError
-from mtp.launch import hostlist
+from mtp.launch import hostlist, meeting
 
 # What srun tells each task. The launcher lets these into a container; keep in step with what is read below.
 SLURM_VARIABLES = (
@@ -35,6 +35,18 @@ def prepare(environ):
     if in_step(environ):
         return _from_step(environ)
     return _variables(environ, 0, 1, 0, '127.0.0.1', DEFAULT_PORT)
+
+
+def join(environ):
+    """As :func:`prepare`, and where ``srun`` has started several processes, when all of them are there.
+
+    Raises:
+        MTPError: as :func:`prepare`; a process that does not come, or images that differ (:mod:`mtp.launch.meeting`).
+    """
+    found = prepare(environ)
+    if in_step(environ) and not ('RANK' in environ and 'WORLD_SIZE' in environ):  # torchrun has met already
+        meeting.meet(found, environ)
+    return found
 
 
 def in_step(environ):

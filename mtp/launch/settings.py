@@ -5,6 +5,7 @@ One frozen value holds them all, checked once; planning reads nothing else of th
 import difflib
 import fnmatch
 import os
+import re
 import shlex
 from typing import Dict, NamedTuple, Tuple
 
@@ -13,6 +14,7 @@ from mtp.errors import MTPError
 RUNTIMES = ('auto', 'apptainer', 'docker', 'native')
 LAUNCHERS = ('local', 'slurm')
 ACCELERATORS = ('auto', 'nv', 'rocm', 'none')
+DEFAULT_JOB = 'mtp'  # the guide's
 TRUE, FALSE = ('1', 'true', 'yes', 'on'), ('', '0', 'false', 'no', 'off')
 
 # Variables that may enter a container, as shell patterns; one to a line, because task.sh reads the same file.
@@ -46,6 +48,10 @@ Settings = NamedTuple('Settings', [
     ('shm_size', str),
     ('code', str),  # 'checkout' mounts this checkout over the image's copy, 'image' leaves that one in place
     ('srun_args', Tuple[str, ...]),
+    ('sbatch_args', Tuple[str, ...]),
+    ('submit', bool),  # hand the job to sbatch in place of waiting for it
+    ('time_limit', str),  # of the job, as SLURM writes it; '' leaves it to the partition
+    ('site_setup', str),  # file with shell commands for each node, e.g. module load apptainer
     ('docker_args', Tuple[str, ...]),
     ('apptainer_args', Tuple[str, ...]),
     ('dryrun', bool),
@@ -59,7 +65,7 @@ Settings = NamedTuple('Settings', [
 VERB_SETTINGS = {
     'BACKBONE': 'vit_l_rvsa', 'TASKS': 'ss is rd', 'DATASETS': 'sota sior fast', 'BATCH_SIZE': '3', 'WORKERS': '8',
     'END_ITER': '80000', 'IMAGE_SIZE': '448', 'INIT_BACKBONE': '', 'USE_CKPT': 'True', 'BACKGROUND': 'True',
-    'BATCH_MODE': 'avg', 'INTERVAL': '5000', 'SAVE_PATH': '', 'DATA': '', 'OUT': '',
+    'BATCH_MODE': 'avg', 'INTERVAL': '5000', 'SAVE_PATH': '', 'DATA': '', 'OUT': '', 'FOLLOW': '',
     'SOURCE': '', 'PIP_INDEX_URL': '', 'PIP_CERT': '',  # building images
 }
 
@@ -83,9 +89,11 @@ def from_environ(environ):
 
 
 def _read(get, environ):
+    submit = _switch('SUBMIT', get('SUBMIT'))
+    launcher = _choice('LAUNCHER', get('LAUNCHER', 'local'), LAUNCHERS)
     return Settings(
         runtime=_choice('RUNTIME', get('RUNTIME', 'auto'), RUNTIMES),
-        launcher=_choice('LAUNCHER', get('LAUNCHER', 'local'), LAUNCHERS),
+        launcher='slurm' if submit else launcher,
         nodes=_count('NODES', get('NODES', '1')),
         gpus=_count('GPUS', get('GPUS', '1')),
         gres=get('GRES'),
@@ -107,10 +115,14 @@ def _read(get, environ):
         work_root=get('MTP_WORK_ROOT', 'work_dirs'),
         venv_root=get('MTP_VENV_ROOT', '.venv'),
         cache_root=get('MTP_CACHE_ROOT') or _default_cache(environ),
-        job=get('JOB', 'mtp'),
+        job=get('JOB', DEFAULT_JOB),
         shm_size=get('SHM_SIZE', '16g'),
         code=_choice('CODE', get('CODE', 'checkout'), ('checkout', 'image')),
         srun_args=_words('SRUN_ARGS', get('SRUN_ARGS')),
+        sbatch_args=_words('SBATCH_ARGS', get('SBATCH_ARGS')),
+        submit=submit,
+        time_limit=_duration('TIME_LIMIT', get('TIME_LIMIT')),
+        site_setup=get('MTP_SITE_SETUP'),
         docker_args=_words('DOCKER_ARGS', get('DOCKER_ARGS')),
         apptainer_args=_words('APPTAINER_ARGS', get('APPTAINER_ARGS')),
         dryrun=_switch('DRYRUN', get('DRYRUN')),
@@ -158,6 +170,13 @@ def _port(value):
     if not value or (value.isdigit() and 0 < int(value) < 65536):
         return value
     raise MTPError('PORT is {!r}; it has to be a number from 1 to 65535'.format(value), hint='leave PORT away')
+
+
+def _duration(name, value):
+    # minutes, minutes:seconds, hours:minutes:seconds, each with days- in front or not (man sbatch)
+    if not value or re.match(r'^(\d+-)?\d+(:\d+){0,2}$', value):
+        return value
+    raise MTPError('{} is {!r}; SLURM writes 90 (minutes), 12:00:00 or 3-00:00:00'.format(name, value))
 
 
 def _switch(name, value):

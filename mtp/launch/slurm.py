@@ -1,6 +1,7 @@
 """How many processes, on which nodes: plain, torchrun or srun. Pure."""
 from mtp.launch import containers
 from mtp.launch.plan import Problem, command
+from mtp.launch.settings import DEFAULT_JOB
 
 TORCHRUN = ('-m', 'torch.distributed.run')
 
@@ -24,14 +25,44 @@ def spread(runtime, settings, host, job):
 
 
 def srun(settings, host, job):
-    """Words of ``srun`` for ``job``, in the order of the published guide."""
-    each = settings.gpus if job.distributed else 1
-    tasks = each * (settings.nodes if job.distributed else 1)
+    """Words of ``srun`` for ``job``, in the order of the published guide.
+
+    In a batch job the script's head says how much; srun hears of it from there, but for the cores of a task.
+    """
+    cores = '--cpus-per-task={}'.format(settings.cpus_per_task)
+    if settings.submit:
+        return ['srun', cores, '--kill-on-bad-exit=1'] + list(settings.srun_args)
     words = ['srun', '-J', settings.job] + (['-p', settings.partition] if settings.partition else [])
     words += ['--gres=' + gres(settings, host)] if job.distributed and gres(settings, host) else []
-    words += ['--ntasks={}'.format(tasks), '--ntasks-per-node={}'.format(each),
-              '--cpus-per-task={}'.format(settings.cpus_per_task), '--kill-on-bad-exit=1']
-    return words + list(settings.srun_args)
+    words += ['--ntasks={}'.format(tasks(settings, job)), '--ntasks-per-node={}'.format(each(settings, job)), cores]
+    return words + ['--kill-on-bad-exit=1'] + list(settings.srun_args)
+
+
+def each(settings, job):
+    """Tasks on one node."""
+    return settings.gpus if job.distributed else 1
+
+
+def tasks(settings, job):
+    """Tasks of the whole job."""
+    return each(settings, job) * (settings.nodes if job.distributed else 1)
+
+
+def job_name(settings, jobs):
+    """JOB as the user says it, else by what is done: ``finetune-<config>``, ``finetune-3-configs`` for an array."""
+    if settings.job != DEFAULT_JOB or not jobs:
+        return settings.job
+    return jobs[0].name if len(jobs) == 1 else '{}-{}-configs'.format(jobs[0].name.split('-')[0], len(jobs))
+
+
+def directives(settings, host, job, name):
+    """The head of a batch script for ``job``: ``#SBATCH`` lines that say how much of the cluster it takes."""
+    words = ['--job-name=' + name] + (['--partition=' + settings.partition] if settings.partition else [])
+    words += ['--gres=' + gres(settings, host)] if job.distributed and gres(settings, host) else []
+    nodes = settings.nodes if job.distributed else 1
+    words += ['--nodes={}'.format(nodes), '--ntasks={}'.format(tasks(settings, job)),
+              '--ntasks-per-node={}'.format(each(settings, job)), '--cpus-per-task={}'.format(settings.cpus_per_task)]
+    return ['#SBATCH ' + word for word in words]
 
 
 def gres(settings, host):
@@ -56,8 +87,8 @@ def problems(settings, host):
     """What the chosen way of starting still lacks."""
     found = []
     if settings.launcher == 'slurm' and 'srun' not in host.tools:
-        found.append(Problem('LAUNCHER=slurm, but there is no srun on this machine',
-                             'log in to the cluster, or LAUNCHER=local'))
+        found.append(Problem('{}, but there is no srun on this machine'.format(
+            'SUBMIT=1' if settings.submit else 'LAUNCHER=slurm'), 'log in to the cluster, or LAUNCHER=local'))
     if settings.launcher == 'local' and settings.nodes > 1:
         rank = settings.node_rank
         if not rank.isdigit() or int(rank) >= settings.nodes or not settings.master_addr:

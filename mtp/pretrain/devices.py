@@ -49,7 +49,7 @@ def join(options):
     if options.distributed:
         if options.port and 'MASTER_PORT' not in os.environ:
             os.environ['MASTER_PORT'] = str(options.port)
-        os.environ.update(rendezvous.prepare(os.environ))
+        os.environ.update(rendezvous.join(os.environ))
         rank, world, local = (int(os.environ[name]) for name in ('RANK', 'WORLD_SIZE', 'LOCAL_RANK'))
     else:
         rank, world, local = 0, 1, 0

@@ -133,7 +133,7 @@ def test_apptainer_keeps_the_contract(host, accel, flag):
     assert {'--containall', '--cleanenv', '--no-home'} <= set(words)
     assert pairs(words, '--bind') == ['/repo/data:/data:ro', '/repo/weights:/weights:ro', '/repo/work_dirs:/work',
                                       '/repo:/opt/mtp:ro']
-    assert words[:3] == ('bash', 'mtp/launch/task.sh', 'apptainer')
+    assert words[:5] == ('bash', 'mtp/launch/task.sh', '--image', 'apptainer/mmrotate1-cpu.sif', 'apptainer')
 
 
 def test_code_of_the_image(host):

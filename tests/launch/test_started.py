@@ -61,6 +61,7 @@ def world(tmp_path, monkeypatch):
     venv.mkdir(parents=True)
     os.symlink(sys.executable, str(venv / 'python'))
     (tmp_path / 'program.py').write_text(PROGRAM)
+    (tmp_path / 'x.sif').write_text('image')
     for name in [name for name in os.environ if name.startswith(('SLURM', 'MASTER', 'RANK', 'WORLD', 'NCCL', 'OMP'))]:
         monkeypatch.delenv(name)
     for name, value in (('PATH', '{}:{}'.format(tmp_path / 'bin', os.environ['PATH'])), ('ROOT', ledger.ROOT),
@@ -73,7 +74,7 @@ def world(tmp_path, monkeypatch):
 def started(world, runtime, **words):
     """What every process of a job with 2 nodes x 2 processes saw."""
     settings = from_environ(dict(os.environ, RUNTIME=runtime, NODES='2', GPUS='2', MTP_VENV_ROOT=str(world / 'venvs'),
-                                 LAUNCHER='slurm', **words))
+                                 LAUNCHER='slurm', SIF=str(world / 'x.sif'), **words))
     names = ('NCCL_DEBUG', 'SECRET', 'MTP_DATA_ROOT', 'OMP_NUM_THREADS')
     script = (str(world / 'program.py'), str(world / 'out')) + names
     job = Job('mmrotate1', script, ('data',), ('work_dirs',), True, 4)

@@ -1,0 +1,86 @@
+#!/usr/bin/env bash
+# Runs a batch job on its first node, outside of any image: starts the command, passes on the warning before the time
+# limit, and when the work is not done asks SLURM to run the same job once more. It has scontrol; an image does not.
+#
+#   batch.sh --kept FOLDER [--resume WORD] srun ...
+#
+# --kept FOLDER: where the work leaves what it goes on from.  --resume WORD: added to a command that finds some of it.
+set -uo pipefail
+
+RESTARTS=${MTP_RESTARTS:-100}  # a fault that always comes back must end some day
+PROBE_SECONDS=45
+
+say() { printf '[mtp] %s %s\n' "$(date '+%F %T')" "$*"; }
+
+# Checkpoints and shards in the folder of the run, or those newer than a file.
+kept() { find "$folder" -type f \( -name '*.pth' -o -name '*.shard' \) "$@" -print -quit 2>/dev/null | grep -q .; }
+
+# Whether all nodes still start a task: a node that is gone takes SLURM minutes to notice, and until then the death of
+# its tasks looks like a fault of ours.
+nodes_answer() {
+  timeout --kill-after=5 "$PROBE_SECONDS" srun --overlap --nodes="$SLURM_JOB_NUM_NODES" --ntasks="$SLURM_JOB_NUM_NODES" \
+    --ntasks-per-node=1 --mem=0 --gres=none true >/dev/null 2>&1
+}
+
+# Only a job that SLURM still calls running is ours to send back: one that is cancelled or preempted is being ended.
+again() {
+  local -r why=$1
+  if [ "${SLURM_RESTART_COUNT:-0}" -ge "$RESTARTS" ]; then
+    say "stopped: $why, and it was started $((RESTARTS + 1)) times (MTP_RESTARTS=$RESTARTS)"
+    exit 1
+  fi
+  if ! scontrol show job "$SLURM_JOB_ID" | grep -q 'JobState=RUNNING'; then
+    say "stopped: $why; SLURM is ending this job"
+    exit "$code"
+  fi
+  say "requeued: $why"
+  scontrol requeue "$SLURM_JOB_ID" || exit "$code"
+  sleep 600  # SLURM ends this script; its own end must not be taken for the end of the job
+  exit "$code"
+}
+
+resume=''
+while :; do
+  case "$1" in
+    --kept) folder=$2 ;;
+    --resume) resume=$2 ;;
+    *) break ;;
+  esac
+  shift 2
+done
+
+say "job $SLURM_JOB_ID on $SLURM_JOB_NODELIST, start $((${SLURM_RESTART_COUNT:-0} + 1))"
+began=$(mktemp)
+trap 'rm -f "$began"' EXIT
+if [ -n "$resume" ] && [ "${SLURM_RESTART_COUNT:-0}" != 0 ] && kept; then set -- "$@" "$resume"; fi
+
+told='' heard=0 child=''
+trap 'told=limit heard=$((heard + 1)); [ -z "$child" ] || kill -USR1 "$child" 2>/dev/null' USR1
+trap 'told=end heard=$((heard + 1))' TERM
+"$@" &
+child=$!
+code=127
+while :; do
+  before=$heard
+  wait "$child"
+  last=$?
+  [ "$last" = 127 ] || code=$last
+  [ "$heard" != "$before" ] || break  # a signal cuts wait short
+done
+
+if [ "$code" = 0 ]; then
+  say complete
+elif [ "$told" = end ]; then
+  say "stopped: SLURM ends this job (cancelled, preempted or requeued)"
+elif [ "$code" = 75 ]; then
+  again 'it was asked to stop and has saved'
+elif [ "$told" = limit ] && kept -newer "$began"; then
+  again 'the time limit is near, and it goes on from what it has kept'
+elif [ "$told" = limit ]; then
+  say "failed: nothing was kept between start and time limit, so a repeat would not come further; give it more (TIME_LIMIT)"
+elif [ "$SLURM_JOB_NUM_NODES" -gt 1 ] && ! nodes_answer; then
+  again 'a node does not answer'
+else
+  say "failed with exit code $code"
+fi
+exit "$code"
