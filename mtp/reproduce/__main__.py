@@ -23,7 +23,7 @@ def main():
     todo = stages.rehearsal(run) if small else stages.real(run)
     if small:
         settings = _among_samples(settings)
-    else:
+    elif not settings.dryrun:
         _require_data(settings, run)
     if settings.dryrun:
         sys.stdout.write('\n'.join(plan.render(_plan(stage, settings, small or stage is not todo[0])) for stage in todo))

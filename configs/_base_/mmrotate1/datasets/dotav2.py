@@ -1,67 +1,9 @@
-# DOTA-v2.0, 1024-pixel tiles at one scale. The val tiles are part of the trainval ones.
-_base_ = ['../schedules/detection_40e.py', '../runtimes/mmrotate.py']
-dataset_type = 'DOTAv2Dataset'
-data_root = 'data/split_ss_dotav2/'
-train_pipeline = [
-    dict(type='mmdet.LoadImageFromFile'),
-    dict(type='mmdet.LoadAnnotations', with_bbox=True, box_type='qbox'),
-    dict(type='ConvertBoxType', box_type_mapping=dict(gt_bboxes='rbox')),
-    dict(type='mmdet.Resize', scale=(1024, 1024), keep_ratio=True),
-    dict(type='mmdet.RandomFlip', prob=0.75, direction=['horizontal', 'vertical', 'diagonal']),
-    dict(type='mmdet.PackDetInputs')
-]
-val_pipeline = [
-    dict(type='mmdet.LoadImageFromFile'),
-    dict(type='mmdet.Resize', scale=(1024, 1024), keep_ratio=True),
-    # loaded after the resize: the metric wants boxes in pixels of the file
-    dict(type='mmdet.LoadAnnotations', with_bbox=True, box_type='qbox'),
-    dict(type='ConvertBoxType', box_type_mapping=dict(gt_bboxes='rbox')),
-    dict(type='mmdet.PackDetInputs', meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor'))
-]
-test_pipeline = [
-    dict(type='mmdet.LoadImageFromFile'),
-    dict(type='mmdet.Resize', scale=(1024, 1024), keep_ratio=True),
-    dict(type='mmdet.PackDetInputs', meta_keys=('img_id', 'img_path', 'ori_shape', 'img_shape', 'scale_factor'))
-]
-train_dataloader = dict(
-    batch_size=2,
-    num_workers=4,
-    persistent_workers=True,
-    sampler=dict(type='DefaultSampler', shuffle=True),
-    batch_sampler=None,
-    dataset=dict(
-        type=dataset_type,
-        data_root=data_root,
-        ann_file='trainval/annfiles/',
-        data_prefix=dict(img_path='trainval/images/'),
-        filter_cfg=dict(filter_empty_gt=True),
-        pipeline=train_pipeline))
-val_dataloader = dict(
-    batch_size=2,
-    num_workers=4,
-    persistent_workers=True,
-    drop_last=False,
-    sampler=dict(type='DefaultSampler', shuffle=False),
-    dataset=dict(
-        type=dataset_type,
-        data_root=data_root,
-        ann_file='val/annfiles/',
-        data_prefix=dict(img_path='val/images/'),
-        test_mode=True,
-        pipeline=val_pipeline))
-val_evaluator = dict(type='DOTAMetric', metric='mAP')
-test_dataloader = dict(
-    batch_size=16,
-    num_workers=8,
-    persistent_workers=True,
-    drop_last=False,
-    sampler=dict(type='DefaultSampler', shuffle=False),
-    dataset=dict(
-        type=dataset_type,
-        data_root=data_root,
-        data_prefix=dict(img_path='test/images/'),
-        test_mode=True,
-        pipeline=test_pipeline))
+# DOTA-v2.0, 1024-pixel tiles at one scale.
+_base_ = ['./dota_1024.py', '../schedules/detection_40e.py', '../runtimes/mmrotate.py']
+dataset = dict(type='DOTAv2Dataset', data_root='data/split_ss_dotav2/')
+train_dataloader = dict(dataset=dataset)
+val_dataloader = dict(dataset=dataset)
+test_dataloader = dict(dataset=dataset)
 tiling = 'dotav2_ss'  # how the images of the test are cut: a name of mtp.tiles.windows
 test_evaluator = dict(type='TileSubmission', dataset='dotav2')
 default_hooks = dict(checkpoint=dict(interval=8))
