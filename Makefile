@@ -22,7 +22,7 @@ export MTP_DATA_ROOT MTP_WEIGHTS_ROOT MTP_WORK_ROOT
 LAUNCH = @$(PYTHON) -m mtp.launch $@
 
 .DEFAULT_GOAL := help
-.PHONY: help setup images sif lock doctor demo check bench samples pretrain finetune test reproduce status logs cluster-up cluster-down FORCE
+.PHONY: help setup images sif bundle verify-bundle replay lock doctor demo check bench samples pretrain finetune test reproduce status logs cluster-up cluster-down FORCE
 
 help:  ## this page
 	@$(PYTHON) -m mtp.launch help
@@ -32,6 +32,10 @@ setup:  ## native: both virtual environments from the locks (ENV=one of them)
 images:  ## docker: build the images (ENV=, VARIANT=cpu|cu113)
 	$(LAUNCH)
 sif:  ## apptainer: build the images from the docker images (ENV=, VARIANT=)
+	$(LAUNCH)
+bundle:  ## one folder that builds and runs with no network (OUT=work_dirs/bundle, ENV=, VARIANT=, PARTS=)
+	$(LAUNCH)
+verify-bundle:  ## is BUNDLE=folder whole and complete? (OFFLINE=1: set up from it with the network off)
 	$(LAUNCH)
 lock:  ## resolve the locks anew from docker/environments.json
 	$(LAUNCH)
@@ -50,6 +54,8 @@ pretrain:  ## multi-task pretraining as published (BACKBONE=, TASKS=, DATASETS=,
 finetune:  ## train CONFIG=configs/mtp/<dataset>/<name>.py
 	$(LAUNCH)
 test:  ## test CONFIG= with CHECKPOINT= (default: its newest)
+	$(LAUNCH)
+replay:  ## the run of PASSPORT=file once more, and what differs (RUNTIME=, TOLERANCE=, OUT=)
 	$(LAUNCH)
 reproduce:  ## train CONFIG=, test it, judge it by the published number (DATA=samples: a rehearsal)
 	$(LAUNCH)

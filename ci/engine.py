@@ -1,45 +1,15 @@
 """A docker engine that answers, and a client of it that has BuildKit. Standard library only."""
 import os
-import re
 import shutil
 import subprocess
 import time
 
 from mtp.errors import MTPError
+from mtp.launch.clients import answers, builder, every, said  # noqa: F401 -- ci asks the engine through this module
 
 NO_ENGINE = 4  # exit code where no engine can be started on this machine
 LOG = '/tmp/mtp-dockerd.log'
 START_SECONDS = 60
-
-
-def clients(search=None):
-    """Every docker client on PATH, in its order."""
-    folders = (search or os.environ.get('PATH', os.defpath)).split(os.pathsep)
-    found = [os.path.join(folder, 'docker') for folder in folders]
-    return list(dict.fromkeys(path for path in found if os.access(path, os.X_OK) and not os.path.isdir(path)))
-
-
-def said(words):
-    """(exit code, output) of a short command."""
-    try:
-        done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True,
-                              timeout=60)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        return 1, str(error)
-    return done.returncode, done.stdout
-
-
-def has_buildkit(client):
-    """Whether ``client`` can build with BuildKit: it is built in before 23, and a plug-in from then on."""
-    if said([client, 'buildx', 'version'])[0] == 0:
-        return True
-    version = re.search(r'version (\d+)\.', said([client, '--version'])[1])
-    return bool(version) and 19 <= int(version.group(1)) < 23
-
-
-def answers(client):
-    """Whether a daemon answers this client."""
-    return said([client, 'version', '--format', '{{.Server.Version}}'])[0] == 0
 
 
 def ready(say=print):
@@ -48,13 +18,13 @@ def ready(say=print):
     Raises:
         MTPError: with code 4, when no engine can be had here.
     """
-    client = next(filter(has_buildkit, clients()), None)
+    client = builder()
     if client is None or not (answers(client) or shutil.which('dockerd')):
         say('installing docker')
         install('docker.io')
-        client = next(filter(has_buildkit, clients()), None)
+        client = builder()
     if client is None:
-        raise MTPError('no docker client with BuildKit among {}'.format(', '.join(clients()) or 'none at all'),
+        raise MTPError('no docker client with BuildKit among {}'.format(', '.join(every()) or 'none at all'),
                        hint='install the buildx plug-in', code=NO_ENGINE)
     if not answers(client):
         start(client, say)

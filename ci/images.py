@@ -96,7 +96,7 @@ def check_inside(client, env, work, data):
     for found in result['findings']:
         if found['status'] == 'declared':
             print('declared: {what}: {says}'.format(**found))
-    label = host.image_digests(client, [ledger.image_tag(env)]).get(ledger.image_tag(env))
+    label = host.image_facts(client, [ledger.image_tag(env)])[ledger.image_tag(env)][0]
     if label != ledger.digest(env):
         wrong.append('the label {} says {}, the ledger is {}'.format(host.DIGEST_LABEL, label, ledger.digest(env)))
     wrong += ['there is {} inside'.format(name) for name in unwanted(client, env, work, data)]

@@ -21,6 +21,7 @@ import signal
 import subprocess
 import sys
 import tarfile
+import tempfile
 import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -187,22 +188,34 @@ def get_tools(python, folder):
     return tools
 
 
+def get_archive(python, env, folder, variables):
+    """Path of the ledger's source archive in ``folder``, fetched when it is not there.
+
+    Raises:
+        MTPError: the index does not answer, or what came is another file.
+    """
+    ops = ledger.environment(env)['ops']
+    archive = os.path.join(folder, ops['sdist'])
+    if not os.path.exists(archive):
+        pip(python, ['download', '--quiet', '--no-deps', '--no-build-isolation', '--no-binary', ':all:',
+                     '--require-hashes', '--dest', folder, '--requirement', lock.path(env + '-ops')],
+            'getting ' + ops['sdist'], variables)
+    if sha256(archive) != ops['sha256']:
+        raise MTPError('{} has the hash {}, the ledger says {}'.format(ops['sdist'], sha256(archive), ops['sha256']))
+    return archive
+
+
 def get_source(python, env, folder, variables):
     """The unpacked source archive of the ledger; a folder of that name is whole, for it was renamed last."""
-    ops = ledger.environment(env)['ops']
     source = os.path.join(folder, 'source')
     if os.path.isdir(source):
         return source
     fresh = source + '.tmp'
     shutil.rmtree(fresh, ignore_errors=True)
-    pip(python, ['download', '--quiet', '--no-deps', '--no-build-isolation', '--no-binary', ':all:', '--require-hashes',
-                 '--dest', fresh, '--requirement', lock.path(env + '-ops')], 'getting ' + ops['sdist'], variables)
-    archive = os.path.join(fresh, ops['sdist'])
-    if sha256(archive) != ops['sha256']:
-        raise MTPError('{} has the hash {}, the ledger says {}'.format(ops['sdist'], sha256(archive), ops['sha256']))
+    archive = get_archive(python, env, fresh, variables)
     with tarfile.open(archive) as stream:
         stream.extractall(fresh)
-    os.rename(os.path.join(fresh, ops['sdist'][:-len('.tar.gz')]), source)
+    os.rename(archive[:-len('.tar.gz')], source)
     shutil.rmtree(fresh)
     return source
 
@@ -311,12 +324,19 @@ def main(argv=None):
     parser.add_argument('--out', help='folder for a copy of the wheel')
     parser.add_argument('--cache', default=default_cache(), help='default: %(default)s')
     parser.add_argument('--wheelhouse', help='folder of finished wheels that came from elsewhere')
+    parser.add_argument('--source', metavar='DIR', help='only fetch the source archive into DIR')
     parser.add_argument('--export', metavar='DIR', help='only copy the finished wheels of the cache into DIR')
     options = parser.parse_args(argv)
     signal.signal(signal.SIGTERM, _stop)
     if options.export:
         count = export(options.cache, options.export)
         print('{} finished wheels of {} are in {}'.format(count, options.cache, options.export))
+        return OK
+    if options.source and options.env and options.python:
+        with tempfile.TemporaryDirectory(prefix='mtp-tools-') as folder:
+            flags = ledger.variant(options.variant)['ops_flags']
+            variables = environment(flags, get_tools(options.python, folder))
+            print(get_archive(options.python, options.env, options.source, variables))
         return OK
     if not (options.env and options.python and options.out):
         parser.error('--env, --python and --out are needed')

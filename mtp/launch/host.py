@@ -1,11 +1,12 @@
 """What is true of this machine, gathered once and handed to planning as a value, so that planning needs no machine."""
+import json
 import os
 import shutil
 import socket
 import subprocess
 from typing import Dict, NamedTuple
 
-from mtp.launch import ledger, venvs
+from mtp.launch import clients, ledger, venvs
 
 DIGEST_LABEL = 'org.mtp.ledger'
 TOOLS = ('docker', 'apptainer', 'srun', 'sbatch', 'nvidia-smi')
@@ -25,7 +26,10 @@ Host = NamedTuple('Host', [
     ('gid', int),
     ('free_port', int),
     ('revision', str),  # commit of the checkout, with -dirty
+    ('builder', str),  # docker client that can build with BuildKit: not always the first on PATH
+    ('image_ids', Dict[str, str]),  # image name -> sha256:... of what it is
 ])
+Host.__new__.__defaults__ = ('', {})  # the class syntax with defaults needs Python 3.6.1
 
 
 def look(settings, root=ledger.ROOT):
@@ -33,15 +37,17 @@ def look(settings, root=ledger.ROOT):
     tools = {name: path for name, path in ((name, shutil.which(name)) for name in TOOLS) if path}
     wants_docker = settings.runtime in ('auto', 'docker') and 'docker' in tools
     daemon = docker_answer(tools['docker']) if wants_docker else 'not asked'
+    images = {} if daemon else image_facts(tools['docker'], _tags(settings))
     return Host(
         root=root, tools=tools, daemon=daemon,
-        images={} if daemon else image_digests(tools['docker'], _tags(settings)),
+        images={tag: label for tag, (label, _) in images.items()},
         sifs={path: sif_digest(tools.get('apptainer'), os.path.join(root, path)) for path in _sifs(settings)
               if os.path.exists(os.path.join(root, path))},
         venvs={env: venvs.state(os.path.join(root, settings.venv_root, env), env) for env in ledger.names()},
         folders={path: folder(os.path.join(root, path))
                  for path in (settings.data_root, settings.weights_root, settings.work_root)},
-        accel=accelerator(tools), uid=os.getuid(), gid=os.getgid(), free_port=free_port(), revision=revision(root))
+        accel=accelerator(tools), uid=os.getuid(), gid=os.getgid(), free_port=free_port(), revision=revision(root),
+        builder=(clients.builder() or '') if wants_docker else '', image_ids={tag: own for tag, (_, own) in images.items()})
 
 
 def sif_path(settings, env, variant):
@@ -72,18 +78,16 @@ def docker_answer(docker, timeout=10):
     return said[-1] if said else 'docker version ended with {}'.format(done.returncode)
 
 
-def image_digests(docker, tags, timeout=20):
-    """``{image name: ledger digest on its label}`` of those ``tags`` that docker holds."""
+def image_facts(docker, tags, timeout=20):
+    """``{image name: (ledger digest on its label, its own sha256:...)}`` of those ``tags`` that docker holds."""
     found = {}
     for tag in tags:
-        command = [docker, 'image', 'inspect', '--format', '{{index .Config.Labels "%s"}}' % DIGEST_LABEL, tag]
-        try:
-            done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=timeout)
-        except (OSError, subprocess.TimeoutExpired):
-            continue
-        if done.returncode == 0:
-            label = done.stdout.decode().strip()
-            found[tag] = '' if label == '<no value>' else label
+        wanted = '{{index .Config.Labels "%s"}}\n{{.Id}}' % DIGEST_LABEL
+        code, output = clients.said([docker, 'image', 'inspect', '--format', wanted, tag], timeout)
+        if code == 0:
+            lines = output.rstrip('\n').split('\n')  # a client may warn before it answers
+            label = lines[-2] if len(lines) > 1 else ''
+            found[tag] = ('' if label == '<no value>' else label, lines[-1])
     return found
 
 
@@ -113,7 +117,12 @@ def free_port():
 
 
 def revision(root):
-    """Commit of the checkout at ``root``, with ``-dirty`` when files differ; ``unknown`` without git."""
+    """Commit of the checkout at ``root``, with ``-dirty`` when files differ; a bundle says it; else ``unknown``."""
+    try:
+        with open(os.path.join(root, 'bundle.json'), encoding='utf-8') as stream:  # a bundle may lie inside a checkout
+            return json.load(stream)['revision']
+    except (OSError, ValueError, KeyError):
+        pass
     try:
         words = ['git', '-C', root, 'describe', '--always', '--dirty', '--abbrev=40', '--exclude=*']
         return subprocess.check_output(words, stderr=subprocess.DEVNULL).decode().strip()

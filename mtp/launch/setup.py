@@ -6,6 +6,7 @@ own and go on where they stopped.
 """
 import contextlib
 import fcntl
+import glob
 import os
 import re
 import shutil
@@ -17,7 +18,7 @@ from typing import Dict, NamedTuple, Tuple
 
 from mtp.errors import FAILED, OK, MTPError, run_main
 from mtp.files import write_text
-from mtp.launch import execute, ledger, lock, pythons, venvs
+from mtp.launch import execute, gitsource, ledger, lock, pythons, venvs
 from mtp.launch.settings import from_environ
 from mtp.progress import Progress, clock
 
@@ -70,11 +71,11 @@ def steps(settings, root, env, python, version):
         ('selfcheck', 'imports, versions and operators',
          (own, 'docker/selfcheck.py', '--env', env, '--variant', variant), '', False, True),
     ]
-    found, key = [], ''
+    found, key, alone = [], '', wheels_alone(root)
     for name, what, words, part, fragile, quiet in table:
         key = venvs.digest([key, name, part])
         # A folder of wheels that the user gave pip must not stand in for the operators compiled here.
-        environment = {'PIP_FIND_LINKS': ''} if name == 'ops' else {}
+        environment = {'PIP_FIND_LINKS': ''} if name == 'ops' else alone
         found.append(Step(name, what, tuple(words), key, fragile, quiet, dict(environment, PYTHONNOUSERSITE='1')))
     return found
 
@@ -174,12 +175,13 @@ class Maker(object):
     def _git(self, item):
         """Install one package from Git where its host answers; returns a sentence when it does not."""
         name, pin = item
+        wanted, here = gitsource.requirement(name, pin, self.environ, self.root)
         words = (os.path.join(self.folder, 'bin', 'python'), '-m', 'pip', 'install', '--no-deps',
-                 '--no-build-isolation', 'git+{url}@{commit}'.format(**pin))
+                 '--no-build-isolation', wanted)
         step = Step('git-' + name, '', words, venvs.digest(pin), True, True, {'PYTHONNOUSERSITE': '1'})
         if self._stamp(step.name) == step.key:
             return ''
-        if not answers(pin['url']):
+        if wheels_alone(self.root) or not answers(pin['url']):
             return '{}: {} {} is missing, because {} does not answer; everything else works'.format(
                 self.env, name, pin['shipped'], pin['url'])
         self.say('[{}, {}] {} {} from {}'.format(self.env, self._clock(), name, pin['shipped'], pin['url']))
@@ -282,6 +284,12 @@ def answers(url):
     except (OSError, subprocess.TimeoutExpired):
         return False
     return done.returncode == 0
+
+
+def wheels_alone(root):
+    """Variables that make pip take what lies in ``docker/wheels`` and ask no index, where anything lies there."""
+    place = os.path.join(root, 'docker', 'wheels')
+    return {'PIP_NO_INDEX': '1', 'PIP_FIND_LINKS': place} if glob.glob(os.path.join(place, '*.whl')) else {}
 
 
 def _lock(env, variant):

@@ -5,10 +5,10 @@ import os
 from mtp.data import catalogue
 from mtp.errors import NOT_YET, MTPError
 from mtp.launch import bench as benchmarks
-from mtp.launch import batch, configs, containers, jobs, ledger, slurm
+from mtp.launch import batch, building, configs, containers, jobs, ledger, replay, slurm
 from mtp.launch import setup as setting_up
 from mtp.launch import venvs
-from mtp.launch.host import sif_path, venv_python
+from mtp.launch.host import venv_python
 from mtp.launch.plan import Plan, Problem, command
 
 # Other names of one dataset in a verb: ``test-dota`` is ``test-dotav1``.
@@ -94,39 +94,13 @@ def samples(settings, host):
 
 
 def images(settings, host):
-    """``docker build`` of one or both images."""
-    kind = _variant(settings)
-    _need(host, 'docker/Dockerfile')
-    site = settings.words
-    # Operators that this machine has compiled before, for an image of the same kind.
-    commands = [command(['python3', 'docker/build_ops.py', '--export', 'docker/wheelhouse', '--cache',
-                         os.path.join(settings.cache_root, 'wheels')])]
-    for env in _envs(settings):
-        words = ['docker', 'build', '--file', 'docker/Dockerfile']
-        words += ['--tag', settings.image or ledger.image_tag(env, kind)]
-        for name, value in ledger.build_args(env, kind, host.revision, site['SOURCE']).items():
-            words += ['--build-arg', '{}={}'.format(name, value)]
-        words += ['--build-arg', 'PIP_INDEX_URL=' + site['PIP_INDEX_URL']] if site['PIP_INDEX_URL'] else []
-        words += ['--secret', 'id=ca,src=' + site['PIP_CERT']] if site['PIP_CERT'] else []
-        commands.append(command(words + list(settings.docker_args) + list(settings.args) + ['.'],
-                                {'DOCKER_BUILDKIT': '1'}))
-    return _host_plan(host, commands, _engine_problems(host))
+    """``docker build`` of one or both images, and their bills of materials."""
+    return _host_plan(host, *building.images(settings, host, _envs(settings), _variant(settings)))
 
 
 def sif(settings, host):
     """``apptainer build`` of one or both images from the docker images."""
-    kind = _variant(settings)
-    commands, problems = [], []
-    if 'apptainer' not in host.tools:
-        problems.append(Problem('apptainer is not installed',
-                                'https://apptainer.org/docs/admin/main/installation.html'))
-    for env in _envs(settings):
-        definition = 'apptainer/{}.def'.format(env)
-        _need(host, definition)
-        words = ['apptainer', 'build', '--force', '--build-arg', 'VARIANT=' + kind]
-        commands.append(command(words + list(settings.apptainer_args) + list(settings.args) +
-                                [sif_path(settings, env, kind), definition]))
-    return _host_plan(host, commands, problems)
+    return _host_plan(host, *building.sif(settings, host, _envs(settings), _variant(settings)))
 
 
 def setup(settings, host):
@@ -150,6 +124,11 @@ def check(settings, host):
     words = ['-m', 'pytest', '--durations=10', '--numprocesses=auto', '--maxprocesses=4', '--dist=loadfile']
     words += list(settings.args)
     return _host_plan(host, first + [command([venv_python(settings, env)] + words, environment) for env in envs])
+
+
+def again(settings, host):
+    """The run of a passport once more, and what differs."""
+    return replay.plan(settings, host, job_plan)
 
 
 def bench(settings, host):
@@ -180,6 +159,7 @@ def _cluster(word):
 VERBS = {
     'setup': setup, 'images': images, 'sif': sif, 'lock': _module('mtp.launch.lock', takes_words=True),
     'doctor': _module('mtp.launch.doctor'), 'demo': _module('mtp.demo'), 'check': check, 'bench': bench,
+    'bundle': _module('mtp.launch.bundle'), 'verify-bundle': _module('mtp.launch.verify_bundle'), 'replay': again,
     'samples': samples, 'pretrain': pretrain, 'finetune': finetune, 'test': test,
     'reproduce': _module('mtp.reproduce'),
     'status': _module('mtp.launch.submitted', 'status'), 'logs': _module('mtp.launch.submitted', 'logs'),
@@ -285,19 +265,6 @@ def _variant(settings):
     kind = settings.variant or ('cu113' if settings.accel == 'nv' else 'cpu')
     ledger.variant(kind)
     return kind
-
-
-def _need(host, path):
-    if not os.path.isfile(os.path.join(host.root, path)):
-        raise MTPError('not yet: {} is not built'.format(path), code=NOT_YET)
-
-
-def _engine_problems(host):
-    if 'docker' not in host.tools:
-        return [Problem('docker is not installed', 'https://docs.docker.com/engine/install/')]
-    if host.daemon:
-        return [Problem('the docker daemon does not answer: ' + host.daemon, 'sudo systemctl start docker')]
-    return []
 
 
 def _host_plan(host, commands, problems=()):

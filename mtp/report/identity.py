@@ -103,5 +103,5 @@ def variables():
 
 
 def roots():
-    """Where data, weights and results lie for this process: a replay puts its own folders in their place."""
-    return {kind: paths.root(kind) for kind in paths.VARIABLES}
+    """Where data, weights, results and code lie for this process: a replay puts its own folders in their place."""
+    return dict({kind: os.path.abspath(paths.root(kind)) for kind in paths.VARIABLES}, code=ledger.ROOT)

@@ -8,20 +8,16 @@
 """
 import datetime
 import hashlib
-import json
 import os
 import sys
 
 from mtp import files
 from mtp.errors import MTPError
+from mtp.launch.passports import KEYS, SCHEMA, read  # noqa: F401 -- one place to ask for both sides
 
 from . import identity
 
 MANY = 1000  # beyond this many files only their number and one hash over all hashes are kept
-SCHEMA = 1
-# What a complete passport holds, whoever writes it.
-KEYS = ('schema', 'kind', 'status', 'started', 'finished', 'command', 'environment', 'code', 'hardware', 'nodes', 'roots',
-        'variables', 'config', 'data', 'seed', 'processes', 'metrics')
 STATES = ('running', 'complete', 'stopped', 'failed')
 
 
@@ -43,8 +39,9 @@ class Passport:
         self.path = os.fspath(path)
         self.content = dict(
             schema=SCHEMA, kind=kind, status='running', started=_now(), finished=None,
-            command=[sys.executable] + sys.argv, environment=identity.environment(), code=identity.code(),
-            hardware=identity.hardware(), nodes=identity.nodes(), roots=identity.roots(), variables=identity.variables(),
+            command=[sys.executable] + sys.argv, folder=os.path.dirname(os.path.abspath(self.path)),
+            environment=identity.environment(), code=identity.code(), hardware=identity.hardware(),
+            nodes=identity.nodes(), roots=identity.roots(), variables=identity.variables(),
             config=config, data=data, seed=seed, processes=processes, earlier=_earlier(self.path), metrics=None, **facts)
         self.write()
 
@@ -64,23 +61,6 @@ class Passport:
             raise ValueError('{!r} is none of {}'.format(status, ', '.join(STATES)))
         self.content.update(facts, finished=_now(), status=status, metrics=metrics, weights=weights)
         self.write()
-
-
-def read(path):
-    """The content of the passport at ``path``.
-
-    Raises:
-        MTPError: it is no passport, or one of another schema.
-    """
-    try:
-        with open(path, encoding='utf-8') as stream:
-            content = json.load(stream)
-    except (OSError, ValueError) as error:
-        raise MTPError('cannot read the passport {}: {}'.format(path, error)) from None
-    missing = [key for key in KEYS if key not in content] if isinstance(content, dict) else KEYS
-    if missing or content['schema'] != SCHEMA:
-        raise MTPError('{} is no passport of schema {}: it lacks {}'.format(path, SCHEMA, ', '.join(missing) or 'nothing'))
-    return content
 
 
 def _earlier(path):

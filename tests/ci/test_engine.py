@@ -6,34 +6,12 @@ import pytest
 
 from mtp.errors import MTPError
 from mtp.launch import ledger
+from tests.launch.fakes import client
 
 sys.path.insert(0, os.path.join(ledger.ROOT, 'ci'))
 import engine  # noqa: E402
 import localbase  # noqa: E402
 sys.path.remove(os.path.join(ledger.ROOT, 'ci'))
-
-
-def client(folder, version, buildx=False, daemon=False):
-    """A docker client that answers three questions."""
-    folder.mkdir()
-    path = folder / 'docker'
-    path.write_text('#!/bin/sh\ncase "$1" in\n--version) echo "Docker version {}, build x";;\nbuildx) exit {};;\n'
-                    'version) exit {};;\nesac\n'.format(version, int(not buildx), int(not daemon)))
-    path.chmod(0o755)
-    return str(path)
-
-
-def test_clients_are_found_in_the_order_of_path_and_once(tmp_path):
-    first, second = client(tmp_path / 'a', '28.2.2'), client(tmp_path / 'b', '20.10.24')
-    (tmp_path / 'c').mkdir()
-    search = os.pathsep.join(str(tmp_path / name) for name in 'abca')
-    assert engine.clients(search) == [first, second]
-
-
-@pytest.mark.parametrize('version,buildx,expected', [('20.10.24', False, True), ('28.2.2', False, False),
-                                                     ('28.2.2', True, True), ('1.13.1', False, False)])
-def test_buildkit_is_built_in_before_23_and_a_plugin_since(tmp_path, version, buildx, expected):
-    assert engine.has_buildkit(client(tmp_path / 'a', version, buildx)) is expected
 
 
 def test_the_first_client_with_buildkit_and_a_daemon_is_taken(tmp_path, monkeypatch):

@@ -49,7 +49,7 @@ def inside(monkeypatch):
     says = {'report': report(), 'label': ledger.digest('mmrotate1'), 'unwanted': [], 'code': 0}
     monkeypatch.setattr(images.subprocess, 'run',
                         lambda *words, **more: subprocess.CompletedProcess(words, says['code'], says['report']))
-    monkeypatch.setattr(images.host, 'image_digests', lambda client, tags: {tags[0]: says['label']})
+    monkeypatch.setattr(images.host, 'image_facts', lambda client, tags: {tags[0]: (says['label'], 'sha256:1')})
     monkeypatch.setattr(images, 'unwanted', lambda *words: says['unwanted'])
     return says
 

@@ -49,10 +49,21 @@ def machine(root, **changes):
                 images={tag: ledger.digest(tag[4:].split(':')[0]) for tag in IMAGES},
                 sifs={path: '' for path in files}, venvs={env: 'ready' for env in ledger.names()},
                 folders={'data': GOOD, 'weights': GOOD, 'work_dirs': GOOD}, accel='nv', uid=1000, gid=100,
-                free_port=23456, revision='0123456789abcdef')
+                free_port=23456, revision='0123456789abcdef', builder='/usr/bin/docker',
+                image_ids={tag: 'sha256:' + 'ab' * 32 for tag in IMAGES})
     return host._replace(**changes)
 
 
 def ask(**words):
     """Settings from these variables alone."""
     return from_environ(dict({'HOME': '/home/user'}, **words))
+
+
+def client(folder, version, buildx=False, daemon=False):
+    """A docker client that answers three questions."""
+    folder.mkdir()
+    path = folder / 'docker'
+    path.write_text('#!/bin/sh\ncase "$1" in\n--version) echo "Docker version {}, build x";;\nbuildx) exit {};;\n'
+                    'version) exit {};;\nesac\n'.format(version, int(not buildx), int(not daemon)))
+    path.chmod(0o755)
+    return str(path)

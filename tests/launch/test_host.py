@@ -28,10 +28,11 @@ def test_a_docker_that_hangs(tmp_path):
     assert 'timed out' in host.docker_answer(program(tmp_path, 'docker', 'exec sleep 60'), timeout=0.2)
 
 
-def test_ledger_digests_of_images(tmp_path):
-    script = 'case "$*" in *mmrotate1:cpu) echo abc;; *old*) echo "<no value>";; *) exit 1;; esac'
-    found = host.image_digests(program(tmp_path, 'docker', script), ['mtp/mmrotate1:cpu', 'old', 'absent'])
-    assert found == {'mtp/mmrotate1:cpu': 'abc', 'old': ''}
+def test_ledger_digests_and_ids_of_images(tmp_path):
+    script = ('case "$*" in *mmrotate1:cpu) echo "WARNING: old" >&2; echo abc; echo sha256:1;; '
+              '*old*) echo "<no value>"; echo sha256:2;; *plain*) echo; echo sha256:3;; *) exit 1;; esac')
+    found = host.image_facts(program(tmp_path, 'docker', script), ['mtp/mmrotate1:cpu', 'old', 'plain', 'absent'])
+    assert found == {'mtp/mmrotate1:cpu': ('abc', 'sha256:1'), 'old': ('', 'sha256:2'), 'plain': ('', 'sha256:3')}
 
 
 def test_ledger_digest_of_an_apptainer_image(tmp_path):

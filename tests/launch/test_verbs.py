@@ -129,10 +129,12 @@ def test_data_without_a_preparation_says_so(root):
 def test_images_are_built_from_the_ledger(root):
     plan = planned('images', root, VARIANT='cpu')
     assert plan.commands[0].words[1:4] == ('docker/build_ops.py', '--export', 'docker/wheelhouse')
-    assert [item.words[:6] for item in plan.commands[1:]] == [
+    assert [item.words[:6] for item in plan.commands[1:3]] == [
         ('docker', 'build', '--file', 'docker/Dockerfile', '--tag', 'mtp/{}:cpu'.format(env)) for env in ledger.names()]
+    assert [item.words[-1] for item in plan.commands[3:]] == [
+        'work_dirs/images/{}-cpu.cdx.json'.format(env) for env in ledger.names()]
     assert 'LEDGER_DIGEST=' + ledger.digest('mmrotate1') in plan.commands[1].words
-    assert len(planned('images', root, ENV='mmrotate03').commands) == 2
+    assert len(planned('images', root, ENV='mmrotate03').commands) == 3
     assert plan.problems == ()
 
 

@@ -1,0 +1,39 @@
+"""Docker clients of this machine: several may be on PATH, and not each of them can build with BuildKit."""
+import os
+import re
+import subprocess
+
+
+def every(search=None):
+    """Every docker client on PATH, in its order."""
+    folders = (search or os.environ.get('PATH', os.defpath)).split(os.pathsep)
+    found = [os.path.join(folder, 'docker') for folder in folders]
+    return list(dict.fromkeys(path for path in found if os.access(path, os.X_OK) and not os.path.isdir(path)))
+
+
+def said(words, timeout=60):
+    """(exit code, output) of a short command."""
+    try:
+        done = subprocess.run(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              universal_newlines=True, timeout=timeout)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return 1, str(error)
+    return done.returncode, done.stdout
+
+
+def has_buildkit(client):
+    """Whether ``client`` can build with BuildKit: it is built in before 23, and a plug-in from then on."""
+    if said([client, 'buildx', 'version'])[0] == 0:
+        return True
+    version = re.search(r'version (\d+)\.', said([client, '--version'])[1])
+    return bool(version) and 19 <= int(version.group(1)) < 23
+
+
+def builder(search=None):
+    """The first client on PATH that has BuildKit; None where there is none."""
+    return next(filter(has_buildkit, every(search)), None)
+
+
+def answers(client):
+    """Whether a daemon answers this client."""
+    return said([client, 'version', '--format', '{{.Server.Version}}'])[0] == 0

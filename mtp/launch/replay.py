@@ -1,0 +1,210 @@
+"""``make replay PASSPORT=file``: the run of a passport once more, in whichever runtime is asked for, and what differs.
+
+The plan is made from the recorded command line: folders of then become folders of now, results go to a new folder. As
+many processes with as many threads as then; whoever asks for others is told. What is compared stands in two passports,
+so ``python3 -m mtp.launch.replay OLD NEW`` also compares runs that were started by hand.
+"""
+import argparse
+import json
+import os
+import sys
+
+from mtp.errors import FAILED, OK, MTPError, run_main
+from mtp.launch import passports, slurm
+from mtp.launch.jobs import Job, need_file
+from mtp.launch.plan import command
+
+SCRIPTS = {'pretrain': 'main_pretrain.py', 'finetune': 'tools/train.py', 'test': 'tools/test.py'}
+FOLDER_FLAGS = {'pretrain': '--save_path', 'finetune': '--work-dir', 'test': '--work-dir'}
+NAME = 'passport.json'
+
+
+def plan(settings, host, job_plan):
+    """Plan of the run and of the comparison.
+
+    Args:
+        settings: a :class:`Settings`; PASSPORT, OUT and TOLERANCE of it.
+        host: a :class:`Host`.
+        job_plan: :func:`mtp.launch.verbs.job_plan`.
+
+    Raises:
+        MTPError: no passport, or one of a run that was never finished, or another number of processes is asked for.
+    """
+    words = settings.words
+    if not words['PASSPORT']:
+        raise MTPError('make replay needs a passport', hint='make replay PASSPORT=work_dirs/.../passport.json')
+    path = os.path.join(host.root, words['PASSPORT'])
+    then = passports.read(path)
+    if then['kind'] not in SCRIPTS or then['status'] != 'complete':
+        raise MTPError('{} is of a run ({}) that is {}; a replay compares with a complete one'.format(
+            words['PASSPORT'], then['kind'], then['status']), hint='finish that run: start its command again')
+    new = words['OUT'] or fresh(host.root, settings.work_root, then['kind'])
+    settings = like(settings, then)
+    env = then['environment']['name'] or 'mmrotate1'
+
+    def build(places):
+        script = [SCRIPTS[then['kind']]] + [placed(word, places) for word in script_words(then, new, settings)]
+        need_file(host.root, script)
+        return Job(env, tuple(script), ('data', 'weights') if host.folders['weights'].exists else ('data',), ('work_dirs',),
+                   True, then['processes'])
+
+    made = job_plan(settings, host, env, build)
+    threads = {name: settings.environ[name] for name in ('OMP_NUM_THREADS',) if name in settings.environ}
+    commands = [item._replace(environment=dict(threads, **item.environment)) for item in made.commands]
+    result = os.path.join(host.root, new_on_host(new, settings), NAME)
+    compare = ['python3', '-m', 'mtp.launch.replay', path, result]
+    compare += ['--tolerance', words['TOLERANCE']] if words['TOLERANCE'] else []
+    return made._replace(commands=tuple(commands) + (command(compare),))
+
+
+def fresh(root, work_root, kind):
+    """Short path of a folder for results that is not there yet."""
+    number = 1
+    while os.path.exists(os.path.join(root, work_root, 'replay', '{}-{}'.format(kind, number))):
+        number += 1
+    return 'work_dirs/replay/{}-{}'.format(kind, number)
+
+
+def new_on_host(new, settings):
+    """Where the short path ``new`` lies on the host."""
+    return settings.work_root + new[len('work_dirs'):] if new.startswith('work_dirs/') else new
+
+
+def like(settings, then):
+    """``settings`` with as many processes, threads and cards as the recorded run had."""
+    asked, wanted = settings.nodes * settings.gpus, then['processes']
+    if asked == 1 and wanted > 1:
+        settings = settings._replace(gpus=wanted)
+    elif asked != wanted:
+        raise MTPError('the run had {} processes, NODES={} GPUS={} asks for {}: the numbers cannot be the same'.format(
+            wanted, settings.nodes, settings.gpus, asked), hint='NODES=1 GPUS={}'.format(wanted))
+    if settings.accel == 'auto' and not then['hardware'].get('gpus'):
+        settings = settings._replace(accel='none')
+    threads = then['hardware'].get('threads')
+    if threads and 'OMP_NUM_THREADS' not in settings.environ:
+        settings = settings._replace(environ=dict(settings.environ, OMP_NUM_THREADS=str(threads)))
+    return settings
+
+
+def script_words(then, new, settings):
+    """Words after the script, as short paths, with results going to ``new``."""
+    flag, found, moved = FOLDER_FLAGS[then['kind']], [], False
+    for word in then['command'][2:]:
+        head, equals, tail = word.rpartition('=')
+        short = portable(tail, then, new)
+        moved = moved or short.startswith(new)
+        if word.startswith('--launcher='):
+            short = slurm.tool_launcher(settings)
+        if word != '--resume' or then['kind'] == 'pretrain':  # a replay begins at the beginning
+            found.append(head + equals + short)
+    found += [] if moved else [flag, new]
+    if then['kind'] == 'pretrain':
+        found += ['--distributed', str(then['processes'] > 1 or settings.launcher == 'slurm')]
+    return found
+
+
+def portable(word, then, new):
+    """A recorded path as a short one: what lay in the run's own folder lies in ``new``; other words stay as they are."""
+    head, slash, tail = word.partition('/')
+    if slash and head in ('data', 'weights', 'work_dirs'):
+        word = '{}/{}'.format(then['roots'][head].rstrip('/'), tail)
+    places = [(then['folder'], new)] + [(folder, kind) for kind, folder in sorted(then['roots'].items())]
+    for folder, short in sorted(places, key=lambda item: -len(item[0])):
+        if word == folder or word.startswith(folder.rstrip('/') + '/'):
+            rest = word[len(folder.rstrip('/')):]
+            return rest[1:] if short == 'code' else short + rest
+    return word
+
+
+def placed(word, places):
+    """``word`` with the short path in it as the program sees it."""
+    head, equals, tail = word.rpartition('=')
+    return head + equals + (places.of(tail) if tail.startswith(('work_dirs/', 'data/', 'weights/')) else tail)
+
+
+def flat(value, name=''):
+    """Numbers of nested dicts as ``{'a/b': number}``."""
+    if isinstance(value, dict):
+        return {key: item for part, inner in value.items() for key, item in
+                flat(inner, '{}/{}'.format(name, part) if name else part).items()}
+    return {name: value} if isinstance(value, (int, float)) and not isinstance(value, bool) else {}
+
+
+def differing(old, new):
+    """Names whose values differ between two dicts, with both values."""
+    return ['{} {} -> {}'.format(name, old.get(name, 'none'), new.get(name, 'none'))
+            for name in sorted(set(old) | set(new)) if old.get(name) != new.get(name)]
+
+
+def surroundings(old, new):
+    """(what, sentence or '' when it is the same) of everything that may explain a difference."""
+    def told(image):
+        return ' '.join(str(image[key]) for key in ('runtime', 'name', 'digest') if image[key])
+
+    images = [told(each['environment']['image']) for each in (old, new)]
+    yield 'image', '' if images[0] == images[1] else ' -> '.join(images)
+    for what, values in (('ledger', [each['environment']['ledger'] for each in (old, new)]),
+                         ('code', [str(each['code']) for each in (old, new)]),
+                         ('processor', [str(each['hardware'].get('processor')) for each in (old, new)]),
+                         ('GPUs', [str(each['hardware'].get('gpus')) for each in (old, new)]),
+                         ('threads', [str(each['hardware'].get('threads')) for each in (old, new)]),
+                         ('seed', [str(each['seed']) for each in (old, new)])):
+        yield what, '' if values[0] == values[1] else ' -> '.join(str(value)[:90] for value in values)
+    versions = differing(old['environment']['versions'], new['environment']['versions'])
+    yield 'versions', '; '.join(versions[:8]) + (' and {} more'.format(len(versions) - 8) if len(versions) > 8 else '')
+    yield 'data', '' if old['data'] == new['data'] else 'the hashes differ: ' + ', '.join(
+        name for name in sorted(set(old['data']) | set(new['data'])) if old['data'].get(name) != new['data'].get(name))
+    yield 'config', '' if neutral(old) == neutral(new) else 'it differs'
+
+
+def neutral(passport):
+    """The resolved config without the folders that a replay changes."""
+    text = json.dumps(passport['config'], sort_keys=True)
+    folders = [passport['folder']] + list(passport['roots'].values())
+    folders.append(os.path.relpath(passport['folder'], passport['roots']['code']))
+    for folder in sorted(folders, key=len, reverse=True):
+        text = text.replace(folder, '.')
+    return text
+
+
+def compare(old, new, tolerance=0.0):
+    """(lines to read, whether the replay confirms the run)."""
+    lines = ['{} of {} against {}'.format(new['kind'], old['started'], new['started'])]
+    around = list(surroundings(old, new))
+    lines.append('  the same   ' + ', '.join(what for what, says in around if not says))
+    lines += ['  differs    {}: {}'.format(what, says) for what, says in around if says]
+    good = new['status'] == 'complete'
+    lines += [] if good else ['  NOT DONE   the replay is {}'.format(new['status'])]
+    first, second = flat(old['metrics'] or {}), flat(new['metrics'] or {})
+    wrong = [name for name in sorted(set(first) | set(second)) if not close(first.get(name), second.get(name), tolerance)]
+    lines.append('  metrics    {} of {} {}'.format(len(set(first) | set(second)) - len(wrong), len(set(first) | set(second)),
+                                                  'equal' if not tolerance else 'within {}'.format(tolerance)))
+    lines += ['  DIFFERS    {}: {} -> {}'.format(name, first.get(name), second.get(name)) for name in wrong[:10]]
+    weights = old.get('weights'), new.get('weights')
+    if all(weights):
+        lines.append('  weights    ' + ('equal, bit for bit' if weights[0] == weights[1] else 'differ'))
+        good = good and (weights[0] == weights[1] or bool(tolerance))
+    return lines, good and not wrong and bool(first or all(weights))
+
+
+def close(one, other, tolerance):
+    """Whether two numbers agree: exactly, or relative to the larger one."""
+    if one is None or other is None:
+        return one is other
+    return one == other or abs(one - other) <= tolerance * max(abs(one), abs(other)) or (one != one and other != other)
+
+
+def main(argv=None):
+    """Compare two passports; exit code 1 when the second does not confirm the first."""
+    parser = argparse.ArgumentParser(prog='python3 -m mtp.launch.replay', description=main.__doc__)
+    parser.add_argument('old')
+    parser.add_argument('new')
+    parser.add_argument('--tolerance', type=float, default=0.0, help='relative; then the weights need not be equal')
+    options = parser.parse_args(argv)
+    lines, good = compare(passports.read(options.old), passports.read(options.new), options.tolerance)
+    sys.stdout.write('\n'.join(lines) + '\n' + ('confirmed' if good else 'NOT CONFIRMED') + '\n')
+    return OK if good else FAILED
+
+
+if __name__ == '__main__':
+    run_main(main)
