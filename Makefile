@@ -24,7 +24,7 @@ LAUNCH = @$(PYTHON) -m mtp.launch $@
 .DEFAULT_GOAL := help
 .PHONY: help setup images sif bundle verify-bundle replay lock doctor demo check bench samples pretrain finetune test reproduce status logs cluster-up cluster-down FORCE
 
-help:  ## this page
+help:
 	@$(PYTHON) -m mtp.launch help
 
 setup:  ## native: both virtual environments from the locks (ENV=one of them)

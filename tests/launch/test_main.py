@@ -38,7 +38,7 @@ def test_mistakes_end_with_one_clear_error(words, status, said):
 def test_dryrun_prints_and_runs_nothing():
     code, text, errors = make('check', 'DRYRUN=1', 'ENV=mmrotate1', 'ARGS=-k "a b"')
     assert code == 0, errors
-    assert text.endswith("--durations=10 -k 'a b'\n") and '/mmrotate1/bin/python -m pytest' in text
+    assert text.endswith("--dist=loadfile -k 'a b'\n") and '/mmrotate1/bin/python -m pytest' in text
 
 
 def test_recipes_are_short():
