@@ -181,10 +181,11 @@ class Maker(object):
         step = Step('git-' + name, '', words, venvs.digest(pin), True, True, {'PYTHONNOUSERSITE': '1'})
         if self._stamp(step.name) == step.key:
             return ''
-        if wheels_alone(self.root) or not answers(pin['url']):
-            return '{}: {} {} is missing, because {} does not answer; everything else works'.format(
-                self.env, name, pin['shipped'], pin['url'])
-        self.say('[{}, {}] {} {} from {}'.format(self.env, self._clock(), name, pin['shipped'], pin['url']))
+        if not here and (wheels_alone(self.root) or not answers(pin['url'])):
+            return ('{}: {} {} is missing, because {} does not answer; everything else works. With a copy: make setup '
+                    '{}=folder'.format(self.env, name, pin['shipped'], pin['url'], name.upper()))
+        self.say('[{}, {}] {} {} from {}'.format(self.env, self._clock(), name, pin['shipped'],
+                                                 wanted if here else pin['url']))
         with open(self.log, 'a', encoding='utf-8') as log:
             code = run(step, self.root, log, None)
         if code:
