@@ -71,7 +71,10 @@ def wrap(runtime, settings, host, job, inner, alone=True):
         words = list(TASK) if outside else []  # a site's compilers and drivers, on each node
         return command(words + [venv_python(settings, job.env)] + list(inner), dict(environment, **outside))
     environment.update(ENVIRONMENT)
+    # For the passport of the run: nothing inside can know the code that is bound over its own, nor the image's digest.
+    environment.update({'MTP_REVISION': host.revision} if settings.code == 'checkout' else {})
     if runtime == 'docker':
+        environment.update(_docker_identity(settings, host, job.env))
         return command(_docker(settings, host, job, environment, alone) + ['python'] + list(inner))
     return command(_apptainer(settings, host, job, environment) + ['python'] + list(inner), outside)
 
@@ -151,6 +154,11 @@ def binds(settings, host, job):
     if settings.code == 'checkout':
         found.append((host.root, CODE, True))
     return found
+
+
+def _docker_identity(settings, host, env):
+    name = image(settings, env, variant(settings, accelerator(settings, host)))
+    return {'MTP_IMAGE': '{}@{}'.format(name, host.image_ids[name]) if name in host.image_ids else name}
 
 
 def _docker(settings, host, job, environment, alone):
