@@ -13,6 +13,7 @@ import os
 from concurrent import futures
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 
 from mtp.data import dota
@@ -22,12 +23,14 @@ from mtp.files import write_text
 from mtp.paths import resolve
 from mtp.progress import Progress
 
-from . import annotations, workers
+from . import annotations, packed, workers
 from .pixels import list_images
 from .rows import ArrayRows, open_rows
 from .windows import PRESETS, preset, tile_id, window_positions
 
 JOURNAL = 'cut.jsonl'
+#: Packing an image for all its tiles pays where these have more than so many times its pixels.
+_OVERLAP = 1.2
 
 
 class Task(NamedTuple):
@@ -93,12 +96,12 @@ def cut_image(task):
         raise MTPError('{}: the header says {} x {}, the pixels are {} x {}'.format(
             task.image, width, height, rows.width, rows.height))
     assigned = annotations.assign(polygons, windows, how.min_inside)
-    with futures.ThreadPoolExecutor(task.threads) as pool:  # encoding releases the interpreter lock
-        for y_start in np.unique(windows[:, 1]):  # from top to bottom: rows are read once
-            level = windows[windows[:, 1] == y_start]
-            band = rows.take(y_start, level[:, 3].max())
-            list(pool.map(lambda window: _write_png(task, window, crop(
-                band[:window[3] - window[1]], window, how.padding)), level))
+    shared = _worth_sharing(windows, width, height)
+    with futures.ThreadPoolExecutor(task.threads) as pool:  # packing releases the interpreter lock
+        if shared.any():
+            _cut_packed(task, rows, windows[shared], pool)
+        if not shared.all():
+            _cut_plain(task, open_rows(task.image) if shared.any() else rows, windows[~shared], how.padding, pool)
     for window, (indices, cut) in zip(windows, assigned):
         text = annotations.lines(polygons, names, difficult, indices, cut, window[0], window[1])
         with _replacing(os.path.join(task.out, 'annfiles', tile_id(task.stem, window) + '.txt')) as temporary:
@@ -106,6 +109,46 @@ def cut_image(task):
                 stream.write(text)
     return {'image': task.stem, 'width': width, 'height': height, 'tiles': len(windows), 'objects': len(polygons),
             'placed': int(sum(len(indices) for indices, _ in assigned))}
+
+
+def _worth_sharing(windows, width, height):
+    """Which windows are packed together (see :mod:`mtp.tiles.packed`): none where they hardly overlap."""
+    sides = windows[:, 2:] - windows[:, :2]
+    inside = (windows[:, 2] <= width) & (windows[:, 3] <= height) & (sides[:, 0] >= packed.LEAST_WIDTH)
+    return inside & (sides[inside].prod(1).sum() > _OVERLAP * width * height)
+
+
+def _cut_packed(task, rows, windows, pool):
+    """Write the tiles of windows inside the image; its rows are read, and packed, once."""
+    columns, strips, begun, waiting = packed.columns_of(windows), [], 0, []
+    for y_start, level in _levels(windows):  # from top to bottom
+        while begun < level[:, 3].max():
+            band = rows.take(begun, min(begun + packed.STRIP, rows.height)).copy()
+            strips.append(pool.submit(packed.pack, begun, band, columns))
+            begun += len(band)
+        while strips[0].result().stop <= y_start:
+            del strips[0]
+        ready = [strip.result() for strip in strips]
+        _finish(waiting)  # the level before is written while the rows of this one are read
+        waiting = [pool.submit(_write, task, window, packed.png, ready, window) for window in level]
+    _finish(waiting)
+
+
+def _cut_plain(task, rows, windows, padding, pool):
+    """Write the tiles of windows one by one, padded where they reach beyond the image."""
+    for y_start, level in _levels(windows):
+        band = rows.take(y_start, level[:, 3].max())
+        _finish([pool.submit(_write, task, window, _png, band, window, padding) for window in level])
+
+
+def _levels(windows):
+    """(y_start, windows that begin there), from top to bottom."""
+    return [(y_start, windows[windows[:, 1] == y_start]) for y_start in np.unique(windows[:, 1])]
+
+
+def _finish(waiting):
+    for future in waiting:
+        future.result()
 
 
 def _objects(label):
@@ -116,12 +159,20 @@ def _objects(label):
     return labels.polygons.reshape(-1, 8).astype(np.float32), labels.names, labels.difficult
 
 
-def _write_png(task, window, pixels):
-    import cv2
-    # Straight to the disk: an encoded tile in memory would be the largest thing there.
+def _write(task, window, encode, *arguments):
+    """Write the parts of a file that ``encode`` makes."""
     with _replacing(os.path.join(task.out, 'images', tile_id(task.stem, window) + '.png')) as temporary:
-        if not cv2.imwrite(temporary, pixels):
-            raise MTPError('cannot write {}'.format(temporary), hint='make room on this disk and start again')
+        with open(temporary, 'wb') as stream:
+            for part in encode(*arguments):
+                stream.write(part)
+
+
+def _png(band, window, padding):
+    """PNG of a window as OpenCV makes it, from the rows of the image that begin where it begins."""
+    done, data = cv2.imencode('.png', crop(band[:window[3] - window[1]], window, padding))
+    if not done:
+        raise MTPError('cannot encode window {} as PNG'.format(window.tolist()))
+    return [data.data]
 
 
 @contextlib.contextmanager

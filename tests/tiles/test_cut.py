@@ -133,20 +133,20 @@ def test_virtual_windows_are_the_written_tiles(folder):
 
 def test_a_killed_run_continues(folder, monkeypatch):
     expected = run(folder, out='whole')
-    real = cut._write_png
+    real = cut._write
 
-    def dies(task, window, pixels):
+    def dies(task, *rest):
         if task.stem == 'P2':
             raise KeyboardInterrupt
-        real(task, window, pixels)
-    monkeypatch.setattr(cut, '_write_png', dies)
+        real(task, *rest)
+    monkeypatch.setattr(cut, '_write', dies)
     with pytest.raises(KeyboardInterrupt):
         run(folder)
     (folder / 'out/images/.77.P2__1024__0___0.png').write_bytes(b'half')
     with open(str(folder / 'out' / cut.JOURNAL), 'a') as stream:
         stream.write('{"image": "P1')
     seen = []
-    monkeypatch.setattr(cut, '_write_png', lambda task, *rest: (seen.append(task.stem), real(task, *rest)))
+    monkeypatch.setattr(cut, '_write', lambda task, *rest: (seen.append(task.stem), real(task, *rest)))
     assert run(folder) == expected
     assert set(seen) == {'P2', 'P10'}
     assert contents(folder / 'out') == contents(folder / 'whole')
