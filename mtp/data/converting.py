@@ -1,12 +1,10 @@
 """What all converters share: options, order, many processes, refusing to overwrite, the report."""
 import argparse
-import concurrent.futures
-import concurrent.futures.process
 import hashlib
 import json
 import os
 import re
-import signal
+from concurrent.futures.process import BrokenProcessPool
 from typing import Callable, Iterable, List, Sequence
 
 from mtp import paths
@@ -14,6 +12,7 @@ from mtp.data import text
 from mtp.errors import FAILED, OK, MTPError
 from mtp.files import write_json
 from mtp.progress import Progress
+from mtp.tiles import workers
 
 FEW = 64  # fewer items than this are not worth starting processes for
 
@@ -110,14 +109,9 @@ def run(function: Callable, items: Sequence, options, label: str, problems: list
     guarded = Guarded(function)
     progress = Progress(label, len(items))
     jobs = max(1, options.jobs)
-    if jobs == 1 or len(items) < FEW:
-        results = map(guarded, items)
-        pool = None
-    else:
-        # an interrupt is the parent's business
-        pool = concurrent.futures.ProcessPoolExecutor(jobs, initializer=signal.signal,
-                                                      initargs=(signal.SIGINT, signal.SIG_IGN))
-        results = pool.map(guarded, items, chunksize=max(1, min(64, len(items) // (4 * jobs))))
+    pool = None if jobs == 1 or len(items) < FEW else workers.pool(jobs)
+    results = (guarded(item) for item in items) if pool is None else pool.map(
+        guarded, items, chunksize=max(1, min(64, len(items) // (4 * jobs))))
     try:
         for result, error in results:
             progress.update()
@@ -128,10 +122,11 @@ def run(function: Callable, items: Sequence, options, label: str, problems: list
             else:
                 raise MTPError(str(error), hint='mend it, or leave such items out with --lenient', code=FAILED)
         progress.close()
-    except concurrent.futures.process.BrokenProcessPool:
+    except BrokenProcessPool:
         raise MTPError('{}: a worker process died, perhaps for want of memory'.format(label),
                        hint='the same command with --jobs 1', code=FAILED) from None
     finally:
+        results.close()  # what has not begun is not begun after an error
         if pool is not None:
             pool.shutdown()
 

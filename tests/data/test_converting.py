@@ -1,11 +1,16 @@
 import argparse
 import os
 import signal
+import subprocess
+import sys
+import time
 
 import pytest
 
 from mtp.data import converting
+from mtp.data.describe import ROOT
 from mtp.errors import MTPError
+from tests.tiles.test_workers import alive
 
 
 def _options(**changes):
@@ -45,6 +50,45 @@ def test_a_dead_worker_is_told(monkeypatch):
     monkeypatch.setattr(converting, 'FEW', 2)
     with pytest.raises(MTPError, match='a worker process died'):
         list(converting.run(_die, [1, 2, 3], _options(jobs=2), 'x', []))
+
+
+def _touch(path):
+    time.sleep(0.001)
+    if path.endswith('/0'):
+        raise MTPError('the first is bad')
+    open(path, 'w').close()
+
+
+def test_what_has_not_begun_is_not_begun_after_an_error(tmp_path):
+    paths = [str(tmp_path / str(number)) for number in range(2000)]
+    with pytest.raises(MTPError, match='the first is bad'):
+        list(converting.run(_touch, paths, _options(jobs=2), 'x', []))
+    assert len(os.listdir(str(tmp_path))) < 1000
+
+
+PROGRAM = r'''
+import argparse, os, time
+from mtp.data import converting
+
+def pid_of_worker(number):
+    os.write(1, b'%d\n' % os.getpid())
+    time.sleep(60)
+
+list(converting.run(pid_of_worker, range(200), argparse.Namespace(jobs=2), 'x', []))
+'''
+
+
+def test_workers_end_when_the_command_is_killed():
+    child = subprocess.Popen([sys.executable, '-c', PROGRAM], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                             universal_newlines=True, env=dict(os.environ, PYTHONPATH=ROOT))
+    pids = {int(child.stdout.readline()) for _ in range(2)}
+    child.send_signal(signal.SIGKILL)
+    child.wait()
+    child.stdout.close()
+    end = time.monotonic() + 20
+    while any(alive(pid) for pid in pids) and time.monotonic() < end:
+        time.sleep(0.1)
+    assert child.pid not in pids and not any(alive(pid) for pid in pids)
 
 
 def test_natural_order_and_hidden_files(tmp_path):
