@@ -31,6 +31,7 @@ from .windows import PRESETS, preset, tile_id, window_positions
 JOURNAL = 'cut.jsonl'
 #: Packing an image for all its tiles pays where these have more than so many times its pixels.
 _OVERLAP = 1.2
+_PANEL = 4  # windows side by side that are read together, where a range of columns can be read by itself
 
 
 class Task(NamedTuple):
@@ -98,8 +99,8 @@ def cut_image(task):
     assigned = annotations.assign(polygons, windows, how.min_inside)
     shared = _worth_sharing(windows, width, height)
     with futures.ThreadPoolExecutor(task.threads) as pool:  # packing releases the interpreter lock
-        if shared.any():
-            _cut_packed(task, rows, windows[shared], pool)
+        for part, x_start, group in _panels(rows, windows[shared]):
+            _cut_packed(task, part, x_start, group, pool)
         if not shared.all():
             _cut_plain(task, open_rows(task.image) if shared.any() else rows, windows[~shared], how.padding, pool)
     for window, (indices, cut) in zip(windows, assigned):
@@ -118,9 +119,20 @@ def _worth_sharing(windows, width, height):
     return inside & (sides[inside].prod(1).sum() > _OVERLAP * width * height)
 
 
-def _cut_packed(task, rows, windows, pool):
-    """Write the tiles of windows inside the image; its rows are read, and packed, once."""
-    columns, strips, begun, waiting = packed.columns_of(windows), [], 0, []
+def _panels(rows, windows):
+    """(rows, first column of these, windows): groups side by side, where a range of columns can be read by itself."""
+    if not (len(windows) and hasattr(rows, 'columns')):
+        return [(rows, 0, windows)] if len(windows) else []
+    panel = windows[:, 0] // (_PANEL * (windows[:, 2] - windows[:, 0]).max())
+    groups = [windows[panel == number] for number in np.unique(panel)]
+    edges = [(int(group[:, 0].min()), int(group[:, 2].max())) for group in groups]
+    return [(rows.columns(*edge), edge[0], group) for edge, group in zip(edges, groups)]
+
+
+def _cut_packed(task, rows, x_start, windows, pool):
+    """Write the tiles of windows inside the image; its rows (from column ``x_start`` on) are read, and packed, once."""
+    shift = np.array([x_start, 0, x_start, 0])
+    columns, strips, begun, waiting = packed.columns_of(windows - shift), [], 0, []
     for y_start, level in _levels(windows):  # from top to bottom
         while begun < level[:, 3].max():
             band = rows.take(begun, min(begun + packed.STRIP, rows.height)).copy()
@@ -130,7 +142,7 @@ def _cut_packed(task, rows, windows, pool):
             del strips[0]
         ready = [strip.result() for strip in strips]
         _finish(waiting)  # the level before is written while the rows of this one are read
-        waiting = [pool.submit(_write, task, window, packed.png, ready, window) for window in level]
+        waiting = [pool.submit(_write, task, window, packed.png, ready, window - shift) for window in level]
     _finish(waiting)
 
 

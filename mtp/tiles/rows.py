@@ -2,8 +2,8 @@
 
 PNG rows are packed one after another, each perhaps as a difference to the one above. So a band of rows is a PNG of its
 own once the row above it stands before it in plain form: such small PNGs are put together here, uncompressed, and
-OpenCV decodes them. Pixels are those of a decoded whole image. Other formats, and PNGs with a palette, 16 bits or
-interlacing, are decoded whole.
+OpenCV decodes them. Pixels are those of a decoded whole image. TIFFs are read by rows too (:mod:`mtp.tiles.tiff`). Other
+formats, and PNGs with a palette, 16 bits or interlacing, are decoded whole.
 """
 import struct
 import zlib
@@ -12,6 +12,7 @@ import numpy as np
 
 from mtp.errors import MTPError
 
+from . import tiff
 from .pixels import read_image
 
 _SIGNATURE = b'\x89PNG\r\n\x1a\n'
@@ -36,7 +37,7 @@ def open_rows(path):
         width, height, depth, colour, _, _, interlaced = struct.unpack('>IIBBBBB', head[16:29])
         if depth == 8 and colour in _CHANNELS and not interlaced and width and height:
             return PngRows(path, width, height, colour)
-    return ArrayRows(read_image(path))
+    return tiff.open_windows(path) or ArrayRows(read_image(path))
 
 
 class ArrayRows:
