@@ -45,7 +45,7 @@ def convert(client, env, say=print):
         words = [client, 'run', '--rm', '--user', '{0}:{0}'.format(UID), *nodes.RIGHTS, '--volume', place + ':/place',
                  '--env', 'APPTAINER_TMPDIR=/place', '--env', 'APPTAINER_CACHEDIR=/place/cache', '--entrypoint',
                  'apptainer', nodes.IMAGE, '--quiet', 'build', '--mksquashfs-args', SQUASHFS, '/place/made.sif',
-                 'oci:/place/oci:image']
+                 'oci:/place/oci']
         code, output = engine.said_long(words)
         if code:
             raise MTPError('apptainer build failed:\n' + output[-2000:], code=FAILED)
@@ -83,7 +83,7 @@ def layout(client, tag, target):
             layers.append(dict(_described('layer.v1.tar', blob), digest=digest))
     manifest = {'schemaVersion': 2, 'config': _stored(blobs, 'config.v1+json', config), 'layers': layers}
     entry = _stored(blobs, 'manifest.v1+json', json.dumps(manifest).encode())
-    index = {'schemaVersion': 2, 'manifests': [dict(entry, annotations={'org.opencontainers.image.ref.name': 'image'})]}
+    index = {'schemaVersion': 2, 'manifests': [entry]}
     for name, value in (('index.json', index), ('oci-layout', {'imageLayoutVersion': '1.0.0'})):
         with open(os.path.join(target, name), 'w') as stream:
             json.dump(value, stream)

@@ -42,6 +42,11 @@ if [ "$1" = --image ]; then
   export MTP_IMAGE=${MTP_IMAGE:-${image##*/}}
 fi
 
+# See fuse/squashfuse_ll: it comes first only where there is a real one behind it.
+if type -P squashfuse_ll >/dev/null || type -P squashfuse >/dev/null; then
+  PATH=$(cd "${BASH_SOURCE[0]%/*}/fuse" && pwd):$PATH
+fi
+
 while IFS= read -r name; do
   while IFS= read -r pattern; do
     case "$name" in

@@ -3,6 +3,8 @@ import hashlib
 import os
 import subprocess
 
+import pytest
+
 from mtp.launch import ledger, settings
 
 SCRIPT = os.path.join(ledger.ROOT, 'mtp', 'launch', 'task.sh')
@@ -103,3 +105,20 @@ def test_the_hook_of_the_site(tmp_path):
     assert code == 0 and 'LOADED=apptainer\n' in said and 'APPTAINERENV_NCCL_SOCKET_IFNAME=ib7\n' in said
     code, _, errors = task('env', MTP_SITE_SETUP=str(tmp_path / 'gone'))
     assert code == 2 and 'MTP_SITE_SETUP' in errors
+
+
+@pytest.mark.parametrize('installed, asked', [('squashfuse_ll', 'squashfuse_ll'), ('squashfuse', 'squashfuse'),
+                                              ('squashfuse', 'squashfuse_ll')])
+def test_the_signals_of_slurm_do_not_take_the_image_away(tmp_path, installed, asked):
+    real = tmp_path / installed
+    real.write_text('#!/bin/bash\nkill -TERM $$; kill -USR1 $$; echo served "$@"\n')
+    real.chmod(0o755)
+    found = subprocess.run(['bash', SCRIPT, asked, 'an image'], stdout=subprocess.PIPE, universal_newlines=True,
+                           env={'PATH': '{}:/usr/bin:/bin'.format(tmp_path)})
+    assert (found.returncode, found.stdout) == (0, 'served an image\n')
+
+
+def test_without_fuse_the_path_stays(tmp_path):
+    tools = [os.symlink('/bin/' + name, str(tmp_path / name)) for name in ('bash', 'env')]
+    assert tools and 'PATH={}\n'.format(tmp_path) in subprocess.check_output(
+        ['/bin/bash', SCRIPT, 'env'], env={'PATH': str(tmp_path)}, universal_newlines=True)
