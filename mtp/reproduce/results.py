@@ -35,9 +35,14 @@ def curve(entry, root=ledger.ROOT):
 
 
 def percent(entry, figures):
-    """The figure that counts among ``figures`` {name: value}, in percent; None when it is not among them."""
-    value = (figures or {}).get(entry['key'])
-    return None if value is None else value * 100 if entry['key'] in SHARES else value
+    """The figure that counts among ``figures`` {name: value}, in percent; None when it is not among them.
+
+    A figure of a class of which nothing was found is not a number, and None in a passport: it counts as 0.
+    """
+    if entry['key'] not in (figures or {}):
+        return None
+    value = figures[entry['key']] or 0.
+    return value * 100 if entry['key'] in SHARES else value
 
 
 def verdict(entry, value):

@@ -30,6 +30,11 @@ def test_accuracy_is_in_percent_already():
     assert results.percent(entry, {'accuracy/top1': 98.7}) == 98.7
 
 
+def test_a_class_of_which_nothing_was_found_has_the_figure_zero():
+    entry = results.expected('mmrotate1', 'configs/mmrotate1/whu/rvsa-l-unet-256-mae-mtp_whu.py')
+    assert results.percent(entry, {'changed/Fscore': None}) == 0 and results.percent(entry, {'mIoU': 50.}) is None
+
+
 def test_nothing_to_compare():
     entry = results.expected('mmrotate1', DIOR)
     assert results.percent(entry, None) is None and results.verdict(entry, None) is None

@@ -1,4 +1,4 @@
-"""Change detection for Open-CD 1.1: the UNet decoder and OSCD. The other data sets are the toolbox's own."""
+"""Change detection for Open-CD 1.1: the UNet decoder, OSCD, pictures. The other data sets are the toolbox's own."""
 import torch
 import torch.nn.functional as F
 from mmcv.cnn import build_norm_layer
@@ -11,7 +11,11 @@ from mtp.errors import MTPError
 
 opencd_imports.prepare()
 from opencd.datasets.basecddataset import _BaseCDDataset  # noqa: E402
-from opencd.registry import DATASETS, MODELS  # noqa: E402
+from opencd.engine import hooks as stock  # noqa: E402
+from opencd.registry import DATASETS, HOOKS, MODELS  # noqa: E402
+from opencd.visualization import CDLocalVisualizer  # noqa: E402
+
+opencd_imports.mend(CDLocalVisualizer)
 
 
 def _convolution(in_channels, out_channels, norm_cfg):
@@ -81,3 +85,13 @@ class OSCD_RGB_CD_Dataset(_BaseCDDataset):  # noqa: N801 (published name)
 
     def __init__(self, img_suffix='.png', seg_map_suffix='.png', format_seg_map='to_binary', **kwargs):
         super().__init__(img_suffix=img_suffix, seg_map_suffix=seg_map_suffix, format_seg_map=format_seg_map, **kwargs)
+
+
+@HOOKS.register_module(force=True)
+class CDVisualizationHook(stock.CDVisualizationHook):
+    """As the toolbox's own, which keeps the size of the first image for all others (finetuning 2.4)."""
+
+    def _after_iter(self, runner, batch_idx, data_batch, outputs, mode='val'):
+        for output in outputs:
+            super()._after_iter(runner, batch_idx, data_batch, [output], mode)
+            self.img_shape = None if self.draw else self.img_shape
