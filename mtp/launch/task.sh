@@ -42,10 +42,13 @@ if [ "$1" = --image ]; then
   export MTP_IMAGE=${MTP_IMAGE:-${image##*/}}
 fi
 
-# See fuse/squashfuse_ll: it comes first only where there is a real one behind it.
-if type -P squashfuse_ll >/dev/null || type -P squashfuse >/dev/null; then
-  PATH=$(cd "${BASH_SOURCE[0]%/*}/fuse" && pwd):$PATH
-fi
+# See fuse/squashfuse_ll: it comes first only where it will find a real one.
+for folder in /usr/local/bin /usr/bin /bin /usr/local/sbin /usr/sbin /sbin; do
+  if [ -x "$folder/squashfuse_ll" ] || [ -x "$folder/squashfuse" ]; then
+    PATH=$(cd "${BASH_SOURCE[0]%/*}/fuse" && pwd):$PATH
+    break
+  fi
+done
 
 while IFS= read -r name; do
   while IFS= read -r pattern; do

@@ -113,12 +113,17 @@ def test_the_signals_of_slurm_do_not_take_the_image_away(tmp_path, installed, as
     real = tmp_path / installed
     real.write_text('#!/bin/bash\nkill -TERM $$; kill -USR1 $$; echo served "$@"\n')
     real.chmod(0o755)
-    found = subprocess.run(['bash', SCRIPT, asked, 'an image'], stdout=subprocess.PIPE, universal_newlines=True,
-                           env={'PATH': '{}:/usr/bin:/bin'.format(tmp_path)})
+    with open(os.path.join(os.path.dirname(SCRIPT), 'fuse', asked)) as stream:
+        text = stream.read()
+    stand_in = tmp_path / 'fuse' / asked
+    stand_in.parent.mkdir()
+    stand_in.write_text(text.replace('PATH=/usr/local/bin', 'PATH={}'.format(tmp_path)))
+    found = subprocess.run(['bash', str(stand_in), 'an image'], stdout=subprocess.PIPE, universal_newlines=True, env={})
     assert (found.returncode, found.stdout) == (0, 'served an image\n')
 
 
-def test_without_fuse_the_path_stays(tmp_path):
-    tools = [os.symlink('/bin/' + name, str(tmp_path / name)) for name in ('bash', 'env')]
-    assert tools and 'PATH={}\n'.format(tmp_path) in subprocess.check_output(
-        ['/bin/bash', SCRIPT, 'env'], env={'PATH': str(tmp_path)}, universal_newlines=True)
+def test_the_stand_in_comes_first_only_before_a_real_one():
+    path = subprocess.check_output(['bash', SCRIPT, 'env'], universal_newlines=True).split('\nPATH=')[1].splitlines()[0]
+    there = any(os.access(os.path.join(folder, name), os.X_OK) for name in ('squashfuse_ll', 'squashfuse')
+                for folder in ('/usr/local/bin', '/usr/bin', '/bin', '/usr/local/sbin', '/usr/sbin', '/sbin'))
+    assert ('mtp/launch/fuse' in path.split(':')[0]) == there
