@@ -1,6 +1,6 @@
-"""Build both cpu images from the locks on bases made here, then prove each one: ``ci/images``.
+"""Gather a bundle, build both cpu images from it with no network, then prove each one: ``ci/images``.
 
-Proof, each time as uid 12345 with a read-only root and no network: the self-check, the versions against the ledger, no
+The base images are made here. Proof, each time as uid 12345 with a read-only root and no network: the self-check, the versions against the ledger, no
 compiler inside, the published command lines answer, and two steps of pretraining on a sample. A repeat takes everything
 unchanged from the caches.
 """
@@ -18,12 +18,13 @@ sys.path.insert(0, ROOT)
 
 from mtp.errors import FAILED, OK, MTPError, run_main  # noqa: E402
 from mtp.launch import host, ledger  # noqa: E402
+from mtp.launch.lock import normal  # noqa: E402
+from mtp.launch.settings import from_environ  # noqa: E402
 
 import engine  # noqa: E402
 import localbase  # noqa: E402
 
 UID = 12345
-WHEELHOUSE = os.path.join('docker', 'wheelhouse')
 COMPILERS = 'cc c++ gcc g++ cc1plus clang nvcc make ninja'
 DATASETS = ['sota', 'fast', 'sior']
 PRETRAIN = ('--backbone vit_t_rvsa --init_backbone none --image_size 64 --batch_size 3 --end_iter 2 --interval 2 '
@@ -48,18 +49,26 @@ class Steps:
         return '\n'.join('{:7.0f} s  {}'.format(seconds, name) for name, seconds in self.seconds)
 
 
-def build_words(client, env, bases):
-    """The ``docker build`` command of ``make images``, with bases made here in place of the ledger's."""
-    words = [client, 'build', '--file', 'docker/Dockerfile', '--tag', ledger.image_tag(env)]
-    arguments = ledger.build_args(env, revision=host.revision(ROOT))
-    arguments.update(bases)
-    arguments['PIP_INDEX_URL'] = os.environ.get('PIP_INDEX_URL', '')
-    for name, value in arguments.items():
-        words += ['--build-arg', '{}={}'.format(name, value)]
-    certificate = os.environ.get('PIP_CERT') or os.environ.get('SSL_CERT_FILE')
-    if certificate and os.path.isfile(certificate):
-        words += ['--secret', 'id=ca,src=' + certificate]
-    return words + (['--progress', 'plain'] if not sys.stderr.isatty() else []) + ['.']
+def gather(client, envs):
+    """Folder of a bundle with every wheel and base image of ``envs``; it stays in the cache, so a repeat is quick."""
+    base = localbase.debian(client)
+    bases = {'BUILD_IMAGE': base, 'BASE_IMAGE': base, 'PYTHON_IMAGE': localbase.python(client, base)}
+    given = ' '.join('--build-arg {}={}'.format(*item) for item in bases.items())
+    folder = os.path.join(from_environ(os.environ).cache_root, 'ci-bundle')
+    call(make('bundle', envs, OUT=folder, PARTS='wheels bases', DOCKER_ARGS=given), 'gathering the bundle')
+    return folder
+
+
+def build(folder, env, **words):
+    """``make images`` inside the bundle at ``folder``."""
+    plain = '' if sys.stderr.isatty() else '--progress plain'
+    call(make('images', [env], '-C', folder, DOCKER_ARGS=plain, **words), 'building ' + env)
+
+
+def make(verb, envs, *options, **words):
+    """Words of ``make verb`` for the cpu images of ``envs``."""
+    words = dict(words, VARIANT='cpu', ENV=envs[0] if len(envs) == 1 else '')
+    return ['make', *options, verb, *('{}={}'.format(*item) for item in words.items())]
 
 
 def run_words(client, env, work, data, *inner):
@@ -99,10 +108,25 @@ def check_inside(client, env, work, data):
     label = host.image_facts(client, [ledger.image_tag(env)])[ledger.image_tag(env)][0]
     if label != ledger.digest(env):
         wrong.append('the label {} says {}, the ledger is {}'.format(host.DIGEST_LABEL, label, ledger.digest(env)))
+    wrong += bill(client, env, work, data)
     wrong += ['there is {} inside'.format(name) for name in unwanted(client, env, work, data)]
     if wrong:
         raise MTPError('{} is not what it should be:\n  {}'.format(env, '\n  '.join(wrong)), code=FAILED)
-    print('{}: {} findings, versions and label as in the ledger, no compiler'.format(env, len(result['findings'])))
+    print('{}: {} findings, versions and label as in the ledger, all of it in the bill of materials, no compiler'.format(
+        env, len(result['findings'])))
+
+
+def bill(client, env, work, data):
+    """Sentences about distributions and Debian packages that the image holds and its bill of materials does not."""
+    script = ('cat /opt/sbom/sbom.cdx.json; echo; echo ---; /opt/venv/bin/python -m pip list --format freeze '
+              '--disable-pip-version-check; echo ---; dpkg-query -W -f \'${Package}==${Version}\\n\'')
+    said = subprocess.check_output(run_words(client, env, work, data, 'sh', '-c', script)).decode()
+    text, python, debian = said.split('\n---\n')
+    listed = {(item['purl'].split('/')[0], normal(item['name']), item.get('version'))
+              for item in json.loads(text)['components'] if 'purl' in item}
+    there = {('pkg:' + kind, normal(name), version) for kind, lines in (('pypi', python), ('deb', debian))
+             for name, version in (line.split('==', 1) for line in lines.splitlines())}
+    return ['{1} {2} ({0}) is on one side of the bill of materials alone'.format(*each) for each in sorted(listed ^ there)]
 
 
 def unwanted(client, env, work, data):
@@ -152,7 +176,7 @@ def prove(client, env, steps):
 
 
 def main(argv=None):
-    """Build both cpu images without a registry and prove that they work."""
+    """Build both cpu images from a bundle, with no network, and prove that they work."""
     parser = argparse.ArgumentParser(prog='ci/images', description=main.__doc__)
     parser.add_argument('env', nargs='*', help='only these environments (default: both)')
     chosen = parser.parse_args(argv).env or ledger.names()
@@ -162,14 +186,13 @@ def main(argv=None):
     with steps('docker engine'):
         client = engine.ready()
         print('{}'.format(client))
-    with steps('local base images'):
-        base = localbase.debian(client)
-        bases = {'BUILD_IMAGE': base, 'BASE_IMAGE': base, 'PYTHON_IMAGE': localbase.python(client, base)}
-    with steps('finished wheels of this machine'):
-        call([sys.executable, 'docker/build_ops.py', '--export', WHEELHOUSE], 'copying the wheels')
+    with steps('bundle: wheels and base images'):
+        folder = gather(client, chosen)
+    with steps('bundle: verified'):
+        call(make('verify-bundle', chosen, BUNDLE=folder), 'verifying the bundle')
     for env in chosen:
-        with steps(env + ': build'):
-            call(build_words(client, env, bases), 'building ' + env)
+        with steps(env + ': built from the bundle with no network'):
+            build(folder, env)
         prove(client, env, steps)
     print('\nseconds:\n{}\n\nsizes:'.format(steps.summary()))
     for env in chosen:

@@ -4,7 +4,8 @@ A bundle is a checkout with everything in its place, so nothing in it has to be 
 
 * ``docker/wheels``: every wheel of the locks, and the sources of the compiled operators;
 * ``docker/wheelhouse``: those operators, compiled;
-* ``images``: the docker images that were there, and the base images with all system packages to build them anew;
+* ``images``: the docker images that were there, and in ``bases.tar`` what building them anew starts from, with all system
+  packages;
 * ``apptainer/*.sif``: those that were there;
 * ``bundle.json``: what is in it and what was left out; ``SHA256SUMS``: of every file, written last.
 
@@ -26,7 +27,7 @@ from mtp.progress import Progress
 NAME, SUMS, IMAGES = 'bundle.json', 'SHA256SUMS', 'images'
 WHEELS, WHEELHOUSE = 'docker/wheels', 'docker/wheelhouse'
 BASES = IMAGES + '/bases.tar'
-PARTS = ('wheels', 'images', 'sif')  # beside the source, which is always there
+PARTS = ('wheels', 'bases', 'images', 'sif')  # beside the source, which is always there
 # What somebody who works in a bundle leaves there.
 OWN = ('.venv', 'work_dirs', 'data', '.git', '__pycache__', '.pytest_cache', '.hypothesis')
 # Which images a build starts from: argument of the Dockerfile -> name in a bundle.
@@ -168,25 +169,33 @@ class Bundler(object):
                            hint='make bundle again; the whole log: ' + log, code=FAILED)
 
     def _images(self, before):
-        docker = self.machine.builder or self.machine.tools.get('docker')
-        if not docker or self.machine.daemon:
-            self.left_out.append('docker images: no engine answers here')
-            return
-        os.makedirs(os.path.join(self.out, IMAGES), exist_ok=True)
-        for env in self.envs:
+        docker = self._engine('docker images')
+        for env in self.envs if docker else ():
             tag = self.settings.image or ledger.image_tag(env, self.kind)
             if self.machine.images.get(tag) != ledger.digest(env):
                 self.left_out.append('{}: there is none of this ledger here (make images)'.format(tag))
                 continue
             self._save(docker, archive(env, self.kind), [tag], self.machine.image_ids[tag], before)
+
+    def _bases(self, before):
+        docker = self._engine('base images')
         tags, given = [], given_arguments(self.settings.docker_args)
-        for env in self.envs:
+        for env in self.envs if docker else ():
             self.bases[env] = {name: each.format(env=env, kind=self.kind) for name, each in BASE_NAMES.items()}
             for name, tag in sorted(self.bases[env].items()):
                 self._base(docker, env, name, tag, given)
                 tags.append(tag)
+        if not docker:
+            return
         ids = [clients.said([docker, 'image', 'inspect', '--format', '{{.Id}}', tag])[1].strip() for tag in sorted(set(tags))]
         self._save(docker, BASES, sorted(set(tags)), ' '.join(ids), before)
+
+    def _engine(self, what):
+        """A docker client that can build and whose daemon answers; None, and a note, without one."""
+        if self.machine.builder and not self.machine.daemon:
+            return self.machine.builder
+        self.left_out.append('{}: no engine that can build answers here'.format(what))
+        return None
 
     def _base(self, docker, env, name, tag, given):
         """Give one base image the name that it has in a bundle; the one to compile in gets its system packages first."""

@@ -13,17 +13,18 @@ sys.path.insert(0, os.path.join(ledger.ROOT, 'ci'))
 import images  # noqa: E402
 sys.path.remove(os.path.join(ledger.ROOT, 'ci'))
 
-BASES = {'BUILD_IMAGE': 'b', 'BASE_IMAGE': 'b', 'PYTHON_IMAGE': 'p'}
 
-
-def test_the_build_takes_the_ledgers_arguments_and_local_bases(monkeypatch):
-    monkeypatch.setenv('PIP_CERT', __file__)
-    words = images.build_words('docker', 'mmrotate03', BASES)
-    arguments = dict(word.split('=', 1) for flag, word in zip(words, words[1:]) if flag == '--build-arg')
-    assert arguments['LEDGER_DIGEST'] == ledger.digest('mmrotate03')
-    assert (arguments['BASE_IMAGE'], arguments['PYTHON_IMAGE'], arguments['ENV']) == ('b', 'p', 'mmrotate03')
-    assert 'id=ca,src=' + __file__ in words and words[-1] == '.'
-    assert words[words.index('--tag') + 1] == 'mtp/mmrotate03:cpu'
+def test_the_bundle_is_gathered_on_local_bases_and_built_inside(monkeypatch, tmp_path):
+    called = []
+    monkeypatch.setattr(images, 'call', lambda words, what: called.append(words))
+    monkeypatch.setattr(images.localbase, 'debian', lambda client: 'base')
+    monkeypatch.setattr(images.localbase, 'python', lambda client, base: 'python')
+    monkeypatch.setenv('MTP_CACHE_ROOT', str(tmp_path))
+    folder = images.gather('docker', ['mmrotate1', 'mmrotate03'])
+    images.build(folder, 'mmrotate03')
+    assert called[0][:2] == ['make', 'bundle'] and 'ENV=' in called[0] and 'PARTS=wheels bases' in called[0]
+    assert any('BUILD_IMAGE=base' in word and 'PYTHON_IMAGE=python' in word for word in called[0])
+    assert called[1][:4] == ['make', '-C', str(tmp_path / 'ci-bundle'), 'images'] and 'ENV=mmrotate03' in called[1]
 
 
 def test_a_proof_runs_as_a_stranger_on_a_read_only_root_without_network():
@@ -46,11 +47,12 @@ def report(**changed):
 @pytest.fixture
 def inside(monkeypatch):
     """Stands for the container: what the self-check says, the label, and what is found inside."""
-    says = {'report': report(), 'label': ledger.digest('mmrotate1'), 'unwanted': [], 'code': 0}
+    says = {'report': report(), 'label': ledger.digest('mmrotate1'), 'unwanted': [], 'bill': [], 'code': 0}
     monkeypatch.setattr(images.subprocess, 'run',
                         lambda *words, **more: subprocess.CompletedProcess(words, says['code'], says['report']))
     monkeypatch.setattr(images.host, 'image_facts', lambda client, tags: {tags[0]: (says['label'], 'sha256:1')})
     monkeypatch.setattr(images, 'unwanted', lambda *words: says['unwanted'])
+    monkeypatch.setattr(images, 'bill', lambda *words: says['bill'])
     return says
 
 
@@ -62,6 +64,7 @@ def test_a_good_image_passes(inside):
     ({'report': report(timm={'says': '0.9.6'})}, 'timm is 0.9.6 inside, the ledger ships 0.9.5'),
     ({'report': report(timm={'status': 'fail', 'says': 'not installed'})}, 'timm: not installed'),
     ({'label': 'f' * 64}, 'the label org.mtp.ledger says ffff'),
+    ({'bill': ['x 1 (pkg:deb) is on one side']}, 'is on one side'),
     ({'unwanted': ['/usr/bin/cc']}, 'there is /usr/bin/cc inside'),
     ({'report': b'', 'code': 127}, 'does not run: exit code 127'),
 ])

@@ -47,7 +47,7 @@ def test_it_holds_what_git_tracks_and_says_what_it_lacks(made):
     assert bundle.contents(str(made)) == ['Makefile', 'bundle.json', 'docker/wheels/README.md', 'mtp/a.py']
     about = bundle.read(str(made))
     assert about['revision'] == '0123456789abcdef' and about['environments'] == ['mmrotate1'] and about['variant'] == 'cpu'
-    assert len(about['left_out']) == 3 and 'make sif' in about['left_out'][-1]
+    assert len(about['left_out']) == 4 and 'make sif' in about['left_out'][-1]
     assert verify_bundle.check_sums(str(made)) == []
 
 
