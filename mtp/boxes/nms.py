@@ -4,16 +4,20 @@ import numpy as np
 from mtp.errors import MTPError
 
 from .iou import rotated_iou
-from .pairs import bounds_of_rboxes, overlapping_pairs
+from .pairs import bounds_of_rboxes, overlapping_pairs, overlaps_between
 
 RULES = ('ge', 'gt')
+#: Far more than the rounding of the exact test: within it of the threshold, the exact test decides.
+_GUARD = 1e-6
+_TINY_AREA = 1e-14  # below it a box overlaps nothing, see :mod:`mtp.boxes.iou`
 
 
 def rotated_nms(rboxes, scores, iou_threshold=0.1, rule='ge', groups=None):
     """Greedy suppression in order of falling score, each group for itself.
 
     The result is that of the plain loop "take the best, drop what overlaps it, repeat": a box is decided as soon as all
-    better boxes near it are, and the exact IoU is computed only between a kept box and its undecided neighbours.
+    better boxes near it are, and the exact IoU is computed only between a kept box and its undecided neighbours, where
+    bounds of the IoU leave the outcome open.
 
     Args:
         rboxes: (n, 5) cx, cy, w, h, theta in radians; used as float64.
@@ -35,8 +39,8 @@ def rotated_nms(rboxes, scores, iou_threshold=0.1, rule='ge', groups=None):
     order = np.lexsort((-scores, groups))
     rboxes, groups = rboxes[order], groups[order]
     threshold = float(np.float32(iou_threshold))
-    better, worse = _candidates(rboxes, groups, threshold)
-    return order[_greedy(rboxes, better, worse, threshold, rule)]
+    better, worse, sure = _candidates(rboxes, groups, threshold)
+    return order[_greedy(rboxes, better, worse, sure, threshold, rule)]
 
 
 def _check(rboxes, scores, iou_threshold, rule):
@@ -53,20 +57,29 @@ def _check(rboxes, scores, iou_threshold, rule):
 
 
 def _candidates(rboxes, groups, threshold):
-    """Pairs (better, worse) whose IoU may reach the threshold, sorted by better; the inputs are sorted already."""
+    """Pairs (better, worse) whose IoU may reach the threshold, and which of them surely exceed it.
+
+    The inputs are sorted by falling score; the pairs are sorted by better.
+    """
     bounds = bounds_of_rboxes(rboxes)
     better, worse = overlapping_pairs(bounds, groups)
     area = rboxes[:, 2] * rboxes[:, 3]
-    # IoU is at most (smaller area) / (larger area), and at most what the bounds share over what the boxes cover.
-    least, most = np.minimum(area[better], area[worse]), np.maximum(area[better], area[worse])
+    first, second = area[better], area[worse]
+    least, both = np.minimum(first, second), first + second
     low = np.maximum(bounds[better, :2], bounds[worse, :2])
     high = np.minimum(bounds[better, 2:], bounds[worse, 2:])
     shared = np.minimum(np.prod(np.maximum(high - low, 0) + 1e-3, axis=1), least)
-    possible = shared >= threshold * (least + most - shared) * (1 - 1e-6)
-    return better[possible], worse[possible]
+    # The IoU, shared / (both - shared), grows with what is shared: bounds of one are bounds of the other.
+    possible = np.flatnonzero(shared >= threshold * (both - shared) * (1 - _GUARD))
+    better, worse, least, both = better[possible], worse[possible], least[possible], both[possible]
+    fewest, most = overlaps_between(rboxes, better, worse)
+    most = np.minimum(most, least)
+    possible = most >= threshold * (both - most) * (1 - _GUARD)
+    sure = (fewest > threshold * (both - fewest) * (1 + _GUARD)) & (least > _TINY_AREA)
+    return better[possible], worse[possible], sure[possible]
 
 
-def _greedy(rboxes, better, worse, threshold, rule):
+def _greedy(rboxes, better, worse, sure, threshold, rule):
     """Which boxes stay, (n,) bool. ``better`` is sorted, so each box's worse neighbours are one run of ``worse``."""
     n = len(rboxes)
     begin = np.searchsorted(better, np.arange(n + 1))
@@ -74,22 +87,22 @@ def _greedy(rboxes, better, worse, threshold, rule):
     dropped = np.zeros(n, dtype=bool)
     ready = np.flatnonzero(waiting == 0)
     while len(ready):
-        source, target = _neighbours(ready, begin, worse)
-        open_ = ~dropped[target]
-        source, target = source[open_], target[open_]
-        iou = rotated_iou(rboxes[source], rboxes[target])
-        hit = np.unique(target[(iou >= threshold) if rule == 'ge' else (iou > threshold)])
+        pair = _pairs_of(ready, begin)
+        pair = pair[~dropped[worse[pair]]]
+        exact = pair[~sure[pair]]
+        iou = rotated_iou(rboxes[better[exact]], rboxes[worse[exact]])
+        over = exact[(iou >= threshold) if rule == 'ge' else (iou > threshold)]
+        hit = np.unique(worse[np.concatenate([pair[sure[pair]], over])])
         dropped[hit] = True
         decided = np.concatenate([ready, hit])
-        freed, count = np.unique(_neighbours(decided, begin, worse)[1], return_counts=True)
+        freed, count = np.unique(worse[_pairs_of(decided, begin)], return_counts=True)
         waiting[freed] -= count
         ready = freed[(waiting[freed] == 0) & ~dropped[freed]]
     return ~dropped
 
 
-def _neighbours(boxes, begin, worse):
-    """All (box, worse neighbour) pairs of ``boxes``."""
+def _pairs_of(boxes, begin):
+    """Numbers of all pairs in which one of ``boxes`` is the better one."""
     counts = begin[boxes + 1] - begin[boxes]
     ends = np.cumsum(counts)
-    offsets = np.arange(int(counts.sum())) - np.repeat(ends - counts, counts)
-    return np.repeat(boxes, counts), worse[np.repeat(begin[boxes], counts) + offsets]
+    return np.repeat(begin[boxes], counts) + np.arange(int(counts.sum())) - np.repeat(ends - counts, counts)

@@ -98,3 +98,45 @@ def _expand(counts):
     owner = np.repeat(np.arange(len(counts)), counts)
     ends = np.cumsum(counts)
     return owner, np.arange(len(owner)) - np.repeat(ends - counts, counts)
+
+
+def overlaps_between(rboxes, i, j):
+    """Bounds of the area that boxes ``i[k]`` and ``j[k]`` share, far cheaper than the area itself.
+
+    Seen from one box of a pair, the other one lies between the largest rectangle of the first one's direction inside
+    it, and the least one around it; and the other way round.
+
+    Args:
+        rboxes: (n, 5).
+        i, j: (k,) integers.
+
+    Returns:
+        (k,) float64 at least, (k,) float64 at most.
+    """
+    cx, cy, w, h, theta = np.ascontiguousarray(np.asarray(rboxes, dtype=np.float64).T)
+    cos, sin = np.cos(theta), np.sin(theta)
+    dx, dy = cx[j] - cx[i], cy[j] - cy[i]
+    cos_i, sin_i, cos_j, sin_j = cos[i], sin[i], cos[j], sin[j]
+    c, s = np.abs(cos_i * cos_j + sin_i * sin_j), np.abs(sin_j * cos_i - cos_j * sin_i)
+    half = (w[i] / 2, h[i] / 2), (w[j] / 2, h[j] / 2)
+    first = _as_seen_from(half[0], half[1], np.abs(dx * cos_i + dy * sin_i), np.abs(dy * cos_i - dx * sin_i), c, s)
+    second = _as_seen_from(half[1], half[0], np.abs(dx * cos_j + dy * sin_j), np.abs(dy * cos_j - dx * sin_j), c, s)
+    return np.maximum(first[0], second[0]), np.minimum(first[1], second[1])
+
+
+def _as_seen_from(own, other, x, y, c, s):
+    """Bounds of the shared area, from the box with half sides ``own``; ``other`` lies ``x``, ``y`` from it, turned by
+    an angle with cosine ``c`` and sine ``s``; signs do not matter."""
+    around = other[0] * c + other[1] * s, other[0] * s + other[1] * c
+    # Corners (p, q) of a rectangle inside touch both sides: p*c + q*s = w/2 and p*s + q*c = h/2.
+    det = c * c - s * s
+    safe = np.where(np.abs(det) > 1e-3, det, np.inf)
+    inside = (other[0] * c - other[1] * s) / safe, (other[1] * c - other[0] * s) / safe
+    most = _shared_length(own[0], around[0], x) * _shared_length(own[1], around[1], y)
+    least = _shared_length(own[0], inside[0], x) * _shared_length(own[1], inside[1], y)
+    return np.where((inside[0] > 0) & (inside[1] > 0), least, 0.0), most
+
+
+def _shared_length(first, second, distance):
+    """Of two intervals of half lengths ``first``, ``second``, whose centres are ``distance`` apart."""
+    return np.maximum(np.minimum(np.minimum(2 * first, 2 * second), first + second - distance), 0.0)

@@ -7,14 +7,16 @@ import numpy as np
 from mtp.boxes import rboxes_to_polygons
 from mtp.errors import MTPError
 from mtp.files import atomic_path
+from mtp.tiles import workers
 
-_CHUNK = 100000
+_CHUNK = 20000
+_WORTH_A_PROCESS = 20000  # detections
 _LINE = '%s %r ' + ' '.join(['%.2f'] * 8)
 
 
-def write(detections, out_dir, images):
+def write(detections, out_dir, images, jobs=1):
     """Texts and zip for DOTA; see :func:`mtp.submit.package`. ``images`` is not used: the texts name the images."""
-    paths = write_texts(detections, out_dir)
+    paths = write_texts(detections, out_dir, jobs)
     if not paths:
         raise MTPError('there is no detection at all, and the server takes no empty submission',
                        hint='check the weights and the score threshold of the test')
@@ -25,31 +27,45 @@ def write(detections, out_dir, images):
     return [target] + paths
 
 
-def write_texts(detections, out_dir):
+def write_texts(detections, out_dir, jobs=1):
     """Write ``Task1_<class>.txt`` for every class with a detection; an empty file would crash the official evaluation.
 
     A line is ``image score x1 y1 x2 y2 x3 y3 x4 y4``: the score in full precision, the corners clockwise from the best
     begin point with two decimals, as MMRotate 0.3.4 prints them. Images keep their order, scores fall.
 
+    Args:
+        detections: :class:`~mtp.tiles.detections.Detections`.
+        out_dir: folder, made when missing.
+        jobs: processes; a class is written by one of them.
+
     Returns:
         Paths, in order of the classes.
     """
-    paths = []
+    tasks = []
     order = np.lexsort((-detections.score, detections.image, detections.label))
     begin = np.searchsorted(detections.label[order], np.arange(len(detections.classes) + 1))
     for label, name in enumerate(detections.classes):
         rows = order[begin[label]:begin[label + 1]]
-        if not len(rows):
-            continue
-        paths.append(os.path.join(out_dir, 'Task1_{}.txt'.format(name)))
-        with atomic_path(paths[-1]) as temporary, open(temporary, 'w', encoding='utf-8', newline='') as stream:
-            for start in range(0, len(rows), _CHUNK):
-                stream.write(_text(detections, rows[start:start + _CHUNK]))
-    return paths
+        if len(rows):
+            tasks.append((os.path.join(out_dir, 'Task1_{}.txt'.format(name)), detections.images, rows, detections))
+    jobs = jobs if len(order) > _WORTH_A_PROCESS else 1
+    largest_first = sorted(tasks, key=lambda task: -len(task[2]))
+    for _ in workers.run(_write_text, list(map(_columns, largest_first)), jobs):
+        pass
+    return [path for path, _, _, _ in tasks]
 
 
-def _text(detections, rows):
-    ids = [detections.images[index] for index in detections.image[rows].tolist()]
-    scores = detections.score[rows].astype(np.float64).tolist()
-    corners = rboxes_to_polygons(detections.rbox[rows]).T.tolist()
-    return '\n'.join([_LINE % row for row in zip(ids, scores, *corners)]) + '\n'
+def _columns(task):
+    path, images, rows, detections = task
+    return path, images, detections.image[rows], detections.score[rows], detections.rbox[rows]
+
+
+def _write_text(task):
+    path, images, image, score, rbox = task
+    with atomic_path(path) as temporary, open(temporary, 'w', encoding='utf-8', newline='') as stream:
+        for start in range(0, len(image), _CHUNK):
+            part = slice(start, start + _CHUNK)
+            ids = [images[index] for index in image[part].tolist()]
+            corners = rboxes_to_polygons(rbox[part]).T.tolist()
+            scores = score[part].astype(np.float64).tolist()
+            stream.write('\n'.join([_LINE % row for row in zip(ids, scores, *corners)]) + '\n')

@@ -1,8 +1,9 @@
 """FAIR1M-2.0 results: one XML for every test image, in the folder ``test/`` of a zip."""
+import io
 import os
 import time
 import zipfile
-from typing import Dict, NamedTuple, Tuple
+from typing import Dict, NamedTuple, Sequence, Tuple
 from xml.sax.saxutils import escape
 
 import numpy as np
@@ -12,7 +13,8 @@ from mtp.boxes import rboxes_to_polygons
 from mtp.data import catalogue
 from mtp.errors import MTPError
 from mtp.files import atomic_path
-from mtp.progress import track
+from mtp.progress import Progress
+from mtp.tiles import workers
 
 from .dota import write_texts
 
@@ -49,20 +51,25 @@ _OBJECT = '''\t\t<object>
 '''
 #: Formats of a coordinate: as it is, and with the two decimals that the text of the same detection has.
 EXACT, AS_TEXT = '%.6f', '%.2f0000'
+_BLOCK = 100  # images that a process packs at a time
 
 
-class Objects(NamedTuple):
-    """The detections of one image.
+class Columns(NamedTuple):
+    """The detections of all images.
 
     Attributes:
         names: official class names.
-        scores: as text.
-        corners: (n, 8) nested lists of float.
+        rows: image id -> its rows, an array or a range; images without detections may be left out.
+        label: (n,) integers, count in ``names``.
+        score: (n,) float32, or texts.
+        box: (n, 5) rotated boxes or (n, 8) corners.
         form: format of a coordinate.
     """
-    names: list
-    scores: list
-    corners: list
+    names: Tuple[str, ...]
+    rows: Dict[str, Sequence[int]]
+    label: np.ndarray
+    score: Sequence
+    box: np.ndarray
     form: str
 
 
@@ -72,60 +79,99 @@ def official_names(classes) -> Tuple[str, ...]:
     return tuple(spelling.get(name, name) for name in classes)
 
 
-def write(detections, out_dir, images):
+def write(detections, out_dir, images, jobs=1):
     """Texts and ``test.zip`` for FAIR1M; see :func:`mtp.submit.package`.
 
     The corners in the XML are those of the texts (two decimals), so both say the same.
     """
-    paths = write_texts(detections, out_dir)
+    paths = write_texts(detections, out_dir, jobs)
     target = os.path.join(out_dir, 'test.zip')
-    write_zip(target, images, _per_image(detections))
+    order = np.argsort(detections.image, kind='stable')
+    begin = np.searchsorted(detections.image[order], np.arange(len(detections.images) + 1))
+    rows = {image: order[begin[index]:begin[index + 1]] for index, image in enumerate(detections.images)}
+    write_zip(target, images, Columns(official_names(detections.classes), rows, detections.label, detections.score,
+                                      detections.rbox, AS_TEXT), jobs)
     return [target] + paths
 
 
-def _per_image(detections):
-    """Function from image id to :class:`Objects`."""
-    names = official_names(detections.classes)
-    position = {image: index for index, image in enumerate(detections.images)}
-    order = np.argsort(detections.image, kind='stable')
-    begin = np.searchsorted(detections.image[order], np.arange(len(detections.images) + 1))
-
-    def objects(image):
-        rows = order[begin[position[image]]:begin[position[image] + 1]]
-        scores = list(map(repr, detections.score[rows].astype(np.float64).tolist()))
-        return Objects([names[label] for label in detections.label[rows].tolist()], scores,
-                       rboxes_to_polygons(detections.rbox[rows]).tolist(), AS_TEXT)
-    return objects
-
-
-def write_zip(target, images: Dict[str, str], objects):
+def write_zip(target, images: Dict[str, str], columns, jobs=1):
     """Write the zip: ``test/<id>.xml`` for every image, also for those without a detection.
 
     Args:
         target: path of the zip.
         images: image id -> path; only headers are read.
-        objects: function from image id to :class:`Objects`.
+        columns: :class:`Columns`.
+        jobs: processes; each makes and compresses the XML of a block of images, and this one strings the blocks together.
     """
-    stamp = time.localtime()[:6]
+    stamp, ids = time.localtime()[:6], list(images)
+    blocks = [ids[start:start + _BLOCK] for start in range(0, len(ids), _BLOCK)]
+    tasks = (_task(block, images, columns, stamp) for block in blocks)
+    progress = Progress('xml', total=len(ids))
     with atomic_path(target) as temporary, zipfile.ZipFile(temporary, 'w', zipfile.ZIP_DEFLATED) as archive:
-        for image in track(list(images), 'xml'):
+        for data, members in workers.in_order(_packed, tasks, min(jobs, len(blocks))):
+            _append(archive, data, members)
+            progress.update(len(members))
+    progress.close()
+
+
+def _append(archive, data, members):
+    """Add the members of a zip in memory to another one as they are, without packing them again."""
+    offset = archive.fp.tell()
+    archive.fp.write(data)
+    for member in members:
+        member.header_offset += offset
+        archive.filelist.append(member)
+        archive.NameToInfo[member.filename] = member
+    archive.start_dir = archive.fp.tell()  # where the table of contents goes when the archive is closed
+    archive._didModify = True
+
+
+def _task(block, images, columns, stamp):
+    """What a process has to know about a block of images: ids, paths, and their detections one behind the other."""
+    rows = [np.asarray(columns.rows.get(image, ()), dtype=np.int64) for image in block]
+    every = np.concatenate(rows)
+    texts = isinstance(columns.score, list)
+    score = [columns.score[row] for row in every.tolist()] if texts else columns.score[every]
+    part = columns._replace(rows={}, label=columns.label[every], score=score, box=columns.box[every])
+    return block, [images[image] for image in block], [len(each) for each in rows], part, stamp
+
+
+def _packed(task):
+    """The members of a block of images, packed: (bytes, list of ZipInfo)."""
+    block, paths, counts, columns, stamp = task
+    box = columns.box if columns.box.shape[1] == 8 else rboxes_to_polygons(columns.box)
+    corners, names = box.tolist(), [columns.names[label] for label in columns.label.tolist()]
+    score = columns.score if isinstance(columns.score, list) else map(repr, columns.score.astype(np.float64).tolist())
+    objects = list(zip(names, score, corners))
+    buffer, start = io.BytesIO(), 0
+    with zipfile.ZipFile(buffer, 'w', zipfile.ZIP_DEFLATED) as archive:
+        for image, path, count in zip(block, paths, counts):
             member = zipfile.ZipInfo('test/{}.xml'.format(image), date_time=stamp)
             member.compress_type = zipfile.ZIP_DEFLATED
             member.external_attr = 0o644 << 16
-            archive.writestr(member, document(image, images[image], objects(image)).encode('utf-8'))
+            text = document(image, path, objects[start:start + count], columns.form)
+            archive.writestr(member, text.encode('utf-8'))
+            start += count
+        return buffer.getvalue(), archive.filelist
 
 
-def document(image, path, objects):
-    """XML text of one image, in the form of the published results (tabs, LF)."""
+def document(image, path, objects, form):
+    """XML text of one image, in the form of the published results (tabs, LF).
+
+    Args:
+        image: id.
+        path: of the image; only its header is read.
+        objects: list of (class name, score as text, eight coordinates).
+        form: of a coordinate.
+    """
     width, height, depth = _header(path)
     research = '\n'.join('\t\t<{0}>{1}</{0}>'.format(key, escape(value)) for key, value in RESEARCH.items())
     head = _HEAD.format(filename=escape(image) + '.tif', research=research, width=width, height=height, depth=depth)
-    if not objects.names:
+    if not objects:
         return head + '\t<objects/>\n</annotation>\n'
-    points = '\t\t\t\t<point>{0},{0}</point>\n'.format(objects.form) * 5
-    form = _OBJECT.format(points=points)  # filled with %, the fastest way: a test set has millions of objects
-    rows = [form % (name, score, *corners, corners[0], corners[1])
-            for name, score, corners in zip(objects.names, objects.scores, objects.corners)]
+    points = '\t\t\t\t<point>{0},{0}</point>\n'.format(form) * 5
+    template = _OBJECT.format(points=points)  # filled with %, the fastest way: a test set has millions of objects
+    rows = [template % (name, score, *corners, corners[0], corners[1]) for name, score, corners in objects]
     return '{}\t<objects>\n{}\t</objects>\n</annotation>\n'.format(head, ''.join(rows))
 
 

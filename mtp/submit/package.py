@@ -11,11 +11,13 @@ from mtp.tiles.pixels import list_images
 
 from . import dota, fair1m
 
+_CHUNK = 20000  # boxes looked at a time: the intermediate arrays stay small
+
 #: Data sets that have a server, and what writes for it.
 WRITERS = {'dotav1': dota.write, 'dotav15': dota.write, 'dotav2': dota.write, 'fair1m': fair1m.write}
 
 
-def package(detections, dataset, out_dir, images):
+def package(detections, dataset, out_dir, images, jobs=None):
     """Write the submission of a data set.
 
     Args:
@@ -23,6 +25,7 @@ def package(detections, dataset, out_dir, images):
         dataset: a key of :data:`WRITERS`.
         out_dir: folder to fill; must not exist or be empty.
         images: folder of the original test images.
+        jobs: processes (default: all cores).
 
     Returns:
         Paths written. DOTA: ``Task1_<class>.txt`` of every class that has a detection and a flat
@@ -41,7 +44,7 @@ def package(detections, dataset, out_dir, images):
     _check_images(detections.images, found, images)
     detections = _with_area(detections)
     os.makedirs(out_dir, exist_ok=True)
-    return WRITERS[dataset](detections, out_dir, found)
+    return WRITERS[dataset](detections, out_dir, found, jobs or os.cpu_count() or 1)
 
 
 def check_out(out_dir):
@@ -74,9 +77,13 @@ def _with_classes_of(detections, dataset):
 
 def _with_area(detections):
     """Without the boxes that two decimals print as a line: they can match nothing. Says how many."""
-    flat = ~(polygon_areas(np.round(rboxes_to_polygons(detections.rbox), 2)) > 0)
-    if flat.any():
-        sys.stderr.write('warning: {} of {} detections have no area and are left out\n'.format(flat.sum(), len(flat)))
+    flat = np.zeros(len(detections.score), dtype=bool)
+    for start in range(0, len(flat), _CHUNK):
+        corners = rboxes_to_polygons(detections.rbox[start:start + _CHUNK], normalise=False)
+        flat[start:start + _CHUNK] = ~(polygon_areas(np.round(corners, 2)) > 0)
+    if not flat.any():
+        return detections
+    sys.stderr.write('warning: {} of {} detections have no area and are left out\n'.format(flat.sum(), len(flat)))
     return detections.select(~flat)
 
 

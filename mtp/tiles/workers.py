@@ -1,4 +1,5 @@
 """A pool of processes that neither outlives the command nor answers its interrupts."""
+import collections
 import ctypes
 import os
 import signal
@@ -26,6 +27,25 @@ def run(function, tasks, jobs):
         try:
             for future in futures.as_completed(waiting):
                 yield future.result()
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+def in_order(function, tasks, jobs):
+    """Yield ``function(task)`` in the order of ``tasks``, which may be endless: few of them are under way at a time."""
+    if jobs <= 1:
+        yield from map(function, tasks)
+        return
+    with pool(jobs) as executor:
+        waiting = collections.deque()
+        try:
+            for task in tasks:
+                waiting.append(executor.submit(function, task))
+                if len(waiting) > 2 * jobs:
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
         finally:
             for future in waiting:
                 future.cancel()

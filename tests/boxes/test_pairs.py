@@ -2,7 +2,8 @@
 import numpy as np
 import pytest
 
-from mtp.boxes import bounds_of_polygons, bounds_of_rboxes, overlapping_pairs, rboxes_to_polygons
+from mtp.boxes import (bounds_of_polygons, bounds_of_rboxes, overlapping_pairs, overlaps_between, rboxes_to_polygons,
+                       rotated_iou)
 
 
 def random_bounds(n, size, seed):
@@ -45,3 +46,24 @@ def test_bounds_enclose_the_corners():
     boxes = np.column_stack([rng.uniform(0, 100, (50, 4)), rng.uniform(-4, 4, 50)])
     corners = bounds_of_polygons(rboxes_to_polygons(boxes))
     assert np.allclose(bounds_of_rboxes(boxes), corners)
+
+
+@pytest.mark.parametrize('seed', range(4))
+@pytest.mark.parametrize('turn', [0.05, 1.6])
+def test_bounds_of_what_is_shared(seed, turn):
+    rng = np.random.default_rng(seed)
+    n = 4000
+    first = np.column_stack([rng.uniform(0, 50, (n, 2)), rng.uniform(0, 60, (n, 2)), rng.uniform(-4, 4, n)])
+    second = first + rng.normal(0, 1, (n, 5)) * [8, 8, 6, 6, turn]
+    second[:, 2:4] = np.abs(second[:, 2:4])
+    second[:40, 2:4] = 0
+    second[40:200, 4] = first[40:200, 4] + np.pi / 4  # where neither direction fits
+    second[200:400] = first[200:400]
+    areas = np.prod(first[:, 2:4], axis=1), np.prod(second[:, 2:4], axis=1)
+    iou = rotated_iou(first, second)
+    shared = iou / (1 + iou) * (areas[0] + areas[1])
+    least, most = overlaps_between(np.concatenate([first, second]), np.arange(n), np.arange(n) + n)
+    slack = 1e-9 * (1 + areas[0] + areas[1])
+    assert (least <= shared + slack).all() and (most >= shared - slack).all()
+    if turn < 1:  # boxes of one object: the bounds are close
+        assert (least[shared > 50] > 0.5 * shared[shared > 50]).mean() > 0.8

@@ -39,6 +39,17 @@ def test_results_and_errors(jobs):
         list(workers.run(square, [1, 7, 3], jobs))
 
 
+@pytest.mark.parametrize('jobs', [1, 2])
+def test_results_in_order(jobs):
+    taken = []
+    tasks = (taken.append(value) or value for value in range(100, 130))
+    found = workers.in_order(square, tasks, jobs)
+    assert next(found) == 10000 and len(taken) < 10  # it does not run ahead
+    assert list(found) == [value * value for value in range(101, 130)]
+    with pytest.raises(MTPError, match='seven'):
+        list(workers.in_order(square, [1, 7, 3], jobs))
+
+
 def test_workers_end_when_the_command_is_killed():
     child = subprocess.Popen([sys.executable, '-c', PROGRAM], stdout=subprocess.PIPE, universal_newlines=True,
                              env=dict(os.environ, PYTHONPATH=os.getcwd()))
