@@ -137,7 +137,7 @@ class Bundler(object):
         for name in lock_names(self.envs, self.kind):
             missing = lacking(name, held)
             if missing:
-                self._download(python, name, folder, len(missing))
+                self._download(python, name, folder, len(lock.pins(lock.read(name))))
                 held = hashes(folder)
         command = [python, 'docker/build_ops.py', '--export', os.path.join(self.out, WHEELHOUSE), '--cache',
                    os.path.join(self.settings.cache_root, 'wheels')]

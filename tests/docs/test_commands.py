@@ -1,0 +1,128 @@
+"""Every command on the pages for users is planned, or exists, or says what it needs that this machine may lack."""
+import glob
+import os
+import re
+import shlex
+
+import pytest
+
+from mtp.errors import MTPError
+from mtp.launch import ledger, plan, settings, verbs
+from tests.launch import fakes, golden_plans
+
+PAGES = sorted(glob.glob(os.path.join(ledger.ROOT, 'docs', '*.md')))
+WANTED = {'gpu-server', 'laptop', 'offline-cluster', 'slurm-apptainer', 'troubleshooting'}
+NEEDS = {'GPU', 'cluster', 'docker', 'apptainer', 'root'}
+# Names of settings that a verb, a shell or a program of others reads.
+OUTSIDE = {'APPTAINER_CACHEDIR', 'APPTAINER_TMPDIR', 'PIP_CACHE_DIR', 'TMPDIR'}
+
+
+def blocks(path):
+    """(what it needs, commands) of every fenced block of shell on a page."""
+    with open(path, encoding='utf-8') as stream:
+        for text in re.findall(r'^```sh\n(.*?)^```', stream.read(), re.M | re.S):
+            first = re.match(r'# needs: (.*)\n', text)
+            lines = text.replace('\\\n', ' ').splitlines()
+            commands = [shlex.split(line, comments=True) for line in lines if line.strip()]
+            yield set(first.group(1).split() if first else ()), [words for words in commands if words]
+
+
+def name(path):
+    return os.path.splitext(os.path.basename(path))[0]
+
+
+def inline(path):
+    """Commands of ours that stand in the text or in a table."""
+    with open(path, encoding='utf-8') as stream:
+        text = re.sub(r'^```.*?^```', '', stream.read(), flags=re.M | re.S)
+    return [shlex.split(words) for words in re.findall(r'`((?:make|python3|ci/\w+) ?[^`]*)`', text)]
+
+
+CASES = [(name(path), needs, words) for path in PAGES for needs, commands in blocks(path) for words in commands]
+CASES += [(name(path), set(), words) for path in PAGES for words in inline(path)]
+
+
+@pytest.fixture(scope='module')
+def root(tmp_path_factory):
+    folder = golden_plans.checkout(tmp_path_factory.mktemp('checkout'))
+    for module in ('bundle', 'verify_bundle', 'setup', 'doctor', 'submitted', 'replay'):
+        fakes.touch(str(folder / 'mtp' / 'launch' / (module + '.py')))
+    for program in ('mtp/demo/__main__.py', 'mtp/data/samples/__main__.py', 'tests/x.py'):
+        fakes.touch(str(folder / program))
+    return str(folder)
+
+
+def assert_planned(words, root, monkeypatch):
+    """``make VERB NAME=VALUE ...`` gives a plan; every NAME is a setting that something reads."""
+    verb, given = words[1], dict(word.split('=', 1) for word in words[2:])
+    known = set(settings.VERB_SETTINGS) | set(_read_names())
+    assert not set(given) - known, 'no such setting'
+    monkeypatch.setattr('mtp.launch.passports.read', lambda path: dict(THEN))
+    asked = fakes.ask(**given)
+    made = verbs.plan(verb, asked, fakes.machine(root, venvs=dict.fromkeys(ledger.names(), 'ready')))
+    assert made.commands and plan.render(made)
+
+
+THEN = {'kind': 'pretrain', 'status': 'complete', 'processes': 1, 'folder': '/w/a', 'command': ['python', 'main_pretrain.py'],
+        'environment': {'name': 'mmrotate1'}, 'roots': {'data': '/d', 'weights': '/v', 'work_dirs': '/w', 'code': '/c'},
+        'hardware': {}}
+
+
+def _read_names():
+    """Settings that :func:`mtp.launch.settings.from_environ` reads, by asking it."""
+    class Asked(dict):
+        def get(self, key, default=None):
+            seen.add(key)
+            return super().get(key, default)
+
+    seen = set()
+    settings.from_environ(Asked(HOME='/home/user'))
+    return seen | {'DRYRUN'}
+
+
+def exists(words):
+    """Whether our own program that ``words`` start is there."""
+    program = words[0]
+    if program in ('python', 'python3') and words[1] == '-m':
+        base = os.path.join(ledger.ROOT, *words[2].split('.'))
+        return os.path.isfile(base + '.py') or os.path.isfile(os.path.join(base, '__main__.py'))
+    program = words[1] if program in ('python', 'python3') else program
+    return '/' in program and os.path.isfile(os.path.join(ledger.ROOT, program)) and (
+        words[0] != program or os.access(os.path.join(ledger.ROOT, program), os.X_OK))
+
+
+@pytest.mark.parametrize('page, needs, words', CASES, ids=['{}: {}'.format(page, ' '.join(words)[:60])
+                                                           for page, _, words in CASES])
+def test_a_command_can_be_typed(page, needs, words, root, monkeypatch):
+    if words[0] == 'make':
+        assert_planned(words, root, monkeypatch)
+    elif words[0] == 'export':
+        known = set(_read_names()) | OUTSIDE
+        assert all(word.split('=')[0] in known or settings.passes(word.split('=')[0]) for word in words[1:])
+    elif not exists(words):
+        assert needs, '{} is not ours and not marked with what it needs'.format(words[0])
+
+
+def test_a_wrong_command_is_found(root, monkeypatch):
+    with pytest.raises(MTPError):
+        assert_planned(['make', 'pretrian'], root, monkeypatch)
+    with pytest.raises(AssertionError):
+        assert_planned(['make', 'pretrain', 'GPU=4'], root, monkeypatch)
+    assert not exists(['ci/nothing']) and not exists(['python3', '-m', 'mtp.nothing']) and exists(['ci/images'])
+
+
+def test_every_page_is_there_has_commands_and_is_linked():
+    assert WANTED <= set(map(name, PAGES)) and {page for page, _, _ in CASES} >= WANTED
+    for readme in ('README.md', 'README.ko.md'):
+        with open(os.path.join(ledger.ROOT, readme), encoding='utf-8') as stream:
+            text = stream.read()
+        assert all('docs/{}.md'.format(page) in text for page in WANTED), readme
+
+
+def test_marks_are_known_and_links_lead_somewhere():
+    for path in PAGES:
+        for needs, _ in blocks(path):
+            assert needs <= NEEDS, path
+        with open(path, encoding='utf-8') as stream:
+            for link in re.findall(r'\]\(([^)#]+)', stream.read()):
+                assert os.path.exists(os.path.join(os.path.dirname(path), link)), (path, link)
