@@ -5,7 +5,7 @@ import pickle
 
 import torch
 
-from mtp import files, paths
+from mtp import files, paths, submit
 from mtp.adapters import annotations, inference, submission, tile_test
 from mtp.adapters.mmrotate1.detector import Detector
 from mtp.errors import MTPError
@@ -102,12 +102,15 @@ def augmentation(cfg, wanted):
 
 def outputs(cfg, out):
     """``--out`` of a segmentation test is a folder of predictions; of the others a pickle."""
-    if not out:
-        return
-    if cfg.default_scope in ('mmseg', 'opencd'):
+    if out and cfg.default_scope in ('mmseg', 'opencd'):
         cfg.test_evaluator['output_dir'] = paths.resolve(out)
         cfg.test_evaluator['keep_results'] = True
-    elif not out.endswith(('.pkl', '.pickle')):
+    folder = cfg.test_evaluator.get('output_dir')
+    if folder and os.environ['RANK'] == '0':  # the others may come when the first has begun to write
+        submit.check_out(folder)
+    if not out or cfg.default_scope in ('mmseg', 'opencd'):
+        return
+    if not out.endswith(('.pkl', '.pickle')):
         raise MTPError('--out {}: the name of a .pkl file is expected'.format(out), hint='--out {}.pkl'.format(out))
 
 

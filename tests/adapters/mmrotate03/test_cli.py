@@ -100,6 +100,9 @@ def test_the_tiles_are_judged_by_their_labels(trained, capsys):
     ([CONFIG, 'nothing.pth', '--eval', 'mAP'], 'no checkpoint nothing.pth'),
     ([CONFIG, '{}/iter_2.pth'], 'nothing is asked for'),
     ([CONFIG, '{}/iter_2.pth', '--format-only'], 'needs a folder'),
+    ([CONFIG, '{}/iter_2.pth', '--format-only', '--eval-options', 'submission_dir='], 'needs a folder'),
+    (['no_such_config', 'x.pth', '--eval', 'mAP'], 'no config'),
+    ([CONFIG, '{}/iter_2.pth', '--eval', 'mAP'], 'does not fit'),  # of a narrower network
     ([CONFIG, '{}/iter_2.pth', '--format-only', '--eval', 'mAP'], 'exclude each other'),
     ([CONFIG, '{}/iter_2.pth', '--eval', 'bbox'], 'mAP only'),
     ([CONFIG, '{}/iter_2.pth', '--format-only', '--eval-options', 'submission_dir=x', 'nms=3'], 'no nms'),

@@ -8,6 +8,7 @@ import pytest
 
 from mtp.adapters.mmrotate1 import cli
 from mtp.data import catalogue
+from mtp.errors import MTPError
 
 NARROW = ['model.backbone.embed_dim=32', 'model.backbone.depth=4', 'model.backbone.num_heads=2',
           'model.backbone.interval=2', 'model.backbone.out_indices=[0,1,2,3]', 'model.backbone.img_size=64',
@@ -94,3 +95,6 @@ def test_segmentation(roots, capfd):
     assert 'mIoU' in said
     assert [path.name for path in (roots / 'work' / 'predictions').iterdir()] == ['a.png']
     assert list((roots / 'work' / 'show').rglob('*.png'))
+    with pytest.raises(MTPError, match='predictions is not empty'):
+        cli.test(['rvsa-b-upernet-384-mae-mtp-spacenetv1', str(roots / 'work' / 'run' / 'iter_2.pth'),
+                  '--out=work_dirs/predictions'])

@@ -1,0 +1,122 @@
+"""A run a task that has to learn its training sample: what trains but learns nothing, or judges wrongly, is found here.
+
+``ci/overfit_finetune [TASK ...]``: about two minutes a task on one core. Each trains a published config reduced by
+``--rehearse``, tests it on the very images it was trained on, and has to reach the score stated here. The rotated
+detector is trained in each environment and tested in both: the detections have to be the same.
+Standard library, Python >= 3.6.
+"""
+import glob
+import json
+import os
+import subprocess
+import sys
+import time
+from typing import NamedTuple, Tuple
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, ROOT)
+
+from mtp.files import write_json  # noqa: E402
+from mtp.launch import jobs  # noqa: E402
+
+WORK = os.path.join(os.environ.get('MTP_WORK_ROOT') or 'work_dirs', 'overfit')
+DATA = os.path.join(WORK, 'data')
+
+
+class Task(NamedTuple('Task', [
+        ('name', str), ('config', str), ('samples', str), ('images', int), ('prepare', Tuple[str, ...]),
+        ('train', str), ('test', str), ('metric', str), ('least', float)])):
+    """One over-fit run.
+
+    Attributes:
+        config: of the published run.
+        samples: the sample set, ``images`` of them.
+        prepare: commands of python that make of it what training reads.
+        train: settings of the training beside the reduction, and ``test`` those of the test on the same images.
+        metric: in the passport of the test; in percent it has to reach ``least``.
+    """
+
+
+def loaders(*settings):
+    """``train_dataloader.x=y`` for each ``x=y``."""
+    return ' '.join('train_dataloader.' + setting for setting in settings)
+
+
+TASKS = (
+    Task('classification', 'configs/mmrotate1/eurosat/vit-rvsa-b-224-mae-mtp_eurosat.py', 'eurosat', 5,
+         ('-m mtp.data.splits eurosat',),
+         'train_cfg.max_epochs=40 train_cfg.val_interval=40 default_hooks.checkpoint.interval=40 '
+         'optim_wrapper.optimizer.lr=1e-3 ' + loaders('batch_size=10', 'dataset.indices=None'),
+         'test_dataloader.dataset.data_prefix=train test_dataloader.dataset.indices=None', 'accuracy/top1', 90),
+    Task('horizontal', 'configs/mmrotate1/dior/faster_rcnn_rvsa_b_800_mae_mtp_dior.py', 'samrs', 8,
+         ('scripts/dior_h_2_coco.py',),
+         'train_cfg.max_epochs=40 train_cfg.val_interval=50 default_hooks.checkpoint.interval=40 '
+         'optim_wrapper.optimizer.lr=5e-4 optim_wrapper.clip_grad.max_norm=5 model.train_cfg.rpn_proposal.max_per_img=100',
+         'test_dataloader.dataset.ann_file=DIOR_trainval_coco.json test_dataloader.dataset.indices=None '
+         'test_dataloader.dataset.data_prefix.img=JPEGImages-trainval '
+         'test_evaluator.ann_file=data/samrs/dior/DIOR_trainval_coco.json', 'coco/bbox_mAP_50', 50),
+    Task('segmentation', 'configs/mmrotate1/spacenetv1/rvsa-b-upernet-384-mae-mtp-spacenetv1.py', 'spacenet', 8,
+         ('scripts/process_spacenet.py',),
+         'train_cfg.max_iters=200 train_cfg.val_interval=200 default_hooks.checkpoint.interval=200 '
+         'optim_wrapper.optimizer.lr=1e-3 ' + loaders('batch_size=4', 'dataset.indices=None'),
+         'test_dataloader.dataset.data_prefix.img_path=train/images test_dataloader.dataset.indices=None '
+         'test_dataloader.dataset.data_prefix.seg_map_path=train/labels', 'mIoU', 70),
+    Task('change', 'configs/mmrotate1/levir/rvsa-b-unet-256-mae-mtp_levir.py', 'levir', 2, ('-m mtp.data.patches levir',),
+         'train_cfg.max_epochs=40 train_cfg.val_interval=50 default_hooks.checkpoint.interval=40 '
+         'optim_wrapper.optimizer.lr=1e-3',
+         'test_dataloader.dataset.data_prefix.seg_map_path=train/label '
+         'test_dataloader.dataset.data_prefix.img_path_from=train/A '
+         'test_dataloader.dataset.data_prefix.img_path_to=train/B', 'changed/Fscore', 60),
+)
+
+
+def main(wanted):
+    """Run the tasks among ``wanted`` (all when empty) and print the table."""
+    unknown = set(wanted) - {task.name for task in TASKS}
+    if unknown:
+        sys.exit('error: no task {}; there are {}'.format(', '.join(unknown), ', '.join(task.name for task in TASKS)))
+    os.makedirs(os.path.join(ROOT, DATA), exist_ok=True)
+    rows = [run(task) for task in TASKS if not wanted or task.name in wanted]
+    print('\n{:<16}{:<20}{:>9}{:>9}{:>9}'.format('task', 'metric', 'reached', 'least', 'seconds'))
+    for task, value, seconds in rows:
+        print('{:<16}{:<20}{:>9.2f}{:>9.2f}{:>9.0f}'.format(task.name, task.metric, value, task.least, seconds))
+    write_json(os.path.join(ROOT, WORK, 'overfit.json'), {task.name: value for task, value, _ in rows})
+    return 0 if all(value >= task.least for task, value, _ in rows) else 1
+
+
+def run(task):
+    """(task, score in percent, seconds)."""
+    start = time.monotonic()
+    python(['-m', 'mtp.data.samples', task.samples, '--out', DATA, '--images', str(task.images)])
+    mark = os.path.join(ROOT, DATA, '.{}.prepared'.format(task.name))
+    for line in () if os.path.exists(mark) else task.prepare:
+        python(line.split())
+    write_json(mark, True)
+    folder = os.path.join(WORK, task.name)
+    if not jobs.newest_checkpoint(os.path.join(ROOT, folder)):
+        python(['tools/train.py', task.config, '--work-dir', folder, '--rehearse', '--cfg-options'] + task.train.split())
+    python(['tools/test.py', task.config, os.path.join(folder, jobs.newest_checkpoint(os.path.join(ROOT, folder))),
+            '--work-dir', folder + '/predict', '--show-dir', folder + '/show', '--rehearse', '--cfg-options'] +
+           task.test.split())
+    with open(os.path.join(ROOT, folder, 'predict', 'passport-test.json'), encoding='utf-8') as stream:
+        value = json.load(stream)['metrics'][task.metric] or 0.
+    pictures = glob.glob(os.path.join(ROOT, folder, '**', '*.[pj][np]g'), recursive=True)
+    print('{}: {} {:.4g}, {} pictures in {}'.format(task.name, task.metric, value, len(pictures), folder), flush=True)
+    share = task.metric.startswith(('coco/', 'dota/'))
+    return task, value * 100 if share else value, time.monotonic() - start
+
+
+def python(words):
+    """Run one command of the environment; what it prints goes to a log beside the results."""
+    env = dict(os.environ, MTP_DATA_ROOT=DATA, MTP_WORK_ROOT=WORK, OMP_NUM_THREADS=os.environ.get('OMP_NUM_THREADS', '1'))
+    binary = os.path.join(os.environ.get('MTP_VENV_ROOT') or '.venv', 'mmrotate1', 'bin', 'python')
+    log = os.path.join(ROOT, WORK, 'log.txt')
+    with open(log, 'ab') as stream:
+        code = subprocess.call([binary] + words, cwd=ROOT, env=env, stdout=stream, stderr=subprocess.STDOUT)
+    if code:
+        with open(log, encoding='utf-8', errors='replace') as stream:
+            sys.exit('{} failed; the end of {}:\n{}'.format(words[0], log, ''.join(stream.readlines()[-20:])))
+
+
+if __name__ == '__main__':
+    sys.exit(main(sys.argv[1:]))
