@@ -5,9 +5,11 @@ import signal
 import subprocess
 import sys
 
+from mtp.errors import MTPError
 from mtp.files import write_text
 from mtp.launch import plan as planning
 
+KILLED = 128 + signal.SIGKILL
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
@@ -26,6 +28,9 @@ def run(plan):
         write_text(os.path.join(plan.root, plan.script.path), plan.script.text)
     for item in plan.commands:
         code = call(item.words, dict(os.environ, **item.environment), plan.root)
+        if code == KILLED and item.words[0] == 'srun':
+            raise MTPError('srun was killed from outside (SIGKILL); its job may go on without it', hint=(
+                'squeue --me, then scancel and the number of the job; what was saved is kept'), code=code)
         if code:
             return code
     return 0

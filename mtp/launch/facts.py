@@ -8,6 +8,7 @@ from typing import Dict, List, NamedTuple, Optional, Tuple
 
 from mtp.errors import MTPError
 from mtp.launch import containers, pythons, verbs
+from mtp.launch import host as machine
 from mtp.launch.jobs import Job
 
 Card = NamedTuple('Card', [('name', str), ('driver', str), ('architecture', Optional[Tuple[int, int]])])
@@ -39,7 +40,7 @@ def gather(settings, host, envs, catalogue):
         free={path: disk_free(os.path.join(host.root, path)) for path in dict.fromkeys(
             (settings.work_root, settings.venv_root))},
         datasets=datasets(os.path.join(host.root, settings.data_root), catalogue),
-        partitions=partitions(shutil.which('sinfo')),
+        partitions=list(machine.partitions(shutil.which('sinfo'))),
         selfchecks={env: report for env, report in ((env, selfcheck(settings, host, env)) for env in envs) if report})
 
 
@@ -71,11 +72,6 @@ def datasets(root, catalogue):
         return any(os.path.exists(os.path.join(root, split.images)) for split in catalogue.get(name).splits.values())
 
     return [name for name in catalogue.names() if there(name)]
-
-
-def partitions(sinfo):
-    """Partitions of the cluster, or nothing where there is none."""
-    return [line.strip() for line in _lines([sinfo, '--noheader', '--format=%R'])] if sinfo else []
 
 
 def selfcheck(settings, host, env):

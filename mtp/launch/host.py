@@ -4,7 +4,7 @@ import os
 import shutil
 import socket
 import subprocess
-from typing import Dict, NamedTuple
+from typing import Dict, NamedTuple, Tuple
 
 from mtp.launch import clients, ledger, venvs
 
@@ -28,8 +28,9 @@ Host = NamedTuple('Host', [
     ('revision', str),  # commit of the checkout, with -dirty
     ('builder', str),  # docker client that can build with BuildKit: not always the first on PATH
     ('image_ids', Dict[str, str]),  # image name -> sha256:... of what it is
+    ('partitions', Tuple[str, ...]),  # of the cluster; asked for only where the user names one
 ])
-Host.__new__.__defaults__ = ('', {})  # the class syntax with defaults needs Python 3.6.1
+Host.__new__.__defaults__ = ('', {}, ())  # the class syntax with defaults needs Python 3.6.1
 
 
 def look(settings, root=ledger.ROOT):
@@ -47,7 +48,8 @@ def look(settings, root=ledger.ROOT):
         folders={path: folder(os.path.join(root, path))
                  for path in (settings.data_root, settings.weights_root, settings.work_root)},
         accel=accelerator(tools), uid=os.getuid(), gid=os.getgid(), free_port=free_port(), revision=revision(root),
-        builder=(clients.builder() or '') if wants_docker else '', image_ids={tag: own for tag, (_, own) in images.items()})
+        builder=(clients.builder() or '') if wants_docker else '', image_ids={tag: own for tag, (_, own) in images.items()},
+        partitions=partitions(shutil.which('sinfo')) if settings.partition else ())
 
 
 def sif_path(settings, env, variant):
@@ -100,6 +102,16 @@ def sif_digest(apptainer, path, timeout=60):
         return ''
     labels = dict(line.split(': ', 1) for line in said.splitlines() if ': ' in line)
     return labels.get(DIGEST_LABEL, '').strip()
+
+
+def partitions(sinfo, timeout=30):
+    """Names of the cluster's partitions, hidden ones too; nothing where there is no SLURM, or no answer."""
+    try:
+        said = subprocess.check_output([sinfo or 'sinfo', '--all', '--noheader', '--format=%R'], stderr=subprocess.DEVNULL,
+                                       stdin=subprocess.DEVNULL, timeout=timeout)
+    except (OSError, subprocess.CalledProcessError, subprocess.TimeoutExpired):
+        return ()
+    return tuple(dict.fromkeys(said.decode('utf-8', 'replace').split()))
 
 
 def accelerator(tools):

@@ -89,6 +89,10 @@ def problems(settings, host):
     if settings.launcher == 'slurm' and 'srun' not in host.tools:
         found.append(Problem('{}, but there is no srun on this machine'.format(
             'SUBMIT=1' if settings.submit else 'LAUNCHER=slurm'), 'log in to the cluster, or LAUNCHER=local'))
+    unknown = [name for name in settings.partition.split(',') if host.partitions and name not in host.partitions]
+    if settings.launcher == 'slurm' and settings.partition and unknown:
+        found.append(Problem('there is no partition {}; the cluster has {}'.format(
+            ', '.join(unknown), ', '.join(host.partitions)), 'sinfo, then PARTITION=name'))
     if settings.launcher == 'local' and settings.nodes > 1:
         rank = settings.node_rank
         if not rank.isdigit() or int(rank) >= settings.nodes or not settings.master_addr:

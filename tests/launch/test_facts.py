@@ -2,7 +2,7 @@ import os
 
 import pytest
 
-from mtp.launch import facts, ledger
+from mtp.launch import facts, host, ledger
 from mtp.launch.facts import Card
 from tests.launch.fakes import ask, machine
 
@@ -28,8 +28,8 @@ def test_no_card_no_tool(tmp_path):
 
 
 def test_partitions(tmp_path):
-    assert facts.partitions(program(tmp_path / 'sinfo', 'echo gpu; echo " cpu "')) == ['gpu', 'cpu']
-    assert facts.partitions(None) == []
+    assert host.partitions(program(tmp_path / 'sinfo', 'echo gpu; echo " cpu "; echo gpu')) == ('gpu', 'cpu')
+    assert host.partitions(program(tmp_path / 'broken', 'exit 1')) == ()
 
 
 def test_room_on_the_disk_of_a_folder_that_is_not_there_yet(tmp_path):

@@ -75,3 +75,25 @@ def test_slurm_without_srun():
 def test_only_a_container_alone_has_no_network(words, processes, network):
     found = slurm.spread('docker', ask(**words), HOST, job(processes)).words
     assert found[found.index('--network') + 1] == network
+
+
+def test_a_partition_that_is_not_there():
+    problem, = slurm.problems(ask(LAUNCHER='slurm', PARTITION='cpu,gup'), HOST._replace(partitions=('cpu', 'gpu')))
+    assert 'no partition gup; the cluster has cpu, gpu' in problem.message and 'sinfo' in problem.hint
+    assert not slurm.problems(ask(LAUNCHER='slurm', PARTITION='cpu'), HOST._replace(partitions=('cpu', 'gpu')))
+    assert not slurm.problems(ask(LAUNCHER='slurm', PARTITION='gup'), HOST)  # nobody to ask
+
+
+def test_inside_a_batch_job_srun_takes_its_size_from_there():
+    settings = ask(SUBMIT='1', NODES='8', GPUS='4', PARTITION='gpu', CPUS_PER_TASK='3', SRUN_ARGS='--label')
+    assert slurm.srun(settings, HOST, job(32)) == ['srun', '--cpus-per-task=3', '--kill-on-bad-exit=1', '--label']
+    assert slurm.directives(settings, HOST, job(32), 'x') == [
+        '#SBATCH ' + word for word in ('--job-name=x', '--partition=gpu', '--gres=gpu:4', '--nodes=8', '--ntasks=32',
+                                       '--ntasks-per-node=4', '--cpus-per-task=3')]
+
+
+def test_the_name_of_a_job_says_what_is_done():
+    one, two = job()._replace(name='finetune-a'), job()._replace(name='finetune-b')
+    assert slurm.job_name(ask(), [one]) == 'finetune-a'
+    assert slurm.job_name(ask(), [one, two]) == 'finetune-2-configs'
+    assert slurm.job_name(ask(JOB='night'), [one]) == 'night'

@@ -1,0 +1,55 @@
+"""``ci/cluster test``: the cluster up, every check, the cluster away."""
+import time
+
+from mtp.errors import FAILED, OK, MTPError
+from mtp.launch import ledger
+
+import checks_faults as faults
+import checks_runs as runs
+from front import Front
+
+# In this order: the first draws the data, the second is what others are compared with.
+CHECKS = (runs.prepare, runs.pretrain, runs.by_hand, runs.finetune, runs.test_fair1m, runs.preempted, runs.node_killed,
+          runs.time_limit, runs.status, faults.partition, faults.memory, faults.images, faults.port, faults.dead_rank,
+          faults.srun_killed, faults.environment, faults.cards)
+
+
+def run(cluster, wanted, keep):
+    """Run the checks named in ``wanted`` (all when empty); exit code 1 when one failed. Every one is run."""
+    import cluster as commands  # it starts this module
+    names = {check.__name__: check for check in CHECKS}
+    unknown = [name for name in wanted if name not in names]
+    if unknown:
+        raise MTPError('there is no check {}'.format(' '.join(unknown)), hint=' '.join(names))
+    began = time.monotonic()
+    if not (keep and cluster.names()):
+        cluster.down()
+        commands.up(cluster, ledger.names())
+    seconds = [(time.monotonic() - began, 'up')]
+    failed = []
+    try:
+        for check in [names[name] for name in wanted] or CHECKS:
+            failed += one(check, Front(cluster), seconds)
+    finally:
+        if not keep:
+            began = time.monotonic()
+            cluster.down()
+            seconds.append((time.monotonic() - began, 'down'))
+    print('\n{}'.format('\n'.join('{:6.0f} s  {}'.format(*each) for each in seconds)))
+    print('\n{} passed, {} failed'.format(len(seconds) - 1 - (not keep) - len(failed), len(failed)))
+    return FAILED if failed else OK
+
+
+def one(check, front, seconds):
+    """Names of the check that failed: one or none."""
+    print('--- {}: {}'.format(check.__name__, check.__doc__.splitlines()[0]), flush=True)
+    began = time.monotonic()
+    try:
+        check(front)
+    except MTPError as error:
+        print('FAILED {}: {}'.format(check.__name__, error), flush=True)
+        front.call('scancel', '--me')
+        return [check.__name__]
+    finally:
+        seconds.append((time.monotonic() - began, check.__name__))
+    return []

@@ -1,0 +1,111 @@
+"""What runs on the cluster: the verbs in two nodes, typed by hand, as batch jobs, and jobs that come back."""
+from front import CHECKOUT, DATA, IMAGE, LAST, SMALL, STEPS, TINY, need
+
+REHEARSE = "--rehearse --cfg-options train_cfg.max_epochs=1"
+PLAIN = 'work_dirs/undisturbed'  # what the disturbed runs have to equal
+
+
+def prepare(front):
+    """Samples, and what training reads of them."""
+    cpu = dict(RUNTIME='apptainer', ACCEL='none', MTP_DATA_ROOT=DATA)
+    for name, images in (('samrs', 8), ('fair1m', 2)):
+        front.inside('python', '-m', 'mtp.data.samples', name, '--images', str(images), '--out', '/work/data')
+    for name in ('sota', 'fast', 'sior', 'fair1m'):
+        front.made('data-' + name, cpu)
+
+
+def pretrain(front):
+    """Two-node pretraining, from make to checkpoint and passport."""
+    output = front.made('pretrain', dict(TINY, SAVE_PATH=PLAIN))
+    need('2 process(es)' in output, 'two processes', output)
+    passport = front.say('cat', PLAIN + '/passport.json')
+    digest = front.say('sha256sum', '/images/' + front.say('readlink', IMAGE).strip().split('/')[-1]).split()[0]
+    need(digest in passport, 'the passport names the image by its hash ' + digest, passport[:3000])
+    need('"cpu01"' in passport and '"cpu02"' in passport, 'the passport names both nodes', passport[:3000])
+    need(front.say('stat', '-c', '%U', '{}/{}'.format(PLAIN, LAST)).strip() == 'ada', 'results belong to the user')
+
+
+def by_hand(front):
+    """srun and apptainer as typed from the guide, and at the same time on the same nodes the printed plan as a batch job."""
+    front.say('bash', '-c', 'make --no-print-directory pretrain DRYRUN=1 {} >job.sh 2>/dev/null'.format(' '.join(
+        '{}={}'.format(*pair) for pair in dict(TINY, END_ITER=2, SAVE_PATH='work_dirs/printed', SRUN_ARGS='').items())))
+    number = front.say('sbatch', '--parsable', 'job.sh').strip()
+    options = ('--backbone vit_t_rvsa --tasks ss is rd --datasets sota sior fast --batch_size 3 --batch_size_val 3 '
+               '--workers 0 --save_path /work/by_hand --distributed True --end_iter 2 --image_size 64 --init_backbone none '
+               '--batch_mode avg --background True --use_ckpt True --interval 5000')
+    output = front.say(
+        'srun', '-J', 'mtp', '-p', 'debug', '--ntasks=2', '--ntasks-per-node=1', '--cpus-per-task=1',
+        '--kill-on-bad-exit=1', 'apptainer', 'exec', '--containall', '--no-home', '--pwd', '/opt/mtp', '--bind',
+        '{0}:/data,{1}/work_dirs:/work,{1}:/opt/mtp:ro'.format(DATA, CHECKOUT), IMAGE, 'python', '-u', 'main_pretrain.py',
+        *options.split(), environment=['APPTAINERENV_' + 'OMP_NUM_THREADS=1'])
+    need('2 process(es)' in output, 'two processes, without any help of the launcher', output)
+    state = front.ended(number)
+    need(state == 'COMPLETED', 'the printed plan as a batch job ended as ' + state, front.call('cat', 'slurm-{}.out'.format(
+        number))[1])
+    need(front.same_weights('by_hand', 'printed'), 'both have the same weights')
+
+
+def finetune(front):
+    """Fine-tuning on two nodes, then an array of two configs on one node."""
+    front.made('finetune-fair1m', dict(SMALL, ARGS=REHEARSE))
+    configs = 'fair1m/oriented_rcnn_rvsa_b_800_mae_mtp_fair1m20 fair1m/oriented_rcnn_rvsa_b_800_mae_fair1m20'
+    number = front.submit('finetune', dict(SMALL, NODES=1, CONFIG=configs, ARGS=REHEARSE))
+    for task in ('0', '1'):
+        front.wait('the log of task ' + task, lambda task=task: ' complete' in front.call(
+            'bash', '-c', 'cat work_dirs/slurm/*-{}_{}.log'.format(number, task))[1], 240)
+
+
+def test_fair1m(front):
+    """Multi-scale testing on two nodes in the other environment: a shard of each, one submission."""
+    output = front.made('test-fair1m', dict(SMALL, ARGS='--rehearse'))
+    folder = 'work_dirs/mmrotate03/fair1m'
+    found = front.say('find', folder, '-name', '*.shard', '-size', '+1k').split()
+    need(len(found) == 2, 'a shard with detections from each node', found, output)
+    need(front.say('find', folder, '-name', 'test.zip').strip(), 'a submission', output)
+
+
+def preempted(front):
+    """Requeued twice in the middle: comes back by itself and ends as one that was never disturbed."""
+    number = front.submit('pretrain', dict(TINY, SAVE_PATH='work_dirs/preempted'))
+    for turn in (1, 2):
+        front.reaches('work_dirs/preempted', 2 * turn)
+        front.say('scontrol', 'requeue', number)
+        front.wait('start {}'.format(turn + 1), lambda turn=turn: front.job(number)['Restarts'] == str(turn))
+    need(front.ended(number) == 'COMPLETED', 'it ends', front.logs())
+    log = front.logs()
+    need(log.count('continuing from') == 2 and 'complete' in log, 'it went on twice', log)
+    need(front.same_weights('undisturbed', 'preempted'), 'bit-equal to the undisturbed run', log)
+
+
+def node_killed(front):
+    """A node vanishes: the job goes on with the others, from what it had saved."""
+    number = front.submit('pretrain', dict(TINY, INTERVAL=2, SAVE_PATH='work_dirs/node_killed'))
+    front.reaches('work_dirs/node_killed', 3)
+    front.cluster.kill('cpu02')
+    try:
+        need(front.ended(number, 300) == 'COMPLETED', 'it ends', front.logs())
+    finally:
+        front.cluster.start('cpu02')
+    log = front.logs()
+    need('cpu[01,03]' in log and 'continuing from' in log, 'it went on with the other nodes', log)
+    need(front.same_weights('undisturbed', 'node_killed'), 'bit-equal to the undisturbed run', log)
+    front.cluster.wait_idle()
+
+
+def time_limit(front):
+    """Near the end of its time: saved, requeued by the batch script, continued."""
+    # A minute is the shortest limit there is; SLURM may warn up to a minute early, here it does after 10 to 20 seconds.
+    number = front.submit('pretrain', dict(TINY, END_ITER=500, SAVE_PATH='work_dirs/time_limit', TIME_LIMIT=1,
+                                           SBATCH_ARGS='--signal=B:USR1@40'))
+    front.wait('a second start', lambda: 'continuing from' in front.logs(), 150)
+    log = front.logs()
+    need('requeued: it was asked to stop and has saved' in log, 'the batch script sent it back', log)
+    front.say('scancel', number)
+    need(front.ended(number) == 'CANCELLED', 'cancelled, and not brought back', front.logs())
+
+
+def status(front):
+    """make status knows every job that was handed in."""
+    said = front.made('status', {})
+    need('pretrain-vit_t_rvsa' in said and 'complete' in said and 'work_dirs/slurm/' in said, 'the table', said)
+    need(STEPS and '[mtp]' in front.made('logs', {'JOB': 'pretrain-vit_t_rvsa'}), 'a log by the name of its job')

@@ -1,0 +1,115 @@
+"""The test cluster as a person at its login node sees it: make, sbatch, scontrol, and the files that come of them."""
+import subprocess
+import time
+
+from mtp.errors import FAILED, MTPError
+
+import nodes
+
+CHECKOUT = nodes.SHARED + '/home/mtp'
+DATA = 'work_dirs/data'
+IMAGE = 'apptainer/mmrotate1-cpu.sif'
+# The smallest run that is still the real one: two nodes, a process on each, gloo on the CPU.
+SMALL = dict(RUNTIME='apptainer', LAUNCHER='slurm', NODES=2, ACCEL='none', CPUS_PER_TASK=1, MTP_DATA_ROOT=DATA)
+STEPS = 8
+TINY = dict(SMALL, BACKBONE='vit_t_rvsa', IMAGE_SIZE=64, END_ITER=STEPS, INTERVAL=100, WORKERS=0)
+LAST = 'last_vit_t_rvsa_ss_is_rd_pretrn_model.pth'
+FINGERPRINT = ('import sys, torch; from mtp.report.passport import fingerprint\n'
+               'for path in sys.argv[1:]: print(fingerprint(torch.load(path, map_location="cpu")["state_dict"]))')
+
+
+def need(truth, what, *seen):
+    """Raise an :class:`MTPError` that shows what was seen, unless ``truth``."""
+    if not truth:
+        raise MTPError('{}\n{}'.format(what, '\n'.join(map(str, seen)))[-6000:], code=FAILED)
+
+
+class Front:
+    """The login node.
+
+    Args:
+        cluster: :class:`nodes.Cluster` that is up, with the checkout and the images on it.
+    """
+
+    def __init__(self, cluster):
+        self.cluster = cluster
+
+    def call(self, *words, seconds=300, environment=(), host=nodes.LOGIN):
+        """(exit code, output, seconds) of a command of the ordinary user in the checkout."""
+        began = time.monotonic()
+        command = self.cluster.words([str(word) for word in words], host=host, folder=CHECKOUT, environment=environment)
+        try:
+            done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                  universal_newlines=True, errors='replace', timeout=seconds)
+        except subprocess.TimeoutExpired as error:
+            return 124, 'no end within {} s: {}'.format(seconds, (error.stdout or b'')[-4000:]), seconds
+        return done.returncode, done.stdout, time.monotonic() - began
+
+    def say(self, *words, **where):
+        """Output of a command that has to succeed."""
+        code, output, _ = self.call(*words, **where)
+        need(code == 0, '{} ended with exit code {}'.format(' '.join(map(str, words))[:300], code), output)
+        return output
+
+    def make(self, verb, settings, seconds=300):
+        """(exit code, output, seconds) of ``make VERB SETTING=value ...``."""
+        return self.call('make', '--no-print-directory', verb, *_pairs(settings), seconds=seconds)
+
+    def made(self, verb, settings, seconds=300):
+        """Output of a verb that has to succeed."""
+        return self.say('make', '--no-print-directory', verb, *_pairs(settings), seconds=seconds)
+
+    def submit(self, verb, settings):
+        """Number of the job that ``make VERB SUBMIT=1`` hands in."""
+        return self.made(verb, dict(settings, SUBMIT=1)).split('Submitted batch job ')[1].split()[0]
+
+    def job(self, number):
+        """What SLURM knows of a job: {field: value}."""
+        said = self.say('scontrol', '--oneliner', 'show', 'job', number)
+        return dict(pair.split('=', 1) for pair in said.split() if '=' in pair)
+
+    def wait(self, what, truth, seconds=120):
+        """Ask ``truth()`` until it is true."""
+        limit = time.monotonic() + seconds
+        while not truth():
+            need(time.monotonic() < limit, 'not within {} s: {}'.format(seconds, what), self.call('squeue')[1], self.logs())
+            time.sleep(0.5)
+
+    def ended(self, number, seconds=240):
+        """Wait for the end of a job; what SLURM calls it."""
+        self.wait('the end of job {}'.format(number), lambda: self.job(number)['JobState'] not in (
+            'PENDING', 'RUNNING', 'COMPLETING', 'CONFIGURING', 'REQUEUED'), seconds)
+        return self.job(number)['JobState']
+
+    def steps(self, folder):
+        """Steps that a run has logged so far."""
+        return self.call('grep', '-c', '"step"', folder + '/log.jsonl')[1].strip() or '0'
+
+    def reaches(self, folder, count, seconds=120):
+        """Wait until a run has logged ``count`` steps."""
+        self.wait('{} steps in {}'.format(count, folder), lambda: _number(self.steps(folder)) >= count, seconds)
+
+    def logs(self):
+        """The end of the newest log, as make shows it."""
+        return self.call('make', '--no-print-directory', 'logs')[1]
+
+    def inside(self, *words, host=None, image=IMAGE):
+        """Output of a program in the image, beside the checkout."""
+        apptainer = ['apptainer', '--silent', 'exec', '--containall', '--cleanenv', '--no-home', '--pwd', '/opt/mtp', '--bind',
+                     '{}:/opt/mtp:ro,{}/work_dirs:/work'.format(CHECKOUT, CHECKOUT), image]
+        return self.say(*(apptainer + list(words)), host=host or self.cluster.computes[0])
+
+    def same_weights(self, first, second):
+        """Whether the results of two pretrainings are equal, bit for bit."""
+        found = self.inside('python', '-c', FINGERPRINT, *('/work/{}/{}'.format(name, LAST) for name in (first, second)))
+        lines = found.split()
+        need(len(lines) == 2, 'two fingerprints', found)
+        return lines[0] == lines[1]
+
+
+def _pairs(settings):
+    return ['{}={}'.format(*pair) for pair in sorted(settings.items())]
+
+
+def _number(text):
+    return int(text) if text.isdigit() else 0
