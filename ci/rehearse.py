@@ -28,7 +28,8 @@ GROUPS = (
 CHANGE = 'change detection'
 LANES = 2
 
-Row = NamedTuple('Row', [('block', str), ('status', str), ('figure', str), ('pictures', int), ('seconds', float)])
+Row = NamedTuple('Row', [('block', str), ('status', str), ('figure', str), ('pictures', int), ('seconds', float),
+                         ('cpu', float)])
 
 
 def main(wanted):
@@ -51,9 +52,9 @@ def main(wanted):
     for lane in lanes:
         lane.join()
     rows.sort()
-    print('\n{:<24}{:<10}{:<34}{:>9}{:>9}'.format('block', '', 'figure', 'pictures', 'seconds'))
+    print('\n{:<24}{:<10}{:<34}{:>9}{:>9}{:>7}'.format('block', '', 'figure', 'pictures', 'seconds', 'CPU s'))
     for row in rows:
-        print('{:<24}{:<10}{:<34}{:>9}{:>9.0f}'.format(*row))
+        print('{:<24}{:<10}{:<34}{:>9}{:>9.0f}{:>7.0f}'.format(*row))
     if skipped:
         print('{} change-detection blocks skipped, as Open-CD is not installed: {}'.format(
             len(skipped), ' '.join(block.split('/')[1] for block in skipped)))
@@ -94,15 +95,16 @@ def rehearse(block, home, core):
     pin = ['taskset', '-c', str(core)] if core is not None and shutil.which('taskset') else []
     start = time.monotonic()
     with open(log, 'w', encoding='utf-8') as stream:
-        code = subprocess.call(pin + words, cwd=ROOT, stdout=stream, stderr=subprocess.STDOUT,
-                               env=dict(os.environ, OMP_NUM_THREADS='1'))
-    seconds = time.monotonic() - start
-    if code:
+        child = subprocess.Popen(pin + words, cwd=ROOT, stdout=stream, stderr=subprocess.STDOUT,
+                                 env=dict(os.environ, OMP_NUM_THREADS='1'))
+        _, status, usage = os.wait4(child.pid, 0)
+    spent = time.monotonic() - start, usage.ru_utime + usage.ru_stime
+    if status:
         print('--- the end of {}:\n{}'.format(log, tail(log)), flush=True)
-        return Row(block, 'FAILED', 'exit code {}'.format(code), 0, seconds)
+        return Row(block, 'FAILED', 'status {}'.format(status), 0, *spent)
     with open(os.path.join(home, leaf.env, leaf.dataset, leaf.stem, 'reproduction.json'), encoding='utf-8') as stream:
         found = json.load(stream)
-    return Row(block, 'ok', figure(found), len(found['pictures']), seconds)
+    return Row(block, 'ok', figure(found), len(found['pictures']), *spent)
 
 
 def figure(found):
