@@ -100,7 +100,7 @@ def pretraining():
     return ('main_pretrain.py', '--backbone', 'vit_t_rvsa', '--tasks', 'ss', 'is', 'rd', '--datasets', 'sota', 'sior',
             'fast', '--batch_size', '3', '--workers', '2', '--save_path', PRETRAINED, '--distributed', 'False',
             '--end_iter', str(STEPS), '--image_size', '224', '--init_backbone', 'none', '--batch_mode', 'avg',
-            '--background', 'True', '--interval', '40')
+            '--background', 'True', '--interval', '40', '--val_interval', '0')
 
 
 def _cut_training(target):

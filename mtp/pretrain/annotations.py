@@ -1,8 +1,10 @@
 """The annotations of one SAMRS subset, read once and kept in flat arrays (S5; spec 3.1, 3.2)."""
 import collections
 import dataclasses
+import functools
 import json
 import os
+from typing import Sequence
 
 import numpy as np
 
@@ -21,7 +23,8 @@ class Annotations:
 
     Attributes:
         name: ``sota``, ``sior`` or ``fast``.
-        images, segs: paths of the image and of its semantic label, one a image.
+        split: ``train`` or ``valid``.
+        names: file names of the images, in a sequence.
         sizes: (images, 2) int32, height and width.
         first: (images + 1,) int64, rows of ``boxes``, ``labels``.
         boxes: (instances, 4) float32, x1 y1 x2 y2 in pixels.
@@ -29,12 +32,11 @@ class Annotations:
         rle, rle_first: packed runs of all instances as one uint8 array, and where each begins.
         rfirst, rboxes, rlabels: the same for rotated boxes (objects, 5): cx cy w h theta (radians).
         skipped: reason -> number of annotations left out.
-        files: annotation files behind this, for the passport.
     """
 
     name: str
-    images: list
-    segs: list
+    split: str
+    names: Sequence[str]
     sizes: np.ndarray
     first: np.ndarray
     boxes: np.ndarray
@@ -45,10 +47,28 @@ class Annotations:
     rboxes: np.ndarray
     rlabels: np.ndarray
     skipped: dict
-    files: list
 
     def __len__(self):
-        return len(self.images)
+        return len(self.names)
+
+    @functools.cached_property
+    def _where(self):
+        return folders(self.name, self.split)
+
+    def image(self, index):
+        """Path of an image."""
+        return os.path.join(self._where['images'], self.names[index])
+
+    def seg(self, index):
+        """Path of its semantic label."""
+        return os.path.join(self._where['semantic'], os.path.splitext(self.names[index])[0] + '.png')
+
+    @property
+    def files(self):
+        """Paths of the annotation files behind this: the COCO file, and one a image with rotated boxes."""
+        suffix = catalogue.get(self.name).files['rotated_suffix']
+        return [self._where['coco']] + [os.path.join(self._where['rotated'], os.path.splitext(name)[0] + suffix)
+                                        for name in self.names]
 
     def runs(self, instance, size):
         """COCO's compressed mask of one instance: the dict that pycocotools decodes."""
@@ -56,23 +76,30 @@ class Annotations:
         return {'size': [int(side) for side in size], 'counts': text}
 
 
-def check_folders(name, split='train'):
-    """Paths of one subset: ``coco`` file, ``images``, ``semantic``, ``rotated`` folders.
+def folders(name, split='train'):
+    """Paths of one subset: ``coco`` file, ``images``, ``semantic``, ``rotated`` folders."""
+    entry = catalogue.get(name)
+    return {'coco': catalogue.locate(entry.files['coco'], split=split),
+            'images': catalogue.locate(entry.splits[split].images),
+            'semantic': catalogue.locate(entry.files['semantic']), 'rotated': catalogue.locate(entry.files['rotated'])}
+
+
+def check_folders(name, split='train', way_out=''):
+    """:func:`folders`, all of them there.
+
+    ``way_out`` is added to the hint: how to do without this split.
 
     Raises:
         MTPError: one of them is missing.
     """
-    entry = catalogue.get(name)
-    where = {'coco': catalogue.locate(entry.files['coco'], split=split),
-             'images': catalogue.locate(entry.splits[split].images),
-             'semantic': catalogue.locate(entry.files['semantic']), 'rotated': catalogue.locate(entry.files['rotated'])}
+    entry, where = catalogue.get(name), folders(name, split)
     for what in ('images', 'semantic', 'rotated'):
         if not os.path.isdir(where[what]):
             raise MTPError('{}: the folder {} is missing ({} of {})'.format(name, where[what], what, entry.title),
                            hint='set MTP_DATA_ROOT to the folder that holds samrs/, or make samples: '
                                 'python -m mtp.data.samples samrs --out data')
     if not os.path.isfile(where['coco']):
-        raise MTPError('{}: the instance file {} is missing'.format(name, where['coco']), hint=PREPARE.format(name))
+        raise MTPError('{}: the instance file {} is missing'.format(name, where['coco']), hint='; '.join(filter(None, [PREPARE.format(name), way_out])))
     return where
 
 
@@ -89,23 +116,35 @@ def read(name, split='train', drop_degenerate=True):
     """
     where, entry = check_folders(name, split), catalogue.get(name)
     images, rows, skipped = _read_coco(where['coco'], entry)
-    stems = [os.path.splitext(image['file_name'])[0] for image in images]
-    listed = {what: set(os.listdir(where[what])) for what in ('images', 'semantic', 'rotated')}
-    suffix = entry.files['rotated_suffix']
-    wanted = {'images': [image['file_name'] for image in images], 'semantic': [stem + '.png' for stem in stems],
-              'rotated': [stem + suffix for stem in stems]}
-    for what, names in wanted.items():
-        missing = [item for item in names if item not in listed[what]]
+    names = [image['file_name'] for image in images]
+    check_files(name, split, names)
+    rfirst, rboxes, rlabels = _read_rotated([os.path.join(where['rotated'], item) for item in _wanted(entry, names)['rotated']],
+                                            entry.classes, drop_degenerate, skipped)
+    return Annotations(
+        name=name, split=split, names=names, sizes=np.array([(image['height'], image['width']) for image in images], np.int32),
+        rfirst=rfirst, rboxes=rboxes, rlabels=rlabels, skipped=dict(skipped), **rows)
+
+
+def _wanted(entry, names):
+    """File names in the three folders that belong to the images ``names``."""
+    stems = [os.path.splitext(name)[0] for name in names]
+    return {'images': names, 'semantic': [stem + '.png' for stem in stems],
+            'rotated': [stem + entry.files['rotated_suffix'] for stem in stems]}
+
+
+def check_files(name, split, names):
+    """Every image has its files.
+
+    Raises:
+        MTPError: how many are missing, and the first of them.
+    """
+    where = folders(name, split)
+    for what, wanted in _wanted(catalogue.get(name), list(names)).items():
+        listed = set(os.listdir(where[what]))
+        missing = [item for item in wanted if item not in listed]
         if missing:
             raise MTPError('{}: {} of {} files named by {} are missing in {}, the first is {}'.format(
                 name, len(missing), len(names), where['coco'], where[what], missing[0]))
-    rotated = [os.path.join(where['rotated'], item) for item in wanted['rotated']]
-    rfirst, rboxes, rlabels = _read_rotated(rotated, entry.classes, drop_degenerate, skipped)
-    return Annotations(
-        name=name, images=[os.path.join(where['images'], item) for item in wanted['images']],
-        segs=[os.path.join(where['semantic'], item) for item in wanted['semantic']],
-        sizes=np.array([(image['height'], image['width']) for image in images], np.int32),
-        rfirst=rfirst, rboxes=rboxes, rlabels=rlabels, skipped=dict(skipped), files=[where['coco']] + rotated, **rows)
 
 
 def _read_coco(path, entry):

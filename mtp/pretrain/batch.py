@@ -55,29 +55,37 @@ class DatasetBatch:
         images: (n, 3, S, S): raw BGR (uint8 or float32), or after :func:`prepare` normalised RGB float32.
         truths: one :class:`Truth` per image.
         seg: (n, h, w) labels, 0 is background, class k is k + 1, 255 is ignored.
+        skipped: what was wrong with each damaged sample that another one replaced.
     """
 
     images: torch.Tensor
     truths: List[Truth]
     seg: Optional[torch.Tensor] = None
+    skipped: List[str] = dataclasses.field(default_factory=list)
 
     def to(self, device):
         seg = None if self.seg is None else self.seg.to(device, non_blocking=True)
-        return DatasetBatch(self.images.to(device, non_blocking=True), [t.to(device) for t in self.truths], seg)
+        return DatasetBatch(self.images.to(device, non_blocking=True), [t.to(device) for t in self.truths], seg,
+                            self.skipped)
 
     def pin_memory(self):
         seg = None if self.seg is None else self.seg.pin_memory()
-        return DatasetBatch(self.images.pin_memory(), [t.pin_memory() for t in self.truths], seg)
+        return DatasetBatch(self.images.pin_memory(), [t.pin_memory() for t in self.truths], seg, self.skipped)
+
+
+def normalise(images, shapes):
+    """Raw BGR (n, 3, S, S) -> RGB float32 of mean 0 and spread 1; 0 outside each image's (height, width) of ``shapes``."""
+    images = images.float().flip(1)
+    mean, std = (images.new_tensor(values).view(1, 3, 1, 1) for values in (MEAN, STD))
+    images = (images - mean) / std
+    for image, (height, width) in zip(images, shapes):
+        image[:, height:] = 0
+        image[:, :, width:] = 0
+    return images
 
 
 def prepare(batch):
     """Raw BGR pixels -> normalised RGB; what lies outside an image's crop becomes 0 after the normalisation."""
-    images = batch.images.float().flip(1)
-    mean, std = (images.new_tensor(values).view(1, 3, 1, 1) for values in (MEAN, STD))
-    images = (images - mean) / std
-    for image, truth in zip(images, batch.truths):
-        height, width = truth.shape
-        image[:, height:] = 0
-        image[:, :, width:] = 0
+    images = normalise(batch.images, [truth.shape for truth in batch.truths])
     seg = None if batch.seg is None else batch.seg.long()
     return DatasetBatch(images, batch.truths, seg)

@@ -8,10 +8,12 @@ from mtp.errors import FAILED, OK, MTPError, run_main
 from mtp.paths import resolve
 from mtp.report.passport import Passport, fingerprint, manifest
 
-from . import annotations, backbones, devices, journal, loop, options, snapshots
+from . import annotations, backbones, devices, loop, options, shelf, snapshots, summary, verdicts
 from . import feed as feeds
 from . import recipe as recipes
 from .model import PretrainModel
+
+HALF = {None: None, 'fp16': torch.float16, 'bf16': torch.bfloat16}
 
 
 def main(words=None):
@@ -19,45 +21,62 @@ def main(words=None):
     chosen = options.parse(words)
     for name in chosen.datasets:  # everything that can be missing is looked for before anything is built
         annotations.check_folders(name)
+        if chosen.val_interval:
+            annotations.check_folders(name, 'valid', '--val_interval 0 trains without validation')
     weights = backbones.initial_weights(chosen.backbone, chosen.init_backbone)
     _check_folder(chosen.save_path)
     team = devices.join(chosen)
     try:
-        return _run(chosen, team, weights)
-    finally:
-        team.close()
+        code = _run(chosen, team, weights)
+    except Exception as error:
+        told = team.fail(error)
+        if told is error:
+            raise
+        raise told from error
+    team.close()
+    return code
 
 
 def _run(chosen, team, weights):
     say = _say if team.leads else (lambda text: None)
-    settings = options.identity(chosen, team.world)
+    settings = options.identity(chosen, team.world, devices.half(chosen, team.device))
     checkpoint = _checkpoint(chosen, settings, say)
-    complete = checkpoint is not None and checkpoint.meta.get('iteration', 0) >= chosen.end_iter
-    if complete:
+    if _complete(chosen, team, checkpoint):
         say('{}: all {} steps are done'.format(checkpoint.path, chosen.end_iter))
+        if team.leads and not os.path.exists(os.path.join(chosen.save_path, summary.PAGE)):
+            _report(chosen, say)  # killed between the last step and the page
         return OK
     recipe = recipes.get(chosen.recipe)
     cv2.setNumThreads(0)
     torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
-    sources = {name: _read(name, recipe, say) for name in chosen.datasets}
+    sources = {name: _read(name, chosen, recipe, team, say) for name in chosen.datasets}
     passport = _passport(chosen, team, recipe, sources, checkpoint) if team.leads else None
     trainer, done, epoch = _trainer(chosen, team, recipe, weights, checkpoint, say)
     sizes = feeds.batch_sizes(chosen.batch_size, {name: len(item) for name, item in sources.items()}, chosen.batch_mode)
     feed = feeds.StepFeed(sources, sizes, chosen.image_size, recipe, chosen.seed, team.rank, team.world,
-                          chosen.on_bad_sample == 'skip')
+                          chosen.on_bad_sample == 'skip', chosen.augment)
     say('{} on {}: steps {} to {}, {} process(es) x {} images of {} pixels'.format(
         chosen.backbone, team.device, done + 1, chosen.end_iter, team.world, sum(sizes.values()), chosen.image_size))
+    validator = _validator(chosen, team, recipe, done, say)
     code, losses = FAILED, {}
     try:
-        code, losses = loop.train(trainer, feed, settings, done, epoch)
+        code, losses = loop.train(trainer, feed, settings, done, epoch, validator)
     finally:
         if passport:
             passport.complete({OK: 'complete', FAILED: 'failed'}.get(code, 'stopped'), metrics=losses,
+                              best_validation=verdicts.best(validator.records) if validator else None,
                               weights=None if code == FAILED else fingerprint(trainer.model.state_dict()))
     if team.leads and code == OK:
-        say('checkpoint {}'.format(os.path.join(chosen.save_path, snapshots.stem(chosen) + '.pth')))
-        say('curves {}'.format(journal.draw_curves(chosen.save_path)))
+        _report(chosen, say)
     return code
+
+
+def _report(chosen, say):
+    say('checkpoint {}'.format(os.path.join(chosen.save_path, snapshots.stem(chosen) + '.pth')))
+    say('report {}'.format(summary.write(chosen.save_path)))
+    skipped = summary.skipped(chosen.save_path)
+    if skipped:
+        say(skipped)
 
 
 def _passport(chosen, team, recipe, sources, checkpoint):
@@ -66,6 +85,20 @@ def _passport(chosen, team, recipe, sources, checkpoint):
     return Passport(os.path.join(chosen.save_path, 'passport.json'), kind='pretrain', config=vars(chosen), data=data,
                     seed=chosen.seed, processes=team.world, recipe=vars(recipe), device=str(team.device),
                     continued_from=checkpoint.path if checkpoint else None)
+
+
+def _complete(chosen, team, checkpoint):
+    """Whether nothing is left to do, not even the validation after the last step."""
+    if checkpoint is None or checkpoint.meta.get('iteration', 0) < chosen.end_iter:
+        return False
+    return not chosen.val_interval or not verdicts.Validator({}, team, chosen, chosen.end_iter).missing(chosen.end_iter)
+
+
+def _validator(chosen, team, recipe, done, say):
+    if not chosen.val_interval:
+        return None
+    sources = {name: _read(name, chosen, recipe, team, say, 'valid') for name in chosen.datasets}
+    return verdicts.Validator(sources, team, chosen, done)
 
 
 def _checkpoint(chosen, settings, say):
@@ -91,7 +124,7 @@ def _trainer(chosen, team, recipe, weights, checkpoint, say):
         say(str(report))
     norm = 'SyncBN' if team.device.type == 'cuda' and team.world > 1 else 'SingleValueBN'
     model = PretrainModel(encoder, chosen.tasks, chosen.datasets, recipe, backbones.BACKBONES[chosen.backbone].size,
-                          chosen.background, norm, chosen.mixed_precision).to(team.device).train()
+                          chosen.background, norm, HALF[devices.half(chosen, team.device)]).to(team.device).train()
     groups = backbones.parameter_groups(model, chosen.backbone, recipe, chosen.lr, chosen.weight_decay)
     trainer = loop.Trainer(model, groups, team, chosen)
     if checkpoint is None:
@@ -100,11 +133,11 @@ def _trainer(chosen, team, recipe, weights, checkpoint, say):
     return trainer, done, chosen.start_epoch
 
 
-def _read(name, recipe, say):
-    found = annotations.read(name, drop_degenerate=recipe.drop_degenerate)
+def _read(name, chosen, recipe, team, say, split='train'):
+    found = shelf.read(os.path.join(chosen.save_path, 'annotations'), name, split, recipe.drop_degenerate, team)
     left_out = ', '.join('{} {}'.format(count, reason) for reason, count in found.skipped.items() if count)
-    say('{}: {} images, {} instances, {} rotated boxes{}'.format(
-        name, len(found), len(found.boxes), len(found.rboxes), '; left out: ' + left_out if left_out else ''))
+    say('{} {}: {} images, {} instances, {} rotated boxes{}'.format(
+        name, split, len(found), len(found.boxes), len(found.rboxes), '; left out: ' + left_out if left_out else ''))
     return found
 
 

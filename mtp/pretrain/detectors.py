@@ -107,8 +107,8 @@ class Detector(nn.Module):
         return self.finish(pyramid[:4], results, metas, dataset)
 
     def finish(self, pyramid, results, metas, dataset):
-        """What a task adds to its boxes; nothing here."""
-        return results
+        """Bring the boxes into the pixels of the original images, and add what the task has beside boxes."""
+        raise NotImplementedError
 
 
 class InstanceSegmenter(Detector):
@@ -154,11 +154,11 @@ class InstanceSegmenter(Detector):
         return losses
 
     def finish(self, pyramid, results, metas, dataset):
-        """Add ``masks`` (n, height, width) bool."""
+        """Add ``masks`` (n, height, width) bool; mmdet scales the boxes with them."""
         rois = bbox2roi([item.bboxes for item in results])
         masks = self.last_mask[dataset](self.roi_head.mask_head(self.mask_extractor(pyramid, rois)))
         parts = masks.split([len(item.bboxes) for item in results])
-        return self.last_mask[dataset].predict_by_feat(parts, results, metas, ConfigDict(self.test), rescale=False)
+        return self.last_mask[dataset].predict_by_feat(parts, results, metas, ConfigDict(self.test), rescale=True)
 
 
 class RotatedDetector(Detector):
@@ -177,6 +177,13 @@ class RotatedDetector(Detector):
     @staticmethod
     def instances(truth):
         return InstanceData(bboxes=RotatedBoxes(truth.rboxes, clone=True), labels=truth.rlabels)
+
+    def finish(self, pyramid, results, metas, dataset):
+        for item, meta in zip(results, metas):
+            boxes = RotatedBoxes(item.bboxes, clone=False)
+            boxes.rescale_([1 / factor for factor in meta['scale_factor']])
+            item.bboxes = boxes.tensor
+        return results
 
 
 def _spans(truths):

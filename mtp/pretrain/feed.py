@@ -1,5 +1,6 @@
 """From annotations to batches: the batch of a step is a pure function of (seed, step, rank), whoever computes it."""
 import contextlib
+import dataclasses
 import signal
 
 import cv2
@@ -48,13 +49,15 @@ class StepFeed(Dataset):
         recipe: :class:`~mtp.pretrain.recipe.Recipe`.
         seed, rank, world: non-negative integers.
         skip_bad: replace a damaged sample by another image instead of failing.
+        augment: False takes every image whole and undistorted.
         length: number of steps.
     """
 
-    def __init__(self, sources, sizes, side, recipe, seed=0, rank=0, world=1, skip_bad=False, length=1 << 40):
+    def __init__(self, sources, sizes, side, recipe, seed=0, rank=0, world=1, skip_bad=False, augment=True,
+                 length=1 << 40):
         self.sources, self.sizes, self.side, self.recipe = sources, sizes, side, recipe
         self.seed, self.rank, self.world, self.skip_bad, self.length = seed, rank, world, skip_bad, length
-        self._orders = {}
+        self.augment, self._orders = augment, {}
 
     def __len__(self):
         return self.length
@@ -78,21 +81,26 @@ class StepFeed(Dataset):
             return error
 
     def _batch(self, name, step):
-        made = [self._sample(name, step, slot) for slot in range(self.sizes[name])]
-        return samples.collate(made, self.side, self.recipe.small_crop_label)
+        skipped = []
+        made = [self._sample(name, step, slot, skipped) for slot in range(self.sizes[name])]
+        return dataclasses.replace(samples.collate(made, self.side, self.recipe.small_crop_label), skipped=skipped)
 
-    def _sample(self, name, step, slot):
+    def _sample(self, name, step, slot, skipped):
         source, (index, _) = self.sources[name], self.image_index(name, step, slot)
         rng = samples.generator(AUGMENTATION, self.seed, step, self.rank, tasks.number(name), slot)
-        for attempt in range(len(source)):
+        for _ in range(len(source)):
             try:
-                return samples.make(source, index, self.side, rng, self.recipe.colour)
+                return samples.make(source, index, self.side, rng, self.recipe.colour, self.augment)
             except MTPError as error:
                 if not self.skip_bad:
                     raise
-                print('skipped: {}'.format(error), flush=True)
+                skipped.append(str(error))
                 index = (index + 1) % len(source)
         raise MTPError('{}: no image of the data set can be read'.format(name))
+
+
+def _as_made(item):
+    return item
 
 
 def _start_worker(_):
@@ -108,7 +116,7 @@ def running(feed, first, last, workers, pin=False):
     The processes end with the block, also when it raises: they ignore the signals that end other processes.
     """
     batches = iter(DataLoader(feed, batch_size=None, sampler=range(first, last), num_workers=workers, pin_memory=pin,
-                              worker_init_fn=_start_worker, prefetch_factor=3 if workers else 2))
+                              worker_init_fn=_start_worker, collate_fn=_as_made, prefetch_factor=3 if workers else 2))
     try:
         yield batches
     finally:

@@ -1,8 +1,11 @@
-"""What a run tells: ``log.jsonl``, the console, and the loss curves."""
+"""What a run tells: ``log.jsonl``, TensorBoard, the console, and the loss curves."""
 import json
 import os
 import time
 
+from torch.utils.tensorboard import SummaryWriter
+
+from mtp.files import write_text
 from mtp.progress import Progress
 from mtp.report import curves
 
@@ -25,7 +28,9 @@ class Journal:
         self.path = os.path.join(folder, 'log.jsonl')
         self.first, self.last, self.interval, self.images = first, last, interval, images
         self.progress = Progress('pretraining', last, first)
+        forget(self.path, first)
         self.stream = open(self.path, 'a', encoding='utf-8')
+        self.board = SummaryWriter(os.path.join(folder, 'tensorboard'), purge_step=first + 1)
         self.start = time.monotonic()
         self._clear()
 
@@ -41,31 +46,51 @@ class Journal:
 
         Args:
             step: 1-based.
-            values: name -> number, averaged over the steps of a line.
+            values: name -> number, averaged over the steps of a line; ``skipped`` is summed.
             seconds: duration of the step; ``waited`` of it for data.
-            facts: written as they are (lr, epoch).
+            facts: written as they are (lr, epoch, memory in MiB).
         """
         for name, value in values.items():
             self.sums[name] = self.sums.get(name, 0.0) + value
         self.count, self.seconds, self.waited = self.count + 1, self.seconds + seconds, self.waited + waited
         if self.due(step):
             self._write(step, facts)
-        self.progress.update(note='loss {:.3f}, {:.2f} s a step'.format(values['loss'], seconds))
+        self.progress.update(note='loss {:.3f}, {:.2f} s a step, {:.0f} % of it waiting for data, {} MiB'.format(
+            values['loss'], seconds, 100 * waited / max(seconds, 1e-9), facts['memory']))
+
+    def add_scores(self, step, scores):
+        """Count a validation: name -> per cent or None."""
+        for name, value in scores.items():
+            if value is not None:
+                self.board.add_scalar('validation/' + name, value, step)
+        self.board.flush()
 
     def _write(self, step, facts):
         line = dict(step=step, **facts)
-        line.update((name, round(value / self.count, 6)) for name, value in self.sums.items())
+        line.update((name, round(value / self.count, 6)) for name, value in self.sums.items() if name != 'skipped')
+        line['skipped'] = self.sums['skipped']
         pace = (time.monotonic() - self.start) / max(step - self.first, 1)
         line.update(seconds=round(self.seconds / self.count, 4), data_wait=round(self.waited / max(self.seconds, 1e-9), 4),
                     images_per_second=round(self.images * self.count / max(self.seconds, 1e-9), 2),
                     eta=round(pace * (self.last - step), 1))
         self.stream.write(json.dumps(line) + '\n')
         self.stream.flush()
+        for name, value in line.items():
+            if name != 'step':
+                self.board.add_scalar(name if '/' in name else 'run/' + name, value, step)
         self._clear()
 
     def close(self, note=''):
         self.progress.close(note)
         self.stream.close()
+        self.board.close()
+
+
+def forget(path, done):
+    """Drop the lines of steps beyond ``done`` from a log: a killed run wrote them, and this one computes them again."""
+    if os.path.exists(path):
+        lines = [line for line in curves.read_lines(path) if line['step'] <= done]
+        write_text(path, ''.join(json.dumps(line) + '\n' for line in lines))
 
 
 def by_task(losses):

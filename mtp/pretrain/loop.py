@@ -9,8 +9,8 @@ from torch.nn.utils import clip_grad_norm_
 
 from mtp.errors import CONTINUE, FAILED, OK, MTPError
 
+from . import devices, journal, snapshots, watch
 from . import feed as feeds
-from . import journal, snapshots
 from .batch import prepare
 from .model import total
 
@@ -50,7 +50,7 @@ class Trainer:
         self.model, self.team, self.options = model, team, options
         self.optimizer = torch.optim.AdamW(groups, lr=options.lr, betas=(0.9, 0.999), eps=1e-8)
         self.base = [group['lr'] for group in self.optimizer.param_groups]
-        self.scaler = torch.cuda.amp.GradScaler() if options.mixed_precision else None
+        self.scaler = torch.cuda.amp.GradScaler() if model.half == torch.float16 else None  # bfloat16 has float32's range
         # no search for unused parameters: those that no loss reaches are frozen (model._freeze_unused)
         self.module = DistributedDataParallel(model) if team.world > 1 else model
 
@@ -87,7 +87,7 @@ class Trainer:
                 hint='look at these images and their annotations, or lower --lr')
 
 
-def train(trainer, feed, settings, done=0, epoch=0):
+def train(trainer, feed, settings, done=0, epoch=0, validator=None):
     """Run the steps ``done`` + 1 .. end_iter.
 
     Args:
@@ -96,6 +96,7 @@ def train(trainer, feed, settings, done=0, epoch=0):
         settings: identity of the run, for its checkpoints.
         done: steps behind us.
         epoch: epoch number to start from, added to the one that the feed counts.
+        validator: :class:`~mtp.pretrain.verdicts.Validator`, or None.
 
     Returns:
         (exit code, last losses): OK when the run is complete, CONTINUE when it was asked to stop and has saved.
@@ -105,39 +106,76 @@ def train(trainer, feed, settings, done=0, epoch=0):
     log = journal.Journal(options.save_path, done, options.end_iter, options.log_interval, images) if team.leads else None
     pin = team.device.type == 'cuda'
     with feeds.running(feed, done, options.end_iter, options.workers, pin) as batches:
-        code, numbers = _steps(trainer, feed, batches, range(done + 1, options.end_iter + 1), settings, epoch, log)
+        code, numbers = Run(trainer, feed, settings, epoch, validator, log).steps(batches, done)
     if log:
         log.close('done' if code == OK else 'stopped; start the same command again to continue')
     return code, numbers
 
 
-def _steps(trainer, feed, batches, steps, settings, epoch, log):
-    options, team, stop, numbers = trainer.options, trainer.team, Stop(), {}
-    began = time.monotonic()
-    for step in steps:
-        batch = next(batches)
-        if team.any(isinstance(batch, MTPError)):
-            raise batch if isinstance(batch, MTPError) else MTPError('another process met a damaged sample', code=FAILED)
-        waited = time.monotonic() - began
-        losses, norm = trainer.step(batch, step)
-        values = team.mean(torch.stack([value.float() for value in losses.values()] + [norm.float()]))
-        numbers = dict(zip(list(losses) + ['grad_norm'], values.tolist()))
-        trainer.check({name: value for name, value in numbers.items() if 'loss' in name}, batch, step)
-        now, where = time.monotonic(), epoch + feeds.epochs(feed, step - 1)
-        if log:
-            log.add(step, numbers, now - began, waited, lr=learning_rate(options.lr, step, options.end_iter), epoch=where)
-        began = now
-        stopping = team.any(bool(stop.asked))
-        if step == options.end_iter:
-            _save(trainer, snapshots.stem(options), step, where, settings)
-        elif stopping or step % options.interval == 0:
-            _save(trainer, snapshots.stem(options, step), step, where, settings)
-            if stopping:
+class Run:
+    """The steps of one call of :func:`train`, whose arguments these are; ``log`` is None in all but the first process."""
+
+    def __init__(self, trainer, feed, settings, epoch, validator, log):
+        self.trainer, self.feed, self.settings, self.epoch = trainer, feed, settings, epoch
+        self.validator, self.log = validator, log
+        self.options, self.team, self.stop = trainer.options, trainer.team, Stop()
+        self.known = set()  # damaged samples that were named before
+
+    def steps(self, batches, done):
+        """Steps ``done`` + 1 to the last. Returns (exit code, last losses)."""
+        numbers = {}
+        if self.validator and self.validator.missing(done) and not self._validate(done):
+            return CONTINUE, numbers
+        for step in range(done + 1, self.options.end_iter + 1):
+            numbers = self._step(batches, step)
+            stopping = self.team.any(bool(self.stop.asked))
+            if not self._save(step, stopping) or stopping and step < self.options.end_iter:
                 return CONTINUE, numbers
-    return OK, numbers
+        return OK, numbers
 
+    def _step(self, batches, step):
+        began = time.monotonic()
+        batch = next(batches)
+        if self.team.any(isinstance(batch, MTPError)):
+            raise batch if isinstance(batch, MTPError) else watch.Elsewhere()
+        waited = time.monotonic() - began
+        losses, norm = self.trainer.step(batch, step)
+        skipped = [text for group in batch.values() for text in group.skipped]
+        values = self.team.mean(torch.stack([value.float() for value in losses.values()] + [
+            norm.float(), norm.new_tensor(float(len(skipped)))]))
+        numbers = dict(zip(list(losses) + ['grad_norm', 'skipped'], values.tolist()))
+        numbers['skipped'] = round(numbers['skipped'] * self.team.world)
+        for text in set(skipped) - self.known:
+            print('skipped: ' + text, flush=True)
+        self.known.update(skipped)
+        self.trainer.check({name: value for name, value in numbers.items() if 'loss' in name}, batch, step)
+        if self.log:
+            self.log.add(step, numbers, time.monotonic() - began, waited, memory=devices.memory(self.team.device),
+                         lr=learning_rate(self.options.lr, step, self.options.end_iter), epoch=self._epoch(step))
+        return numbers
 
-def _save(trainer, name, step, epoch, settings):
-    if trainer.team.leads:
-        snapshots.save(trainer.options.save_path, name, trainer.model, trainer.optimizer, step, epoch, settings,
-                       trainer.scaler)
+    def _epoch(self, step):
+        return self.epoch + feeds.epochs(self.feed, step - 1)
+
+    def _save(self, step, stopping):
+        """Checkpoint and validation, where they are due after ``step``; first the checkpoint, which nothing may lose (D17).
+
+        Returns whether the run may go on: not when it was stopped while it validated.
+        """
+        validating = self.validator is not None and self.validator.due(step)
+        name = self._name(step)
+        if stopping or validating or step == self.options.end_iter or step % self.options.interval == 0:
+            if self.team.leads:
+                snapshots.save(self.options.save_path, name, self.trainer.model, self.trainer.optimizer, step,
+                               self._epoch(step), self.settings, self.trainer.scaler)
+        return not validating or not stopping and self._validate(step)
+
+    def _name(self, step):
+        return snapshots.stem(self.options, None if step == self.options.end_iter else step)
+
+    def _validate(self, step):
+        """Whether validation came to its end."""
+        found = self.validator.run(self.trainer.model, step, self._name(step), self.stop)
+        if found and self.log:
+            self.log.add_scores(step, found)
+        return found is not None

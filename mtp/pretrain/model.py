@@ -29,18 +29,18 @@ class PretrainModel(nn.Module):
         size: widths and proposal counts of the decoders.
         background: whether unlabelled pixels are a class of their own (index 0) or are ignored.
         norm: ``SingleValueBN``, ``BN`` or ``SyncBN`` in UPerNet.
-        half: run the encoder in half precision where CUDA allows (decoders stay in float32).
+        half: None, or torch.float16 or torch.bfloat16: autocast the encoder to it (decoders stay in float32).
     """
 
     def __init__(self, encoder, chosen_tasks=tasks.TASKS, datasets=tasks.DATASETS, recipe='paper', size=blueprints.PUBLISHED,
-                 background=True, norm='SingleValueBN', half=False):
+                 background=True, norm='SingleValueBN', half=None):
         super().__init__()
         self.tasks, self.datasets = tasks.in_order(chosen_tasks, tasks.TASKS), tasks.in_order(datasets, tasks.DATASETS)
         if not self.tasks or not self.datasets:
             raise MTPError('a model needs at least one task and one dataset; tasks {!r}, datasets {!r}'.format(
                 tuple(chosen_tasks), tuple(datasets)), hint='--tasks ss is rd --datasets sota sior fast')
         self.recipe = get_recipe(recipe) if isinstance(recipe, str) else recipe
-        self.background, self.half_encoder = background, half
+        self.background, self.half = background, half
         self.encoder = encoder
         classes = collections.OrderedDict((name, tasks.CLASS_COUNTS[name]) for name in self.datasets)
         self.detectors = {}  # task -> module registered under its published name below
@@ -78,7 +78,9 @@ class PretrainModel(nn.Module):
 
     def encode(self, images):
         """(n, 3, S, S) normalised RGB -> list of four float32 maps."""
-        with torch.cuda.amp.autocast(enabled=self.half_encoder):
+        if self.half is None:
+            return [level.float() for level in self.encoder(images)]
+        with torch.autocast(images.device.type, dtype=self.half):
             maps = self.encoder(images)
         return [level.float() for level in maps]
 
@@ -123,16 +125,30 @@ class PretrainModel(nn.Module):
 
     @torch.no_grad()
     def predict(self, images, metas, dataset):
-        """What the model sees in images of ``dataset``: task -> semantic maps (n, S, S) int64, or a list of InstanceData."""
+        """What the model sees in images of ``dataset``, in pixels of the original images.
+
+        Args:
+            images: (n, 3, S, S) normalised RGB.
+            metas: for each image ``img_shape`` (its part of the input), ``ori_shape`` and ``scale_factor`` (x, y).
+            dataset: whose last layers are asked.
+
+        Returns:
+            task -> one entry an image: (h, w) int64 labels for ``ss``, else InstanceData.
+        """
         maps = self.encode(images)
         found = {}
         if 'ss' in self.tasks:
             logits = F.interpolate(self.semantic_logits(maps, dataset), size=images.shape[-2:], mode='bilinear',
                                    align_corners=False)
-            found['ss'] = logits.argmax(1) + int(not self.background)
+            found['ss'] = [self._labels(*pair) for pair in zip(logits, metas)]
         for task, detector in self.detectors.items():
             found[task] = detector.predict(maps, metas, dataset)
         return found
+
+    def _labels(self, logits, meta):
+        height, width = meta['img_shape']
+        scores = F.interpolate(logits[None, :, :height, :width], size=meta['ori_shape'], mode='bilinear', align_corners=False)
+        return scores[0].argmax(0) + int(not self.background)
 
 
 def total(losses):

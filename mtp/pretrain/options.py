@@ -12,7 +12,7 @@ from .recipe import RECIPES
 
 # What decides the numbers of a run. A checkpoint continues only a run that agrees in all of these.
 IDENTITY = ('backbone', 'tasks', 'datasets', 'batch_size', 'batch_mode', 'image_size', 'end_iter', 'lr', 'weight_decay',
-            'recipe', 'seed', 'background', 'init_backbone', 'mixed_precision', 'on_bad_sample')
+            'recipe', 'seed', 'background', 'init_backbone', 'mixed_precision', 'on_bad_sample', 'augment')
 
 
 def truth(text):
@@ -37,7 +37,7 @@ def parser():
     flag('--start_iter', type=int, default=0, help='steps counted as done, for a run without a checkpoint')
     flag('--end_iter', type=int, default=5, help='number of steps of the whole run')
     flag('--batch_size', type=int, default=8, help='images a step of one process, all data sets together')
-    flag('--batch_size_val', type=int, default=8, help='accepted; validation is not part of training here')
+    flag('--batch_size_val', type=int, default=8, help='images at a time of one process while it validates')
     flag('--workers', type=int, default=0, help='loader processes of one process; results do not depend on it')
     flag('--batch_mode', choices=('ratio', 'avg'), default='avg', help='share the batch equally or by data set size')
     flag('--lr', type=float, help='learning rate (default: 6e-5 for ViT, 2e-5 for InternImage, as published)')
@@ -49,19 +49,23 @@ def parser():
     flag('--resume', default='auto', help='file to continue from; auto: the newest in --save_path; none: start anew')
     flag('--save_path', help='folder for checkpoints, log and passport')
     flag('--ignore_label', type=int, default=255, help='must be 255, the value in the label files')
-    flag('--interval', type=int, default=2000, help='steps between two checkpoints')
+    flag('--interval', type=int, default=2000, help='steps between two checkpoints, and two validations')
     flag('--init_backbone', choices=('imp', 'rsp', 'none', 'mae', 'beit'), help='starting weights of the encoder')
     flag('--port', help='port for the processes to meet, where the launcher does not set one')
     flag('--image_size', type=int, help='side of the training images in pixels, a multiple of 32')
     flag('--background', type=truth, default=True, help='False: unlabelled pixels are ignored instead of a class')
     flag('--use_ckpt', type=truth, default=False, help='recompute activations of the encoder to save memory')
-    flag('--mixed_precision', type=truth, default=False, help='half precision in the encoder (CUDA only)')
+    flag('--mixed_precision', type=truth, default=False, help='half precision in the encoder')
     add('--config', help='JSON file with values for these flags; the command line wins')
     add('--recipe', choices=sorted(RECIPES), default='paper', help='what the paper describes, or the released code')
     add('--seed', type=int, default=2023)
     add('--device', choices=('auto', 'cpu', 'cuda'), default='auto')
     add('--log_interval', type=int, help='steps between two lines of log.jsonl (default: 500 lines a run, at most 50 steps)')
-    add('--on_bad_sample', choices=('error', 'skip'), default='error', help='a damaged file stops the run, or is replaced')
+    add('--augment', type=truth, default=True, help='False: whole images, undistorted (to see whether a set-up can learn)')
+    add('--amp_dtype', choices=('auto', 'fp16', 'bf16'), default='auto',
+        help='number format of --mixed_precision; auto: fp16 with loss scaling on CUDA, bf16 on the CPU')
+    add('--val_interval', type=int, help='steps between two validations (default: --interval); 0: never validate')
+    add('--on_bad_sample', '--on-bad-sample', choices=('error', 'skip'), default='error', help='a damaged file stops the run, or is replaced')
     return made
 
 
@@ -81,6 +85,7 @@ def parse(words=None):
     options.datasets = list(tasks.in_order(options.datasets, tasks.DATASETS))
     options.save_path = resolve(options.save_path)
     options.lr = BACKBONES[options.backbone].lr if options.lr is None else options.lr
+    options.val_interval = options.interval if options.val_interval is None else options.val_interval
     if options.log_interval is None:
         options.log_interval = min(max(options.end_iter // 500, 1), 50)
     return options
@@ -111,12 +116,14 @@ def _check(options):
     if options.image_size < 64 or options.image_size % 32:
         raise MTPError('--image_size {} is not a multiple of 32 from 64 on'.format(options.image_size),
                        hint='--image_size {}'.format(max(round(options.image_size / 32), 2) * 32))
-    for name in ('end_iter', 'batch_size', 'interval'):
+    for name in ('end_iter', 'batch_size', 'batch_size_val', 'interval'):
         if getattr(options, name) < 1:
             raise MTPError('--{} is {}; at least 1 is needed'.format(name, getattr(options, name)))
     for name in ('workers', 'seed', 'start_iter', 'start_epoch'):
         if getattr(options, name) < 0:
             raise MTPError('--{} is {}; it cannot be negative'.format(name, getattr(options, name)))
+    if options.val_interval is not None and options.val_interval < 0:
+        raise MTPError('--val_interval is {}; it cannot be negative'.format(options.val_interval), hint='--val_interval 0')
     if options.batch_size < len(set(options.datasets)):
         raise MTPError('--batch_size {} is smaller than the number of data sets ({}: {})'.format(
             options.batch_size, len(set(options.datasets)), ' '.join(options.datasets)),
@@ -130,6 +137,6 @@ def _check(options):
                        hint='--resume FILE, or leave --ft out: the newest checkpoint in --save_path is found by itself')
 
 
-def identity(options, world):
-    """Settings that decide the numbers of a run, as they go into its checkpoints."""
-    return dict({name: getattr(options, name) for name in IDENTITY}, processes=world)
+def identity(options, world, half=None):
+    """Settings that decide the numbers of a run, as they go into its checkpoints. ``half``: name of the number format."""
+    return dict({name: getattr(options, name) for name in IDENTITY}, processes=world, mixed_precision=half or False)

@@ -77,6 +77,13 @@ class Placement:
         return np.stack([x, y, w, h, angle], 1).astype(np.float32), inside
 
 
+def whole(size, side):
+    """The placement of the whole image, as large as ``side`` x ``side`` allows."""
+    factor = side / max(size)
+    resized = tuple(max(int(edge * factor + 0.5), 1) for edge in size)
+    return Placement(tuple(size), (False, False), resized, (0, 0), resized)
+
+
 def draw(size, side, rng):
     """A random placement of a crop of at most ``side`` x ``side`` pixels in an image of ``size`` (height, width)."""
     coin = rng.random()

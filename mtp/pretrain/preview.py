@@ -15,7 +15,7 @@ from mtp.paths import resolve
 
 from . import annotations, backbones, samples, snapshots
 from . import recipe as recipes
-from .batch import DatasetBatch, Truth, prepare
+from .batch import normalise
 from .model import PretrainModel
 
 TITLES = {'ss': 'semantic', 'is': 'instances', 'rd': 'rotated boxes'}
@@ -58,55 +58,43 @@ def restored(found, settings):
 
 
 def panel(model, source, index, side, least_score):
-    """One row of pictures (h, w, 3) BGR of image ``index``, resized to fit ``side``."""
-    image, truth, seg = whole(source, index, side)
-    ready = prepare(DatasetBatch(torch.from_numpy(image).permute(2, 0, 1)[None], [truth]))
-    found = model.predict(ready.images, [truth.meta], source.name)
+    """One row of pictures (h, w, 3) BGR of image ``index``, drawn in its own pixels, shown ``side`` pixels long."""
+    image, seg, masks, labels = truth(source, index)
+    ready, meta = samples.whole(source, index, side)
+    found = model.predict(normalise(ready[None], [meta['img_shape']]), [meta], source.name)
     colours = [colour[::-1] for colour in catalogue.get(source.name).palette]  # BGR
-    pictures = [titled(image, source.name)]
+    factor = side / max(image.shape[:2])
+    pen = max(round(2 / factor), 1)
+    pictures = [('', image)]
     for task in model.tasks:
         if task == 'ss':
             pair = [shade_classes(image, label, colours) for label in (seg, found['ss'][0].numpy())]
         elif task == 'is':
-            pair = [shade_objects(image, masks, labels, colours) for masks, labels in (
-                (truth.masks.numpy(), truth.labels), confident(found['is'][0], 'masks', least_score))]
+            pair = [shade_objects(image, *objects, colours, pen) for objects in (
+                (masks, labels), confident(found['is'][0], 'masks', least_score))]
         else:
-            pair = [outline(image, boxes, labels, colours) for boxes, labels in (
-                (truth.rboxes.numpy(), truth.rlabels), confident(found['rd'][0], 'bboxes', least_score))]
-        pictures += [titled(picture, '{}: {}'.format(TITLES[task], what)) for picture, what in zip(pair, ('truth', 'found'))]
-    return np.concatenate(pictures, 1)
+            own = slice(source.rfirst[index], source.rfirst[index + 1])
+            pair = [outline(image, *objects, colours, pen) for objects in (
+                (source.rboxes[own], source.rlabels[own]), confident(found['rd'][0], 'bboxes', least_score))]
+        pictures += zip(('{}: {}'.format(TITLES[task], what) for what in ('truth', 'found')), pair)
+    new = meta['img_shape'][::-1]
+    return np.concatenate([titled(cv2.resize(picture, new, interpolation=cv2.INTER_AREA), text or source.name)
+                           for text, picture in pictures], 1)
 
 
-def whole(source, index, side):
-    """A whole image resized into ``side`` x ``side`` (padded black), its :class:`Truth` and its semantic label."""
-    height, width = (int(edge) for edge in source.sizes[index])
-    factor = side / max(height, width)
-    new = tuple(max(int(edge * factor + 0.5), 1) for edge in (height, width))
-    image = np.zeros((side, side, 3), np.uint8)
-    image[:new[0], :new[1]] = cv2.resize(samples.read_image(source.images[index], (height, width)), new[::-1])
-    stored = samples.read_semantic(source.segs[index], (height, width), len(catalogue.get(source.name).classes))
-    seg = np.zeros((side, side), np.uint8)
-    seg[:new[0], :new[1]] = cv2.resize(stored, new[::-1], interpolation=cv2.INTER_NEAREST)
+def truth(source, index):
+    """What is known of an image: (h, w, 3) BGR, (h, w) semantic labels, (n, h, w) masks and their (n,) labels."""
+    size = tuple(int(edge) for edge in source.sizes[index])
+    seg = samples.read_semantic(source.seg(index), size, len(catalogue.get(source.name).classes))
     rows = range(source.first[index], source.first[index + 1])
-    masks = np.zeros((len(rows), side, side), np.uint8)
-    for mask, instance in zip(masks, rows):
-        full = coco_mask.decode(source.runs(instance, (height, width)))
-        mask[:new[0], :new[1]] = cv2.resize(full, new[::-1], interpolation=cv2.INTER_NEAREST)
-    own = slice(source.rfirst[index], source.rfirst[index + 1])
-    rboxes = source.rboxes[own] * np.array([factor, factor, factor, factor, 1], np.float32)
-    first, last = source.first[index], source.first[index + 1]
-    truth = Truth(new, torch.from_numpy(source.boxes[first:last] * np.float32(factor)),
-                  torch.from_numpy(source.labels[first:last].astype(np.int64)), torch.from_numpy(masks),
-                  torch.from_numpy(rboxes), torch.from_numpy(source.rlabels[own].astype(np.int64)), source.images[index])
-    return image, truth, seg
+    masks = [coco_mask.decode(source.runs(row, size)) for row in rows]
+    return samples.read_image(source.image(index), size), seg, masks, source.labels[rows.start:rows.stop]
 
 
 def confident(found, field, least_score):
     """(values of ``field``, labels) of the detections with a score of ``least_score`` or more, as arrays."""
     keep = found.scores >= least_score
-    values = getattr(found, field)
-    values = getattr(values, 'tensor', values)[keep]
-    return values.numpy(), found.labels[keep]
+    return getattr(found, field)[keep].numpy(), found.labels[keep]
 
 
 def shade_classes(image, label, colours):
@@ -116,23 +104,23 @@ def shade_classes(image, label, colours):
     return np.where(label[..., None] > 0, shaded, image).astype(np.uint8)
 
 
-def shade_objects(image, masks, labels, colours):
+def shade_objects(image, masks, labels, colours, pen=1):
     """``image`` with each object's pixels in its class's colour and a white rim."""
     picture = image.copy()
     for mask, label in zip(masks, labels):
         inside = mask.astype(bool)
         picture[inside] = (picture[inside] * (1 - SHADE) + np.array(colours[int(label)]) * SHADE).astype(np.uint8)
         rims, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-        cv2.drawContours(picture, rims, -1, (255, 255, 255), 1)
+        cv2.drawContours(picture, rims, -1, (255, 255, 255), pen)
     return picture
 
 
-def outline(image, rboxes, labels, colours):
+def outline(image, rboxes, labels, colours, pen=2):
     """``image`` with each rotated box (cx cy w h theta) outlined in its class's colour."""
     picture = image.copy()
     for polygon, label in zip(rboxes_to_polygons(rboxes), labels):
         corners = np.round(polygon.reshape(1, 4, 2)).astype(np.int32)
-        cv2.polylines(picture, corners, True, tuple(int(value) for value in colours[int(label)]), 2)
+        cv2.polylines(picture, corners, True, tuple(int(value) for value in colours[int(label)]), pen)
     return picture
 
 

@@ -18,8 +18,10 @@ def generator(*key):
     return np.random.Generator(np.random.Philox(np.random.SeedSequence(key)))
 
 
-def make(annotations, index, side, rng, colour_type='uint8'):
-    """Augmented sample of image ``index``; where every object vanished, of another image drawn at random.
+def make(annotations, index, side, rng, colour_type='uint8', augment=True):
+    """Sample of image ``index``, augmented; where every object vanished, of another image drawn at random.
+
+    ``augment=False`` takes the whole image as it is.
 
     Returns:
         (image (h, w, 3) BGR, seg (h, w) uint8, :class:`Truth`) with h, w <= ``side``; masks are ``side`` x ``side``.
@@ -29,13 +31,15 @@ def make(annotations, index, side, rng, colour_type='uint8'):
     """
     while True:
         size = tuple(int(edge) for edge in annotations.sizes[index])
-        place = placement.draw(size, side, rng)
+        place = placement.draw(size, side, rng) if augment else placement.whole(size, side)
         truth = _truth(annotations, index, place, side)
         if truth is not None:
             break
         index = int(rng.integers(len(annotations)))
-    image = read_image(annotations.images[index], size).astype(colour_type, copy=False)
-    image = colour.distort(place.image(image), rng).astype(colour_type, copy=False)
+    image = read_image(annotations.image(index), size).astype(colour_type, copy=False)
+    image = place.image(image)
+    if augment:
+        image = colour.distort(image, rng).astype(colour_type, copy=False)
     return image, _semantic(annotations, index, place), truth
 
 
@@ -48,6 +52,24 @@ def read_image(path, size):
         raise MTPError('{} has {} x {} pixels (height x width), its annotation says {} x {}'.format(
             path, *image.shape[:2], *size))
     return image
+
+
+def whole(annotations, index, side):
+    """Image ``index`` without augmentation, as validation sees it (spec 3.4).
+
+    Returns:
+        ((3, side, side) uint8 BGR tensor, black right of and below the image; the facts that the heads ask for).
+
+    Raises:
+        MTPError: the file is damaged.
+    """
+    size = tuple(int(edge) for edge in annotations.sizes[index])
+    place = placement.whole(size, side)
+    new = place.crop
+    image = np.zeros((side, side, 3), np.uint8)
+    image[:new[0], :new[1]] = place.image(read_image(annotations.image(index), size))
+    meta = dict(img_shape=new, pad_shape=(side, side), ori_shape=size, scale_factor=(new[1] / size[1], new[0] / size[0]))
+    return torch.from_numpy(image).permute(2, 0, 1).contiguous(), meta
 
 
 def read_semantic(path, size, classes):
@@ -66,7 +88,7 @@ def read_semantic(path, size, classes):
 
 
 def _semantic(annotations, index, place):
-    label = read_semantic(annotations.segs[index], place.size, CLASS_COUNTS[annotations.name])
+    label = read_semantic(annotations.seg(index), place.size, CLASS_COUNTS[annotations.name])
     return label[place.sources(0)[:, None], place.sources(1)[None]]
 
 
@@ -84,7 +106,7 @@ def _truth(annotations, index, place, side):
     return Truth(
         shape=place.crop, hboxes=torch.from_numpy(tight[solid]), masks=torch.from_numpy(masks[solid]),
         labels=torch.from_numpy(annotations.labels[begin:end][chosen][solid].astype(np.int64)),
-        rboxes=torch.from_numpy(rboxes[rinside]), name=annotations.images[index],
+        rboxes=torch.from_numpy(rboxes[rinside]), name=annotations.image(index),
         rlabels=torch.from_numpy(annotations.rlabels[rbegin:rend][rinside].astype(np.int64)))
 
 

@@ -3,19 +3,20 @@ import os
 import re
 from collections import OrderedDict
 
+import mmengine
 import torch
 
 from mtp.checkpoints import load
 from mtp.errors import MTPError
-from mtp.files import atomic_path
+from mtp.files import atomic_path, write_text
 
 FORMAT = 1
 _MODEL = re.compile(r'(?:Iter_(\d+)|last)_.+_pretrn_model\.pth$')
 
 
 def stem(options, iteration=None):
-    """``Iter_<n>_<backbone>_<tasks>_pretrn_model``, or ``last_...`` when no iteration is given."""
-    first = 'last' if iteration is None else 'Iter_{}'.format(iteration)
+    """``Iter_<n>_<backbone>_<tasks>_pretrn_model``; ``last_...`` when no iteration is given, ``best_...`` for ``'best'``."""
+    first = 'last' if iteration is None else iteration if iteration == 'best' else 'Iter_{}'.format(iteration)
     return '_'.join([first, options.backbone] + list(options.tasks) + ['pretrn_model'])
 
 
@@ -30,12 +31,16 @@ def save(folder, name, model, optimizer, iteration, epoch, settings, scaler=None
     """
     state = OrderedDict((key, value.detach().cpu()) for key, value in model.state_dict().items())
     meta = dict(format=FORMAT, what='mtp_pretraining', settings=settings)
-    counters = dict(epoch=epoch, iteration=iteration, meta=meta)
+    # what mmengine's own readers look for, so that its Runner and tools take these files too
+    meta.update(epoch=epoch, iter=iteration, mmengine_version=mmengine.__version__, experiment_name=name)
+    hub = dict(log_scalars=OrderedDict(), runtime_info=OrderedDict(iter=iteration, epoch=epoch), resumed_keys=OrderedDict())
+    counters = dict(epoch=epoch, iteration=iteration, meta=meta, message_hub=hub)
     encoder = OrderedDict((key[len('encoder.'):], value) for key, value in state.items() if key.startswith('encoder.'))
     _write(os.path.join(folder, name + '_encoder.pth'), dict(counters, state_dict=encoder, meta=dict(meta, what='mtp_encoder')))
     path = os.path.join(folder, name + '.pth')
     _write(path, dict(counters, state_dict=state, optimizer=optimizer.state_dict(), scheduler={'last_step': iteration},
                       scaler=scaler.state_dict() if scaler else None))
+    write_text(os.path.join(folder, 'last_checkpoint'), os.path.abspath(path))
     return path
 
 

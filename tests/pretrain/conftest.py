@@ -22,3 +22,11 @@ def samrs(samrs_root, monkeypatch):
     """As ``samrs_root``, and MTP_DATA_ROOT names it."""
     monkeypatch.setenv('MTP_DATA_ROOT', str(samrs_root))
     return samrs_root
+
+
+@pytest.fixture(scope='session')
+def zygote():
+    """Starts processes that have everything imported."""
+    from zygote import Zygote
+    with Zygote() as one:
+        yield one

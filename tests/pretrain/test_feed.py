@@ -82,9 +82,9 @@ def test_released_code_keeps_floats_and_unpadded_labels(sources):
 def test_a_damaged_file_is_named_or_skipped(sources, tmp_path):
     broken = tmp_path / 'broken.png'
     broken.write_bytes(b'no image')
-    images = list(sources['sior'].images)
-    images[0] = str(broken)
-    sources['sior'] = dataclasses.replace(sources['sior'], images=images)
+    names = list(sources['sior'].names)
+    names[0] = str(broken)  # an absolute name stands for itself
+    sources['sior'] = dataclasses.replace(sources['sior'], names=names)
     errors = [item for item in map(make(sources).__getitem__, range(4)) if isinstance(item, MTPError)]
     assert errors and all('broken.png' in str(error) for error in errors)
     assert not any(isinstance(item, MTPError) for item in map(make(sources, skip_bad=True).__getitem__, range(4)))

@@ -2,9 +2,10 @@
 import json
 
 import pytest
+import torch
 
 from mtp.errors import MTPError
-from mtp.pretrain import backbones, cli, options, recipe
+from mtp.pretrain import backbones, cli, devices, options, recipe
 
 PUBLISHED = ('--backbone vit_l_rvsa --tasks ss is rd --datasets sota sior fast --batch_size 3 --batch_size_val 3 --workers 8 '
              '--save_path out --distributed True --end_iter 80000 --image_size 448 --init_backbone mae --port 16003 '
@@ -39,6 +40,8 @@ def test_names_come_in_the_published_order():
     ('--workers -1', 'workers is -1'),
     ('--ignore_label 254', 'ignore_label 254'),
     ('--lr 0', 'lr 0'),
+    ('--batch_size_val 0', 'batch_size_val is 0'),
+    ('--val_interval -1', 'val_interval is -1'),
     ('--ft True', 'ft True'),
     ('--ft True --resume nowhere.pth', 'nowhere.pth'),
     ('--config nowhere.json', 'nowhere.json'),
@@ -80,9 +83,13 @@ def test_data_and_weights_are_looked_for_first(tmp_path, monkeypatch, samrs_root
     assert not (tmp_path / 'out').exists()
 
 
-def test_half_precision_needs_cuda(samrs, tmp_path):
-    with pytest.raises(MTPError, match='mixed_precision'):
-        cli.main(SMALL + ['--save_path', str(tmp_path), '--device', 'cpu', '--mixed_precision', 'True'])
+def test_half_precision_of_each_device():
+    def half(words, device):
+        return devices.half(options.parse(SMALL + words.split()), torch.device(device))
+    assert half('--mixed_precision False --amp_dtype fp16', 'cpu') is None
+    assert half('--mixed_precision True', 'cpu') == 'bf16' and half('--mixed_precision True', 'cuda') == 'fp16'
+    with pytest.raises(MTPError, match='amp_dtype fp16 needs a CUDA device'):
+        half('--mixed_precision True --amp_dtype fp16', 'cpu')
 
 
 def test_layer_decay_of_both_recipes():

@@ -1,0 +1,100 @@
+#!/usr/bin/env python
+"""Proof that all three tasks learn: a reduced model over-fits a few drawn images, from the published command line.
+
+    python ci/overfit.py [--out DIR] [--steps N] [--processes 2]
+
+Draws six training images (two a data set), trains on them whole and undistorted in one process a core, scores the result
+on the same images, and writes pictures of truth and prediction. Exit code 1 where a figure stays below its threshold.
+"""
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+
+ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir)
+sys.path.insert(0, ROOT)
+from mtp.data.samples import samrs  # noqa: E402
+from mtp.errors import FAILED, OK, MTPError, run_main  # noqa: E402
+from mtp.files import write_json  # noqa: E402
+
+#: Per cent that each data set has to exceed.
+THRESHOLDS = {'ss/{}/mIoU': 80, 'is/{}/mask_AP50': 70, 'rd/{}/AP50': 70}
+DATASETS = ('sota', 'sior', 'fast')
+OBJECTS = 10  # tried an image; about three of four find room
+IMAGES = 3  # drawn a data set: two to train on, one that the converter calls valid
+
+
+def main(words=None):
+    """Draw, train, score, picture; returns the exit code."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument('--out', default=os.path.join('work_dirs', 'overfit'), help='folder for everything that is made')
+    parser.add_argument('--steps', type=int, default=300)
+    parser.add_argument('--processes', type=int, default=2, help='training processes, one core each')
+    parser.add_argument('--image_size', type=int, default=256)
+    parser.add_argument('--lr', default='1e-3')
+    options = parser.parse_args(words)
+    out = os.path.abspath(options.out)
+    call = Caller(os.path.join(out, 'data'))
+    started = time.monotonic()
+    if not os.path.isdir(os.path.join(out, 'data', 'samrs')):
+        draw(os.path.join(out, 'data', 'samrs'), options.image_size)
+        call('converting', os.path.join(ROOT, 'scripts', 'convert_pkl_json.py'), '--jobs', '1')
+    call('training', *training(options, out))
+    run = os.path.join(out, 'run')
+    call('scoring', '-m', 'mtp.pretrain.validate', '--save_path', run, '--split', 'train')
+    call('pictures', '-m', 'mtp.pretrain.preview', '--save_path', run, '--out', os.path.join(out, 'pictures'), '--images', '2',
+         '--score', '0.5')
+    return judge(os.path.join(run, 'scores_train.json'), out, time.monotonic() - started)
+
+
+def draw(folder, side):
+    """Images of ``side`` pixels with objects as large as in the usual samples: the smallest anchors have 32 pixels."""
+    samrs.SIZE, samrs.OBJECTS = side, OBJECTS
+    samrs.write(folder, images=IMAGES)
+
+
+class Caller:
+    """Runs steps in processes of their own, with one thread each, on the data of this proof."""
+
+    def __init__(self, data):
+        self.environment = dict(os.environ, MTP_DATA_ROOT=data, OMP_NUM_THREADS='1', PYTHONPATH=ROOT, PYTHONWARNINGS='ignore')
+
+    def __call__(self, title, *words):
+        began = time.monotonic()
+        done = subprocess.run([sys.executable] + list(words), env=self.environment)
+        if done.returncode:
+            raise MTPError('{} ended with exit code {}'.format(title, done.returncode), code=FAILED)
+        print('{}: {:.0f} s'.format(title, time.monotonic() - began), flush=True)
+
+
+def training(options, out):
+    """The command line, behind ``python``."""
+    launcher = ['-m', 'torch.distributed.run', '--nproc_per_node', str(options.processes), '--rdzv_backend', 'c10d',
+                '--rdzv_endpoint', 'localhost:0']
+    single = ['--distributed', 'False']
+    batch = 2 * len(DATASETS) // options.processes  # all six images in each step
+    words = ('--backbone vit_t_rvsa --tasks ss is rd --batch_size {} --end_iter {} --image_size {} --lr {} --init_backbone none '
+             '--interval {} --val_interval 0 --augment False --device cpu --resume none').format(
+                 batch, options.steps, options.image_size, options.lr, options.steps).split()
+    return ((launcher if options.processes > 1 else []) + [os.path.join(ROOT, 'main_pretrain.py')] + words +
+            ['--datasets', *DATASETS, '--save_path', os.path.join(out, 'run')] + ([] if options.processes > 1 else single))
+
+
+def judge(path, out, seconds):
+    """Print each figure beside its threshold; returns the exit code."""
+    with open(path, encoding='utf-8') as stream:
+        scores = json.load(stream)['scores']
+    rows = [(key.format(name), scores[key.format(name)], limit) for key, limit in THRESHOLDS.items() for name in DATASETS]
+    for key, value, limit in rows:
+        print('{:<20} {:6.2f}  {} {}'.format(key, value, '>' if value > limit else 'NOT >', limit))
+    missed = [key for key, value, limit in rows if not value > limit]
+    write_json(os.path.join(out, 'verdict.json'), dict(scores=scores, missed=missed, seconds=round(seconds, 1)))
+    print('{}; {:.0f} s; pictures: {}'.format('missed: ' + ', '.join(missed) if missed else 'all three tasks learn',
+                                              seconds, os.path.join(out, 'pictures')))
+    return FAILED if missed else OK
+
+
+if __name__ == '__main__':
+    run_main(main)

@@ -1,0 +1,101 @@
+"""Validation inside a run: when it is due, what it found, and the best checkpoint, kept under its own name."""
+import json
+import os
+import shutil
+
+from mtp.errors import MTPError
+from mtp.files import atomic_path, write_json
+
+from . import snapshots, validation
+
+
+class Validator:
+    """Validates every ``interval`` steps and after the last one.
+
+    Args:
+        sources: data set -> Annotations of its validation part.
+        team: :class:`~mtp.pretrain.devices.Team`.
+        options: parsed command line.
+        done: steps behind us; what the record holds beyond them was found by a run that was killed, and is found again.
+    """
+
+    def __init__(self, sources, team, options, done=0):
+        self.sources, self.team, self.options = sources, team, options
+        self.path = os.path.join(options.save_path, 'validation.json')
+        self.records = [item for item in read(self.path) if item['step'] <= done]
+
+    def due(self, step):
+        """Whether ``step`` is validated."""
+        return step > 0 and (step % self.options.val_interval == 0 or step == self.options.end_iter)
+
+    def missing(self, step):
+        """Whether ``step`` should have been validated and was not, as after a kill. All processes have to ask."""
+        known = any(item['step'] == step for item in self.records)
+        return self.team.any(self.team.leads and self.due(step) and not known)
+
+    def run(self, model, step, checkpoint, stop=None):
+        """Validate; keep ``checkpoint`` (a name without suffix) as the best one when it is.
+
+        Returns:
+            The scores (in the first process; {} in others), or None when it was stopped.
+        """
+        options = self.options
+        found = validation.run(model, self.sources, options.image_size, self.team, options.batch_size_val, options.workers, stop)
+        if not found:
+            return found
+        before = best(self.records)
+        self.records.append(dict(step=step, scores=found))
+        kept = best(self.records)['step'] == step and (before is None or before['step'] != step)
+        if kept:
+            _keep(options, checkpoint)
+        write_json(self.path, self.records)
+        print(describe(step, found, ', the best so far' if kept else ''), flush=True)
+        return found
+
+
+def read(path):
+    """Records of a run, in order; none where there is no file.
+
+    Raises:
+        MTPError: the file cannot be read.
+    """
+    try:
+        with open(path, encoding='utf-8') as stream:
+            return json.load(stream)
+    except FileNotFoundError:
+        return []
+    except (OSError, ValueError) as error:
+        raise MTPError('cannot read the validation record {}: {}'.format(path, error), hint='move it away') from None
+
+
+def best(records):
+    """The record with the highest mean (the first of equals), or None."""
+    scored = [item for item in records if item['scores']['mean'] is not None]
+    return max(scored, key=lambda item: item['scores']['mean']) if scored else None
+
+
+def describe(step, found, note=''):
+    """Lines for the console: the mean, then one line a data set."""
+    rows = {}
+    for key, value in found.items():
+        if key != 'mean':
+            task, name, figure = key.split('/')
+            rows.setdefault(name, []).append('{} {} {}'.format(task, figure, '-' if value is None else '{:.2f}'.format(value)))
+    lines = ['  {}: {}'.format(name, ', '.join(parts)) for name, parts in rows.items()]
+    mean = 'no object to find' if found['mean'] is None else 'mean {:.2f}'.format(found['mean'])
+    return '\n'.join(['validation after step {} (per cent): {}{}'.format(step, mean, note)] + lines)
+
+
+def _keep(options, checkpoint):
+    """Give the files of ``checkpoint`` a second name that begins with ``best``; no room is needed where links are possible."""
+    for suffix in ('_encoder.pth', '.pth'):
+        target = os.path.join(options.save_path, snapshots.stem(options, 'best') + suffix)
+        with atomic_path(target) as temporary:
+            _link(os.path.join(options.save_path, checkpoint + suffix), temporary)
+
+
+def _link(source, target):
+    try:
+        os.link(source, target)
+    except OSError:  # a file system without links
+        shutil.copyfile(source, target)

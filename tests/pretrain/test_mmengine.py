@@ -1,0 +1,31 @@
+"""Our checkpoints are mmengine's, too."""
+import torch
+from mmengine.config import Config
+from mmengine.runner import Runner, find_latest_checkpoint
+from small_model import build
+from torch.utils.data import DataLoader
+
+from mtp.pretrain import snapshots
+
+
+def test_the_runner_loads_and_resumes_from_our_files(tmp_path):
+    trained = build(('rd',), ('sota',))
+    optimizer = torch.optim.AdamW(trained.parameters(), lr=0.1)
+    sum(value.sum() for value in trained.parameters()).backward()
+    optimizer.step()
+    snapshots.save(str(tmp_path), 'Iter_7_x_rd_pretrn_model', trained, optimizer, 7, 2, {'seed': 1})
+    path = find_latest_checkpoint(str(tmp_path))
+    assert path.endswith('Iter_7_x_rd_pretrn_model.pth')
+
+    fresh = build(('rd',), ('sota',))
+    runner = Runner(fresh, str(tmp_path / 'work'), train_dataloader=DataLoader([0]), train_cfg=dict(type='IterBasedTrainLoop', max_iters=9),
+                    optim_wrapper=dict(type='OptimWrapper', optimizer=torch.optim.AdamW(fresh.parameters(), lr=0.1)),
+                    cfg=Config(dict(experiment_name='taken')), default_scope='mmengine')
+    with torch.no_grad():
+        next(fresh.parameters()).zero_()
+    runner.load_checkpoint(path)
+    assert all(torch.equal(value, trained.state_dict()[name]) for name, value in fresh.state_dict().items())
+    runner.optim_wrapper = runner.build_optim_wrapper(runner.optim_wrapper)
+    runner.resume(path)
+    assert (runner.iter, runner.epoch) == (7, 2)
+    assert runner.optim_wrapper.optimizer.state_dict()['state'][0]['step'] == 1

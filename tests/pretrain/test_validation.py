@@ -1,0 +1,150 @@
+"""Validation sees every image once, whatever the number of processes, and leaves the model as it was (D7)."""
+import dataclasses
+import json
+
+import pytest
+import torch
+from small_model import build
+
+from mtp.errors import MTPError
+from mtp.pretrain import annotations, options, snapshots, validation, verdicts
+
+DATASETS = ('sota', 'fast')
+
+
+class Part:
+    """One process of several that run one after the other."""
+
+    device, leads = torch.device('cpu'), True
+
+    def __init__(self, rank, world, parts):
+        self.rank, self.world, self.parts = rank, world, parts
+
+    @staticmethod
+    def any(flag):
+        return flag
+
+    def gather(self, part):
+        self.parts.append(part)
+        return self.parts
+
+
+@pytest.fixture
+def sources(samrs):
+    return {name: annotations.read(name) for name in DATASETS}
+
+
+def scores(model, sources, world, size=1, workers=0):
+    parts = []
+    for rank in range(world):
+        found = validation.run(model, sources, 64, Part(rank, world, parts), size, workers, say=False) \
+            if rank == world - 1 else _quietly(model, sources, rank, world, parts, size)
+    return found
+
+
+def _quietly(model, sources, rank, world, parts, size):
+    """A process that is not the first: it packs and sends."""
+    team = Part(rank, world, parts)
+    team.leads = False
+    return validation.run(model, sources, 64, team, size, say=False)
+
+
+def test_every_image_once_and_the_same_batches_for_any_number_of_processes(sources):
+    def batches(world):
+        plans = [validation.Plan(sources, 2, 64, (), rank, world) for rank in range(world)]
+        assert all(len(plan) <= plan.rounds for plan in plans)
+        return sorted((number, name, tuple(indices)) for plan in plans for number, (name, indices) in plan.mine)
+    alone = batches(1)
+    seen = [(name, index) for _, name, indices in alone for index in indices]
+    assert sorted(seen) == sorted((name, index) for name in DATASETS for index in range(len(sources[name])))
+    assert len(sources['sota']) % 2 and all(batches(world) == alone for world in (2, 3, 16))
+
+
+def test_any_number_of_processes_finds_the_same(sources):
+    model = build(datasets=DATASETS)
+    alone = scores(model, sources, 1)
+    assert set(alone) == {'mean'} | {'{}/{}/{}'.format(task, name, figure) for name in DATASETS for task, figures in (
+        ('ss', ['mIoU']), ('is', ['box_AP', 'box_AP50', 'mask_AP', 'mask_AP50']), ('rd', ['AP50'])) for figure in figures}
+    assert alone['ss/sota/mIoU'] > 0 and all(0 <= value <= 100 for value in alone.values())
+    headline = [value for key, value in alone.items() if key.split('/')[-1] in ('mIoU', 'mask_AP') or key.startswith('rd')]
+    assert alone['mean'] == pytest.approx(sum(headline) / 6, abs=1e-3)
+    assert scores(model, sources, 3) == alone and scores(model, sources, 1, workers=1) == alone
+    assert model.training
+
+
+def test_truth_as_prediction_is_perfect(sources, monkeypatch):
+    """The whole way from files to figures, with a model that knows the answers."""
+    from mmengine.structures import InstanceData
+    from pycocotools import mask as coco_mask
+
+    from mtp.pretrain import samples
+    model, asked = build(datasets=DATASETS), []
+    whole = samples.whole
+    monkeypatch.setattr(samples, 'whole', lambda source, index, side: asked.append((source, index)) or whole(source, index, side))
+
+    def oracle(images, metas, name):
+        found = {'ss': [], 'is': [], 'rd': []}
+        for (source, index), meta in zip(asked[-len(metas):], metas):
+            rows, own = slice(*source.first[index:index + 2]), slice(*source.rfirst[index:index + 2])
+            masks = [coco_mask.decode(source.runs(row, source.sizes[index])) for row in range(rows.start, rows.stop)]
+            seg = samples.read_semantic(source.seg(index), meta['ori_shape'], 37)
+            found['ss'].append(torch.from_numpy(seg.astype('int64')))
+            count, rotated = rows.stop - rows.start, own.stop - own.start
+            found['is'].append(InstanceData(bboxes=torch.from_numpy(source.boxes[rows]), scores=torch.ones(count), masks=torch.tensor(
+                masks), labels=torch.from_numpy(source.labels[rows].astype('int64'))))
+            found['rd'].append(InstanceData(bboxes=torch.from_numpy(source.rboxes[own]), scores=torch.ones(rotated),
+                                            labels=torch.from_numpy(source.rlabels[own].astype('int64'))))
+        return found
+
+    monkeypatch.setattr(model, 'predict', oracle)
+    found = scores(model, sources, 1, size=2)
+    assert {key: value for key, value in found.items() if value < 99.9} == {}
+
+
+def test_a_damaged_file_is_named(sources, tmp_path):
+    (tmp_path / 'broken.png').write_bytes(b'nothing')
+    sources['sota'] = dataclasses.replace(sources['sota'], names=[str(tmp_path / 'broken.png')] + list(sources['sota'].names)[1:])
+    with pytest.raises(MTPError, match='broken.png'):
+        scores(build(('rd',), DATASETS), sources, 1)
+
+
+def test_asked_to_stop_it_gives_no_figures(sources):
+    class Asked:
+        asked = 'SIGTERM'
+    assert validation.run(build(datasets=DATASETS), sources, 64, Part(0, 1, []), stop=Asked, say=False) is None
+
+
+@pytest.fixture
+def chosen(tmp_path):
+    return options.parse(('--backbone vit_t_rvsa --batch_size 3 --end_iter 9 --image_size 64 --init_backbone none --interval 4 '
+                          '--save_path').split() + [str(tmp_path)])
+
+
+def test_due_at_every_interval_and_at_the_end(chosen):
+    one = verdicts.Validator({}, Part(0, 1, []), chosen)
+    assert [step for step in range(10) if one.due(step)] == [4, 8, 9]
+    assert options.parse(['--config', 'configs/pretrain/vit_t_rvsa.json', '--save_path', 'out', '--val_interval', '0']).val_interval == 0
+
+
+def test_best_is_kept_and_a_killed_run_finds_it_again(chosen, tmp_path, monkeypatch, capsys):
+    means = {4: 30.0, 8: 20.0, 9: 40.0}
+    team = Part(0, 1, [])
+    for step in means:
+        for suffix in ('.pth', '_encoder.pth'):
+            (tmp_path / (snapshots.stem(chosen, step) + suffix)).write_text(str(step))
+    kept = tmp_path / (snapshots.stem(chosen, 'best') + '.pth')
+
+    def go(done, *steps):
+        one = verdicts.Validator({}, team, chosen, done)
+        for step in steps:
+            monkeypatch.setattr(validation, 'run', lambda *_: {'ss/sota/mIoU': None, 'mean': means[step]})
+            one.run(None, step, snapshots.stem(chosen, step))
+        return one
+
+    go(0, 4, 8)
+    assert kept.read_text() == '4' and 'best so far' in capsys.readouterr().out
+    assert go(4).missing(4) is False and go(8).missing(8) is False
+    assert verdicts.Validator({}, team, chosen, 8).missing(9) is True
+    again = go(4, 8, 9)  # killed after step 4 was saved: step 8 is found again
+    assert kept.read_text() == '9' and [item['step'] for item in again.records] == [4, 8, 9]
+    assert [item['step'] for item in json.loads((tmp_path / 'validation.json').read_text())] == [4, 8, 9]

@@ -1,0 +1,115 @@
+"""Processes that start at once: one that has imported everything forks them, so that tests can afford many.
+
+A test process forks none itself: it has threads, and a thread begun after a fork from among threads can wait for ever.
+"""
+import contextlib
+import importlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import traceback
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.abspath(os.path.join(HERE, os.pardir, os.pardir))
+
+
+class Zygote:
+    """The process that forks; a context manager."""
+
+    def __enter__(self):
+        environment = dict(os.environ, OMP_NUM_THREADS='1', PYTHONPATH=os.pathsep.join([ROOT, HERE]), PYTHONWARNINGS='ignore')
+        self.process = subprocess.Popen([sys.executable, os.path.abspath(__file__)], env=environment, stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE, universal_newlines=True)
+        return self
+
+    def __exit__(self, *_):
+        self.process.stdin.close()
+        self.process.wait(timeout=60)
+
+    def start(self, log, *words, call='mtp.pretrain.cli:main', **environment):
+        """Start ``call(words)`` in a process of its own; what it says goes to the file ``log``."""
+        return Child(self, self.ask(call=call, words=words, log=str(log), environment=environment), str(log))
+
+    def ask(self, **message):
+        self.process.stdin.write(json.dumps(message) + '\n')
+        self.process.stdin.flush()
+        return json.loads(self.process.stdout.readline())
+
+
+class Child:
+    """A forked process."""
+
+    def __init__(self, zygote, pid, log):
+        self.zygote, self.pid, self.log, self.code = zygote, pid, log, None
+
+    def poll(self):
+        """Exit code (negative: the signal that ended it), or None while it runs."""
+        if self.code is None:
+            self.code = self.zygote.ask(poll=self.pid)
+        return self.code
+
+    def wait(self, seconds=120):
+        """(exit code, what it said)."""
+        end = time.monotonic() + seconds
+        while self.poll() is None:
+            if time.monotonic() > end:
+                self.send(signal.SIGKILL)
+                raise AssertionError('still running after {} s:\n{}'.format(seconds, self.said()))
+            time.sleep(0.02)
+        return self.code, self.said()
+
+    def send(self, number):
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def said(self):
+        with open(self.log) as stream:
+            return stream.read()
+
+
+def serve():
+    """Read messages from standard input, fork, answer."""
+    import mtp.pretrain.cli  # noqa: F401  (everything that children would import)
+    for line in sys.stdin:
+        message = json.loads(line)
+        if 'poll' in message:
+            pid, status = os.waitpid(message['poll'], os.WNOHANG)
+            answer = None if not pid else -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
+        else:
+            answer = os.fork()
+            if not answer:
+                run(message)
+        sys.stdout.write(json.dumps(answer) + '\n')
+        sys.stdout.flush()
+
+
+def run(message):
+    """The whole life of a child."""
+    code = 99
+    try:
+        os.setsid()
+        sys.stdin.close()
+        log = os.open(message['log'], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+        for stream in (1, 2):
+            os.dup2(log, stream)
+        os.environ.update(message['environment'])
+        module, name = message['call'].split(':')
+        from mtp.errors import run_main
+        function = getattr(importlib.import_module(module), name)
+        run_main(lambda: function(message['words']))
+    except SystemExit as end:
+        code = end.code
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        with contextlib.suppress(Exception):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(code)
+
+
+if __name__ == '__main__':
+    serve()
