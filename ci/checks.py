@@ -6,11 +6,12 @@ from mtp.launch import ledger
 
 import checks_faults as faults
 import checks_runs as runs
+import checks_trust as trust
 from front import Front
 
 # In this order: the first draws the data, the second is what others are compared with.
 CHECKS = (runs.prepare, runs.pretrain, runs.by_hand, runs.finetune, runs.test_fair1m, runs.preempted, runs.node_killed,
-          runs.time_limit, runs.status, faults.partition, faults.memory, faults.images, faults.port, faults.dead_rank,
+          runs.time_limit, runs.status, trust.replay, trust.signing, faults.partition, faults.memory, faults.images, faults.port, faults.dead_rank,
           faults.srun_killed, faults.environment, faults.cards)
 
 

@@ -1,0 +1,120 @@
+"""Seconds from the command to the first training step, native against docker against apptainer: ``ci/bench/startup.py``.
+
+What is timed is ``make pretrain`` of the reduced network until the first line of its log is on the disk: the launcher, the
+container, the imports, the model and one step. The runtimes take turns, so a busy machine slows all of them; the smallest
+of their times is compared, and the spread is printed. A runtime that this machine lacks is left out and named. Inside the
+test cluster: ``ci/cluster run python3 ci/bench/startup.py --data work_dirs/data --runtimes apptainer``.
+"""
+import argparse
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, ROOT)
+
+from mtp.errors import FAILED, OK, MTPError, run_main  # noqa: E402
+from mtp.launch import containers, host, ledger  # noqa: E402
+from mtp.launch.settings import from_environ  # noqa: E402
+
+RUNTIMES = ('native', 'docker', 'apptainer')
+TINY = {'BACKBONE': 'vit_t_rvsa', 'IMAGE_SIZE': '64', 'END_ITER': '2', 'INTERVAL': '100', 'WORKERS': '0', 'ACCEL': 'none'}
+LIMIT = 180  # seconds
+
+
+def lacking(runtime):
+    """Why a runtime cannot be timed here, or ''."""
+    settings = from_environ(dict(os.environ, RUNTIME=runtime, ACCEL='none'))
+    problems = containers.choose(settings, host.look(settings), 'mmrotate1')[2]
+    return problems[0].message if problems else ''
+
+
+def draw(folder):
+    """Three tiny sets, drawn natively."""
+    python = os.path.join(ROOT, host.venv_python(from_environ(os.environ), 'mmrotate1'))
+    environment = dict(os.environ, MTP_DATA_ROOT=folder, PYTHONPATH=ROOT)
+    for words in (['-m', 'mtp.data.samples', 'samrs', '--images', '4', '--out', folder], ['scripts/convert_pkl_json.py']):
+        subprocess.run([python] + words, cwd=ROOT, env=environment, check=True, stdout=subprocess.DEVNULL,
+                       stderr=subprocess.DEVNULL)
+
+
+def first_step(runtime, data, work):
+    """Seconds until the first step is logged; the run is carried on to its end, which is near.
+
+    Raises:
+        MTPError: it ended, or took too long, without a step.
+    """
+    folder = os.path.join(work, 'run')
+    shutil.rmtree(folder, ignore_errors=True)
+    words = dict(TINY, RUNTIME=runtime, MTP_DATA_ROOT=data, MTP_WORK_ROOT=work, SAVE_PATH='work_dirs/run')
+    command = ['make', '--no-print-directory', 'pretrain'] + ['{}={}'.format(*pair) for pair in sorted(words.items())]
+    environment = dict(os.environ, OMP_NUM_THREADS='1')
+    log = os.path.join(folder, 'log.jsonl')
+    with open(os.path.join(work, 'said'), 'w+') as said:
+        began = time.monotonic()
+        child = subprocess.Popen(command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=said,
+                                 stderr=subprocess.STDOUT, start_new_session=True)
+        try:
+            while not (os.path.exists(log) and os.path.getsize(log)):
+                taken = time.monotonic() - began
+                if child.poll() is not None or taken > LIMIT:
+                    said.seek(0)
+                    raise MTPError('{}: no step after {:.0f} s:\n{}'.format(runtime, taken, said.read()[-1500:]), code=FAILED)
+                time.sleep(0.01)
+            taken = time.monotonic() - began
+            child.wait(LIMIT)
+            return taken
+        finally:
+            if child.poll() is None:
+                os.killpg(child.pid, signal.SIGTERM)
+                child.wait()
+
+
+def table(times):
+    """Markdown table: runtime, least seconds, spread, over native (or the first)."""
+    first = min(next(iter(times.values())))
+    lines = ['| runtime | seconds to the first step | all | over {} |'.format(next(iter(times))), '|---|---|---|---|']
+    for runtime, seconds in times.items():
+        lines.append('| {} | {:.2f} | {} | {:+.2f} s |'.format(runtime, min(seconds), ' '.join(
+            '{:.2f}'.format(each) for each in seconds), min(seconds) - first))
+    return '\n'.join(lines)
+
+
+def main(argv=None):
+    """Time how long each runtime takes to the first training step."""
+    parser = argparse.ArgumentParser(prog='startup.py', description=main.__doc__)
+    parser.add_argument('--runtimes', nargs='+', choices=RUNTIMES, default=RUNTIMES)
+    parser.add_argument('--repeats', type=int, default=4, help='the first round fills the caches and does not count')
+    parser.add_argument('--data', help='data root that holds the sample sets already')
+    options = parser.parse_args(argv)
+    reasons = {runtime: lacking(runtime) for runtime in options.runtimes}
+    for runtime, reason in reasons.items():
+        if reason:
+            print('left out: {}: {}'.format(runtime, reason))
+    chosen = [runtime for runtime, reason in reasons.items() if not reason]
+    if not chosen:
+        raise MTPError('none of {} can be timed here'.format(', '.join(options.runtimes)), hint='make setup')
+    place = os.path.join(ROOT, from_environ(os.environ).work_root)
+    os.makedirs(place, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix='startup-', dir=place) as work:
+        data = os.path.abspath(options.data) if options.data else os.path.join(work, 'data')
+        if not options.data:
+            draw(data)
+        times = {runtime: [] for runtime in chosen}
+        for turn in range(options.repeats + 1):
+            for runtime in chosen:
+                seconds = first_step(runtime, data, work)
+                times[runtime] += [seconds] if turn else []
+                print('{} {}: {:.2f} s{}'.format(runtime, turn, seconds, '' if turn else ' (not counted)'), flush=True)
+    print('ledger {}\n{}'.format(ledger.digest('mmrotate1')[:12], table(times)))
+    least = {runtime: min(seconds) for runtime, seconds in times.items()}
+    print('seconds to the first step: ' + ', '.join('{} {:.1f}'.format(*pair) for pair in least.items()))
+    return OK
+
+
+if __name__ == '__main__':
+    run_main(main)

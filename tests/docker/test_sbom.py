@@ -1,0 +1,78 @@
+"""The bill of materials names what is installed by the hash of the installed file, and refuses what no lock admits."""
+import json
+import os
+import sys
+
+import pytest
+
+from mtp.errors import MTPError
+from mtp.launch import ledger
+
+sys.path.insert(0, os.path.join(ledger.ROOT, 'docker'))
+import sbom  # noqa: E402
+sys.path.remove(os.path.join(ledger.ROOT, 'docker'))
+
+GOOD, OTHER = 'a' * 64, 'b' * 64
+
+
+@pytest.fixture
+def there(tmp_path, monkeypatch):
+    """Stands for an image: distributions, what pip reported, locks."""
+    class Found:
+        def __init__(self, name, version):
+            self.metadata, self.version = {'Name': name}, version
+
+    monkeypatch.setattr('importlib.metadata.distributions', lambda: [Found('PyYAML', '6.0'), Found('mmcv', '2.0.0')])
+    (tmp_path / 'locks').mkdir()
+    (tmp_path / 'locks' / 'a.txt').write_text('pyyaml==6.0 \\\n    --hash=sha256:{}\n'.format(GOOD))
+    return tmp_path
+
+
+def reported(folder, digest):
+    item = {'metadata': {'name': 'PyYAML'}, 'download_info': {
+        'url': 'https://host/x/PyYAML-6.0-cp38.whl', 'archive_info': {'hashes': {'sha256': digest}}}}
+    (folder / '1.json').write_text(json.dumps({'install': [item]}))
+
+
+def python(folder):
+    return list(sbom.python_components('mmrotate1', str(folder), sbom.locked(str(folder / 'locks'))))
+
+
+def test_a_distribution_has_the_hash_of_the_file_that_was_installed(there):
+    reported(there, GOOD)
+    mmcv, yaml = python(there)
+    assert yaml['purl'] == 'pkg:pypi/pyyaml@6.0' and yaml['hashes'] == [{'alg': 'SHA-256', 'content': GOOD}]
+    assert yaml['properties'] == [{'name': 'org.mtp.file', 'value': 'PyYAML-6.0-cp38.whl'}]
+    assert mmcv['properties'][0]['value'].startswith('mmcv-2.0.0.tar.gz sha256:')
+
+
+@pytest.mark.parametrize('digest', [OTHER, ''])
+def test_what_no_lock_admits_fails(there, digest):
+    reported(there, digest)
+    with pytest.raises(MTPError, match='installed, but in no lock: pyyaml 6.0'):
+        python(there)
+
+
+def test_the_same_inputs_give_the_same_bytes_and_others_another_number():
+    parts = [sbom.component('library', name, '1', 'pkg:pypi/{}@1'.format(name), [GOOD]) for name in 'ba']
+    first, second = sbom.bill('mmrotate1', 'cpu', parts), sbom.bill('mmrotate1', 'cpu', parts[::-1])
+    assert json.dumps(first) == json.dumps(second) and [item['name'] for item in first['components']] == ['a', 'b']
+    assert sbom.bill('mmrotate1', 'cpu', parts[:1])['serialNumber'] != first['serialNumber']
+    assert (first['bomFormat'], first['specVersion'], first['version']) == ('CycloneDX', '1.5', 1)
+    assert 'timestamp' not in first['metadata']
+
+
+def test_debian_packages_keep_their_epoch_in_the_purl():
+    found = list(sbom.debian_components('libc6\t2.36\tamd64\nlogin\t1:4.13\tamd64\n'))
+    assert [item['version'] for item in found[:2]] == ['2.36', '1:4.13'] and '@1%3A4.13?arch=amd64' in found[1]['purl']
+    assert found[2]['type'] == 'operating-system'
+
+
+def test_taking_it_from_an_image_without_one_says_so(tmp_path):
+    docker = tmp_path / 'docker'
+    docker.write_text('#!/bin/sh\ncase "$*" in *good*) echo \'{"components": []}\';; *) echo "no such file" >&2; exit 1;; esac\n')
+    docker.chmod(0o755)
+    out = tmp_path / 'x' / 's.json'
+    assert sbom.main(['--docker', str(docker), '--image', 'good', '--out', str(out)]) == 0 and out.exists()
+    with pytest.raises(MTPError, match='bad holds no /opt/sbom/sbom.cdx.json: no such file'):
+        sbom.main(['--docker', str(docker), '--image', 'bad', '--out', str(out)])
