@@ -1,16 +1,17 @@
 """``python -m mtp.submit validate`` and ``python -m mtp.submit score``."""
 import argparse
+import os
+
+import numpy as np
 
 from mtp.data import catalogue, converting
 from mtp.errors import FAILED, OK, run_main
 from mtp.files import write_json
 from mtp.paths import resolve
 
-from . import WRITERS, results, score, validate
+from . import WRITERS, figures, results, score, validate
 
 _SHOWN = 50
-_COLUMNS = ('objects', 'difficult', 'detections', 'hits', 'false', 'recall', 'AP50_11', 'AP50_area', 'AP75_11',
-            'mAP_11', 'mAP_area')
 
 
 def main(arguments=None):
@@ -29,6 +30,7 @@ def main(arguments=None):
     verb.add_argument('--list', help='text file with the ids of the images to score (default: all)')
     verb.add_argument('--mode', choices=score.MODES, default=score.MODES[0])
     verb.add_argument('--json', help='JSON file for the figures')
+    verb.add_argument('--page', help='folder for a page with curves of precision over recall and a table of confusions')
     verb.set_defaults(run=run_score)
     options = parser.parse_args(arguments)
     return options.run(options)
@@ -57,20 +59,24 @@ def run_score(options):
     stems = converting.stems(resolve(options.list)) if options.list else None
     found = found if stems is None else results.of_images(found, stems)
     truth = score.read_truth(resolve(options.truth), options.dataset, stems)
-    label = [classes.index(name) for name in found.classes]
-    figures = score.score(found.images, found.image, [label[number] for number in found.label], found.score,
-                          found.polygon, truth, classes, options.mode)
-    print(table(figures))
+    label = np.array([classes.index(name) for name in found.classes], dtype=np.int64)[found.label]
+    given = (found.images, found.image, label, found.score, found.polygon, truth)
+    judged = score.score(*given, classes, options.mode)
+    print(table(judged))
     if options.json:
-        write_json(resolve(options.json), figures)
+        write_json(resolve(options.json), judged)
+    if options.page:
+        print(figures.write(resolve(options.page), judged, score.numbered(*given), truth, classes,
+                            '{} scored against {}'.format(os.path.basename(os.path.abspath(options.source)),
+                                                          os.path.basename(os.path.abspath(options.truth)))))
     return OK
 
 
-def table(figures):
+def table(judged):
     """The figures of :func:`mtp.submit.score.score` as text."""
-    rows = [('class',) + _COLUMNS]
-    for name, values in list(figures['classes'].items()) + [('mean', figures['mean'])]:
-        rows.append((name,) + tuple(_cell(values.get(column)) for column in _COLUMNS))
+    rows = [('class',) + figures.COLUMNS]
+    for name, values in list(judged['classes'].items()) + [('mean', judged['mean'])]:
+        rows.append((name,) + tuple(_cell(values.get(column)) for column in figures.COLUMNS))
     widths = [max(map(len, column)) for column in zip(*rows)]
     cells = [[row[0].ljust(widths[0])] + [cell.rjust(width) for cell, width in zip(row[1:], widths[1:])]
              for row in rows]

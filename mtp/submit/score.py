@@ -39,6 +39,21 @@ class Truth(NamedTuple):
     difficult: np.ndarray
 
 
+class Found(NamedTuple):
+    """Detections, column by column.
+
+    Attributes:
+        image: (n,) int64, counts in the images of the truth.
+        label: (n,) int64.
+        score: (n,) float64.
+        polygon: (n, 8) float64.
+    """
+    image: np.ndarray
+    label: np.ndarray
+    score: np.ndarray
+    polygon: np.ndarray
+
+
 class Matches(NamedTuple):
     """The best object of each detection.
 
@@ -106,10 +121,9 @@ def score(images, image, label, scores, polygon, truth, classes, mode='official'
     """
     if mode not in MODES:
         raise MTPError('unknown way to score {!r}'.format(mode), hint='take one of: ' + ', '.join(MODES))
-    image = _image_numbers(images, np.asarray(image, dtype=np.int64), truth)
-    label, scores = np.asarray(label, dtype=np.int64), np.asarray(scores, dtype=np.float64)
-    matches = match(image, label, scores, np.asarray(polygon, dtype=np.float64), truth, mode)
-    begin = np.searchsorted(label[matches.order], np.arange(len(classes) + 1))
+    found = numbered(images, image, label, scores, polygon, truth)
+    matches = match(*found, truth, mode)
+    begin = np.searchsorted(found.label[matches.order], np.arange(len(classes) + 1))
     table = {}
     for number, name in enumerate(classes):
         rows = matches.order[begin[number]:begin[number + 1]]
@@ -121,6 +135,16 @@ def score(images, image, label, scores, polygon, truth, classes, mode='official'
         values = [row[key] for row in table.values() if row.get(key) is not None]
         means[key] = float(np.mean(values)) if values else None
     return {'mode': mode, 'thresholds': [float(value) for value in thresholds], 'classes': table, 'mean': means}
+
+
+def numbered(images, image, label, scores, polygon, truth):
+    """:class:`Found` of what :func:`score` takes.
+
+    Raises:
+        MTPError: a detection in an image that the truth does not list.
+    """
+    return Found(_image_numbers(images, np.asarray(image, dtype=np.int64), truth), np.asarray(label, dtype=np.int64),
+                 np.asarray(scores, dtype=np.float64), np.asarray(polygon, dtype=np.float64).reshape(-1, 8))
 
 
 def _image_numbers(images, image, truth):
