@@ -16,7 +16,7 @@ from mtp.launch.plan import command
 
 SCRIPTS = {'pretrain': 'main_pretrain.py', 'finetune': 'tools/train.py', 'test': 'tools/test.py'}
 FOLDER_FLAGS = {'pretrain': '--save_path', 'finetune': '--work-dir', 'test': '--work-dir'}
-NAME = 'passport.json'
+NAMES = {'pretrain': 'passport.json', 'finetune': 'passport.json', 'test': 'passport-test.json'}
 
 
 def plan(settings, host, job_plan):
@@ -51,7 +51,7 @@ def plan(settings, host, job_plan):
     made = job_plan(settings, host, env, build)
     threads = {name: settings.environ[name] for name in ('OMP_NUM_THREADS',) if name in settings.environ}
     commands = [item._replace(environment=dict(threads, **item.environment)) for item in made.commands]
-    result = os.path.join(host.root, new_on_host(new, settings), NAME)
+    result = os.path.join(host.root, new_on_host(new, settings), NAMES[then['kind']])
     compare = ['python3', '-m', 'mtp.launch.replay', path, result]
     compare += ['--tolerance', words['TOLERANCE']] if words['TOLERANCE'] else []
     return made._replace(commands=tuple(commands) + (command(compare),))
@@ -147,24 +147,27 @@ def surroundings(old, new):
                          ('code', [str(each['code']) for each in (old, new)]),
                          ('processor', [str(each['hardware'].get('processor')) for each in (old, new)]),
                          ('GPUs', [str(each['hardware'].get('gpus')) for each in (old, new)]),
-                         ('threads', [str(each['hardware'].get('threads')) for each in (old, new)]),
-                         ('seed', [str(each['seed']) for each in (old, new)])):
+                         ('threads', [str(each['hardware'].get('threads')) for each in (old, new)])):
         yield what, '' if values[0] == values[1] else ' -> '.join(str(value)[:90] for value in values)
+    seeds = [each['seed'] for each in (old, new)]
+    yield 'seed', 'none was set, so each run draws its own' if None in seeds and old['kind'] != 'test' else (
+        '' if seeds[0] == seeds[1] else '{} -> {}'.format(*seeds))
     versions = differing(old['environment']['versions'], new['environment']['versions'])
     yield 'versions', '; '.join(versions[:8]) + (' and {} more'.format(len(versions) - 8) if len(versions) > 8 else '')
-    yield 'data', '' if old['data'] == new['data'] else 'the hashes differ: ' + ', '.join(
-        name for name in sorted(set(old['data']) | set(new['data'])) if old['data'].get(name) != new['data'].get(name))
-    yield 'config', '' if neutral(old) == neutral(new) else 'it differs'
+    data = neutral(old, 'data'), neutral(new, 'data')
+    wrong = [name for name in sorted(set(data[0]) | set(data[1])) if data[0].get(name) != data[1].get(name)]
+    yield 'data', 'the hashes differ: ' + ', '.join(wrong) if wrong else ''
+    yield 'config', '' if neutral(old, 'config') == neutral(new, 'config') else 'it differs'
 
 
-def neutral(passport):
-    """The resolved config without the folders that a replay changes."""
-    text = json.dumps(passport['config'], sort_keys=True)
+def neutral(passport, what):
+    """The resolved config, or the data, without the folders that a replay changes."""
+    text = json.dumps(passport[what], sort_keys=True)
     folders = [passport['folder']] + list(passport['roots'].values())
     folders.append(os.path.relpath(passport['folder'], passport['roots']['code']))
     for folder in sorted(folders, key=len, reverse=True):
         text = text.replace(folder, '.')
-    return text
+    return json.loads(text)
 
 
 def compare(old, new, tolerance=0.0):

@@ -103,6 +103,13 @@ def test_what_explains_a_difference_is_named():
     assert 'seed: 1 -> 2' in text and 'numpy 1 -> 2; scipy none -> 1' in text and 'hashes differ: sota' in text
 
 
+def test_a_path_of_the_data_is_no_difference_and_a_missing_seed_is_told():
+    old, new = changed(data={'train': {'sha256': 's', 'path': '/d/x'}}), changed(data={'train': {'sha256': 's', 'path': '/data/x'}})
+    new['roots'] = dict(new['roots'], data='/data')
+    assert 'data' in replay.compare(old, new)[0][1]
+    assert 'none was set' in '\n'.join(replay.compare(changed(seed=None), changed(seed=None))[0])
+
+
 def test_the_command_compares_two_files(tmp_path, capsys):
     for name, content in (('a', THEN), ('b', changed(weights='x'))):
         (tmp_path / name).write_text(json.dumps(content))
