@@ -56,8 +56,7 @@ def checkpoint(path):
 
 
 def manifest(dataset):
-    """Folders and label files of the config of a data set: what is read in pixels by names and sizes, a label file whole.
-    """
+    """Folders of the config of a data set by names and sizes, a label file by its content."""
     root = dataset.get('data_root') or ''
     images = dataset.get('data_prefix') or dataset.get('img_prefix') or ''
     places = {'images': images} if isinstance(images, str) else dict(images)

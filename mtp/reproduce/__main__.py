@@ -1,4 +1,4 @@
-"""``python3 -m mtp.reproduce``: what ``make reproduce CONFIG=…`` calls. DATA=samples rehearses it on drawn samples."""
+"""``python3 -m mtp.reproduce``: what ``make reproduce`` calls. DATA=samples rehearses it on drawn samples."""
 import json
 import os
 import sys
@@ -26,13 +26,15 @@ def main():
     elif not settings.dryrun:
         _require_data(settings, run)
     if settings.dryrun:
-        sys.stdout.write('\n'.join(plan.render(_plan(stage, settings, small or stage is not todo[0])) for stage in todo))
+        plans = [_plan(stage, settings, small or stage is not todo[0]) for stage in todo]
+        sys.stdout.write('\n'.join(map(plan.render, plans)))
         return OK
     return _run(todo, settings, run, small)
 
 
 def _run(todo, settings, run, small):
-    record = os.path.join(ledger.ROOT, settings.work_root, jobs.run_folder(run.env, run.config)[len('work_dirs/'):], RECORD)
+    folder = jobs.run_folder(run.env, run.config)[len('work_dirs/'):]
+    record = os.path.join(ledger.ROOT, settings.work_root, folder, RECORD)
     done = _done(record)
     if small:
         os.makedirs(os.path.join(ledger.ROOT, settings.data_root), exist_ok=True)

@@ -1,4 +1,4 @@
-"""``python -m mtp.reproduce.judge``: our figure beside the published one, our loss over the published one, and a page."""
+"""``python -m mtp.reproduce.judge``: our figure and our loss beside the published ones, on a page."""
 import argparse
 import glob
 import json
@@ -81,7 +81,8 @@ def lines(found):
         said.append('{}: {} {}, published {} (tolerance {}){}'.format(
             found['name'], found['metric'], value, published, found['tolerance'], verdict))
     if found['loss'] and found['published_loss']:
-        said.append('loss {:.3f} -> {:.3f}, published {:.3f} -> {:.3f}'.format(*found['loss'], *found['published_loss']))
+        said.append('loss {:.3f} -> {:.3f}, published {:.3f} -> {:.3f}'.format(
+            *found['loss'], *found['published_loss']))
     return said
 
 

@@ -1,4 +1,4 @@
-"""What is expected of each config: ``configs/results.json`` and the published curves. Standard library, Python >= 3.6."""
+"""What is expected of each config: ``configs/results.json`` and the curves. Standard library, Python >= 3.6."""
 import json
 import os
 

@@ -32,8 +32,9 @@ def rehearsal(run):
     """The same on samples: draw and prepare them, train in two parts, test, judge."""
     half = HALVES.get(run.dataset, 'runner.max_epochs=1' if run.env == 'mmrotate03' else 'train_cfg.max_epochs=1')
     small = ('--rehearse',)
-    return [Stage('samples', 'draw samples in the format of {}'.format(run.dataset), lambda *given: _samples(run, *given)),
-            Stage('data', 'prepare them', lambda *given: verbs.data_dataset(run.dataset, *given)),
+    return [Stage('samples', 'draw samples in the format of {}'.format(run.dataset),
+                  lambda *given: _samples(run, *given)),
+            Stage('data', 'prepare them', lambda *given: _prepare(run, *given)),
             Stage('train', 'train {}, in small, half way'.format(run.config),
                   lambda *given: _train(run, *given, words=small + ('--cfg-options', half))),
             Stage('resume', 'go on with it', lambda *given: _train(run, *given, words=small)),
@@ -75,6 +76,10 @@ def _samples(run, settings, host):
         return jobs.Job(run.env, script, (), ('work_dirs',), False, 1)
 
     return verbs.job_plan(settings._replace(nodes=1, gpus=1), host, run.env, build)
+
+
+def _prepare(run, settings, host):
+    return verbs.data_dataset(run.dataset, settings._replace(args=(verbs.ANY_COUNT,)), host)
 
 
 def missing_data(run):

@@ -1,4 +1,4 @@
-"""Every command of the published guide, word for word, as far as a machine without its data comes (finetuning 5.3, 29)."""
+"""Every command of the published guide, word for word, as far as a machine without data comes (finetuning 5.3, 29)."""
 import os
 import shlex
 

@@ -12,8 +12,7 @@ DOTA = 'oriented_rcnn_rvsa_l_1024_mae_mtp_dota10'
 @pytest.fixture
 def root(tmp_path):
     fakes.checkout(tmp_path)
-    for program in ('mtp/data/samples.py', 'mtp/reproduce/judge.py'):
-        fakes.touch(os.path.join(str(tmp_path), program))
+    fakes.touch(os.path.join(str(tmp_path), 'mtp/data/__main__.py'))
     return str(tmp_path)
 
 
@@ -44,7 +43,7 @@ def test_a_rehearsal_draws_trains_in_two_parts_and_says_that_it_is_one(root):
     found = {stage.name: words(stage, settings, root) for stage in stages.rehearsal(run) if stage.name != 'test'}
     assert list(found) == ['samples', 'data', 'train', 'resume', 'judge']
     assert 'mtp.data.samples samrs --out work_dirs/data' in found['samples'][0]
-    assert 'scripts/dior_h_2_coco.py' in found['data'][0]
+    assert 'scripts/dior_h_2_coco.py' in found['data'][0] and found['data'][-1].endswith('check dior --any-count')
     assert '--rehearse --cfg-options train_cfg.max_epochs=1 --amp' in found['train'][0]
     assert 'max_epochs' not in found['resume'][0] and '--rehearsal' in found['judge'][0]
 

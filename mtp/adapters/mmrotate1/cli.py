@@ -115,9 +115,10 @@ def _join_on_cpu(cfg):
 def _passport(kind, cfg, weights):
     loaders = {'train': 'train_dataloader', 'val': 'val_dataloader', 'test': 'test_dataloader'}
     datasets = {role: _datasets(cfg[name].dataset) for role, name in loaders.items() if cfg.get(name)}
+    named = {'{}{}'.format(role, index or ''): item for role, items in datasets.items()
+             for index, item in enumerate(items)}
     return passports.issued(
-        kind, cfg.work_dir, cfg._cfg_dict.to_dict(),
-        {'{}{}'.format(role, index or ''): item for role, items in datasets.items() for index, item in enumerate(items)},
+        kind, cfg.work_dir, cfg._cfg_dict.to_dict(), named,
         rank=int(os.environ['RANK']), processes=int(os.environ['WORLD_SIZE']),
         seed=cfg.get('randomness', {}).get('seed'), started_from=passports.checkpoint(weights))
 
