@@ -19,7 +19,7 @@ def main():
         return OK
     os.environ.update(word.split('=', 1) for word in given)
     settings = from_environ(os.environ)
-    plan = verbs.plan(words[0], settings, host.look(settings))
+    plan = verbs.plan(words[0], settings, host.look(settings, builds=words[0] == 'images'))
     if settings.dryrun and words[0] not in verbs.PRINT_THEMSELVES:
         sys.stdout.write(planning.render(plan))
         return OK

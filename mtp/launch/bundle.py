@@ -309,7 +309,7 @@ def main():
     kind = settings.variant or containers.variant(settings, 'none')
     ledger.variant(kind)
     settings = settings._replace(variant=kind)
-    Bundler(settings, host.look(settings)).make()
+    Bundler(settings, host.look(settings, builds=True)).make()
     return OK
 
 
