@@ -22,7 +22,7 @@ export MTP_DATA_ROOT MTP_WEIGHTS_ROOT MTP_WORK_ROOT
 LAUNCH = @$(PYTHON) -m mtp.launch $@
 
 .DEFAULT_GOAL := help
-.PHONY: help setup images sif bundle verify-bundle replay lock doctor demo check bench samples pretrain finetune test reproduce status logs cluster-up cluster-down FORCE
+.PHONY: help setup images sif bundle verify-bundle replay lock doctor demo check bench samples pretrain finetune test predict reproduce status logs cluster-up cluster-down FORCE
 
 help:
 	@$(PYTHON) -m mtp.launch help
@@ -54,6 +54,8 @@ pretrain:  ## multi-task pretraining as published (BACKBONE=, TASKS=, DATASETS=,
 finetune:  ## train CONFIG=configs/mtp/<dataset>/<name>.py
 	$(LAUNCH)
 test:  ## test CONFIG= with CHECKPOINT= (default: its newest)
+	$(LAUNCH)
+predict:  ## objects in any image or GeoTIFF: IMAGES='files folders' CONFIG= CHECKPOINT= (OUT=)
 	$(LAUNCH)
 replay:  ## the run of PASSPORT=file once more, and what differs (RUNTIME=, TOLERANCE=, OUT=)
 	$(LAUNCH)

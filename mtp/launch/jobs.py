@@ -90,6 +90,18 @@ def test(settings, places, env, config):
         problems=problems, name='test-' + configs.dataset_and_stem(config)[1], kept=places.kept(folder + '/predict'))
 
 
+def predict(settings, places, env, config):
+    """``python -m mtp.predict`` on IMAGES: files and folders, words of a shell."""
+    weights, problems = checkpoint(settings, places, env, config)
+    weights = places.of(weights)
+    images = [places.of(word) for word in shlex.split(settings.words['IMAGES'])]
+    script = ['-m', 'mtp.predict'] + images + ['--config', places.of(config), '--checkpoint', weights,
+                                               '--out', places.of(settings.words['OUT'] or 'work_dirs/predict')]
+    reads = tuple(kind for kind in ('data', 'weights') if any(
+        path.startswith(places.of(kind + '/')) for path in images + [weights]))
+    return _job(settings, places, env, script, reads, distributed=False)._replace(problems=problems)
+
+
 def data(settings, places, line):
     """One command of the catalogue (``python ...``) that turns a publisher's files into what training reads."""
     words = shlex.split(line)[1:]

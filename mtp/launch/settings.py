@@ -65,7 +65,7 @@ Settings = NamedTuple('Settings', [
 VERB_SETTINGS = {
     'BACKBONE': 'vit_l_rvsa', 'TASKS': 'ss is rd', 'DATASETS': 'sota sior fast', 'BATCH_SIZE': '3', 'WORKERS': '8',
     'END_ITER': '80000', 'IMAGE_SIZE': '448', 'INIT_BACKBONE': '', 'USE_CKPT': 'True', 'BACKGROUND': 'True',
-    'BATCH_MODE': 'avg', 'INTERVAL': '5000', 'SAVE_PATH': '', 'DATA': '', 'OUT': '', 'FOLLOW': '',
+    'BATCH_MODE': 'avg', 'INTERVAL': '5000', 'SAVE_PATH': '', 'DATA': '', 'OUT': '', 'IMAGES': '', 'FOLLOW': '',
     'SOURCE': '', 'PIP_INDEX_URL': '', 'PIP_CERT': '', 'REBUILD': '',  # building images
     'BUNDLE': '', 'PARTS': '', 'OFFLINE': '', 'PASSPORT': '', 'TOLERANCE': '',
 }

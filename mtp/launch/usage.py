@@ -25,5 +25,5 @@ def screen(root):
     datasets = [name for name in catalogue.names() if catalogue.get(name).task != 'pretraining']
     lines += [''] + textwrap.wrap('DATASET: ' + ' '.join(datasets + ['dota']), 100, initial_indent='  ',
                                   subsequent_indent='           ')
-    lines += [''] + ['  {:<51} {}'.format(*pair) for pair in SETTINGS]
+    lines += ['  {:<51} {}'.format(*pair) for pair in SETTINGS]
     return '\n'.join(lines) + '\n'

@@ -65,6 +65,16 @@ def test(settings, host):
         for env, config in _configs(settings, host, 'test')])
 
 
+def predict(settings, host):
+    """Objects in IMAGES with CONFIG and CHECKPOINT."""
+    example = "make predict IMAGES='scene.tif folder' CONFIG=configs/... CHECKPOINT=file"
+    if not settings.words['IMAGES'] or len(settings.config.split()) != 1:
+        raise MTPError('make predict needs IMAGES and one CONFIG', hint=example)
+    alone = settings._replace(nodes=1, gpus=1)
+    env, config = _configs(alone, host, 'test')[0]
+    return job_plan(alone, host, env, lambda places: jobs.predict(alone, places, env, config))
+
+
 def finetune_dataset(dataset, settings, host):
     """Fine-tuning with the paper's main config of one dataset, or with CONFIG."""
     return finetune(_with_config(dataset, settings, host, 'train'), host)
@@ -161,6 +171,7 @@ VERBS = {
     'doctor': _module('mtp.launch.doctor'), 'demo': _module('mtp.demo'), 'check': check, 'bench': bench,
     'bundle': _module('mtp.launch.bundle'), 'verify-bundle': _module('mtp.launch.verify_bundle'), 'replay': again,
     'samples': samples, 'pretrain': pretrain, 'finetune': finetune, 'test': test,
+    'predict': predict,
     'reproduce': _module('mtp.reproduce'),
     'status': _module('mtp.launch.submitted', 'status'), 'logs': _module('mtp.launch.submitted', 'logs'),
     'cluster-up': _cluster('up'), 'cluster-down': _cluster('down'),

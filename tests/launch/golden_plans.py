@@ -25,6 +25,10 @@ def cases():
         if verb == 'finetune':
             words['CONFIG'] = 'configs/mtp/dotav2/oriented_rcnn_rvsa_l_1024_mae_mtp_dota20.py'
         yield '{}-{}-{}-{}x{}.txt'.format(verb, runtime, launcher, nodes, gpus), verb, words
+    for runtime in ('docker', 'native'):
+        words = {'RUNTIME': runtime, 'IMAGES': 'data/scene.tif work_dirs/more',
+                 'CONFIG': 'oriented_rcnn_rvsa_l_1024_mae_mtp_dota10'}
+        yield 'predict-{}-local-1x1.txt'.format(runtime), 'predict', words
 
 
 def text(verb, words, root):
