@@ -1,9 +1,16 @@
-"""RVSA and InternImage against the plain formulation: time, peak memory, and what each step brought.
+"""RVSA and InternImage against the plain formulation: time, peak memory, what each step brought, and the floor.
 
-    python ci/bench/networks.py [CASE ...] [--device cuda] [--dtype bf16] [--threads 2] [--rounds 5] [--steps] [--busy]
+    python ci/bench/networks.py [CASE ...] [--device cuda] [--dtype bf16] [--threads 2] [--rounds 3] [--busy]
+    python ci/bench/networks.py --steps        what each of our parts brings, in time and memory
+    python ci/bench/networks.py --profile      share of the matrix products, and the best ratio anybody can reach
+    python ci/bench/networks.py --quick        every part of this program on small networks, in seconds: no result
 
 Both run on the same weights and input in one process, in turn; equality is checked first. Peak memory is measured in a
 process of its own for each. A ratio is plain / ours, so above 1 is better; for memory ours / plain.
+
+torch 1.10 carries an MKL that takes a slow path on AMD processors; mtp.nn wakes the fast one (mtp/nn/cpu.py) for both
+sides of the table. What the plain way takes with MKL left alone, as it runs out of the box, is a line of its own.
+
 """
 import argparse
 import json
@@ -12,29 +19,44 @@ import statistics
 import subprocess
 import sys
 import time
+from collections import namedtuple
 
 import torch
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir, os.pardir))
+import network_profile as profiling  # noqa: E402
 import plain_networks as plain  # noqa: E402
 
 from mtp.nn import build  # noqa: E402
 
+# rounds: how often each way runs on a CPU. checkpointing: activations computed again, as those runs are published.
+Case = namedtuple('Case', 'backbone size rounds checkpointing')
 CASES = {
-    'rvsa_b_448': ('vit_b_rvsa', 448), 'rvsa_b_1024': ('vit_b_rvsa', 1024),
-    'rvsa_l_448': ('vit_l_rvsa', 448), 'rvsa_l_1024': ('vit_l_rvsa', 1024),
-    'internimage_xl_448': ('internimage_xl', 448),
+    'rvsa_b_448': Case('vit_b_rvsa', 448, 3, False), 'rvsa_b_1024': Case('vit_b_rvsa', 1024, 1, False),
+    'rvsa_l_448': Case('vit_l_rvsa', 448, 2, False), 'rvsa_l_1024': Case('vit_l_rvsa', 1024, 1, True),
+    'internimage_xl_448': Case('internimage_xl', 448, 2, False),
+    'rvsa_t_224': Case('vit_t_rvsa', 224, 1, False), 'internimage_t_128': Case('internimage_t', 128, 1, False),
 }
 DEFAULT = ['rvsa_b_448', 'rvsa_b_1024']
+QUICK = ['rvsa_t_224', 'internimage_t_128']
+SMALL_INTERN = dict(channels=32, depths=[1, 1, 2, 1], groups=[2, 4, 8, 16])
+# Ours in place of the plain way, one after the other.
+STEPS = {'vit': ('pyramid', 'full', 'window'), 'intern': ('dcn',)}
+TARGETS = {('rvsa_b_448', True): 1.4}  # on two CPU cores, forward and backward
+GPU_ROUNDS = 20
 DTYPES = {'fp32': torch.float32, 'bf16': torch.bfloat16, 'fp16': torch.float16}
+WHAT = {False: 'forward', True: 'forward+backward'}
 
 
 def make(case, device):
     """Model (training mode, no drop path) and image of a case."""
-    name, size = CASES[case]
+    name, size, _, checkpointing = CASES[case]
     torch.manual_seed(0)
-    settings = dict(drop_path_rate=0.) if name.startswith('intern') else dict(img_size=size)
-    model = build(name, **settings)
+    if name.startswith('vit'):
+        model = build(name, img_size=size, use_checkpoint=checkpointing)
+    else:
+        settings = SMALL_INTERN if name.endswith('_t') else {}
+        model = build('internimage_xl', drop_path_rate=0., with_cp=checkpointing, **settings)
     with torch.no_grad():
         for key, parameter in model.named_parameters():
             if 'rel_pos' in key or '.offset.' in key or '.mask.' in key or 'gamma' in key:
@@ -42,10 +64,13 @@ def make(case, device):
     return model.to(device), torch.randn(1, 3, size, size, device=device)
 
 
-def runners(case, model):
-    """The two ways to compute a case: name -> function of the image."""
+def runner(way, case, model):
+    """Function of the image for a way: 'ours', 'plain', or 'plain+PART+PART' with those parts of ours."""
+    if way == 'ours':
+        return model
     network = plain.internimage if case.startswith('intern') else plain.rvsa
-    return {'plain': lambda image: network(model, image), 'ours': model}
+    parts = way.split('+')[1:]
+    return lambda image: network(model, image, parts)
 
 
 def forward(run, model, image, dtype):
@@ -55,8 +80,11 @@ def forward(run, model, image, dtype):
         return run(image)
 
 
-def step(run, model, image, dtype):
-    """Forward and backward once."""
+def once(run, model, image, dtype, learn):
+    """One pass, with ``learn`` back again."""
+    if not learn:
+        with torch.no_grad():
+            return forward(run, model, image, dtype)
     sum(m.float().square().mean() for m in forward(run, model, image, dtype)).backward()
     model.zero_grad(set_to_none=True)
 
@@ -77,11 +105,11 @@ def timed(function, device):
 def check_equal(ways, model, image, dtype):
     """Largest difference of the maps relative to their largest value."""
     with torch.no_grad():
-        pairs = zip(*(forward(run, model, image, dtype) for run in ways.values()))
-        worst = max(((a - b).abs().max() / a.abs().max()).item() for a, b in pairs)
+        maps = [forward(run, model, image, dtype) for run in ways.values()]
+        worst = max(((a - b).abs().max() / a.abs().max()).item() for other in maps[1:] for a, b in zip(maps[0], other))
     limit = 1e-3 if dtype == torch.float32 else 5e-2
     if not worst < limit:
-        raise SystemExit('the two ways differ by {:.1e}: no benchmark of different functions'.format(worst))
+        raise SystemExit('the ways differ by {:.1e}: no benchmark of different functions'.format(worst))
     return worst
 
 
@@ -91,11 +119,7 @@ def alternate(ways, model, image, dtype, device, rounds, learn):
     for number in range(rounds + 1):
         order = list(ways) if number % 2 else list(ways)[::-1]
         for name in order:
-            if learn:
-                spent = timed(lambda: step(ways[name], model, image, dtype), device)
-            else:
-                with torch.no_grad():
-                    spent = timed(lambda: forward(ways[name], model, image, dtype), device)
+            spent = timed(lambda: once(ways[name], model, image, dtype, learn), device)
             if number:  # the first is for warming up
                 seconds[name].append(spent)
     return seconds
@@ -110,14 +134,9 @@ def ratios(seconds):
 def peak(case, way, dtype, device, learn):
     """Peak memory in MiB above the model itself, and seconds, of one pass in this process."""
     model, image = make(case, device)
-    run = runners(case, model)[way]
-    if device == 'cuda':
-        before = torch.cuda.memory_allocated()
-    else:
-        before = _resident('VmRSS')
-    function = step if learn else forward
-    with torch.set_grad_enabled(learn):
-        seconds = timed(lambda: function(run, model, image, dtype), device)
+    run = runner(way, case, model)
+    before = torch.cuda.memory_allocated() if device == 'cuda' else _resident('VmRSS')
+    seconds = timed(lambda: once(run, model, image, dtype, learn), device)
     after = torch.cuda.max_memory_allocated() if device == 'cuda' else _resident('VmHWM')
     return (after - before) / 2 ** 20, seconds
 
@@ -136,42 +155,94 @@ def measured_elsewhere(arguments, case, way, learn, environ=os.environ):
     return json.loads(subprocess.run(words, check=True, stdout=subprocess.PIPE, env=environ).stdout)
 
 
+def rounds_of(arguments, case):
+    if arguments.rounds is not None:
+        return arguments.rounds
+    return GPU_ROUNDS if arguments.device == 'cuda' else CASES[case].rounds
+
+
 def bench(arguments, case):
     """Print and return the table rows of one case."""
     dtype, device = DTYPES[arguments.dtype], arguments.device
     model, image = make(case, device)
-    ways = runners(case, model)
+    ways = {way: runner(way, case, model) for way in ('plain', 'ours')}
     worst = check_equal(ways, model, image, dtype)
+    found = profiling.products(CASES[case].backbone, model, CASES[case].size)
     rows = []
-    for learn, what in ((False, 'forward'), (True, 'forward+backward')):
-        seconds = alternate(ways, model, image, dtype, device, arguments.rounds, learn)
+    for learn in arguments.learns:
+        seconds = alternate(ways, model, image, dtype, device, rounds_of(arguments, case), learn)
         memory = {way: measured_elsewhere(arguments, case, way, learn)[0] for way in ways}
         middle, low, high = ratios(seconds)
-        rows.append(dict(case=case, what=what, plain_s=statistics.median(seconds['plain']),
-                         ours_s=statistics.median(seconds['ours']), ratio=middle, low=low, high=high,
-                         plain_mib=memory['plain'], ours_mib=memory['ours'], difference=worst))
+        rows.append(dict(case=case, what=WHAT[learn], learn=learn, ratio=middle, low=low, high=high, difference=worst,
+                         plain_s=statistics.median(seconds['plain']), ours_s=statistics.median(seconds['ours']),
+                         plain_mib=memory['plain'], ours_mib=memory['ours'], memory=memory['ours'] / memory['plain'],
+                         count=profiling.operations(found, learn)))
         print('| {case} | {what} | {plain_s:.3f} | {ours_s:.3f} | {ratio:.2f} ({low:.2f}-{high:.2f}) | '
-              '{plain_mib:.0f} | {ours_mib:.0f} | {memory:.2f} | {difference:.0e} |'.format(
-                  memory=memory['ours'] / memory['plain'], **rows[-1]), flush=True)
+              '{plain_mib:.0f} | {ours_mib:.0f} | {memory:.2f} | {difference:.0e} |'.format(**rows[-1]), flush=True)
     return rows
+
+
+def bench_all(arguments, cases):
+    """The table, the share of the machine's matrix rate, and on some processors the line about MKL left alone."""
+    print('| case | what | plain s | ours s | plain / ours (range) | plain MiB | ours MiB | MiB ratio | difference |')
+    print('|---|---|---|---|---|---|---|---|---|')
+    rows = [row for case in cases for row in bench(arguments, case)]
+    rate = matrix_rate(arguments.device, DTYPES[arguments.dtype])
+    for row in rows:
+        if CASES[row['case']].checkpointing and row['learn']:
+            continue  # computes its forward products twice
+        print('{case}, {what}: ours runs at {share:.0%} of the rate of one big matrix product ({rate:.1f} Gop/s)'
+              .format(share=row['count'] / row['ours_s'] / rate, rate=rate / 1e9, **row))
+    out_of_the_box(arguments, cases[0])
+    main_row = rows[min(1, len(rows) - 1)]
+    print('{case} {what}: {ratio:.2f} times the plain way ({low:.2f}-{high:.2f}), memory {memory:.2f}'
+          .format(**main_row))
+
+
+def out_of_the_box(arguments, case):
+    """The plain way as it runs where nobody wakes MKL, against ours; one pass each in a process of its own."""
+    if arguments.device != 'cpu' or os.environ.get('MKL_DEBUG_CPU_TYPE') != '5':
+        return
+    for learn in arguments.learns:
+        left_alone = measured_elsewhere(arguments, case, 'plain', learn, dict(os.environ, MKL_DEBUG_CPU_TYPE=''))[1]
+        ours = measured_elsewhere(arguments, case, 'ours', learn)[1]
+        print('{}, {}, out of the box on this processor (MKL left alone): plain {:.3f} s, ours with MKL woken {:.3f} '
+              's, {:.2f} times'.format(case, WHAT[learn], left_alone, ours, left_alone / ours), flush=True)
 
 
 def bench_steps(arguments, case):
     """What each step brought: the plain way with more and more of its parts replaced by ours."""
-    dtype, device = DTYPES[arguments.dtype], arguments.device
+    dtype, device, learn = DTYPES[arguments.dtype], arguments.device, arguments.learns[-1]
     model, image = make(case, device)
-    parts, ways = [], {'plain': lambda image: plain.rvsa(model, image)}
-    for part in ('pyramid', 'full', 'window'):
-        parts.append(part)
-        ways['+ ' + part] = lambda image, parts=tuple(parts): plain.rvsa(model, image, parts)
-    seconds = alternate(ways, model, image, dtype, device, arguments.rounds, True)
-    if os.environ.get('MKL_DEBUG_CPU_TYPE') == '5':  # set by mtp.nn.cpu; an empty value lets MKL choose
-        found = measured_elsewhere(arguments, case, 'plain', True, dict(os.environ, MKL_DEBUG_CPU_TYPE=''))
-        seconds = dict({'plain, kernels as MKL chooses': [found[1]]}, **seconds)
+    parts = STEPS['vit' if CASES[case].backbone.startswith('vit') else 'intern']
+    names = ['+'.join(('plain',) + parts[:number]) for number in range(len(parts) + 1)]
+    ways = {name: runner(name, case, model) for name in names}
+    ways['ours'] = model
+    check_equal(ways, model, image, dtype)
+    seconds = alternate(ways, model, image, dtype, device, rounds_of(arguments, case), learn)
     first = statistics.median(seconds['plain'])
     for name, spent in seconds.items():
         middle = statistics.median(spent)
-        print('| {} | {} | {:.3f} | {:.2f} |'.format(case, name, middle, first / middle), flush=True)
+        memory = measured_elsewhere(arguments, case, name, learn)[0]
+        print('| {} | {} | {} | {:.3f} | {:.2f} | {:.0f} |'.format(
+            case, WHAT[learn], name, middle, first / middle, memory), flush=True)
+
+
+def bench_profile(arguments, case):
+    """Print where the time goes and how far the floor is."""
+    dtype, device = DTYPES[arguments.dtype], arguments.device
+    model, image = make(case, device)
+    ways = {way: runner(way, case, model) for way in ('plain', 'ours')}
+    found = profiling.products(CASES[case].backbone, model, CASES[case].size)
+    for learn in arguments.learns:
+        seconds = alternate(ways, model, image, dtype, device, rounds_of(arguments, case), learn)
+        shares = {way: profiling.Share(profiling.seconds_by_operation(
+            lambda: once(run, model, image, dtype, learn), device)) for way, run in ways.items()}
+        alone = profiling.seconds_alone(found, device, dtype, learn, timed)
+        print('\n'.join(profiling.report(
+            '{}, {}'.format(case, WHAT[learn]), {way: statistics.median(s) for way, s in seconds.items()}, shares,
+            profiling.operations(found, learn), alone, matrix_rate(device, dtype),
+            TARGETS.get((case, learn)) if device == 'cpu' else None)), flush=True)
 
 
 def matrix_rate(device, dtype):
@@ -182,62 +253,56 @@ def matrix_rate(device, dtype):
     return 2 * side ** 3 / min(timed(lambda: a @ a, device) for _ in range(5))
 
 
-def operations(case):
-    """Multiplications and additions of the matrix products of one RVSA forward pass; backward has twice as many."""
-    name, size = CASES[case]
-    if not name.startswith('vit'):
-        return None
-    dim, depth, interval = (768, 12, 3) if '_b_' in name else (1024, 24, 6)
-    tokens = (size // 16) ** 2
-    linear = depth * 12 * dim * dim + 768 * dim + (4 + 16 + 4) * dim * dim  # blocks, patches, pyramid
-    full, windows = depth // interval, depth - depth // interval
-    return 2 * tokens * (linear + full * 2 * tokens * dim + windows * 2 * 49 * dim)
-
-
-def main():
+def parse(words):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('cases', nargs='*', help='of ' + ', '.join(CASES))
     parser.add_argument('--device', default='cuda' if torch.cuda.is_available() else 'cpu')
     parser.add_argument('--dtype', choices=sorted(DTYPES), default='fp32')
     parser.add_argument('--threads', type=int, default=min(2, os.cpu_count() or 1))
-    parser.add_argument('--rounds', type=int, default=3)
-    parser.add_argument('--steps', action='store_true', help='what each step brought, RVSA only')
+    parser.add_argument('--rounds', type=int, help='timed passes of each way; default: by the size of the case')
+    parser.add_argument('--only', choices=['forward', 'forward+backward'], help='default: both')
+    kind = parser.add_mutually_exclusive_group()
+    kind.add_argument('--steps', action='store_true', help='what each step brought')
+    kind.add_argument('--profile', action='store_true', help='where the time goes, and the floor')
+    kind.add_argument('--quick', action='store_true', help='table, steps and profile of small networks')
     parser.add_argument('--busy', action='store_true', help='count CPU time: for a machine that others use too')
-    parser.add_argument('--peak', choices=['plain', 'ours'], help=argparse.SUPPRESS)
+    parser.add_argument('--peak', help=argparse.SUPPRESS)
     parser.add_argument('--learn', action='store_true', help=argparse.SUPPRESS)
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(words)
+    unknown = [case for case in arguments.cases if case not in CASES]
+    if unknown:
+        parser.error('no case {}; there are {}'.format(unknown[0], ', '.join(CASES)))
+    if arguments.device == 'cuda' and not torch.cuda.is_available():
+        parser.error('--device cuda, but this torch sees no GPU')
+    arguments.learns = [learn for learn, what in WHAT.items() if arguments.only in (None, what)]
+    return arguments
+
+
+def main(words=None):
+    arguments = parse(words)
     torch.set_num_threads(arguments.threads)
     if arguments.busy:
         global CLOCK
         CLOCK = time.process_time
-    cases = arguments.cases or (list(CASES) if arguments.device == 'cuda' else DEFAULT)
-    unknown = [case for case in cases if case not in CASES]
-    if unknown:
-        parser.error('no case {}; there are {}'.format(unknown[0], ', '.join(CASES)))
     if arguments.peak:
-        print(json.dumps(peak(cases[0], arguments.peak, DTYPES[arguments.dtype], arguments.device, arguments.learn)))
+        case, = arguments.cases
+        print(json.dumps(peak(case, arguments.peak, DTYPES[arguments.dtype], arguments.device, arguments.learn)))
         return
     print('torch {}, {}, {}, {} threads, batch 1'.format(
         torch.__version__, torch.cuda.get_device_name() if arguments.device == 'cuda' else 'CPU', arguments.dtype,
         arguments.threads))
-    if arguments.steps:
-        print('| case | parts of ours | seconds, forward+backward | plain / this |\n|---|---|---|---|')
+    small = arguments.quick
+    cases = arguments.cases or (QUICK if small else [c for c in CASES if c not in QUICK] if arguments.device == 'cuda'
+                                else DEFAULT)
+    if arguments.steps or small:
+        print('| case | what | parts of ours | seconds | plain / this | MiB |\n|---|---|---|---|---|---|')
         for case in cases:
             bench_steps(arguments, case)
-        return
-    print('| case | what | plain s | ours s | plain / ours (range) | plain MiB | ours MiB | MiB ratio | difference |')
-    print('|---|---|---|---|---|---|---|---|---|')
-    rows = [row for case in cases for row in bench(arguments, case)]
-    rate = matrix_rate(arguments.device, DTYPES[arguments.dtype])
-    for row in rows:
-        count = operations(row['case'])
-        if count:
-            count *= 3 if 'backward' in row['what'] else 1
-            print('{case}, {what}: {share:.0%} of the rate of one big matrix product ({rate:.1f} Gop/s)'.format(
-                share=count / row['ours_s'] / rate, rate=rate / 1e9, **row))
-    main_row = next(row for row in rows if 'backward' in row['what'])
-    print('{case} {what}: {ratio:.2f} times the plain way ({low:.2f}-{high:.2f}), memory {memory:.2f}'.format(
-        memory=main_row['ours_mib'] / main_row['plain_mib'], **main_row))
+    if arguments.profile or small:
+        for case in cases:
+            bench_profile(arguments, case)
+    if not (arguments.steps or arguments.profile):
+        bench_all(arguments, cases)
 
 
 if __name__ == '__main__':

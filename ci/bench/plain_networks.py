@@ -41,13 +41,14 @@ def _window_coordinates(height, width, size, device):
     """Normalised centres and in-window steps, (2, rows, size, columns, size) each."""
     columns = torch.linspace(-1, 1, width).to(device)
     rows = torch.linspace(-1, 1, height).to(device)
-    reference = torch.stack(torch.meshgrid(columns, rows), 0).permute(0, 2, 1)[None]  # (1, 2, H, W), x first
+    reference = torch.stack(torch.meshgrid(columns, rows, indexing='ij'), 0)  # x first
+    reference = reference.permute(0, 2, 1)[None]  # (1, 2, H, W)
     centre = F.avg_pool2d(reference, size)
     down, across = centre.shape[-2:]
     step_x = torch.arange(size).to(device) * 2 * size / size / (width - 1)
     step_y = torch.arange(size).to(device) * 2 * size / size / (height - 1)
     step_x, step_y = step_x - step_x.mean(), step_y - step_y.mean()
-    steps = torch.stack(torch.meshgrid(step_x, step_y), 0).permute(0, 2, 1)  # (2, size, size)
+    steps = torch.stack(torch.meshgrid(step_x, step_y, indexing='ij'), 0).permute(0, 2, 1)  # (2, size, size)
     centre = centre.reshape(2, down, 1, across, 1).expand(2, down, size, across, size)
     steps = steps.reshape(2, 1, size, 1, size).expand(2, down, size, across, size)
     return centre, steps, down, across
@@ -148,10 +149,10 @@ def dcnv3(value, offset, mask, groups, offset_scale):
     batch, height, width, channels = value.shape
     value = F.pad(value, (0, 0, 1, 1, 1, 1))
     full_h, full_w = height + 2, width + 2
-    ys, xs = torch.meshgrid(torch.arange(height) + 1.5, torch.arange(width) + 1.5)
+    ys, xs = torch.meshgrid(torch.arange(height) + 1.5, torch.arange(width) + 1.5, indexing='ij')
     reference = torch.stack((xs / full_w, ys / full_h), -1).reshape(1, height, width, 1, 2).to(value.device)
     taps = torch.arange(3.) - 1
-    tap_x, tap_y = torch.meshgrid(taps / full_w, taps / full_h)
+    tap_x, tap_y = torch.meshgrid(taps / full_w, taps / full_h, indexing='ij')
     taps = torch.stack((tap_x, tap_y), -1).reshape(1, 1, 1, 9, 2).repeat(1, 1, 1, groups, 1).to(value.device)
     norm = torch.tensor([full_w, full_h], dtype=torch.float32).repeat(9 * groups).to(value.device)
     places = (reference + taps * offset_scale).repeat(batch, 1, 1, 1, 1).flatten(3) + offset * offset_scale / norm
@@ -173,18 +174,19 @@ def _dcn(layer, x):
     return layer.output_proj(out)
 
 
-def _layer(layer, x):
-    x = x + layer.drop_path(layer.gamma1 * layer.norm1['0'](_dcn(layer.dcn, x)))
+def _layer(layer, x, ours):
+    mixed = layer.dcn(x) if 'dcn' in ours else _dcn(layer.dcn, x)
+    x = x + layer.drop_path(layer.gamma1 * layer.norm1['0'](mixed))
     return x + layer.drop_path(layer.gamma2 * layer.norm2['0'](layer.mlp(x)))
 
 
-def internimage(model, image):
-    """What ``model(image)`` gives."""
+def internimage(model, image, ours=()):
+    """What ``model(image)`` gives; ``ours`` may hold 'dcn' to compute DCNv3 our way."""
     x = model.patch_embed(image)
     maps = []
     for level in model.levels:
         for layer in level.blocks:
-            x = checkpoint(_layer, layer, x) if model.with_cp else _layer(layer, x)
+            x = checkpoint(_layer, layer, x, ours) if model.with_cp else _layer(layer, x, ours)
         maps.append(x.permute(0, 3, 1, 2).contiguous())
         if level.downsample is not None:
             x = level.downsample(x)
