@@ -18,14 +18,17 @@ def main(argv=None):
         verb_parser.add_argument('name', help='a data set (see list)')
         if verb == 'prepare':
             verb_parser.add_argument('--dry-run', action='store_true', help='print the commands')
+        if verb != 'describe':
+            verb_parser.add_argument('--any-count', action='store_true',
+                                     help='take other numbers of images than the official ones')
     options = parser.parse_args(argv)
     if options.verb == 'list':
         return describe.show_list()
     if options.verb == 'describe':
         return describe.show(options.name)
     if options.verb == 'check':
-        return describe.check(options.name)
-    return describe.prepare(options.name, options.dry_run)
+        return describe.check(options.name, options.any_count)
+    return describe.prepare(options.name, options.dry_run, options.any_count)
 
 
 if __name__ == '__main__':

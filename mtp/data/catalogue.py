@@ -14,6 +14,8 @@ from typing import Dict, NamedTuple, Optional, Tuple
 from mtp import paths
 from mtp.errors import MTPError
 
+SAMPLE_MARK = 'sample_set.json'  # a file in every folder of drawn samples; no publisher has one
+
 Split = NamedTuple('Split', [
     ('name', str),
     ('images', str),  # folder below MTP_DATA_ROOT

@@ -36,17 +36,18 @@ def show(name) -> int:
     if dataset.source:
         print('\nPut it there')
         _show_splits(dataset.source.values())
-    print('\nTraining and testing read')
+    print('\n{}raining and testing read'.format('T' if dataset.source else 'Put it there; t'))
     _show_splits(dataset.splits.values())
     for key, path in dataset.files.items():
         if not key.endswith('_suffix'):
             print('  {:<14} {}'.format(key, catalogue.locate(path, split='{train,...}')))
-    if dataset.prepare:
-        print('\nPrepare it with    make data-{}    which runs'.format(name))
-        print(''.join('  {}\n'.format(command) for command in dataset.prepare), end='')
+    print('\nPrepare and check it with    make data-{0}    which runs'.format(name))
+    for command in dataset.prepare + ('python -m mtp.data check {}'.format(name),):
+        print('  ' + command)
+    print()
     for key, count in dataset.counts.items():
-        print('\nOfficial count: {} {}'.format(count, key), end='')
-    print('\n\n{} classes: {}'.format(len(dataset.classes), ', '.join(dataset.classes)))
+        print('Official count: {} {}'.format(count, key))
+    print('{} classes: {}'.format(len(dataset.classes), ', '.join(dataset.classes)))
     for note in dataset.notes:
         print('Note: ' + note)
     return OK
@@ -56,7 +57,7 @@ def _show_splits(splits):
     for split in splits:
         known = '' if split.count is None else '  ({} images)'.format(split.count)
         print('  {:<14} {}/*{}{}'.format(split.name, catalogue.locate(split.images), split.image_suffix, known))
-        if split.labels:
+        if split.labels not in ('', split.images):
             is_folder = os.path.splitext(split.labels)[1] == ''
             print('  {:<14} {}{}'.format('', catalogue.locate(split.labels),
                                          '/*' + split.label_suffix if is_folder else ''))
@@ -64,69 +65,122 @@ def _show_splits(splits):
             print('  {:<14} {}'.format('', catalogue.locate(split.listing)))
 
 
-def check(name) -> int:
+def check(name, any_count=False) -> int:
     """Compare images, labels and lists on the disk with each other and with the official counts.
 
+    Args:
+        name: of the data set.
+        any_count: take other numbers than the official ones. A sample set is known by its mark and needs no such word.
+
     Returns:
-        OK, or FAILED when something that training reads is missing or differs.
+        OK, or FAILED when something that training reads is missing, or counts differ.
     """
     dataset = catalogue.get(name)
-    problems = 0
+    sample = _sample_mark(dataset)
+    taken = any_count or sample is not None
+    missing, differing, found = 0, 0, {}
     for title, splits in (('source', dataset.source), ('prepared', dataset.splits)):
         for split in splits.values():
-            verdict, text = _check_split(split)
-            if title == 'source' and verdict == 'fail':  # what training does not read may be gone or look otherwise
+            fault, stems = _check_split(split)
+            verdict, said = ('fail', fault) if fault else _compare(len(stems), split.count, taken)
+            if title == 'source' and fault:  # what training does not read may be gone or look otherwise
                 verdict = 'warn'
-            problems += verdict == 'fail'
-            print('{:<5} {:<9} {:<14} {}'.format(verdict, title, split.name, text))
+            missing += bool(fault) and verdict == 'fail'
+            differing += not fault and split.count not in (None, len(stems))
+            found[title, split.name] = stems
+            print('{:<5} {:<9} {:<14} {}'.format(verdict, title, split.name, said))
+    for key, count, number in _totals(dataset, found):
+        verdict, said = _compare(number, count, taken)
+        differing += number != count
+        print('{:<5} {:<9} {:<14} {}'.format(verdict, 'total', key, said))
     for path in sorted({dataset.files[key] for key in ('coco',) if key in dataset.files}):
         for split in dataset.splits:
             there = os.path.isfile(catalogue.locate(path, split=split))
-            problems += not there
+            missing += not there
             print('{:<5} {:<9} {:<14} {}'.format('pass' if there else 'fail', 'file', split,
                                                  catalogue.locate(path, split=split)))
-    if problems:
-        print('next: python -m mtp.data describe {}'.format(name))
-    return FAILED if problems else OK
+    _conclude(name, missing, differing, sample, any_count)
+    return FAILED if missing or (differing and not taken) else OK
+
+
+def _conclude(name, missing, differing, sample, any_count):
+    """Say in a sentence what the lines above come to, and what to type next."""
+    if sample is not None:
+        print('{} is a sample set (see {}): its numbers are its own'.format(name, sample))
+    elif differing:
+        print('{} of the numbers of {} differ{} from the official ones{}'.format(
+            differing, name, 's' if differing == 1 else '', ', and are taken as they are' if any_count else ''))
+    if missing:
+        print('next: python -m mtp.data describe {0}, then make data-{0}'.format(name))
+    elif differing and sample is None and not any_count:
+        print('next: get what is missing; or, where a part is meant: python -m mtp.data check {0} --any-count (make '
+              'data-{0} ARGS=--any-count)'.format(name))
+
+
+def _compare(number, official, taken):
+    """(verdict, text) of a number of images; other numbers fail unless they are ``taken``."""
+    if official is None or number == official:
+        return 'pass', '{} images{}'.format(number, '' if official is None else ', as officially')
+    return 'note' if taken else 'fail', '{} images, officially {}'.format(number, official)
+
+
+def _sample_mark(dataset):
+    """Path of the mark that a drawn sample set carries, or None: it holds no data of the publisher."""
+    for split in list(dataset.source.values()) + list(dataset.splits.values()):
+        path = catalogue.locate(os.path.join(split.images.split('/')[0], catalogue.SAMPLE_MARK))
+        if os.path.isfile(path):
+            return path
+    return None
+
+
+def _totals(dataset, found):
+    """(name, official, number) of the counts that hold for several splits together, where all of these are there."""
+    for key, count in dataset.counts.items():
+        word = key.split()[0]
+        parts = ([stems for (title, _), stems in found.items() if title == 'prepared'] if key == 'images used by MTP' else
+                 [stems for (title, name), stems in found.items()
+                  if title == 'source' and (name == word or name.startswith(word + '-'))])
+        if parts and None not in parts:
+            yield word if key != 'images used by MTP' else 'all', count, sum(len(stems) for stems in parts)
 
 
 def _check_split(split):
+    """(what is missing or '', stems of the images that count or None)."""
     folder = catalogue.locate(split.images)
     if not os.path.isdir(folder):
-        return 'fail', '{} is missing'.format(folder)
+        return '{} is missing'.format(folder), None
     found = _stems(folder, split.image_suffix)
     labelled = None
     if split.labels and os.path.splitext(split.labels)[1] == '':
         labels = catalogue.locate(split.labels)
         if not os.path.isdir(labels):
-            return 'fail', '{} is missing'.format(labels)
+            return '{} is missing'.format(labels), None
         labelled = _stems(labels, split.label_suffix)
     elif split.labels and not os.path.isfile(catalogue.locate(split.labels)):
-        return 'fail', '{} is missing'.format(catalogue.locate(split.labels))
+        return '{} is missing'.format(catalogue.locate(split.labels)), None
     wanted = found
     if split.listing:
         if not os.path.isfile(catalogue.locate(split.listing)):
-            return 'fail', '{} is missing'.format(catalogue.locate(split.listing))
+            return '{} is missing'.format(catalogue.locate(split.listing)), None
         wanted = _listed(catalogue.locate(split.listing))
         absent = sorted(wanted - found, key=converting.natural)
         if absent:
-            return 'fail', '{} of {} listed images are missing, first {}'.format(len(absent), len(wanted), absent[0])
+            return '{} of {} listed images are missing, first {}'.format(len(absent), len(wanted), absent[0]), None
     without = sorted(wanted - labelled, key=converting.natural) if labelled is not None else []
     if without:
-        return 'fail', '{} of {} images have no label file, first {}'.format(len(without), len(wanted), without[0])
+        return '{} of {} images have no label file, first {}'.format(len(without), len(wanted), without[0]), None
     if not wanted:
-        return 'fail', 'no image in {}'.format(folder)
-    if split.count is not None and len(wanted) != split.count:
-        return 'warn', '{} images, officially {}'.format(len(wanted), split.count)
-    return 'pass', '{} images{}'.format(len(wanted), '' if split.count is None else ', as officially')
+        return 'no image in {}'.format(folder), None
+    return '', wanted
 
 
 def _stems(folder, suffix):
-    """Stems of the files below ``folder`` (class folders count too), suffix compared without case."""
+    """Stems of the files below ``folder``, with the folders between them; suffix compared without case."""
     result = set()
-    for _, folders, files in os.walk(folder):
+    for where, folders, files in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith('.')]
-        result.update(name[:-len(suffix)] for name in files
+        between = '' if where == folder else os.path.relpath(where, folder) + '/'
+        result.update(between + name[:-len(suffix)] for name in files
                       if name.lower().endswith(suffix) and not name.startswith('.'))
     return result
 
@@ -138,7 +192,7 @@ def _listed(path):
     return {os.path.splitext(os.path.basename(row[0]))[0] for row in tokens if row}
 
 
-def prepare(name, dry_run=False) -> int:
+def prepare(name, dry_run=False, any_count=False) -> int:
     """Run the preparation commands of a data set one after the other, then check it.
 
     Raises:
@@ -154,4 +208,4 @@ def prepare(name, dry_run=False) -> int:
         if code:
             raise MTPError('{!r} ended with code {}'.format(command, code),
                            hint='mend what it says above, then repeat: what is done already is kept', code=FAILED)
-    return OK if dry_run else check(name)
+    return OK if dry_run else check(name, any_count)

@@ -86,14 +86,13 @@ def test_dataset(dataset, settings, host):
 
 
 def data_dataset(dataset, settings, host):
-    """The catalogue's commands that turn a publisher's files into what training reads."""
-    lines = catalogue.get(dataset).prepare
-    if not lines:
-        return _host_plan(host, ())._replace(
-            reason='{} needs no preparation of its own: training reads the published files'.format(dataset))
+    """The catalogue's commands that turn a publisher's files into what training reads, then the check of all of it."""
     quiet = _without_card(settings, host)
-    plans = [job_plan(quiet, host, quiet.env or 'mmrotate1', lambda places, line=line: jobs.data(quiet, places, line))
-             for line in lines]
+    given = tuple(word for word in quiet.args if word != ANY_COUNT)
+    check_line = 'python -m mtp.data check {}{}'.format(dataset, ' ' + ANY_COUNT if given != quiet.args else '')
+    lines = [(line, given) for line in catalogue.get(dataset).prepare] + [(check_line, ())]
+    plans = [job_plan(quiet, host, quiet.env or 'mmrotate1', lambda places, line=line, words=words: jobs.data(
+        quiet._replace(args=words), places, line)) for line, words in lines]
     return plans[0]._replace(commands=tuple(item for each in plans for item in each.commands))
 
 
@@ -178,6 +177,7 @@ VERBS = {
 }
 SUBMITTED = ('pretrain', 'finetune', 'test')  # with their datasets
 PRINT_THEMSELVES = ('demo', 'reproduce')  # plan stage by stage, and print that with DRYRUN=1
+ANY_COUNT = '--any-count'  # the word of a check that takes other numbers of images than the official ones
 DATASET_VERBS = {'finetune': finetune_dataset, 'test': test_dataset, 'data': data_dataset}
 
 

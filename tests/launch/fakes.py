@@ -6,7 +6,7 @@ from mtp.launch.host import Folder, Host
 from mtp.launch.settings import from_environ
 
 PROGRAMS = ('main_pretrain.py', 'tools/train.py', 'tools/test.py', 'docker/Dockerfile', 'apptainer/mmrotate1.def',
-            'apptainer/mmrotate03.def', 'scripts/dior_h_2_coco.py', 'mtp/predict/__main__.py')
+            'apptainer/mmrotate03.def', 'scripts/dior_h_2_coco.py', 'mtp/predict/__main__.py', 'mtp/data/__main__.py')
 LEAVES = {
     'mmrotate1': {
         'eurosat': ('vit-rvsa-l-224-mae-mtp_eurosat', 'vit-rvsa-b-224-mae-mtp_eurosat',

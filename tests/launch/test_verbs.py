@@ -115,15 +115,20 @@ def test_a_folder_no_engine_can_bind(root):
 
 
 def test_data_runs_the_catalogues_commands_with_the_data_folder_open(root):
-    plan = planned('data-dior', root, RUNTIME='docker', GPUS='4')
-    text, = words_of(plan)
+    text, check = words_of(planned('data-dior', root, RUNTIME='docker', GPUS='4'))
     assert text.endswith('mtp/mmrotate1:cu113 python -u scripts/dior_h_2_coco.py')
     assert 'target=/data --mount' in text and '--gpus' not in text
+    assert check.endswith('python -u -m mtp.data check dior')
 
 
-def test_data_without_a_preparation_says_so(root):
-    plan = planned('data-diorr', root)
-    assert plan.commands == () and 'diorr needs no preparation of its own' in plan.reason
+def test_data_without_a_preparation_is_checked(root):
+    check, = words_of(planned('data-diorr', root, RUNTIME='docker'))
+    assert check.endswith('-m mtp.data check diorr')
+
+
+def test_words_for_the_preparation_and_for_the_check_of_data(root):
+    text, check = words_of(planned('data-dior', root, RUNTIME='docker', ARGS='--overwrite --any-count'))
+    assert text.endswith('dior_h_2_coco.py --overwrite') and check.endswith('check dior --any-count')
 
 
 def test_images_are_built_from_the_ledger(root):

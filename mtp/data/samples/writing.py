@@ -7,10 +7,11 @@ import shutil
 
 import cv2
 
+from mtp.data import catalogue
 from mtp.errors import MTPError
 from mtp.files import write_json
 
-MARK = 'sample_set.json'
+MARK = catalogue.SAMPLE_MARK
 GENERATION = 1  # raise it when the same seed draws other pictures
 
 
