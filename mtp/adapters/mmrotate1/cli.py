@@ -1,4 +1,5 @@
 """``tools/train.py`` and ``tools/test.py`` for the toolboxes of OpenMMLab 2."""
+import importlib.util
 import os
 
 import torch
@@ -85,6 +86,7 @@ def load(args, purpose):
     rank, world, _ = command.ranks(args)
     path = command.locate(args.config, ENVIRONMENT, purpose)
     cfg = Config.fromfile(path)
+    _toolbox_is_here(cfg.get('default_scope'), path)
     command.settle(cfg, args, path)
     folder = command.work_dir(args, cfg, path)
     cfg = Config(paths.resolve_tree(cfg._cfg_dict.to_dict()), filename=path)
@@ -94,6 +96,13 @@ def load(args, purpose):
     if world > 1 and not torch.cuda.is_available() and not on_tiles:
         _join_on_cpu(cfg)
     return cfg
+
+
+def _toolbox_is_here(scope, path):
+    """Open-CD comes from a Git host that not every machine reaches; the others are part of the environment."""
+    if scope == 'opencd' and importlib.util.find_spec(scope) is None:
+        raise MTPError('{} is change detection, which needs Open-CD, and that is not installed here'.format(
+            os.path.basename(path)), hint='make setup takes it from its Git host; with a copy: make setup OPENCD=folder')
 
 
 def _only_tiles(args):

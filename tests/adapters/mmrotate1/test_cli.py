@@ -1,4 +1,5 @@
 """The published command lines on four tiles: train, go on, test, package; and what they refuse."""
+import importlib.util
 import json
 import os
 import subprocess
@@ -129,6 +130,12 @@ def test_the_tool_judges_with_the_published_metric(trained):
 def test_refusals_come_before_any_work(trained, words, said):
     with pytest.raises(MTPError, match=said):
         cli.test([word.format(trained) for word in words])
+
+
+@pytest.mark.skipif(importlib.util.find_spec('opencd') is not None, reason='Open-CD is installed here')
+def test_change_detection_without_open_cd_says_what_is_missing(place):
+    with pytest.raises(MTPError, match='needs Open-CD.*\n.*OPENCD='):
+        cli.train(['rvsa-l-unet-256-mae-mtp_whu'])
 
 
 def test_a_checkpoint_of_another_network_is_refused(trained):

@@ -1,4 +1,4 @@
-"""The detector of every rotated config builds in this environment, at reduced depth."""
+"""The model of every config builds in this environment, at reduced depth."""
 import pytest
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
@@ -9,11 +9,13 @@ from tests.configs import resolved
 SMALL = {'rvsa-b': dict(depth=4, out_indices=[0, 1, 2, 3], interval=2),
          'rvsa-l': dict(depth=4, out_indices=[0, 1, 2, 3], interval=2),
          'intern-xl': dict(channels=32, depths=[1, 1, 1, 1], groups=[2, 4, 8, 16])}
-RUNS = [run for run in resolved.HERE if run['init'].endswith('mtp') and not run['toolbox'].startswith('opencd')]
+RUNS = [run for run in resolved.HERE if run['init'].endswith('mtp')]
 
 
 @pytest.mark.parametrize('run', RUNS, ids=resolved.name)
 def test_builds(run):
+    if run['toolbox'].startswith('opencd'):
+        pytest.importorskip('opencd', reason='Open-CD is not installed: its Git host could not be reached')
     cfg = Config.fromfile(resolved.path(run))
     cfg.model.backbone.update(SMALL[run['backbone']], pretrained=None)
     if run['backbone'] == 'intern-xl':
@@ -36,3 +38,5 @@ def narrow(model):
     else:
         head = model.get('decode_head') or model.head
         head.in_channels = channels[-1] if isinstance(head.in_channels, int) else channels
+        if 'encoder_channels' in head:
+            head.encoder_channels = channels
