@@ -118,10 +118,11 @@ def read(name, split='train', drop_degenerate=True):
     images, rows, skipped = _read_coco(where['coco'], entry)
     names = [image['file_name'] for image in images]
     check_files(name, split, names)
-    rfirst, rboxes, rlabels = _read_rotated([os.path.join(where['rotated'], item) for item in _wanted(entry, names)['rotated']],
-                                            entry.classes, drop_degenerate, skipped)
+    rotated = [os.path.join(where['rotated'], item) for item in _wanted(entry, names)['rotated']]
+    rfirst, rboxes, rlabels = _read_rotated(rotated, entry.classes, drop_degenerate, skipped)
     return Annotations(
-        name=name, split=split, names=names, sizes=np.array([(image['height'], image['width']) for image in images], np.int32),
+        name=name, split=split, names=names,
+        sizes=np.array([(image['height'], image['width']) for image in images], np.int32),
         rfirst=rfirst, rboxes=rboxes, rlabels=rlabels, skipped=dict(skipped), **rows)
 
 

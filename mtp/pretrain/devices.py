@@ -118,7 +118,7 @@ def _meet(rank, world, device):
     except (RuntimeError, ValueError) as error:
         raise MTPError('process {} of {} could not meet the others at {}:{}: {}'.format(
             rank, world, os.environ['MASTER_ADDR'], os.environ['MASTER_PORT'], error),
-            hint='is the port taken, or did another process fail before? choose another port with --port or MASTER_PORT') from error
+            hint='is the port taken, or did another process fail before? another port: --port or MASTER_PORT') from error
     watcher.start()
     return watcher
 

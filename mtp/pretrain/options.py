@@ -65,7 +65,8 @@ def parser():
     add('--amp_dtype', choices=('auto', 'fp16', 'bf16'), default='auto',
         help='number format of --mixed_precision; auto: fp16 with loss scaling on CUDA, bf16 on the CPU')
     add('--val_interval', type=int, help='steps between two validations (default: --interval); 0: never validate')
-    add('--on_bad_sample', '--on-bad-sample', choices=('error', 'skip'), default='error', help='a damaged file stops the run, or is replaced')
+    add('--on_bad_sample', '--on-bad-sample', choices=('error', 'skip'), default='error',
+        help='a damaged file stops the run, or is replaced by another and counted')
     return made
 
 

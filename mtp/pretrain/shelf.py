@@ -78,7 +78,8 @@ def load(place, name, split):
     arrays = {array: _map(place, array) for array in ARRAYS}
     with open(os.path.join(place, 'facts.json'), encoding='utf-8') as stream:
         facts = json.load(stream)
-    return annotations.Annotations(name, split, Names(_map(place, 'names'), _map(place, 'ends')), skipped=facts['skipped'], **arrays)
+    names = Names(_map(place, 'names'), _map(place, 'ends'))
+    return annotations.Annotations(name, split, names, skipped=facts['skipped'], **arrays)
 
 
 def _map(place, array):

@@ -40,7 +40,8 @@ class Validator:
             The scores (in the first process; {} in others), or None when it was stopped.
         """
         options = self.options
-        found = validation.run(model, self.sources, options.image_size, self.team, options.batch_size_val, options.workers, stop)
+        found = validation.run(model, self.sources, options.image_size, self.team, options.batch_size_val, options.workers,
+                               stop)
         if not found:
             return found
         before = best(self.records)
@@ -80,7 +81,8 @@ def describe(step, found, note=''):
     for key, value in found.items():
         if key != 'mean':
             task, name, figure = key.split('/')
-            rows.setdefault(name, []).append('{} {} {}'.format(task, figure, '-' if value is None else '{:.2f}'.format(value)))
+            shown = '-' if value is None else '{:.2f}'.format(value)
+            rows.setdefault(name, []).append('{} {} {}'.format(task, figure, shown))
     lines = ['  {}: {}'.format(name, ', '.join(parts)) for name, parts in rows.items()]
     mean = 'no object to find' if found['mean'] is None else 'mean {:.2f}'.format(found['mean'])
     return '\n'.join(['validation after step {} (per cent): {}{}'.format(step, mean, note)] + lines)

@@ -1,11 +1,16 @@
 """Our checkpoints are mmengine's, too."""
+import os
+
+import pytest
 import torch
 from mmengine.config import Config
 from mmengine.runner import Runner, find_latest_checkpoint
 from small_model import build
 from torch.utils.data import DataLoader
 
-from mtp.pretrain import snapshots
+from mtp.pretrain import backbones, snapshots, tasks
+
+ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir, os.pardir)
 
 
 def test_the_runner_loads_and_resumes_from_our_files(tmp_path):
@@ -29,3 +34,9 @@ def test_the_runner_loads_and_resumes_from_our_files(tmp_path):
     runner.resume(path)
     assert (runner.iter, runner.epoch) == (7, 2)
     assert runner.optim_wrapper.optimizer.state_dict()['state'][0]['step'] == 1
+
+
+@pytest.mark.parametrize('name', sorted(backbones.BACKBONES))
+def test_our_configs_are_mmengine_configs(name):
+    found = Config.fromfile(os.path.join(ROOT, 'configs', 'pretrain', name + '.json'))
+    assert found.backbone == name and found.tasks == list(tasks.TASKS)

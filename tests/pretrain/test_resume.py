@@ -3,6 +3,7 @@ import json
 import os
 import random
 import signal
+import socket
 import time
 
 import pytest
@@ -100,6 +101,23 @@ def test_best_checkpoint_is_that_of_the_best_score(undisturbed):
     best = max(records, key=lambda item: item['scores']['mean'])['step']
     kept = torch.load(str(folder / LAST.replace('last', 'best')))
     assert kept['iteration'] == best
+
+
+def test_validating_a_checkpoint_later_with_two_processes_finds_the_same(undisturbed, zygote, samrs_root, tmp_path):
+    folder, _ = undisturbed
+    with socket.socket() as one:
+        one.bind(('127.0.0.1', 0))
+        port = one.getsockname()[1]
+    runs = [zygote.start(tmp_path / 'said.txt', '--save_path', str(folder), '--out', str(tmp_path / 'scores.json'),
+                         call='mtp.pretrain.validate:main', MTP_DATA_ROOT=str(samrs_root), RANK=str(rank), WORLD_SIZE='2',
+                         LOCAL_RANK=str(rank), MASTER_ADDR='127.0.0.1', MASTER_PORT=str(port)) for rank in (0, 1)]
+    for run in runs:
+        code, said = run.wait()
+        assert code == OK, said
+    with open(str(folder / 'validation.json')) as stream:
+        known = json.load(stream)[-1]
+    found = json.loads((tmp_path / 'scores.json').read_text())
+    assert known['step'] == STEPS and found['scores'] == known['scores'] and found['split'] == 'valid'
 
 
 @pytest.mark.parametrize('workers', [0, 3])
