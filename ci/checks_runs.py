@@ -35,10 +35,10 @@ def by_hand(front):
                '--batch_mode avg --background True --use_ckpt True --interval 5000')
     output = front.say(
         'srun', '-J', 'mtp', '-p', 'debug', '--ntasks=2', '--ntasks-per-node=1', '--cpus-per-task=1',
-        '--kill-on-bad-exit=1', 'apptainer', 'exec', '--containall', '--no-home', '--pwd', '/opt/mtp', '--bind',
+        '--kill-on-bad-exit=1', 'apptainer', 'exec', '--contain', '--no-home', '--pwd', '/opt/mtp', '--bind',
         '{0}:/data,{1}/work_dirs:/work,{1}:/opt/mtp:ro'.format(DATA, CHECKOUT), IMAGE, 'python', '-u', 'main_pretrain.py',
         *options.split(), environment=['APPTAINERENV_' + 'OMP_NUM_THREADS=1'])
-    need('2 process(es)' in output, 'two processes, without any help of the launcher', output)
+    need('2 process(es)' in output, 'two processes, without the launcher', output)
     state = front.ended(number)
     need(state == 'COMPLETED', 'the printed plan as a batch job ended as ' + state, front.call('cat', 'slurm-{}.out'.format(
         number))[1])

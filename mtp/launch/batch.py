@@ -45,7 +45,7 @@ def own_directives(settings, host, count, folder):
 
 
 def _call(job, item):
-    words = ['bash', 'mtp/launch/batch.sh', '--kept', job.kept] + (['--resume', job.resume] if job.resume else [])
+    words = ['bash', 'mtp/launch/batch.sh', '--kept', job.kept] + (['--again', job.resume] if job.resume else [])
     # Variables go in front of the program that needs them: exec takes none.
     environment = ['env'] + ['{}={}'.format(*pair) for pair in sorted(item.environment.items())] if item.environment else []
     return render_command(command(words + environment + list(item.words)))

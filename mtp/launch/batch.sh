@@ -2,9 +2,9 @@
 # Runs a batch job on its first node, outside of any image: starts the command, passes on the warning before the time
 # limit, and when the work is not done asks SLURM to run the same job once more. It has scontrol; an image does not.
 #
-#   batch.sh --kept FOLDER [--resume WORD] srun ...
+#   batch.sh --kept FOLDER [--again WORD] srun ...
 #
-# --kept FOLDER: where the work leaves what it goes on from.  --resume WORD: added to a command that finds some of it.
+# --kept FOLDER: where the work leaves what it goes on from.  --again WORD: added to a command that finds some of it.
 set -uo pipefail
 
 RESTARTS=${MTP_RESTARTS:-100}  # a fault that always comes back must end some day
@@ -43,7 +43,7 @@ resume=''
 while :; do
   case "$1" in
     --kept) folder=$2 ;;
-    --resume) resume=$2 ;;
+    --again) resume=$2 ;;
     *) break ;;
   esac
   shift 2
@@ -55,7 +55,7 @@ trap 'rm -f "$began"' EXIT
 if [ -n "$resume" ] && [ "${SLURM_RESTART_COUNT:-0}" != 0 ] && kept; then set -- "$@" "$resume"; fi
 
 told='' heard=0 child=''
-trap 'told=limit heard=$((heard + 1)); [ -z "$child" ] || kill -USR1 "$child" 2>/dev/null' USR1
+trap '[ "$told" = end ] || told=limit; heard=$((heard + 1)); [ -z "$child" ] || kill -USR1 "$child" 2>/dev/null' USR1
 trap 'told=end heard=$((heard + 1))' TERM
 "$@" &
 child=$!

@@ -14,7 +14,7 @@ fail() {
 if [ -n "${MTP_SITE_SETUP:-}" ]; then
   [ -r "$MTP_SITE_SETUP" ] || fail "MTP_SITE_SETUP=$MTP_SITE_SETUP cannot be read" 'put it on a folder that all nodes see'
   set +eu
-  . "$MTP_SITE_SETUP"
+  . "$([ "${MTP_SITE_SETUP#*/}" != "$MTP_SITE_SETUP" ] || echo ./)$MTP_SITE_SETUP"  # never from PATH
   set -eu
 fi
 

@@ -1,6 +1,7 @@
 """Writes the golden plans anew: ``python3 -m tests.launch.golden_plans``. Read the difference before you commit it."""
 import itertools
 import os
+import re
 import tempfile
 
 from mtp.launch import plan as planning
@@ -11,6 +12,16 @@ FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'golden')
 ROOT = '/home/user/mtp'  # stands for the checkout, which lies in another place each time
 VERBS = ('pretrain', 'finetune', 'test-fair1m', 'test-dotav1')
 SHAPES = ((1, 1), (4, 4))
+CONFIG = 'configs/mtp/dotav2/oriented_rcnn_rvsa_l_1024_mae_mtp_dota20.py'
+ARRAY = 'dior/faster_rcnn_rvsa_l_800_mae_mtp_dior diorr/oriented_rcnn_rvsa_l_800_mae_mtp_diorr'
+BATCH = {  # what SUBMIT=1 hands in: file name -> verb, settings
+    'submit-pretrain-apptainer': ('pretrain', dict(RUNTIME='apptainer', NODES='8', GPUS='4', GRES='dcu:4', ACCEL='rocm',
+                                                   PARTITION='dcu', TIME_LIMIT='2-00:00:00', MTP_SITE_SETUP='site.sh')),
+    'submit-finetune-native': ('finetune', dict(RUNTIME='native', GPUS='4', CONFIG=CONFIG)),
+    'submit-finetune-array-apptainer': ('finetune', dict(RUNTIME='apptainer', GPUS='4', CONFIG=ARRAY)),
+    'submit-test-fair1m-docker': ('test-fair1m', dict(RUNTIME='docker', NODES='2', GPUS='4',
+                                                      SBATCH_ARGS='--account=lab --mem=0')),
+}
 
 
 def cases():
@@ -23,8 +34,10 @@ def cases():
         elif nodes > 1:
             words.update(NODE_RANK='1', MASTER_ADDR='10.0.0.1', PORT='40002')
         if verb == 'finetune':
-            words['CONFIG'] = 'configs/mtp/dotav2/oriented_rcnn_rvsa_l_1024_mae_mtp_dota20.py'
+            words['CONFIG'] = CONFIG
         yield '{}-{}-{}-{}x{}.txt'.format(verb, runtime, launcher, nodes, gpus), verb, words
+    for name, (verb, words) in BATCH.items():
+        yield name + '.txt', verb, dict(words, SUBMIT='1')
     for runtime in ('docker', 'native'):
         words = {'RUNTIME': runtime, 'IMAGES': 'data/scene.tif work_dirs/more',
                  'CONFIG': 'oriented_rcnn_rvsa_l_1024_mae_mtp_dota10'}
@@ -36,7 +49,10 @@ def text(verb, words, root):
     plan = verbs.plan(verb, fakes.ask(**words), fakes.machine(root))
     commands = [planning.command([word.replace(str(root), ROOT) for word in item.words], item.environment)
                 for item in plan.commands]
-    return planning.render(plan._replace(root=ROOT, commands=commands))
+    # Where its lines break depends on how long the name of the checkout is: here they do not.
+    whole = re.sub(r' \\\n +', ' ', plan.script.text.replace(str(root), ROOT)) if plan.script else ''
+    script = plan.script and plan.script._replace(text=whole)
+    return planning.render(plan._replace(root=ROOT, commands=commands, script=script))
 
 
 def checkout(root):

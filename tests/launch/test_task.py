@@ -103,6 +103,9 @@ def test_the_hook_of_the_site(tmp_path):
                     'export NCCL_SOCKET_IFNAME\n')  # what sites write stops at no error
     code, said, _ = task('env', MTP_SITE_SETUP=str(hook))
     assert code == 0 and 'LOADED=apptainer\n' in said and 'APPTAINERENV_NCCL_SOCKET_IFNAME=ib7\n' in said
+    done = subprocess.run(['bash', SCRIPT, 'env'], cwd=str(tmp_path), stdout=subprocess.PIPE, universal_newlines=True,
+                          env={'PATH': os.environ['PATH'], 'MTP_SITE_SETUP': 'site.sh'})
+    assert 'LOADED=apptainer\n' in done.stdout
     code, _, errors = task('env', MTP_SITE_SETUP=str(tmp_path / 'gone'))
     assert code == 2 and 'MTP_SITE_SETUP' in errors
 
