@@ -72,7 +72,10 @@ def convert(arguments):
     """Write a checkpoint in another layout."""
     checkpoint = files.load(arguments.file)
     source = arguments.source or layouts.detect(checkpoint)
-    converted = layouts.convert(checkpoint.state_dict, source, arguments.to, arguments.task, arguments.head)
+    try:
+        converted = layouts.convert(checkpoint.state_dict, source, arguments.to, arguments.task, arguments.head)
+    except MTPError as error:
+        raise MTPError('{}: {}'.format(checkpoint.path, error.args[0]), hint=error.hint) from None
     out = resolve(arguments.out)
     save(out, converted.state_dict, layouts.convert_meta(checkpoint.meta, arguments.to), arguments.overwrite)
     print('{} ({}) -> {} ({}): {} tensors kept, {} dropped'.format(

@@ -41,7 +41,8 @@ def load(path):
     path = resolve(os.fspath(path))
     value = _read_safetensors(path) if path.endswith('.safetensors') else read(path)
     if not isinstance(value, dict):
-        raise MTPError('{} holds a {}, not a dictionary of tensors'.format(path, type(value).__name__))
+        raise MTPError('{} holds a {}, not a dictionary of tensors'.format(path, type(value).__name__),
+                       hint='a checkpoint is wanted, as torch.save writes a state dict; see weights/manifest.json')
     rest = OrderedDict(value)
     state = value
     for key in ('state_dict', 'model'):
@@ -52,7 +53,8 @@ def load(path):
         rest = OrderedDict((key, item) for key, item in value.items() if not isinstance(item, torch.Tensor))
     tensors = OrderedDict((key, item) for key, item in state.items() if isinstance(item, torch.Tensor))
     if not tensors:
-        raise MTPError('{} has no tensors in its state dict; its keys are: {}'.format(path, _some(value)))
+        raise MTPError('{} has no tensors in its state dict; its keys are: {}'.format(path, _some(value)),
+                       hint='is it another file of that training (an optimizer alone)? see weights/manifest.json')
     meta = rest.pop('meta', None)
     meta = dict(meta) if isinstance(meta, dict) else {}
     for key in [key for key, item in rest.items() if isinstance(item, (int, float, str))]:

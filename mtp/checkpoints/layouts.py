@@ -76,7 +76,9 @@ def new_names(keys, source, target, task=None, head=None):
     Returns:
         OrderedDict, name -> new name, or None for what the target has no place for.
     """
+    keys = list(keys)
     _check(source, target, task, head)
+    _check_bare(keys, source)
     toolbox = target if source == 'mtp' else source
     task = task or DEFAULT_TASK.get(toolbox, 'backbone')
     names = OrderedDict()
@@ -100,6 +102,14 @@ def _check(source, target, task, head):
     if head is not None and (source != 'mtp' or target not in DEFAULT_TASK):
         raise MTPError('last layers can be carried from a whole pretraining model to {} only, not from {} to {}'.format(
             ', '.join(DEFAULT_TASK), source, target), hint='leave out --head')
+
+
+def _check_bare(keys, source):
+    """An encoder's names are taken as they are, so those of a whole model would go through unchanged."""
+    whole = next((key for key in keys if key.startswith(('encoder.', 'backbone.'))), None)
+    if source == 'encoder' and whole is not None:
+        raise MTPError('a whole model where a bare encoder is wanted: it has the key {}'.format(whole),
+                       hint='leave out --from, or name the layout of the whole model')
 
 
 def _new_name(key, source, target, task, head):

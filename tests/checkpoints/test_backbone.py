@@ -117,7 +117,7 @@ def test_short_paths_are_resolved(tmp_path, encoder, monkeypatch):
 
 
 def test_safetensors(tmp_path, encoder):
-    save_file = pytest.importorskip('safetensors.torch').save_file
+    from safetensors.torch import save_file  # in both environments' locks: missing is a failure, not a skip
     path = str(tmp_path / 'w.safetensors')
     save_file(dict(encoder), path, metadata={'epoch': '3'})
     checkpoint = load(path)

@@ -51,17 +51,21 @@ def test_convert_and_its_safety(model, tmp_path, capsys):
         torch.load(out, weights_only=True)
 
 
-def test_convert_to_safetensors(model, tmp_path):
-    pytest.importorskip('safetensors')
-    out = str(tmp_path / 'encoder.safetensors')
-    assert main(['convert', model, out, '--to', 'encoder']) == OK
-    assert load(out).layout == 'encoder'
+def test_convert_to_safetensors_and_back(model, tmp_path, encoder):
+    there, back = str(tmp_path / 'encoder.safetensors'), str(tmp_path / 'encoder.pth')
+    assert main(['convert', model, there, '--to', 'encoder']) == OK
+    assert load(there).layout == 'encoder' and load(there).meta == {'epoch': '3', 'iteration': '7'}
+    assert main(['convert', there, back, '--to', 'encoder']) == OK
+    found = load(back).state_dict
+    assert set(found) == set(encoder) and all(torch.equal(found[key], value) for key, value in encoder.items())
 
 
-def test_a_failed_convert_leaves_nothing(model, tmp_path):
+@pytest.mark.parametrize('source, words', [('mmseg', 'no backbone in layout mmseg'), ('encoder', 'encoder.pos_embed')])
+def test_a_failed_convert_names_the_file_and_leaves_nothing(model, tmp_path, source, words):
     out = tmp_path / 'out' / 'x.pth'
-    with pytest.raises(MTPError):
-        main(['convert', model, str(out), '--from', 'mmseg', '--to', 'mmrotate1'])
+    with pytest.raises(MTPError, match=words) as caught:
+        main(['convert', model, str(out), '--from', source, '--to', 'mmrotate1'])
+    assert model in str(caught.value) and caught.value.hint
     assert not out.parent.exists()
 
 
@@ -107,17 +111,28 @@ def test_published_files_are_known_by_their_hash(tmp_path):
     assert 'not a published' in check.compare_with_manifest(str(path), {})
 
 
+def test_the_manifest_holds_the_published_files():
+    """Spec finetuning 1.0 (init-weight files) and 3.5 (decoder reuse): three families, before and after MTP."""
+    names = {'vit-b-checkpoint-1599.pth', 'vit-l-mae-checkpoint-1599.pth', 'internimage_xl_22kto1k_384.pth'}
+    for backbone in ('vit_b_rvsa', 'vit_l_rvsa', 'internimage_xl'):
+        names.update('last_{}_ss_is_rd_pretrn_model{}.pth'.format(backbone, part) for part in ('', '_encoder'))
+    assert set(check.manifest()) == names
+
+
 def test_the_manifest_names_every_weight_a_config_wants():
     entries = check.manifest()
     for entry in entries.values():
         assert set(entry) == {'name', 'what', 'layout', 'published', 'bytes', 'sha256', 'wanted_by'}
         assert entry['published'] and all(link.startswith('https://') for link in entry['published'])
-    wanted = set()
+    wanted = {}
     for folder, _, names in os.walk(os.path.join(ROOT, 'configs')):
         for name in names:
             with open(os.path.join(folder, name), encoding='utf-8', errors='replace') as stream:
-                wanted.update(word.split("'")[0] for word in stream.read().split("'weights/")[1:])
-    assert wanted <= set(entries)
+                for word in stream.read().split("'weights/")[1:]:
+                    wanted.setdefault(word.split("'")[0], name)
+    assert len(wanted) >= 6 and set(wanted) <= set(entries), wanted
+    # Whole models are wanted by scripts/change_ckpt.py; any other entry by at least one config.
+    assert {name for name, entry in entries.items() if entry['layout'] != 'mtp_model'} <= set(wanted)
 
 
 @pytest.mark.parametrize('task, suffix, key', [

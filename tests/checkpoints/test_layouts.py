@@ -124,6 +124,12 @@ def test_a_wrong_source_is_noticed(encoder):
         layouts.convert(encoder, 'mmseg', 'mmrotate1')
 
 
+def test_a_whole_model_is_not_taken_for_an_encoder(whole_model, detector):
+    for state, key in ((whole_model, 'encoder.pos_embed'), (detector, 'backbone.pos_embed')):
+        with pytest.raises(MTPError, match='whole model where a bare encoder is wanted.*' + key):
+            layouts.convert(state, 'encoder', 'mmrotate1')
+
+
 @pytest.mark.parametrize('extra, meta, expected', [
     ({}, {}, 'mmrotate1'), ({}, {'mmcv_version': '1.6.1'}, 'mmrotate03'),
     ({'rpn_head.rpn_reg.weight': torch.zeros(12, 4)}, {}, 'mmdet')])
