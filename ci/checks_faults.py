@@ -52,11 +52,11 @@ def port(front):
 
 def _disturbed(front, folder, disturb):
     """(exit code, output, seconds after the disturbance) of a pretraining that ``disturb()`` meets in the middle."""
-    found = []
+    found, path = [], front.anew(folder)
     run = threading.Thread(target=lambda: found.append(front.make('pretrain', dict(
-        TINY, END_ITER=500, SAVE_PATH='work_dirs/' + folder), 4 * MINUTE)))
+        TINY, END_ITER=500, SAVE_PATH=path), 4 * MINUTE)))
     run.start()
-    front.reaches('work_dirs/' + folder, 2)
+    front.reaches(path, 2)
     began = time.monotonic()
     disturb()
     run.join()

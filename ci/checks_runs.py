@@ -2,7 +2,7 @@
 from front import CHECKOUT, DATA, IMAGE, LAST, SMALL, STEPS, TINY, need
 
 REHEARSE = "--rehearse --cfg-options train_cfg.max_epochs=1"
-PLAIN = 'work_dirs/undisturbed'  # what the disturbed runs have to equal
+PLAIN = 'undisturbed'  # what the disturbed runs have to equal
 
 
 def prepare(front):
@@ -16,17 +16,19 @@ def prepare(front):
 
 def pretrain(front):
     """Two-node pretraining, from make to checkpoint and passport."""
-    output = front.made('pretrain', dict(TINY, SAVE_PATH=PLAIN))
+    folder = front.anew(PLAIN)
+    output = front.made('pretrain', dict(TINY, SAVE_PATH=folder))
     need('2 process(es)' in output, 'two processes', output)
-    passport = front.say('cat', PLAIN + '/passport.json')
+    passport = front.say('cat', folder + '/passport.json')
     digest = front.say('sha256sum', '/images/' + front.say('readlink', IMAGE).strip().split('/')[-1]).split()[0]
     need(digest in passport, 'the passport names the image by its hash ' + digest, passport[:3000])
     need('"cpu01"' in passport and '"cpu02"' in passport, 'the passport names both nodes', passport[:3000])
-    need(front.say('stat', '-c', '%U', '{}/{}'.format(PLAIN, LAST)).strip() == 'ada', 'results belong to the user')
+    need(front.say('stat', '-c', '%U', '{}/{}'.format(folder, LAST)).strip() == 'ada', 'results belong to the user')
 
 
 def by_hand(front):
     """srun and apptainer as typed from the guide, and at the same time on the same nodes the printed plan as a batch job."""
+    front.anew('by_hand', 'printed')
     front.say('bash', '-c', 'make --no-print-directory pretrain DRYRUN=1 {} >job.sh 2>/dev/null'.format(' '.join(
         '{}={}'.format(*pair) for pair in dict(TINY, END_ITER=2, SAVE_PATH='work_dirs/printed', SRUN_ARGS='').items())))
     number = front.say('sbatch', '--parsable', 'job.sh').strip()
@@ -47,18 +49,18 @@ def by_hand(front):
 
 def finetune(front):
     """Fine-tuning on two nodes, then an array of two configs on one node."""
+    front.anew('mmrotate1')
     front.made('finetune-fair1m', dict(SMALL, ARGS=REHEARSE))
     configs = 'fair1m/oriented_rcnn_rvsa_b_800_mae_mtp_fair1m20 fair1m/oriented_rcnn_rvsa_b_800_mae_fair1m20'
     number = front.submit('finetune', dict(SMALL, NODES=1, CONFIG=configs, ARGS=REHEARSE))
     for task in ('0', '1'):
-        front.wait('the log of task ' + task, lambda task=task: ' complete' in front.call(
-            'bash', '-c', 'cat work_dirs/slurm/*-{}_{}.log'.format(number, task))[1], 240)
+        front.wait('the log of task ' + task, lambda task=task: ' complete' in front.log('{}_{}'.format(number, task)), 240)
 
 
 def test_fair1m(front):
     """Multi-scale testing on two nodes in the other environment: a shard of each, one submission."""
+    folder = front.anew('mmrotate03')
     output = front.made('test-fair1m', dict(SMALL, ARGS='--rehearse'))
-    folder = 'work_dirs/mmrotate03/fair1m'
     found = front.say('find', folder, '-name', '*.shard', '-size', '+1k').split()
     need(len(found) == 2, 'a shard with detections from each node', found, output)
     need(front.say('find', folder, '-name', 'test.zip').strip(), 'a submission', output)
@@ -66,42 +68,42 @@ def test_fair1m(front):
 
 def preempted(front):
     """Requeued twice in the middle: comes back by itself and ends as one that was never disturbed."""
-    number = front.submit('pretrain', dict(TINY, SAVE_PATH='work_dirs/preempted'))
+    number = front.submit('pretrain', dict(TINY, SAVE_PATH=front.anew('preempted')))
     for turn in (1, 2):
         front.reaches('work_dirs/preempted', 2 * turn)
         front.say('scontrol', 'requeue', number)
         front.wait('start {}'.format(turn + 1), lambda turn=turn: front.job(number)['Restarts'] == str(turn))
-    need(front.ended(number) == 'COMPLETED', 'it ends', front.logs())
-    log = front.logs()
+    need(front.ended(number) == 'COMPLETED', 'it ends', front.log(number))
+    log = front.log(number)
     need(log.count('continuing from') == 2 and 'complete' in log, 'it went on twice', log)
-    need(front.same_weights('undisturbed', 'preempted'), 'bit-equal to the undisturbed run', log)
+    need(front.same_weights(PLAIN, 'preempted'), 'bit-equal to the undisturbed run', log)
 
 
 def node_killed(front):
     """A node vanishes: the job goes on with the others, from what it had saved."""
-    number = front.submit('pretrain', dict(TINY, INTERVAL=2, SAVE_PATH='work_dirs/node_killed'))
+    number = front.submit('pretrain', dict(TINY, INTERVAL=2, SAVE_PATH=front.anew('node_killed')))
     front.reaches('work_dirs/node_killed', 3)
     front.cluster.kill('cpu02')
     try:
-        need(front.ended(number, 300) == 'COMPLETED', 'it ends', front.logs())
+        need(front.ended(number, 300) == 'COMPLETED', 'it ends', front.log(number))
     finally:
         front.cluster.start('cpu02')
-    log = front.logs()
+    log = front.log(number)
     need('cpu[01,03]' in log and 'continuing from' in log, 'it went on with the other nodes', log)
-    need(front.same_weights('undisturbed', 'node_killed'), 'bit-equal to the undisturbed run', log)
+    need(front.same_weights(PLAIN, 'node_killed'), 'bit-equal to the undisturbed run', log)
     front.cluster.wait_idle()
 
 
 def time_limit(front):
     """Near the end of its time: saved, requeued by the batch script, continued."""
     # A minute is the shortest limit there is; SLURM may warn up to a minute early, here it does after 10 to 20 seconds.
-    number = front.submit('pretrain', dict(TINY, END_ITER=500, SAVE_PATH='work_dirs/time_limit', TIME_LIMIT=1,
+    number = front.submit('pretrain', dict(TINY, END_ITER=500, SAVE_PATH=front.anew('time_limit'), TIME_LIMIT=1,
                                            SBATCH_ARGS='--signal=B:USR1@40'))
-    front.wait('a second start', lambda: 'continuing from' in front.logs(), 150)
-    log = front.logs()
+    front.wait('a second start', lambda: 'continuing from' in front.log(number), 150)
+    log = front.log(number)
     need('requeued: it was asked to stop and has saved' in log, 'the batch script sent it back', log)
     front.say('scancel', number)
-    need(front.ended(number) == 'CANCELLED', 'cancelled, and not brought back', front.logs())
+    need(front.ended(number) == 'CANCELLED', 'cancelled, and not brought back', front.log(number))
 
 
 def status(front):

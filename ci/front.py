@@ -45,6 +45,11 @@ class Front:
             return 124, 'no end within {} s: {}'.format(seconds, (error.stdout or b'')[-4000:]), seconds
         return done.returncode, done.stdout, time.monotonic() - began
 
+    def anew(self, *names):
+        """Remove results of an earlier try below work_dirs; the path of the first of ``names``."""
+        self.say('rm', '-rf', *('work_dirs/' + name for name in names))
+        return 'work_dirs/' + names[0]
+
     def say(self, *words, **where):
         """Output of a command that has to succeed."""
         code, output, _ = self.call(*words, **where)
@@ -72,7 +77,8 @@ class Front:
         """Ask ``truth()`` until it is true."""
         limit = time.monotonic() + seconds
         while not truth():
-            need(time.monotonic() < limit, 'not within {} s: {}'.format(seconds, what), self.call('squeue')[1], self.logs())
+            need(time.monotonic() < limit, 'not within {} s: {}'.format(seconds, what), self.call('squeue')[1],
+                 self.call('make', '--no-print-directory', 'logs')[1])
             time.sleep(0.5)
 
     def ended(self, number, seconds=240):
@@ -89,9 +95,9 @@ class Front:
         """Wait until a run has logged ``count`` steps."""
         self.wait('{} steps in {}'.format(count, folder), lambda: _number(self.steps(folder)) >= count, seconds)
 
-    def logs(self):
-        """The end of the newest log, as make shows it."""
-        return self.call('make', '--no-print-directory', 'logs')[1]
+    def log(self, number):
+        """The whole log of a job."""
+        return self.call('sh', '-c', 'cat work_dirs/slurm/*-{}.log'.format(number))[1]
 
     def inside(self, *words, host=None, image=IMAGE):
         """Output of a program in the image, beside the checkout."""
