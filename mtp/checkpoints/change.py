@@ -6,6 +6,7 @@ from mtp.checkpoints import files, layouts
 from mtp.checkpoints.backbone import families
 from mtp.checkpoints.writing import save
 from mtp.errors import OK, MTPError
+from mtp.files import write_json
 from mtp.paths import resolve
 
 PUBLISHED = 'weights/last_vit_b_rvsa_ss_is_rd_pretrn_model.pth'
@@ -23,17 +24,20 @@ def main(words=None):
                         help='take over the last layers of this pretraining dataset too')
     parser.add_argument('--target', choices=layouts.TOOLBOXES, help="toolbox; default: the decoder's own")
     parser.add_argument('--out', help='file to write, when one model is given')
-    parser.add_argument('--overwrite', action='store_true')
+    parser.add_argument('--overwrite', action='store_true', help='replace existing output')
+    parser.add_argument('--dry-run', action='store_true', help='read and convert, write nothing')
+    parser.add_argument('--report', metavar='FILE', help='write counts to FILE as JSON')
     arguments = parser.parse_args(words)
     if arguments.out and len(arguments.models) > 1:
         raise MTPError('--out names one file, but {} models are given'.format(len(arguments.models)))
-    for model in arguments.models:
-        change(resolve(model), arguments)
+    counts = dict(change(resolve(model), arguments) for model in arguments.models)
+    if arguments.report:
+        write_json(arguments.report, {'counts': counts, 'problems': []})
     return OK
 
 
 def change(path, arguments):
-    """Convert one model and say what became of its tensors."""
+    """Convert one model and say what became of its tensors; the path written, and the number of tensors there."""
     checkpoint = files.load(path)
     if checkpoint.layout != 'mtp_model':
         raise MTPError('{} is not a whole pretraining model (encoder.* and decoders) but has layout {!r}'.format(
@@ -43,9 +47,12 @@ def change(path, arguments):
     if not any(not key.startswith('backbone.') for key in converted.state_dict):
         raise MTPError('{} has no decoder for {}'.format(path, arguments.task))
     out = resolve(arguments.out) if arguments.out else os.path.splitext(path)[0] + SUFFIX[arguments.task] + '.pth'
-    save(out, converted.state_dict, layouts.convert_meta(checkpoint.meta, target), arguments.overwrite)
-    print('{}: {} tensors for {}'.format(out, len(converted.state_dict), target))
+    if not arguments.dry_run:
+        save(out, converted.state_dict, layouts.convert_meta(checkpoint.meta, target), arguments.overwrite)
+    print('{}: {} tensors for {}{}'.format(out, len(converted.state_dict), target,
+                                           ' (dry run: nothing written)' if arguments.dry_run else ''))
     print('  dropped: ' + families(converted.dropped))
     print('  train with --cfg-options load_from={}'.format(out))
     if arguments.task in NOTE:
         print('  ' + NOTE[arguments.task])
+    return out, len(converted.state_dict)

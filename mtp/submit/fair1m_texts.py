@@ -5,15 +5,15 @@ import os
 import numpy as np
 
 from mtp.boxes import polygon_areas
-from mtp.data import catalogue
-from mtp.errors import OK, MTPError
+from mtp.data import catalogue, converting
+from mtp.errors import MTPError
 from mtp.paths import resolve
 from mtp.tiles.pixels import list_images
 
 from . import fair1m, results
 
 
-def convert(texts, images, target, any_class=False):
+def convert(texts, images, target, any_class=False, dry_run=False):
     """Write the zip of a folder or zip of result texts.
 
     Args:
@@ -21,6 +21,7 @@ def convert(texts, images, target, any_class=False):
         images: folder of the test images.
         target: path of the zip to write.
         any_class: take class names as they are, also those that FAIR1M-2.0 does not have.
+        dry_run: read and check everything, write nothing.
 
     Returns:
         (number of images, number of detections).
@@ -66,14 +67,15 @@ def main(arguments=None):
                         help='folder of the test images, for their names and sizes')
     parser.add_argument('--out', help='zip to write (default: test.zip in --txt_dir)')
     parser.add_argument('--any-class', action='store_true', help='take classes that FAIR1M-2.0 does not have')
+    converting.add_options(parser, strict=False, jobs=False)  # the zip is one stream
     options = parser.parse_args(arguments)
     texts, images = resolve(options.txt_dir), images_folder(options.images)
     target = resolve(options.out) if options.out else os.path.join(texts, 'test.zip')
-    if os.path.exists(target):
-        raise MTPError('{} exists already'.format(target), hint='remove it, or give another --out')
-    counts = convert(texts, images, target, options.any_class)
-    print('{}: {} images, {} detections'.format(target, *counts))
-    return OK
+    converting.refuse_existing([target], options)
+    counts = convert(texts, images, target, options.any_class, options.dry_run)
+    print('{}: {} images, {} detections{}'.format(target, *counts, ' (dry run: nothing written)' if options.dry_run
+                                                  else ''))
+    return converting.finish(dict(zip(('images', 'detections'), counts)), [], options)
 
 
 def images_folder(images):

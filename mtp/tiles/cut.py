@@ -10,15 +10,16 @@ import argparse
 import contextlib
 import json
 import os
+import shutil
 from concurrent import futures
 from typing import NamedTuple
 
 import cv2
 import numpy as np
 
-from mtp.data import dota
+from mtp.data import converting, dota
 from mtp.data import images as image_files
-from mtp.errors import OK, MTPError, run_main
+from mtp.errors import MTPError, run_main
 from mtp.files import write_text
 from mtp.paths import resolve
 from mtp.progress import Progress
@@ -88,28 +89,41 @@ def crop(rows, window, padding):
 
 def cut_image(task):
     """Write all tiles of one image; returns what the journal says about it."""
-    how = preset(task.preset)
-    width, height = image_files.size(task.image)
-    windows = window_positions(width, height, how)
-    polygons, names, difficult = _objects(task.label)
+    row, windows, lines = _plan(task)
+    padding, shared = preset(task.preset).padding, _worth_sharing(windows, row['width'], row['height'])
     rows = open_rows(task.image)
-    if (rows.width, rows.height) != (width, height):
+    if (rows.width, rows.height) != (row['width'], row['height']):
         raise MTPError('{}: the header says {} x {}, the pixels are {} x {}'.format(
-            task.image, width, height, rows.width, rows.height))
-    assigned = annotations.assign(polygons, windows, how.min_inside)
-    shared = _worth_sharing(windows, width, height)
+            task.image, row['width'], row['height'], rows.width, rows.height))
     with futures.ThreadPoolExecutor(task.threads) as pool:  # packing releases the interpreter lock
         for part, x_start, group in _panels(rows, windows[shared]):
             _cut_packed(task, part, x_start, group, pool)
         if not shared.all():
-            _cut_plain(task, open_rows(task.image) if shared.any() else rows, windows[~shared], how.padding, pool)
-    for window, (indices, cut) in zip(windows, assigned):
-        text = annotations.lines(polygons, names, difficult, indices, cut, window[0], window[1])
+            _cut_plain(task, open_rows(task.image) if shared.any() else rows, windows[~shared], padding, pool)
+    for window, text in zip(windows, lines):
         with _replacing(os.path.join(task.out, 'annfiles', tile_id(task.stem, window) + '.txt')) as temporary:
             with open(temporary, 'w', encoding='utf-8', newline='') as stream:
                 stream.write(text)
-    return {'image': task.stem, 'width': width, 'height': height, 'tiles': len(windows), 'objects': len(polygons),
-            'placed': int(sum(len(indices) for indices, _ in assigned))}
+    return row
+
+
+def count_image(task):
+    """What :func:`cut_image` would return, from the header and the labels alone; nothing is written."""
+    return _plan(task)[0]
+
+
+def _plan(task):
+    """The row of the journal, the windows (n, 4), and an iterator of the text of each."""
+    width, height = image_files.size(task.image)
+    how = preset(task.preset)
+    windows = window_positions(width, height, how)
+    polygons, names, difficult = _objects(task.label)
+    assigned = annotations.assign(polygons, windows, how.min_inside)
+    row = {'image': task.stem, 'width': width, 'height': height, 'tiles': len(windows), 'objects': len(polygons),
+           'placed': int(sum(len(indices) for indices, _ in assigned))}
+    lines = (annotations.lines(polygons, names, difficult, indices, cut, window[0], window[1])
+             for window, (indices, cut) in zip(windows, assigned))
+    return row, windows, lines
 
 
 def _worth_sharing(windows, width, height):
@@ -196,7 +210,7 @@ def _replacing(path):
     os.replace(temporary, path)
 
 
-def cut_folder(preset_name, images, out, labels='', jobs=1):
+def cut_folder(preset_name, images, out, labels='', jobs=1, dry_run=False):
     """Cut every image of a folder.
 
     Args:
@@ -205,6 +219,7 @@ def cut_folder(preset_name, images, out, labels='', jobs=1):
         out: folder to fill; must be absent, empty, or left by the same command.
         labels: folder with a DOTA text for every image, or empty.
         jobs: processes.
+        dry_run: read headers and labels, and count; write nothing.
 
     Returns:
         ``{'images', 'tiles', 'objects', 'placed'}`` counts over everything in ``out``.
@@ -215,7 +230,7 @@ def cut_folder(preset_name, images, out, labels='', jobs=1):
     preset(preset_name)
     found = list_images(images)
     tasks = [Task(stem, path, _label_of(stem, labels), out, preset_name, 1) for stem, path in found.items()]
-    journal, done = _open_journal(preset_name, out, bool(labels))
+    journal, done = ('', {}) if dry_run else _open_journal(preset_name, out, bool(labels))
     todo = [task for task in tasks if task.stem not in done]
     strange = sorted(set(done) - set(found))
     if strange:
@@ -224,9 +239,10 @@ def cut_folder(preset_name, images, out, labels='', jobs=1):
     threads = max(1, jobs // max(1, len(todo)))
     todo = [task._replace(threads=threads) for task in todo]
     progress = Progress('cut', total=len(tasks), done=len(done))
-    for row in workers.run(cut_image, todo, jobs):
-        with open(journal, 'a', encoding='utf-8') as stream:
-            stream.write(json.dumps(row) + '\n')
+    for row in workers.run(count_image if dry_run else cut_image, todo, jobs):
+        if journal:
+            with open(journal, 'a', encoding='utf-8') as stream:
+                stream.write(json.dumps(row) + '\n')
         done[row['image']] = row
         progress.update(note='{} tiles'.format(row['tiles']))
     progress.close()
@@ -284,12 +300,17 @@ def main(arguments=None):
     parser.add_argument('--images', required=True, help='folder of images')
     parser.add_argument('--labels', default='', help='folder of DOTA texts, one for each image; none: test images')
     parser.add_argument('--out', required=True, help='folder for images/ and annfiles/')
-    parser.add_argument('--jobs', type=int, default=os.cpu_count(), help='processes (default: all cores)')
+    converting.add_options(parser, strict=False)
+    parser.set_defaults(jobs=os.cpu_count())
     options = parser.parse_args(arguments)
-    counts = cut_folder(options.preset, resolve(options.images), resolve(options.out), resolve(options.labels),
-                        options.jobs)
-    print('{images} images, {tiles} tiles, {objects} objects placed {placed} times'.format(**counts))
-    return OK
+    out = resolve(options.out)
+    if options.overwrite and not options.dry_run and os.path.isfile(os.path.join(out, JOURNAL)):
+        shutil.rmtree(out)
+    counts = cut_folder(options.preset, resolve(options.images), out, resolve(options.labels), options.jobs,
+                        options.dry_run)
+    print('{images} images, {tiles} tiles, {objects} objects placed {placed} times{said}'.format(
+        said=' (dry run: nothing written)' if options.dry_run else '', **counts))
+    return converting.finish(counts, [], options)
 
 
 if __name__ == '__main__':
