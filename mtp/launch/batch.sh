@@ -18,8 +18,8 @@ kept() { find "$folder" -type f \( -name '*.pth' -o -name '*.shard' \) "$@" -pri
 # Whether all nodes still start a task: a node that is gone takes SLURM minutes to notice, and until then the death of
 # its tasks looks like a fault of ours.
 nodes_answer() {
-  timeout --kill-after=5 "$PROBE_SECONDS" srun --overlap --nodes="$SLURM_JOB_NUM_NODES" --ntasks="$SLURM_JOB_NUM_NODES" \
-    --ntasks-per-node=1 --mem=0 --gres=none true >/dev/null 2>&1
+  (timeout --kill-after=5 "$PROBE_SECONDS" srun --overlap --nodes="$SLURM_JOB_NUM_NODES" --ntasks="$SLURM_JOB_NUM_NODES" \
+    --ntasks-per-node=1 --mem=0 --gres=none true) >/dev/null 2>&1
 }
 
 # Only a job that SLURM still calls running is ours to send back: one that is cancelled or preempted is being ended.
