@@ -17,11 +17,11 @@ CHECKS = (runs.prepare, runs.pretrain, runs.by_hand, runs.finetune, runs.test_fa
 
 def run(cluster, wanted, keep):
     """Run the checks named in ``wanted`` (all when empty); exit code 1 when one failed. Every one is run."""
-    import cluster as commands  # it starts this module
     names = {check.__name__: check for check in CHECKS}
     unknown = [name for name in wanted if name not in names]
     if unknown:
         raise MTPError('there is no check {}'.format(' '.join(unknown)), hint=' '.join(names))
+    import cluster as commands  # it starts this module
     began = time.monotonic()
     if not (keep and cluster.names()):
         cluster.down()
