@@ -2,12 +2,19 @@
 import hashlib
 import json
 import os
+import shutil
 from typing import NamedTuple, Optional
 
 from mtp import files, paths, submit
 from mtp.adapters import command
 from mtp.data import catalogue
+from mtp.errors import MTPError
 from mtp.tiles import merge
+from mtp.tiles.pixels import list_images
+
+
+# Generous guesses of what is written: 100 detections a tile, twice 200 lines an image, a picture of 2048 pixels.
+_TILE_BYTES, _IMAGE_BYTES, _PICTURE_BYTES, _SPARE_BYTES = 2700, 40000, 700000, 64 << 20
 
 
 class Plan(NamedTuple):
@@ -39,6 +46,42 @@ def plan(dataset, fallback, out=None, images=None, pictures=None, threshold=0.3)
     if out:
         submit.check_out(out)
     return Plan(dataset, out + '.shards' if out else os.path.join(fallback, 'shards'), images, out, pictures, threshold)
+
+
+def check(plan, source):
+    """What can be known to go wrong at the end is said before the test begins.
+
+    Args:
+        plan: a :class:`Plan`.
+        source: a :class:`mtp.adapters.tile_test.Source`.
+
+    Raises:
+        MTPError: tiles of an image that is not there, an image without tiles, or too little room on the disk.
+    """
+    ids = source.images
+    if plan.out or plan.pictures:
+        submit.check_images(ids, list_images(plan.images), plan.images)
+    needed = {plan.shards: len(source.tiles) * _TILE_BYTES, plan.out: len(ids) * _IMAGE_BYTES,
+              plan.pictures: len(ids) * _PICTURE_BYTES}
+    room = {}
+    for folder, size in needed.items():
+        if folder:
+            above = _existing(folder)
+            device = os.stat(above).st_dev
+            room[device] = above, room.get(device, (above, _SPARE_BYTES))[1] + size
+    for above, size in room.values():
+        free = shutil.disk_usage(above).free
+        if free < size:
+            raise MTPError('the disk of {} has {:.1f} GiB left, and the results of this test take about {:.1f}'.format(
+                above, free / 2 ** 30, size / 2 ** 30), hint='make room, or write to another folder')
+
+
+def _existing(folder):
+    """``folder``, or the nearest above it that exists."""
+    folder = os.path.abspath(folder)
+    while not os.path.isdir(folder):
+        folder = os.path.dirname(folder)
+    return folder
 
 
 def fingerprint(settings, checkpoint):

@@ -29,6 +29,13 @@ class Source(NamedTuple):
         """Ids of all tiles."""
         return [tile for piece in self.pieces for tile in piece.tiles]
 
+    @property
+    def images(self):
+        """Ids of the images that the tiles are of, in order."""
+        ids = (piece.stem if self.whole or piece.windows is not None else windows.parse_tile_id(piece.stem)[0]
+               for piece in self.pieces)
+        return list(dict.fromkeys(ids))
+
 
 def add_options(parser):
     """Options of a test on tiles."""
@@ -86,17 +93,10 @@ def source(cut, folder, files, images, tiling, readers):
 
 
 def _of_files(files):
-    whole = not any(_is_tile(name) for name in files)
+    whole = not any(map(windows.looks_cut, files))
     if whole:  # it may be a mistake: it is said
         sys.stderr.write('warning: no tile is named <image>__<window>__<x>___<y>; all are taken for whole images\n')
     return Source(tuple(sources.of_files(files, whole)), whole, False)
-
-
-def _is_tile(name):
-    try:
-        return bool(windows.parse_tile_id(name))
-    except MTPError:
-        return False
 
 
 def mark(args, settings, tiling, checkpoint):

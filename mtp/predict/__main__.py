@@ -28,7 +28,7 @@ def main(argv=None):
     colours = rasters.Colours(options.bands and tuple(options.bands), options.stretch and tuple(options.stretch))
     settings = inference.Settings(0, 1, options.batch_size, options.workers,
                                   functools.partial(rasters.Raster, colours=colours))
-    pieces = sources.of_images(images, tiling, settings.readers, size=rasters.size)
+    pieces = sources.of_images(images, tiling, settings.readers, functools.partial(rasters.size, colours=colours))
     mark = submission.fingerprint(
         dict(model=detector.cfg.model.to_dict(), tiling=tiling, amp=options.amp, colours=colours, images=_state(images)),
         detector.checkpoint)

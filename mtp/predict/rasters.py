@@ -181,7 +181,12 @@ def _ground(opened):
     return Ground((matrix.a, matrix.b, matrix.c, matrix.d, matrix.e, matrix.f), opened.crs)
 
 
-def size(path):
-    """(width, height) of a raster, from its header."""
+def size(path, colours=Colours()):
+    """(width, height) of a raster, from its header.
+
+    Raises:
+        MTPError: no raster, or one that has no colours.
+    """
     with _open(path) as opened:
+        _bands(opened, path, colours.bands)
         return opened.width, opened.height

@@ -41,7 +41,7 @@ def package(detections, dataset, out_dir, images, jobs=None):
     check_out(out_dir)
     found = list_images(images)
     detections = _with_classes_of(detections, dataset)
-    _check_images(detections.images, found, images)
+    check_images(detections.images, found, images)
     detections = _with_area(detections)
     os.makedirs(out_dir, exist_ok=True)
     return WRITERS[dataset](detections, out_dir, found, jobs or os.cpu_count() or 1)
@@ -87,7 +87,8 @@ def _with_area(detections):
     return detections.select(~flat)
 
 
-def _check_images(ids, found, folder):
+def check_images(ids, found, folder):
+    """Raise MTPError unless ``ids`` are those of all images ``found`` (id -> path) in ``folder``."""
     unknown = [image for image in ids if image not in found]
     if unknown:
         raise MTPError('{} of {} image ids are not in {}, for example {!r}'.format(

@@ -12,7 +12,10 @@ from mtp.errors import MTPError
 
 #: Windows within this much of the largest share count as the largest, where no window is filled enough.
 _NEAR = 0.01
+#: What tiles are called here, and by DOTA_devkit, which has a rate for the window.
+_LOOKS_CUT = re.compile(r'.+__(?P<rate>\d+(\.\d+)?)__-?\d+___-?\d+')
 _TILE_ID = re.compile(r'(?P<image>.+)__(?P<window>\d+)__(?P<x>\d+)___(?P<y>\d+)')
+_CUT_HINT = 'cut the images with: python -m mtp.tiles.cut --help'
 #: No window is this small; DOTA_devkit writes the rate (1, 2 or 0.5) where MMRotate writes the window.
 _LEAST_WINDOW = 16
 
@@ -109,12 +112,15 @@ def parse_tile_id(name):
     Raises:
         MTPError: the name is not one of ours, or is one of DOTA_devkit, whose numbers mean something else.
     """
-    match = _TILE_ID.fullmatch(name)
-    if not match:
-        raise MTPError('{!r} is not the name of a tile (image__window__x___y)'.format(name),
-                       hint='cut the images with: python -m mtp.tiles.cut --help')
-    window = int(match.group('window'))
-    if window < _LEAST_WINDOW:
+    cut, match = _LOOKS_CUT.fullmatch(name), _TILE_ID.fullmatch(name)
+    if cut and float(cut.group('rate')) < _LEAST_WINDOW:
         raise MTPError('{!r} looks like a tile of DOTA_devkit: {} is a rate, not a window, and its offsets are in the '
-                       'resized image'.format(name, window), hint='cut the images with: python -m mtp.tiles.cut --help')
-    return match.group('image'), window, int(match.group('x')), int(match.group('y'))
+                       'resized image'.format(name, cut.group('rate')), hint=_CUT_HINT)
+    if not match:
+        raise MTPError('{!r} is not the name of a tile (image__window__x___y)'.format(name), hint=_CUT_HINT)
+    return match.group('image'), int(match.group('window')), int(match.group('x')), int(match.group('y'))
+
+
+def looks_cut(name):
+    """Whether ``name`` is that of a tile, ours or another tool's, rather than of a whole image."""
+    return bool(_LOOKS_CUT.fullmatch(name))

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from mtp.errors import MTPError
-from mtp.tiles.windows import PRESETS, Preset, parse_tile_id, preset, tile_id, window_positions
+from mtp.tiles.windows import PRESETS, Preset, looks_cut, parse_tile_id, preset, tile_id, window_positions
 
 MS = (0.5, 1.0, 1.5)
 COLUMNS = [PRESETS['dotav1_ss'], PRESETS['dotav1_ms'], PRESETS['fair1m_ss'], Preset(800, 400), Preset(800, 200, MS),
@@ -63,6 +63,13 @@ def test_names_round_trip():
                                   'P0006__1024__-3___0', 'P0006__1024__824___0.png'])
 def test_foreign_names_are_refused(name):
     with pytest.raises(MTPError, match='next'):
+        parse_tile_id(name)
+
+
+@pytest.mark.parametrize('name', ['P__1__0___0', 'P0006__0.5__0___0'])
+def test_names_of_another_tool_are_told_from_ours(name):
+    assert looks_cut(name) and not looks_cut('P0006') and looks_cut('P0006__1024__824___0')
+    with pytest.raises(MTPError, match='DOTA_devkit'):
         parse_tile_id(name)
 
 

@@ -64,6 +64,7 @@ def test(argv=None):
     from mtp.adapters.mmrotate03.detector import Detector
     settings = _settings(args, cfg, rank, world)
     source = testing.source(cfg, args, plan.images, settings.readers)
+    submission.check(plan, source)
     device = tile_test.device(local, args.amp)
     mark = tile_test.mark(args, {'model': cfg.model.to_dict(), 'pipeline': cfg.data.test.pipeline},
                           cfg.get('tiling'), checkpoint)

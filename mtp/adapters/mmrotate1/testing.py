@@ -31,6 +31,7 @@ def on_tiles(cfg, args, rank, world, local):
     workers = loader.get('num_workers', 2) if args.workers is None else args.workers
     settings = inference.Settings(rank, world, args.batch_size or loader.get('batch_size', 1), workers)
     found = _source(cfg, args, plan.images, settings.readers)
+    submission.check(plan, found)
     mark = tile_test.mark(args, {'model': cfg.model.to_dict(), 'pipeline': loader.dataset.pipeline}, cfg.get('tiling'),
                           cfg.load_from)
     device = tile_test.device(local, args.amp)
