@@ -10,7 +10,7 @@ import tempfile
 
 from mtp.errors import FAILED, OK, MTPError, run_main
 from mtp.files import sha256
-from mtp.launch import bundle, host, ledger
+from mtp.launch import bundle, execute, host, ledger
 from mtp.launch.settings import from_environ
 from mtp.progress import Progress
 
@@ -106,9 +106,7 @@ def use_offline(folder, env):
                        if not name.startswith(('PIP_', 'UV_', 'MTP_')) and not name.lower().endswith('_proxy')}
         environment.update(HOME=kept, ENV=env, MTP_VENV_ROOT=os.path.join(kept, 'venv'), MTP_CACHE_ROOT=os.path.join(
             kept, 'cache'), PIP_NO_CACHE_DIR='1', PYTHONDONTWRITEBYTECODE='1', PYTHON38=python38(env))
-        done = subprocess.run(words + [sys.executable, '-m', 'mtp.launch', 'setup'], cwd=folder, env=environment,
-                              stdin=subprocess.DEVNULL)
-        if done.returncode:
+        if execute.call(words + [sys.executable, '-m', 'mtp.launch', 'setup'], environment, folder):
             raise MTPError('setting up {} from the bundle without network failed'.format(env), code=FAILED)
     finally:
         shutil.rmtree(kept, ignore_errors=True)
