@@ -17,6 +17,10 @@ from mtp.tiles.pixels import list_images
 _TILE_BYTES, _IMAGE_BYTES, _PICTURE_BYTES, _SPARE_BYTES = 2700, 40000, 700000, 64 << 20
 
 
+#: What the rules of the NMS mean, and whose they are.
+RULES = {'ge': ('>=', 'a CPU'), 'gt': ('>', 'CUDA')}
+
+
 class Plan(NamedTuple):
     """Where the results of a test go."""
 
@@ -60,7 +64,10 @@ def check(plan, source):
     """
     ids = source.images
     if plan.out or plan.pictures:
-        submit.check_images(ids, list_images(plan.images), plan.images)
+        found = list_images(plan.images)
+        if not plan.out:  # pictures of some images are welcome
+            found = {image: found[image] for image in ids if image in found}
+        submit.check_images(ids, found, plan.images)
     needed = {plan.shards: len(source.tiles) * _TILE_BYTES, plan.out: len(ids) * _IMAGE_BYTES,
               plan.pictures: len(ids) * _PICTURE_BYTES}
     room = {}
@@ -95,17 +102,19 @@ def fingerprint(settings, checkpoint):
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def finish(plan, tiles, whole=False):
+def finish(plan, tiles, whole=False, rule='ge'):
     """Merge the shards, draw and package; returns the paths of the submission.
 
     Args:
         plan: a :class:`Plan`.
         tiles: ids of all tiles of the test; a missing one is an error.
         whole: they are whole images.
+        rule: of the NMS, see :func:`mtp.boxes.rotated_nms`.
     """
     if not (plan.out or plan.pictures):
         return []
-    detections = merge.merge(plan.shards, expected=set(tiles), whole_images=whole, jobs=os.cpu_count() or 1)
+    print('merge: of two boxes of a class the worse one goes at IoU {} 0.1, as on {}'.format(*RULES[rule]), flush=True)
+    detections = merge.merge(plan.shards, rule=rule, expected=set(tiles), whole_images=whole, jobs=os.cpu_count() or 1)
     if plan.pictures:
         from mtp.report import draw
         draw.detections(detections, plan.images, plan.pictures, threshold=plan.threshold)

@@ -46,6 +46,8 @@ def add_options(parser):
     parser.add_argument('--batch-size', type=_count, help="tiles a forward pass (default: the config's)")
     parser.add_argument('--workers', type=_not_negative, help="processes that read tiles (default: the config's)")
     parser.add_argument('--amp', action='store_true', help='mixed precision, on a GPU')
+    parser.add_argument('--rule', choices=sorted(submission.RULES), default='ge',
+                        help='merge: drop the worse of two boxes at IoU >= 0.1 (ge, as on a CPU) or > 0.1 (gt, CUDA)')
 
 
 def _count(text):

@@ -131,7 +131,7 @@ def _finish(args, plan, cfg, source, testing):
     metrics = {'mAP': float(testing.mean_average_precision(cfg, source.tiles, results))} if args.eval else None
     if metrics:
         print('mAP {mAP:.4f}'.format(**metrics), flush=True)
-    written = submission.finish(plan, source.tiles, source.whole)
+    written = submission.finish(plan, source.tiles, source.whole, args.rule)
     for path in written:
         print(path, flush=True)
     return dict(metrics=metrics, submission=[str(path) for path in written])

@@ -40,7 +40,7 @@ def on_tiles(cfg, args, rank, world, local):
     tile_test.detect(Detector(cfg, cfg.load_from, device, args.amp), found, plan.shards, mark, settings)
     if rank == 0:
         _dump_shards(args.out, plan.shards)
-        for path in submission.finish(plan, found.tiles, found.whole):
+        for path in submission.finish(plan, found.tiles, found.whole, args.rule):
             print(path, flush=True)
 
 
