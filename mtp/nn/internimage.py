@@ -4,7 +4,7 @@ from torch import nn
 
 from mtp.errors import MTPError
 from mtp.nn.dcnv3 import DCNv3
-from mtp.nn.layers import GELU, DropPath, LayerNorm, Mlp, checkpointed, freeze, init_linear
+from mtp.nn.layers import GELU, DropPath, LayerNorm, Mlp, checkpointed, contiguous_gradient, freeze, init_linear
 
 # Published arguments and the only values that MTP's configurations give them.
 _FIXED = dict(core_op='DCNv3', drop_rate=0., drop_path_type='linear', act_layer='GELU', norm_layer='LN', post_norm=True,
@@ -146,6 +146,7 @@ class InternImage(nn.Module):
         for index, level in enumerate(self.levels):
             for block in level.blocks:
                 x = checkpointed(block, x) if self.with_cp else block(x)
+            x = contiguous_gradient(x)  # else channel-first, and summed in another order without checkpointing
             if index in self.out_indices:
                 maps.append(x.permute(0, 3, 1, 2).contiguous())
             if level.downsample is not None:

@@ -49,12 +49,17 @@ class _ContiguousGradient(torch.autograd.Function):
         return grad.contiguous()
 
 
+def contiguous_gradient(x):
+    """``x``, whose gradient arrives contiguous, whatever the operation behind it makes of it."""
+    return _ContiguousGradient.apply(x)
+
+
 class GELU(nn.GELU):
     """Exact GELU, also on a CPU with torch 1.10, whose backward pass goes wrong for a gradient laid out otherwise."""
 
     def forward(self, x):
         out = super().forward(x.contiguous())
-        return out if TORCH >= (1, 12) or x.is_cuda else _ContiguousGradient.apply(out)
+        return out if TORCH >= (1, 12) or x.is_cuda else contiguous_gradient(out)
 
 
 class Mlp(nn.Module):

@@ -7,7 +7,7 @@ from torch import nn
 
 from mtp.errors import MTPError
 from mtp.nn.full_attention import FullAttention
-from mtp.nn.layers import DropPath, LayerNorm, Mlp, checkpointed, freeze, init_linear
+from mtp.nn.layers import DropPath, LayerNorm, Mlp, checkpointed, contiguous_gradient, freeze, init_linear
 from mtp.nn.pyramid import MaxPool, Up2, Up4
 from mtp.nn.resize import ResizeCache, resize_pos_embed
 from mtp.nn.window_attention import RVSAttention
@@ -40,7 +40,8 @@ class PatchEmbed(nn.Module):
         self.proj = nn.Conv2d(in_chans, dim, patch_size, patch_size)
 
     def forward(self, x):
-        return self.proj(x).flatten(2).transpose(1, 2)
+        # Contiguous: sums keep the layout of their first part, so every block would inherit the convolution's.
+        return self.proj(x).flatten(2).transpose(1, 2).contiguous()
 
 
 class Block(nn.Module):
@@ -173,7 +174,7 @@ class RVSA(nn.Module):
         for index, block in enumerate(self.blocks):
             x = checkpointed(block, x, rows, columns) if self.use_checkpoint else block(x, rows, columns)
             if index in self.out_indices:
-                chosen.append(x)
+                chosen.append(contiguous_gradient(x))  # as in InternImage: equal sums with and without checkpointing
         maps = self._maps(chosen, x, rows, columns)
         if any(padding):
             maps = [m[..., :max(-(-height // s), 1), :max(-(-width // s), 1)] for m, s in zip(maps, self.strides)]

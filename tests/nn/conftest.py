@@ -2,5 +2,17 @@
 import os
 import sys
 
+import pytest
+import torch
+
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir, os.pardir)
 sys.path[:0] = [os.path.join(ROOT, 'tests', 'golden'), os.path.join(ROOT, 'ci', 'bench')]
+
+
+@pytest.fixture
+def empty_weights(monkeypatch):
+    """Whole published models in a second: their initial values are never computed."""
+    for name in ('trunc_normal_', 'xavier_uniform_'):
+        monkeypatch.setattr(torch.nn.init, name, lambda tensor, **_: tensor)
+    for kind in (torch.nn.Linear, torch.nn.Conv2d, torch.nn.ConvTranspose2d):
+        monkeypatch.setattr(kind, 'reset_parameters', lambda self: None)

@@ -2,7 +2,7 @@
 import pytest
 import torch
 
-from mtp.nn import attention
+from mtp.nn import attention, build
 
 GRID = (5, 6)
 
@@ -48,6 +48,28 @@ def test_blocks_of_any_size(monkeypatch, bias, position, budget):
 @pytest.mark.parametrize('position', [False, True])
 def test_fused(bias, position):
     agree(attention._attend_fused, inputs(bias, position))
+
+
+@pytest.mark.skipif(not attention._FUSED, reason='this torch has no fused attention with a scale')
+@pytest.mark.parametrize('variant, expected', [('det_branches', 2), ('pretrain', 0)])
+def test_a_network_on_a_cpu_uses_the_fused_kernel_where_it_has_no_position_term(monkeypatch, variant, expected):
+    """The CPU's kernel would write the position term out as a mask of the size of the logits; ours does not."""
+    calls = []
+    fused = attention.F.scaled_dot_product_attention
+    monkeypatch.setattr(attention.F, 'scaled_dot_product_attention', lambda *a, **k: calls.append(1) or fused(*a, **k))
+    build('vit_t_rvsa', img_size=112, embed_dim=32, num_heads=2, variant=variant)(torch.zeros(1, 3, 112, 112))
+    assert len(calls) == expected
+
+
+@pytest.mark.skipif(not (attention._FUSED and torch.cuda.is_available()), reason='no fused attention on a GPU here')
+@pytest.mark.parametrize('variant', ['det_branches', 'pretrain'])
+def test_a_network_on_a_gpu_always_uses_the_fused_kernel(monkeypatch, variant):
+    calls = []
+    fused = attention.F.scaled_dot_product_attention
+    monkeypatch.setattr(attention.F, 'scaled_dot_product_attention', lambda *a, **k: calls.append(1) or fused(*a, **k))
+    model = build('vit_t_rvsa', img_size=112, embed_dim=32, num_heads=2, variant=variant).cuda()
+    model(torch.zeros(1, 3, 112, 112).cuda())
+    assert len(calls) == 6
 
 
 def test_blocks_cover_every_logit_once(monkeypatch):

@@ -1,6 +1,11 @@
 """Learning rates and weight decay of every parameter against spec finetuning 2.3 and pretraining 4."""
+import json
+import os
+import re
+
 import pytest
 import torch
+from golden_files import FOLDER
 
 from mtp.errors import MTPError
 from mtp.nn import build
@@ -31,6 +36,51 @@ def test_scale_of_a_backbone_parameter(settings, name, power):
 def test_constants_seen_in_the_published_logs():
     assert LayerDecay(**VIT_B).rule('backbone.pos_embed', 3)[0] == pytest.approx(0.25419, abs=1e-5)
     assert LayerDecay(**VIT_L).rule('backbone.pos_embed', 3)[0] == pytest.approx(0.07179, abs=1e-5)
+
+
+def vit_power(name, depth):
+    """The rule of spec 2.3 once more, as the power of the decay: how many layers lie behind this one."""
+    if re.match(r'(cls_token|mask_token|pos_embed)$|patch_embed', name):
+        return depth + 1
+    block = re.match(r'blocks\.(\d+)\.', name)
+    return depth - int(block.group(1)) if block else 0
+
+
+def internimage_power(name):
+    if name.startswith('patch_embed'):
+        return 40
+    stage, part, block = re.match(r'levels\.(\d)\.(blocks|downsample)\.(\w+)', name).groups()
+    if part == 'blocks':
+        return 40 - (int(block) + 1 + (0, 5, 10, 34)[int(stage)])
+    return 40 - (1 + (5, 10, 34, 34)[int(stage)])
+
+
+def vit_decays(name, dimensions):
+    return dimensions > 1 and not name.endswith('.bias') and 'pos_embed' not in name
+
+
+def internimage_decays(name, dimensions):
+    return dimensions > 1 and not name.endswith('.bias') and not re.search(
+        'relative_position|norm|sampling_offsets', name)
+
+
+@pytest.mark.parametrize('case, settings, power, decays, published', [
+    ('vit_b_rvsa_224', VIT_B, lambda name: vit_power(name, 12), vit_decays, 'backbone.'),
+    ('vit_l_rvsa_448', VIT_L, lambda name: vit_power(name, 24), vit_decays, 'backbone.'),
+    ('internimage_xl', XL, internimage_power, internimage_decays, 'encoder.')])
+def test_every_parameter_of_the_published_models(case, settings, power, decays, published):
+    with open(os.path.join(FOLDER, 'state_dict_manifest.json')) as stream:
+        shapes = json.load(stream)[case]['encoder']
+    paper, released = (LayerDecay(recipe=recipe, **settings) for recipe in ('paper', 'released_code'))
+    parameters = [name for name in shapes if not name.endswith('relative_position_index')]
+    assert len(parameters) > 200
+    for name in parameters:
+        for prefix in ('backbone.', 'encoder.'):
+            expected = settings['rate'] ** power(name), decays(name, len(shapes[name]))
+            assert paper.rule(prefix + name, len(shapes[name])) == (pytest.approx(expected[0]), expected[1]), name
+            if prefix != published:
+                expected = 1, expected[1]  # D4: the published rule does not know this prefix
+            assert released.rule(prefix + name, len(shapes[name])) == (pytest.approx(expected[0]), expected[1]), name
 
 
 @pytest.mark.parametrize('settings', [VIT_B, XL])
