@@ -8,10 +8,9 @@ import pytest
 from mtp.adapters import environment
 from mtp.errors import MTPError
 from tests import environments
+from tests.adapters import tiny
 
 PLACEHOLDER = {'load_from=[path of the revised weights]': 'load_from=weights/revised.pth'}
-SLURM = {'SLURM_JOB_ID': '1', 'SLURM_PROCID': '0', 'SLURM_NTASKS': '1', 'SLURM_LOCALID': '0', 'SLURM_NODEID': '0',
-         'SLURM_JOB_NODELIST': 'localhost', 'SLURM_STEP_NODELIST': 'localhost', 'SLURM_JOB_NUM_NODES': '1'}
 
 
 def commands():
@@ -37,10 +36,8 @@ def test_the_list_is_whole():
 
 @pytest.fixture
 def alone(monkeypatch, tmp_path):
-    """The variables of a job of one process, and no data anywhere."""
-    for name in ('RANK', 'WORLD_SIZE', 'LOCAL_RANK', 'MASTER_ADDR', 'MASTER_PORT'):
-        monkeypatch.setenv(name, 'x')  # so that it is put back
-        monkeypatch.delenv(name)
+    """A task of srun, and no data anywhere."""
+    tiny.as_slurm_task(monkeypatch)
     for name in ('DATA', 'WEIGHTS', 'WORK'):
         monkeypatch.setenv('MTP_{}_ROOT'.format(name), str(tmp_path / name.lower()))
     return monkeypatch
@@ -49,8 +46,8 @@ def alone(monkeypatch, tmp_path):
 @pytest.mark.parametrize('title, env, words, slurm', HERE, ids=[each[0] for each in HERE])
 def test_options_config_and_environment_are_understood(alone, title, env, words, slurm):
     """What is missed first is what this machine lacks: the data to train on, the checkpoint to test."""
-    for name, value in SLURM.items() if slurm else ():
-        alone.setenv(name, value)
+    if not slurm:
+        alone.delenv('SLURM_STEP_NUM_TASKS')
     tool = getattr(environment.command_line(), words[0][len('tools/'):-len('.py')])
     with pytest.raises(MTPError) as caught:
         tool(words[1:])

@@ -61,3 +61,14 @@ def write_weights(path, config, *words):
         torch.nn.init.normal_(parameter, 0, 0.05)
     torch.save(dict(state_dict=model.state_dict()), path)
     return ['--cfg-options'] + options
+
+
+def as_slurm_task(patch):
+    """Make this process the one task of a step of ``srun``, with a pytest ``monkeypatch``."""
+    for name in ('RANK', 'WORLD_SIZE', 'LOCAL_RANK', 'MASTER_ADDR', 'MASTER_PORT'):
+        patch.setenv(name, 'x')  # so that it is put back
+        patch.delenv(name)
+    for name, value in (('JOB_ID', '77'), ('STEP_ID', '0'), ('PROCID', '0'), ('LOCALID', '0'), ('NODEID', '0'),
+                        ('NTASKS', '1'), ('STEP_NUM_TASKS', '1'), ('JOB_NODELIST', 'localhost'),
+                        ('STEP_NODELIST', 'localhost')):
+        patch.setenv('SLURM_' + name, value)

@@ -33,11 +33,13 @@ def check(trained, *words):
     cli.test([CONFIG, str(trained / 'iter_2.pth'), *words, '--cfg-options', *tiny.NARROW])
 
 
-def test_training_and_going_on(trained):
+def test_training_and_going_on_as_a_slurm_task(trained, monkeypatch):
     assert {'iter_1.pth', 'iter_2.pth', 'latest.pth'} <= set(os.listdir(str(trained)))
     with pytest.raises(MTPError, match='--resume'):
         train()
-    train('--resume', options=['runner.max_iters=3'])
+    tiny.as_slurm_task(monkeypatch)
+    train('--resume', '--launcher=slurm', options=['runner.max_iters=3'])
+    assert os.environ['MASTER_PORT'] == '13232'  # of job 77, step 0
     assert (trained / 'iter_3.pth').exists()
 
 

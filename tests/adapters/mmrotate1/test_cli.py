@@ -53,13 +53,15 @@ def test_the_passport_of_a_training(trained):
     assert said['code']['commit'] and said['hardware']['cpus'] and said['finished'] >= said['started']
 
 
-def test_a_second_training_is_refused_and_resume_goes_on(trained):
+def test_a_second_training_is_refused_and_resume_goes_on_as_a_slurm_task(trained, monkeypatch):
     with pytest.raises(MTPError, match='--resume'):
         train()
-    train('--resume', options=['train_cfg.max_iters=3'])
+    tiny.as_slurm_task(monkeypatch)
+    train('--resume', '--launcher=slurm', options=['train_cfg.max_iters=3'])
     first, third = (torch.load(str(trained / name)) for name in ('iter_1.pth', 'iter_3.pth'))
     assert third['meta']['iter'] == 3
     assert [run['status'] for run in passport(trained)['earlier']] == ['complete']
+    assert os.environ['MASTER_PORT'] == '13232'  # of job 77, step 0
     assert any(not torch.equal(value, third['state_dict'][name]) for name, value in first['state_dict'].items())
 
 
