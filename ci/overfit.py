@@ -32,9 +32,9 @@ def main(words=None):
     """Draw, train, score, picture; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--out', default=os.path.join('work_dirs', 'overfit'), help='folder for everything that is made')
-    parser.add_argument('--steps', type=int, default=400)
+    parser.add_argument('--steps', type=int, default=350)
     parser.add_argument('--threads', type=int, default=2, help='of the training process')
-    parser.add_argument('--image_size', type=int, default=256)
+    parser.add_argument('--image_size', type=int, default=224)
     parser.add_argument('--lr', default='1e-3')
     options = parser.parse_args(words)
     out = os.path.abspath(options.out)

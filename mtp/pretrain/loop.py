@@ -1,8 +1,8 @@
 """The training loop: what a step does, when a checkpoint is written, and how a run stops in good order.
 
-It is no loop of mmengine's Runner: that one draws from the process's global generators, and where it resumes it first
-makes every batch behind it again. Here a step is a function of (seed, step, rank), so a run that is killed anywhere goes on
-at once and ends with the same weights. The files are mmengine's all the same: its Runner loads and resumes from them.
+It is no loop of mmengine's Runner (0.8.4): that one draws from the process's global generators, and where it resumes, its
+sampler begins anew. Here a step is a function of (seed, step, rank), so a run that is killed anywhere goes on at once and
+ends with the same weights. The files are mmengine's all the same: its Runner loads and resumes from them.
 """
 import math
 import signal
