@@ -11,7 +11,7 @@ import time
 
 from mtp.errors import MTPError
 
-SECONDS = 45
+SECONDS, AT_LEAST = 45, 15  # from the start of the process; toolboxes take their time to load
 LABELS = '/.singularity.d/labels.json'  # differs from build to build; what there is where nobody told the image's hash
 _LINE_BYTES = 1 << 16
 
@@ -26,13 +26,23 @@ def meet(found, environ, seconds=None):
     Raises:
         MTPError: some process did not come, or the images differ; the same in every process that can be told.
     """
-    seconds = float(environ.get('MTP_MEET_SECONDS') or seconds or SECONDS)
+    seconds = float(environ.get('MTP_MEET_SECONDS') or seconds or max(SECONDS - age(), AT_LEAST))
     rank, world = int(found['RANK']), int(found['WORLD_SIZE'])
     address = (found['MASTER_ADDR'], int(found['MASTER_PORT']))
     if world > 1 and rank == 0:
         _host(address, world, card(rank, environ), seconds)
     elif world > 1:
         _visit(address, card(rank, environ), seconds)
+
+
+def age():
+    """Seconds since this process was started; 0 where nobody knows."""
+    try:
+        with open('/proc/self/stat') as stat, open('/proc/uptime') as uptime:
+            ticks = int(stat.read().rpartition(')')[2].split()[19])
+            return float(uptime.read().split()[0]) - ticks / float(os.sysconf('SC_CLK_TCK'))
+    except (OSError, ValueError, IndexError):
+        return 0.0
 
 
 def card(rank, environ):

@@ -1,11 +1,13 @@
 import socket
+import subprocess
+import sys
 import threading
 import time
 
 import pytest
 
 from mtp.errors import MTPError
-from mtp.launch import meeting, rendezvous
+from mtp.launch import ledger, meeting, rendezvous
 from mtp.launch.host import free_port
 
 STEP = {'SLURM_JOB_ID': '7', 'SLURM_STEP_ID': '0', 'SLURM_STEP_NUM_TASKS': '3', 'SLURM_LOCALID': '0',
@@ -138,3 +140,10 @@ def test_more_time_can_be_asked_for():
         meeting.meet({'RANK': '1', 'WORLD_SIZE': '2', 'MASTER_ADDR': '127.0.0.1', 'MASTER_PORT': str(free_port())},
                      dict(STEP, MTP_MEET_SECONDS='0.2'), 30.0)
     assert time.monotonic() - began < 5
+
+
+def test_a_process_knows_how_long_it_has_been_loading():
+    words = [sys.executable, '-c', 'import time; from mtp.launch import meeting; time.sleep(0.5); print(meeting.age())']
+    began = time.monotonic()
+    age = float(subprocess.check_output(words, cwd=ledger.ROOT))
+    assert 0.4 < age < time.monotonic() - began + 0.1
