@@ -8,6 +8,7 @@ import os
 import time
 from typing import NamedTuple
 
+import cv2
 import torch
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
@@ -143,6 +144,7 @@ class _Batches(IterableDataset):
 
 def _batches(pieces, detector, settings):
     """Iterator of (tile ids, batch). The workers begin to read before the network is there."""
+    cv2.setNumThreads(0)  # the workers are the parallelism; they would wait for ever if they said so themselves
     found = iter(DataLoader(_Batches(pieces, detector, settings), batch_size=None, num_workers=settings.workers,
                             collate_fn=_as_it_is, worker_init_fn=_begin))
     detector.load()
@@ -154,6 +156,4 @@ def _as_it_is(batch):
 
 
 def _begin(_):
-    import cv2
-    cv2.setNumThreads(0)  # the workers are the parallelism
     torch.set_num_threads(1)

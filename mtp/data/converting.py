@@ -116,7 +116,7 @@ def run(function: Callable, items: Sequence, options, label: str, problems: list
     guarded = Guarded(function)
     progress = Progress(label, len(items))
     jobs = max(1, options.jobs)
-    pool = None if jobs == 1 or len(items) < FEW else workers.pool(jobs)
+    pool = None if jobs == 1 or len(items) < FEW else workers.Pool(jobs)
     results = (guarded(item) for item in items) if pool is None else pool.map(
         guarded, items, chunksize=max(1, min(64, len(items) // (4 * jobs))))
     try:

@@ -9,9 +9,25 @@ from concurrent import futures
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
-def pool(jobs):
-    """A ``ProcessPoolExecutor`` whose workers leave interrupts to the parent and end with it."""
-    return futures.ProcessPoolExecutor(jobs, initializer=_begin, initargs=(os.getpid(),))
+class Pool(futures.ProcessPoolExecutor):
+    """Worker processes that leave interrupts to the parent and end with it.
+
+    OpenCV has no threads while there are workers: they would compete, and a fork of a process in which they have run
+    waits for them for ever as soon as it touches their number.
+    """
+
+    def __init__(self, jobs):
+        super().__init__(jobs, initializer=_begin, initargs=(os.getpid(),))
+        self._opencv = sys.modules.get('cv2')
+        if self._opencv:
+            self._threads = self._opencv.getNumThreads()
+            self._opencv.setNumThreads(0)
+
+    def shutdown(self, wait=True):
+        """End the workers, after what they have begun."""
+        super().shutdown(wait)
+        if self._opencv:
+            self._opencv.setNumThreads(self._threads)
 
 
 def run(function, tasks, jobs):
@@ -22,7 +38,7 @@ def run(function, tasks, jobs):
     if jobs <= 1 or len(tasks) <= 1:
         yield from map(function, tasks)
         return
-    with pool(min(jobs, len(tasks))) as executor:
+    with Pool(min(jobs, len(tasks))) as executor:
         waiting = [executor.submit(function, task) for task in tasks]
         try:
             for future in futures.as_completed(waiting):
@@ -37,7 +53,7 @@ def in_order(function, tasks, jobs):
     if jobs <= 1:
         yield from map(function, tasks)
         return
-    with pool(jobs) as executor:
+    with Pool(jobs) as executor:
         waiting = collections.deque()
         try:
             for task in tasks:
@@ -57,5 +73,3 @@ def _begin(parent):
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
     if os.getppid() != parent:  # it was gone before we asked
         os._exit(1)
-    if 'cv2' in sys.modules:  # its own threads would compete with the other processes
-        sys.modules['cv2'].setNumThreads(1)

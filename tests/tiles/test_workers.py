@@ -19,9 +19,20 @@ def pid_of_worker(_):
     time.sleep(0.1)
     return os.getpid()
 
-with workers.pool(2) as pool:
+with workers.Pool(2) as pool:
     print(*set(pool.map(pid_of_worker, range(8))), flush=True)
     time.sleep(60)
+'''
+
+
+AFTER_OPENCV = '''
+import operator
+import cv2, numpy as np
+from mtp.tiles import workers
+
+cv2.setNumThreads(2)
+cv2.resize(np.zeros((3000, 3000, 3), np.uint8), (1500, 1500), interpolation=cv2.INTER_CUBIC)  # by threads
+print(*sorted(workers.run(operator.neg, [1, 2, 3], 2)), cv2.getNumThreads())
 '''
 
 
@@ -48,6 +59,12 @@ def test_results_in_order(jobs):
     assert list(found) == [value * value for value in range(101, 130)]
     with pytest.raises(MTPError, match='seven'):
         list(workers.in_order(square, [1, 7, 3], jobs))
+
+
+def test_workers_begin_after_threads_of_opencv():
+    done = subprocess.run([sys.executable, '-c', AFTER_OPENCV], stdout=subprocess.PIPE, universal_newlines=True, timeout=120,
+                          env=dict(os.environ, PYTHONPATH=os.getcwd()))
+    assert done.stdout.split() == ['-3', '-2', '-1', '2']
 
 
 def test_workers_end_when_the_command_is_killed():
