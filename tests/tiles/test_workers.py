@@ -30,7 +30,7 @@ import operator
 import cv2, numpy as np
 from mtp.tiles import workers
 
-cv2.setNumThreads(2)
+cv2.setNumThreads(4)
 cv2.resize(np.zeros((3000, 3000, 3), np.uint8), (1500, 1500), interpolation=cv2.INTER_CUBIC)  # by threads
 print(*sorted(workers.run(operator.neg, [1, 2, 3], 2)), cv2.getNumThreads())
 '''
@@ -64,7 +64,7 @@ def test_results_in_order(jobs):
 def test_workers_begin_after_threads_of_opencv():
     done = subprocess.run([sys.executable, '-c', AFTER_OPENCV], stdout=subprocess.PIPE, universal_newlines=True, timeout=120,
                           env=dict(os.environ, PYTHONPATH=os.getcwd()))
-    assert done.stdout.split() == ['-3', '-2', '-1', '2']
+    assert done.stdout.split() == ['-3', '-2', '-1', '4']
 
 
 def test_workers_end_when_the_command_is_killed():
