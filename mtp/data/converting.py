@@ -17,17 +17,10 @@ from mtp.tiles import workers
 FEW = 64  # fewer items than this are not worth starting processes for
 
 
-def add_options(parser: argparse.ArgumentParser, strict=True, jobs=True) -> None:
-    """Add the options that every converter understands.
-
-    Args:
-        parser: where to.
-        strict: whether bad items stop it, so that ``--lenient`` means something.
-        jobs: whether it works in several processes.
-    """
-    if jobs:
-        parser.add_argument('--jobs', type=int, default=min(8, os.cpu_count() or 1),
-                            help='processes (default: %(default)s)')
+def add_options(parser: argparse.ArgumentParser, strict=True) -> None:
+    """Add the options that every converter understands."""
+    parser.add_argument('--jobs', type=int, default=min(8, os.cpu_count() or 1),
+                        help='processes (default: %(default)s)')
     parser.add_argument('--dry-run', action='store_true', help='check and count, write nothing')
     parser.add_argument('--overwrite', action='store_true', help='replace existing output')
     parser.add_argument('--report', metavar='FILE', help='write counts and problems to FILE as JSON')

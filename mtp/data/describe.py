@@ -167,6 +167,8 @@ def _check_split(split):
         if absent:
             return '{} of {} listed images are missing, first {}'.format(len(absent), len(wanted), absent[0]), None
     without = sorted(wanted - labelled, key=converting.natural) if labelled is not None else []
+    if len(without) == len(wanted) == len(labelled or ()):  # labels called otherwise than their images (SpaceNet)
+        return '', wanted
     if without:
         return '{} of {} images have no label file, first {}'.format(len(without), len(wanted), without[0]), None
     if not wanted:

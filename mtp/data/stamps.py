@@ -21,29 +21,43 @@ def needed(folder, mark: str, options) -> bool:
         False when the folder is complete and was made from the same inputs.
 
     Raises:
-        MTPError: the folder is not ours, or was made from other inputs.
+        MTPError: the folder is not ours, or is complete and was made from other inputs.
     """
     state, found = _read(folder)
     if state == 'complete' and found == mark and not options.overwrite:
         return False
-    if state != 'none' and found != mark and not (options.overwrite or options.dry_run):
+    if state == 'complete' and found != mark and not (options.overwrite or options.dry_run):
         raise MTPError('{} was made from other files or with other settings'.format(folder),
                        hint='add --overwrite to make it anew')
     return True
 
 
 def begin(folder, mark: str, options) -> bool:
-    """As :func:`needed`; where there is work, the folder is marked as being made (with ``--overwrite`` emptied first).
+    """As :func:`needed`; where there is work, the folder is marked as being made.
 
-    Files that are there already then come from the same inputs, and need not be made again.
+    It is emptied first with ``--overwrite``, and where a run was stopped and its inputs have changed since, perhaps because
+    it found one of them damaged. So files that are there come from the same inputs, and need not be made again.
     """
     if not needed(folder, mark, options):
         return False
     if not options.dry_run:
-        if options.overwrite and os.path.isdir(folder):
-            shutil.rmtree(folder)
+        state, found = _read(folder)
+        if state != 'none' and (options.overwrite or found != mark):
+            _empty(folder)
         write_text(os.path.join(folder, NAME), 'making {}\n'.format(mark))
     return True
+
+
+def _empty(folder):
+    """Remove what is in ``folder`` but its stamp: killed half way, the folder is still known as ours."""
+    write_text(os.path.join(folder, NAME), 'making \n')
+    for entry in os.scandir(folder):
+        if entry.name == NAME:
+            continue
+        if entry.is_dir(follow_symlinks=False):
+            shutil.rmtree(entry.path)
+        else:
+            os.unlink(entry.path)
 
 
 def _read(folder):
@@ -51,7 +65,7 @@ def _read(folder):
     stamp = os.path.join(folder, NAME)
     if os.path.isfile(stamp):
         state, _, found = text.read_lines(stamp)[0].partition(' ')
-        return state, found
+        return ('making' if state == 'making' else 'complete'), found
     if os.path.isdir(folder) and os.listdir(folder):
         raise MTPError('{} is there already and was not made by this converter'.format(folder),
                        hint='move it away, or choose another --out')

@@ -13,7 +13,7 @@ from mtp.tiles.pixels import list_images
 from . import fair1m, results
 
 
-def convert(texts, images, target, any_class=False, dry_run=False):
+def convert(texts, images, target, any_class=False, dry_run=False, jobs=1):
     """Write the zip of a folder or zip of result texts.
 
     Args:
@@ -22,6 +22,7 @@ def convert(texts, images, target, any_class=False, dry_run=False):
         target: path of the zip to write.
         any_class: take class names as they are, also those that FAIR1M-2.0 does not have.
         dry_run: read and check everything, write nothing.
+        jobs: processes.
 
     Returns:
         (number of images, number of detections).
@@ -38,8 +39,9 @@ def convert(texts, images, target, any_class=False, dry_run=False):
     order = np.lexsort((found.label, rank[found.label], found.image))
     begin = np.searchsorted(found.image[order], np.arange(len(found.images) + 1))
     rows = {image: order[begin[index]:begin[index + 1]] for index, image in enumerate(found.images)}
-    fair1m.write_zip(target, files, fair1m.Columns(names, rows, found.label, found.score_text, found.polygon,
-                                                   fair1m.EXACT), os.cpu_count() or 1)
+    columns = fair1m.Columns(names, rows, found.label, found.score_text, found.polygon, fair1m.EXACT)
+    if not dry_run:
+        fair1m.write_zip(target, files, columns, jobs)
     return len(files), len(found.score)
 
 
@@ -67,12 +69,12 @@ def main(arguments=None):
                         help='folder of the test images, for their names and sizes')
     parser.add_argument('--out', help='zip to write (default: test.zip in --txt_dir)')
     parser.add_argument('--any-class', action='store_true', help='take classes that FAIR1M-2.0 does not have')
-    converting.add_options(parser, strict=False, jobs=False)  # the zip is one stream
+    converting.add_options(parser, strict=False)
     options = parser.parse_args(arguments)
     texts, images = resolve(options.txt_dir), images_folder(options.images)
     target = resolve(options.out) if options.out else os.path.join(texts, 'test.zip')
     converting.refuse_existing([target], options)
-    counts = convert(texts, images, target, options.any_class, options.dry_run)
+    counts = convert(texts, images, target, options.any_class, options.dry_run, options.jobs)
     print('{}: {} images, {} detections{}'.format(target, *counts, ' (dry run: nothing written)' if options.dry_run
                                                   else ''))
     return converting.finish(dict(zip(('images', 'detections'), counts)), [], options)

@@ -11,7 +11,8 @@ from mtp.errors import MTPError, run_main
 SETS = {
     'samrs': ('samrs', 'write', 'samrs', 24),
     'dota': ('dota', 'write', 'dotav1', 6),
-    'dotav2': ('dota', 'write', 'dotav2', 3),  # the format is the same, and no object is of a class that v1.0 lacks
+    'dotav15': ('dota', 'write', 'dotav15', 2),
+    'dotav2': ('dota', 'write', 'dotav2', 3),  # as v1.5: the same format, and no object of a class that v1.0 lacks
     'fair1m': ('fair1m', 'write', 'fair1m', 6),
     'xview': ('xview', 'write', 'xview', 4),
     'spacenet': ('spacenet', 'write', 'spacenet', 8),

@@ -27,13 +27,12 @@ def test_a_sample_can_be_prepared(data_root, name, capsys):
 
 
 def test_every_dataset_has_a_sample():
-    """By what its source or prepared folders are called; DOTA-v1.5 and v2.0 have the form of DOTA-v1.0."""
+    """By what its source or prepared folders are called."""
     folders = {entry[2] for entry in command.SETS.values()}
-    for name in set(catalogue.names()) - {'dotav15', 'dotav2'}:
+    for name in catalogue.names():
         dataset = catalogue.get(name)
         splits_of = list(dataset.source.values()) or list(dataset.splits.values())
-        tops = {split.images.split('/')[0] for split in splits_of} | ({'whu_cd'} if name == 'whu' else set())
-        assert tops & folders, name
+        assert {split.images.split('/')[0] for split in splits_of} & folders, name
 
 
 def test_the_demo_needs_three_sets_only():
