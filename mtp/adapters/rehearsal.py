@@ -97,6 +97,8 @@ def _second_generation(cfg):
             loader.update(batch_size=min(loader['batch_size'], 4), num_workers=0, persistent_workers=False)
             if name != 'test_dataloader' or cfg['test_evaluator']['type'] != 'TileSubmission':
                 _limit(loader['dataset'])
+    if cfg['default_scope'] == 'mmseg':  # what is pooled to one pixel is normalised over the images
+        cfg['train_dataloader']['batch_size'] = 2
     loop, keep = cfg['train_cfg'], dict(interval=1)
     if 'max_epochs' in loop:
         loop.update(max_epochs=EPOCHS, val_interval=1)

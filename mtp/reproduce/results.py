@@ -37,8 +37,11 @@ def curve(entry, root=ledger.ROOT):
 def percent(entry, figures):
     """The figure that counts among ``figures`` {name: value}, in percent; None when it is not among them.
 
-    A figure of a class of which nothing was found is not a number, and None in a passport: it counts as 0.
+    Where nothing at all was found, the COCO metric returns nothing; where nothing of one class, its figure is not a
+    number, and None in a passport. Both count as 0.
     """
+    if figures == {} and entry['key'].startswith('coco/'):
+        return 0.
     if entry['key'] not in (figures or {}):
         return None
     value = figures[entry['key']] or 0.

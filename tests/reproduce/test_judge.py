@@ -22,7 +22,7 @@ def folders(tmp_path):
 
 def judged(folders, ap, *words):
     train, test = folders
-    (test / 'passport-test.json').write_text(json.dumps(dict(metrics={'coco/bbox_mAP_50': ap} if ap else {})))
+    (test / 'passport-test.json').write_text(json.dumps(dict(metrics={'coco/bbox_mAP_50': ap} if ap else None)))
     code = judge.main([ENV, CONFIG, '--train', str(train), '--test', str(test), *words])
     return code, json.loads((train / 'reproduction.json').read_text())
 

@@ -35,6 +35,10 @@ def test_a_class_of_which_nothing_was_found_has_the_figure_zero():
     assert results.percent(entry, {'changed/Fscore': None}) == 0 and results.percent(entry, {'mIoU': 50.}) is None
 
 
+def test_the_coco_metric_says_nothing_where_nothing_was_found():
+    assert results.percent(results.expected('mmrotate1', DIOR), {}) == 0
+
+
 def test_nothing_to_compare():
     entry = results.expected('mmrotate1', DIOR)
     assert results.percent(entry, None) is None and results.verdict(entry, None) is None

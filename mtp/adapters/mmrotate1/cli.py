@@ -4,7 +4,7 @@ import os
 
 import torch
 from mmengine.config import Config, DictAction
-from mmengine.model import is_model_wrapper, revert_sync_batchnorm
+from mmengine.model import is_model_wrapper
 
 from mtp import paths
 from mtp.adapters import command, passports, tile_test
@@ -30,6 +30,7 @@ def train(argv=None):
     for split in ('train_dataloader', 'val_dataloader'):
         _data_exists(cfg.get(split))
     command.fresh_or_resumed(cfg.work_dir, args.resume)
+    _enough_to_normalise(cfg)
     if cfg.get('load_from'):
         command.require_file(cfg.load_from, 'checkpoint')
     elif not args.resume:
@@ -37,7 +38,7 @@ def train(argv=None):
     # A test set may lie elsewhere or be prepared later; training does not need it.
     cfg.test_dataloader = cfg.test_evaluator = cfg.test_cfg = None
     with _passport('finetune', cfg, cfg.get('load_from') or cfg.model.backbone.get('pretrained')) as passport:
-        runner, figures = _build(cfg), LastFigures()
+        runner, figures = MTPRunner.from_cfg(cfg), LastFigures()
         runner.register_hook(figures)
         runner.train()
         passport.update(metrics=figures.metrics, weights=fingerprint(_inner(runner).state_dict()))
@@ -76,7 +77,7 @@ def test(argv=None):
     testing.augmentation(cfg, args.tta)
     testing.outputs(cfg, args.out)
     with _passport('test', cfg, cfg.load_from) as passport:
-        runner = _build(cfg)
+        runner = MTPRunner.from_cfg(cfg)
         testing.dump(runner, args.out)
         passport['metrics'] = passports.figures(runner.test())
 
@@ -132,13 +133,6 @@ def _passport(kind, cfg, weights):
         seed=cfg.get('randomness', {}).get('seed'), started_from=passports.checkpoint(weights))
 
 
-def _build(cfg):
-    runner = MTPRunner.from_cfg(cfg)
-    if not torch.cuda.is_available():  # norms that are synchronised between processes exist for GPUs only
-        runner.model = revert_sync_batchnorm(runner.model)
-    return runner
-
-
 def _inner(runner):
     return runner.model.module if is_model_wrapper(runner.model) else runner.model
 
@@ -147,6 +141,14 @@ def _mixed_precision(cfg, wanted):
     if wanted:
         cfg.optim_wrapper.type = 'AmpOptimWrapper'
         cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
+
+
+def _enough_to_normalise(cfg):
+    """The published segmentation runs have one image a GPU: what is pooled to one pixel is normalised over all GPUs."""
+    together = int(os.environ['WORLD_SIZE']) if torch.cuda.is_available() else 1
+    if cfg.default_scope == 'mmseg' and cfg.train_dataloader.batch_size * together < 2:
+        raise MTPError('a batch of one image in one process cannot be normalised; the published runs had 8 GPUs',
+                       hint='GPUS=2 or more (torchrun, srun), or --cfg-options train_dataloader.batch_size=2')
 
 
 def _scaled_rate(cfg, wanted):

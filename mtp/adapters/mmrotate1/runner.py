@@ -1,8 +1,9 @@
 """The toolbox's runner, with weights read safely and written whole."""
 import os
 
+import torch
 from mmengine.hooks import Hook
-from mmengine.model import is_model_wrapper
+from mmengine.model import is_model_wrapper, revert_sync_batchnorm
 from mmengine.runner import Runner
 
 from mtp.adapters.passports import figures
@@ -12,6 +13,12 @@ from mtp.adapters.weights import load_into
 class MTPRunner(Runner):
     """As :class:`mmengine.runner.Runner`, but ``load_from`` goes through :mod:`mtp.checkpoints`, and a checkpoint gets
     its name only when it is complete."""
+
+    def wrap_model(self, model_wrapper_cfg, model):
+        """Prepare the model for one or several processes; without a GPU, norms that several GPUs share are plain ones."""
+        if not torch.cuda.is_available():
+            model = revert_sync_batchnorm(model)
+        return super().wrap_model(model_wrapper_cfg, model)
 
     def load_checkpoint(self, filename, map_location='cpu', **kwargs):
         """Weights of ``filename`` into the model; what fitted is logged. In a test everything has to fit.

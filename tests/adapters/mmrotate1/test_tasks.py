@@ -95,6 +95,8 @@ def test_segmentation(roots, capfd):
     assert 'mIoU' in said
     assert [path.name for path in (roots / 'work' / 'predictions').iterdir()] == ['a.png']
     assert list((roots / 'work' / 'show').rglob('*.png'))
+    with pytest.raises(MTPError, match='batch of one image.*\n.*batch_size=2'):
+        cli.train(['rvsa-b-upernet-384-mae-mtp-spacenetv1', '--work-dir=work_dirs/one'])
     with pytest.raises(MTPError, match='predictions is not empty'):
         cli.test(['rvsa-b-upernet-384-mae-mtp-spacenetv1', str(roots / 'work' / 'run' / 'iter_2.pth'),
                   '--out=work_dirs/predictions'])

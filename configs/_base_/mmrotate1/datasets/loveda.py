@@ -33,7 +33,7 @@ test_dataloader = dict(
     dataset=dict(
         type=dataset_type,
         data_root=data_root,
-        data_prefix=dict(img_path='test/images', seg_map_path='test/labels'),
+        data_prefix=dict(img_path='test/images'),
         pipeline=test_pipeline))
 test_evaluator = dict(type='IoUMetric', iou_metrics=['mIoU'], format_only=True, output_dir='work_dirs/loveda')
 default_hooks = dict(checkpoint=dict(by_epoch=False, interval=5000))
