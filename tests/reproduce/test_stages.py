@@ -51,6 +51,7 @@ def test_a_rehearsal_draws_trains_in_two_parts_and_says_that_it_is_one(root):
 @pytest.mark.parametrize('gpus', [1, 2])
 def test_only_training_and_test_run_in_several_processes(root, gpus):
     settings = fakes.ask(RUNTIME='native', CONFIG=DOTA, GPUS=str(gpus))
-    plans = {stage.name: stage.plan(settings, fakes.machine(root)) for stage in stages.real(stages.run_of(settings, root))}
+    plans = {stage.name: stage.plan(settings, fakes.machine(root))
+             for stage in stages.real(stages.run_of(settings, root))}
     assert [name for name, plan in plans.items() if 'torch.distributed.run' in planning.render(plan)] == (
         ['train', 'test'] if gpus > 1 else [])
