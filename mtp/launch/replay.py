@@ -11,6 +11,7 @@ import sys
 
 from mtp.errors import FAILED, OK, MTPError, run_main
 from mtp.launch import passports, slurm
+from mtp.launch.host import folder as look_at
 from mtp.launch.jobs import Job, need_file
 from mtp.launch.plan import command
 
@@ -40,6 +41,7 @@ def plan(settings, host, job_plan):
             words['PASSPORT'], then['kind'], then['status']), hint='finish that run: start its command again')
     new = words['OUT'] or fresh(host.root, settings.work_root, then['kind'])
     settings = like(settings, then)
+    settings, host = data_of_then(settings, host, then)
     env = then['environment']['name'] or 'mmrotate1'
 
     def build(places):
@@ -84,6 +86,17 @@ def like(settings, then):
     if threads and 'OMP_NUM_THREADS' not in settings.environ:
         settings = settings._replace(environ=dict(settings.environ, OMP_NUM_THREADS=str(threads)))
     return settings
+
+
+def data_of_then(settings, host, then):
+    """(settings, host) with the data where the run found them, when nobody says otherwise and they are still there.
+
+    In a container they were at /data, which says nothing of this machine: then it is MTP_DATA_ROOT as for every verb.
+    """
+    recorded = then['roots']['data']
+    if settings.data_root != 'data' or then['environment']['image']['runtime'] != 'native' or not os.path.isdir(recorded):
+        return settings, host
+    return settings._replace(data_root=recorded), host._replace(folders=dict(host.folders, **{recorded: look_at(recorded)}))
 
 
 def script_words(then, new, settings):

@@ -64,7 +64,7 @@ def assert_planned(words, root, monkeypatch):
 
 
 THEN = {'kind': 'pretrain', 'status': 'complete', 'processes': 1, 'folder': '/w/a', 'command': ['python', 'main_pretrain.py'],
-        'environment': {'name': 'mmrotate1'}, 'roots': {'data': '/d', 'weights': '/v', 'work_dirs': '/w', 'code': '/c'},
+        'environment': {'name': 'mmrotate1', 'image': {'runtime': 'docker'}}, 'roots': {'data': '/d', 'weights': '/v', 'work_dirs': '/w', 'code': '/c'},
         'hardware': {}}
 
 

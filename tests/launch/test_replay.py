@@ -59,6 +59,17 @@ def test_a_run_in_a_container_is_replayed_outside(root):
                          '--cfg-options load_from=weights/w.pth')
 
 
+def test_the_data_of_then_are_taken_where_they_still_are(root, tmp_path):
+    there = changed(roots=dict(THEN['roots'], data=str(tmp_path)))
+    native = planned(root, there, RUNTIME='native').commands[0]
+    assert native.environment['MTP_DATA_ROOT'] == str(tmp_path)
+    assert 'source={},target=/data,readonly'.format(tmp_path) in ' '.join(planned(root, there, RUNTIME='docker').commands[0].words)
+    mine = planned(root, there, RUNTIME='native', MTP_DATA_ROOT='data').commands[0]  # what the Makefile says without a user
+    assert mine.environment['MTP_DATA_ROOT'] == str(tmp_path)
+    there['environment']['image']['runtime'] = 'docker'
+    assert 'MTP_DATA_ROOT' not in planned(root, there, RUNTIME='native').commands[0].environment
+
+
 def test_as_many_processes_as_then_or_an_error(root):
     four = changed(processes=4)
     assert '--nproc_per_node=4' in planned(root, four, RUNTIME='native').commands[0].words
