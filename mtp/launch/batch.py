@@ -41,7 +41,20 @@ def own_directives(settings, host, count, folder):
     words = ['--time=' + settings.time_limit] if settings.time_limit else []
     words += ['--array=0-{}'.format(count - 1)] if count > 1 else []
     # B: only the batch shell hears it, and tells srun. Appending: a job that comes back goes on in its log.
-    return words + ['--requeue', '--signal=B:USR1@{}'.format(LEAD_SECONDS), '--open-mode=append', '--output=' + log]
+    return words + ['--requeue', '--signal=B:USR1@{}'.format(lead(settings.time_limit)), '--open-mode=append',
+                    '--output=' + log]
+
+
+def lead(time_limit):
+    """Seconds before the time limit at which the job is told; a quarter of a short one: it has to do something first."""
+    if not time_limit:
+        return LEAD_SECONDS
+    days, dash, clock = time_limit.rpartition('-')
+    parts = [int(part) for part in clock.split(':')]
+    # man sbatch: 90 is minutes, 90:30 minutes and seconds; behind days 12 is hours, 12:30 hours and minutes
+    units = (3600, 60, 1) if dash or len(parts) == 3 else (60, 1)
+    total = int(days or 0) * 86400 + sum(part * unit for part, unit in zip(parts, units))
+    return max(1, min(LEAD_SECONDS, total // 4))
 
 
 def _call(job, item):

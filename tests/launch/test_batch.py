@@ -7,7 +7,7 @@ import time
 import pytest
 
 from mtp.errors import MTPError
-from mtp.launch import execute, ledger, verbs
+from mtp.launch import batch, execute, ledger, verbs
 from mtp.launch import plan as planning
 from tests.launch.fakes import ask, checkout, machine
 
@@ -172,3 +172,9 @@ def test_what_is_no_batch_job_is_refused(tmp_path):
 def test_a_time_that_slurm_cannot_read_is_refused(value):
     with pytest.raises(MTPError, match='TIME_LIMIT'):
         ask(TIME_LIMIT=value)
+
+
+@pytest.mark.parametrize('limit, seconds', [('', 300), ('90', 300), ('2', 30), ('10:40', 160), ('0:04:00', 60), ('1-0', 300),
+                                            ('0-0:08', 120), ('0-0:0:40', 10), ('0', 1)])
+def test_a_short_job_is_told_late(limit, seconds):
+    assert batch.lead(limit) == seconds
