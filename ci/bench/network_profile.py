@@ -87,8 +87,13 @@ def is_product(name):
     return name in _PRODUCTS or 'conv' in name or 'dot_product' in name
 
 
-def seconds_by_operation(function, device):
-    """Seconds of each operation's own work, name -> seconds, in one run of ``function``."""
+def seconds_by_operation(function, device, times=2):
+    """Seconds of each operation's own work, name -> seconds: the least of several runs, against disturbances."""
+    runs = [_profiled(function, device) for _ in range(times)]
+    return {name: min(run.get(name, 0.) for run in runs) for name in runs[0]}
+
+
+def _profiled(function, device):
     with torch.autograd.profiler.profile(use_cuda=device == 'cuda') as profile:
         function()
     fields = ('self_device_time_total', 'self_cuda_time_total') if device == 'cuda' else ('self_cpu_time_total',)

@@ -157,7 +157,7 @@ def test_activation_checkpointing_computes_blocks_again():
     calls = []
     model = tiny(use_checkpoint=True)
     for block in model.blocks:
-        block.mlp.register_forward_hook(lambda *_: calls.append(1))
+        block.attn.register_forward_pre_hook(lambda *_: calls.append(1))
     image = normal(4, 1, 3, 112, 112).requires_grad_()
     maps = model(image)
     assert len(calls) == len(model.blocks)
