@@ -9,7 +9,7 @@ _TARGET = re.compile(r'^([a-z%-]+):.*?##\s*(.+)$')
 SETTINGS = (
     ('RUNTIME=auto|apptainer|docker|native', 'in what it runs; auto takes the first that has an image'),
     ('LAUNCHER=local|slurm  NODES=1 GPUS=1', 'how; GPUS = processes on each node'),
-    ('PARTITION=  GRES=gpu:4|dcu:4  SRUN_ARGS=', 'for SLURM'),
+    ('PARTITION=  GRES=gpu:4|dcu:4  SUBMIT=1 TIME_LIMIT=', 'for SLURM; SUBMIT: a batch job that comes back by itself'),
     ('ACCEL=auto|nv|rocm|none  VARIANT=cpu|cu113', 'which card, which image'),
     ('MTP_DATA_ROOT=  MTP_WEIGHTS_ROOT=  MTP_WORK_ROOT=', 'folders on this machine'),
     ('DRYRUN=1', 'print the commands, ready to paste, and run nothing'),
