@@ -67,6 +67,9 @@ def attend(q, k, v, rel_h=None, rel_w=None, bias=None):
     Returns:
         (B, heads, N, d).
     """
+    # On a CPU the extra dimensions that carry a position term cost more than the kernel saves: with torch 2.13 and one
+    # thread, forward and backward of 1600 tokens in 12 heads took 0.91 s fused and 0.56 s in blocks; without the term
+    # 0.41 s fused and 0.49 s in blocks.
     if _FUSED and (q.is_cuda or rel_h is None and bias is None):
         return _attend_fused(q, k, v, rel_h, rel_w, bias)
     return _BlockedAttention.apply(q, k, v, rel_h, rel_w, bias)
