@@ -15,9 +15,12 @@ def replay(front):
     with open(native.kept(), 'rb') as stream:
         packed = base64.b64encode(stream.read()).decode()
     front.say('bash', '-c', 'echo {} | base64 --decode >work_dirs/native.json'.format(packed))
-    output = front.made('replay', dict(RUNTIME='apptainer', ACCEL='none', MTP_DATA_ROOT=DATA, PASSPORT='work_dirs/native.json',
-                                       OUT='work_dirs/replayed'))
-    need('weights    equal, bit for bit' in output and output.rstrip().endswith('confirmed'), 'a confirmed replay', output)
+    output = front.made(
+        'replay',
+        dict(RUNTIME='apptainer', ACCEL='none', MTP_DATA_ROOT=DATA, PASSPORT='work_dirs/native.json',
+             OUT='work_dirs/replayed'))
+    need('weights    equal, bit for bit' in output and output.rstrip().endswith('confirmed'), 'a confirmed replay',
+         output)
     need('native -> apptainer' in output, 'both runtimes named', output)
 
 

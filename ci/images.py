@@ -1,8 +1,8 @@
 """Gather a bundle, build both cpu images from it with no network, then prove each one: ``ci/images``.
 
-The base images are made here. Proof, each time as uid 12345 with a read-only root and no network: the self-check, the versions against the ledger, no
-compiler inside, the published command lines answer, and two steps of pretraining on a sample. A repeat takes everything
-unchanged from the caches.
+The base images are made here. Proof, each time as uid 12345 with a read-only root and no network: the self-check, the
+versions against the ledger, the bill of materials against what is installed, no compiler inside, the published command
+lines answer, and two steps of pretraining on a sample. A repeat takes everything unchanged from the caches.
 """
 import argparse
 import contextlib
@@ -112,8 +112,9 @@ def check_inside(client, env, work, data):
     wrong += ['there is {} inside'.format(name) for name in unwanted(client, env, work, data)]
     if wrong:
         raise MTPError('{} is not what it should be:\n  {}'.format(env, '\n  '.join(wrong)), code=FAILED)
-    print('{}: {} findings, versions and label as in the ledger, all of it in the bill of materials, no compiler'.format(
-        env, len(result['findings'])))
+    print(
+        '{}: {} findings, versions and label as in the ledger, all of it in the bill of materials, no compiler'.format(
+            env, len(result['findings'])))
 
 
 def bill(client, env, work, data):
@@ -126,7 +127,9 @@ def bill(client, env, work, data):
               for item in json.loads(text)['components'] if 'purl' in item}
     there = {('pkg:' + kind, normal(name), version) for kind, lines in (('pypi', python), ('deb', debian))
              for name, version in (line.split('==', 1) for line in lines.splitlines())}
-    return ['{1} {2} ({0}) is on one side of the bill of materials alone'.format(*each) for each in sorted(listed ^ there)]
+    return [
+        '{1} {2} ({0}) is on one side of the bill of materials alone'.format(*each) for each in sorted(listed ^ there)
+    ]
 
 
 def unwanted(client, env, work, data):

@@ -1,8 +1,8 @@
 """A tiny pretraining, natively, then again from its passport in every runtime of this machine: ``ci/replay``.
 
-Each replay has to end with the same metrics and the same weights, bit for bit; one with a changed image must not. The first
-passport stays in the cache, so that the test cluster replays the very same run under apptainer. Exit code 4: docker is asked
-for and no engine can be started here.
+Each replay has to end with the same metrics and the same weights, bit for bit; one with other labels must not. The
+first passport stays in the cache, so that the test cluster replays the very same run under apptainer. Exit code 4:
+docker is asked for and no engine can be started here.
 """
 import argparse
 import json
@@ -21,8 +21,9 @@ from mtp.launch.settings import from_environ  # noqa: E402
 
 import engine  # noqa: E402
 
-TINY = {'BACKBONE': 'vit_t_rvsa', 'IMAGE_SIZE': '64', 'END_ITER': '4', 'INTERVAL': '100', 'WORKERS': '0', 'ACCEL': 'none',
-        'SAVE_PATH': 'work_dirs/first'}
+TINY = {
+    'BACKBONE': 'vit_t_rvsa', 'IMAGE_SIZE': '64', 'END_ITER': '4', 'INTERVAL': '100', 'WORKERS': '0', 'ACCEL': 'none',
+    'SAVE_PATH': 'work_dirs/first'}
 IMAGES = 8  # as many as the test cluster draws: the same images, for they depend on nothing else
 
 
@@ -43,7 +44,8 @@ def make(verb, work, expected=OK, **words):
     done = subprocess.run(command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, universal_newlines=True)
     if bool(done.returncode) != bool(expected):
-        raise MTPError('{} ended with {}:\n{}'.format(' '.join(command), done.returncode, done.stdout[-3000:]), code=FAILED)
+        raise MTPError('{} ended with {}:\n{}'.format(' '.join(command), done.returncode, done.stdout[-3000:]),
+                       code=FAILED)
     return done.stdout
 
 
@@ -82,8 +84,8 @@ def run(runtimes):
             said = make('replay', work, RUNTIME=runtime, PASSPORT=passport, OUT='work_dirs/replay/' + runtime)
             if 'weights    equal, bit for bit' not in said or not said.rstrip().endswith('confirmed'):
                 raise MTPError('the replay in {} confirms nothing:\n{}'.format(runtime, said[-2000:]), code=FAILED)
-            print('replay in {}: {:.0f} s\n{}'.format(runtime, time.monotonic() - began, said[said.rindex('pretrain of'):]),
-                  flush=True)
+            found = said[said.rindex('pretrain of'):]
+            print('replay in {}: {:.0f} s\n{}'.format(runtime, time.monotonic() - began, found), flush=True)
         with open(passport) as stream:
             write_json(kept(), json.load(stream))
         spoil(work)

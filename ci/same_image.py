@@ -1,7 +1,7 @@
 """Are two docker images the same? ``ci/same_image A B``; ``ci/same_image --twice mmrotate1`` builds one twice and asks.
 
-The file trees are compared entry by entry: kind, rights, owner, link, content, time. A difference is listed, with its reason
-where one is known; one without a reason fails. Exit code 4: no engine can be started here.
+The file trees are compared entry by entry: kind, rights, owner, link, content, time. A difference is listed, with its
+reason where one is known; one without a reason fails. Exit code 4: no engine can be started here.
 """
 import argparse
 import hashlib
@@ -94,8 +94,9 @@ def report(client, one, other):
             '\n         /' + path for path in paths[:12])))
     configs = config(client, one), config(client, other)
     if configs[0]['created'] != configs[1]['created']:
-        print('       the time of the build stands in the image\'s description, so its digest differs: {} and {}'.format(
-            *(each['created'] for each in configs)))
+        print(
+            '       the time of the build stands in the image\'s description, so its digest differs: {} and {}'.format(
+                *(each['created'] for each in configs)))
     if configs[0]['config'] != configs[1]['config']:
         unexplained.append('the description')
         print('       the description differs: {} and {}'.format(*(each['config'] for each in configs)))

@@ -85,9 +85,11 @@ def python_components(env, reports, admitted):
             facts['source'] = 'git+{url}@{commit}'.format(**git[name])
         elif digest not in admitted:
             strange.append('{} {} ({})'.format(name, version, digest or 'no hash'))
-        yield component('library', name, version, 'pkg:pypi/{}@{}'.format(name, version), [digest] if digest else (), **facts)
+        yield component('library', name, version, 'pkg:pypi/{}@{}'.format(name, version), [digest] if digest else (),
+                        **facts)
     if strange:
-        raise MTPError('installed, but in no lock: ' + ', '.join(strange), hint='make lock, then build again', code=FAILED)
+        raise MTPError('installed, but in no lock: ' + ', '.join(strange), hint='make lock, then build again',
+                       code=FAILED)
 
 
 def debian_components(say):
@@ -128,8 +130,8 @@ def take(options):
     words = [options.docker, 'run', '--rm', '--network', 'none', '--entrypoint', 'cat', options.image, INSIDE]
     done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     if done.returncode:
-        raise MTPError('{} holds no {}: {}'.format(options.image, INSIDE, done.stderr.decode().strip()), hint='make images',
-                       code=FAILED)
+        raise MTPError('{} holds no {}: {}'.format(options.image, INSIDE,
+                                                   done.stderr.decode().strip()), hint='make images', code=FAILED)
     write_text(options.out, done.stdout.decode())
     return json.loads(done.stdout.decode())['components']
 

@@ -1,9 +1,9 @@
-"""Seconds from the command to the first training step, native against docker against apptainer: ``ci/bench/startup.py``.
+"""Seconds from the command to the first training step, native against docker against apptainer.
 
-What is timed is ``make pretrain`` of the reduced network until the first line of its log is on the disk: the launcher, the
-container, the imports, the model and one step. The runtimes take turns, so a busy machine slows all of them; the smallest
-of their times is compared, and the spread is printed. A runtime that this machine lacks is left out and named. Inside the
-test cluster: ``ci/cluster run python3 ci/bench/startup.py --data work_dirs/data --runtimes apptainer``.
+What is timed is ``make pretrain`` of the reduced network until the first line of its log is on the disk: the launcher,
+the container, the imports, the model and one step. The runtimes take turns, so a busy machine slows all of them; the
+smallest of their times is compared, and all are printed. A runtime that this machine lacks is left out and named. Inside
+the test cluster: ``ci/cluster run python3 ci/bench/startup.py --data work_dirs/data --runtimes apptainer``.
 """
 import argparse
 import os
@@ -22,7 +22,9 @@ from mtp.launch import containers, host, ledger  # noqa: E402
 from mtp.launch.settings import from_environ  # noqa: E402
 
 RUNTIMES = ('native', 'docker', 'apptainer')
-TINY = {'BACKBONE': 'vit_t_rvsa', 'IMAGE_SIZE': '64', 'END_ITER': '2', 'INTERVAL': '100', 'WORKERS': '0', 'ACCEL': 'none'}
+TINY = {
+    'BACKBONE': 'vit_t_rvsa', 'IMAGE_SIZE': '64', 'END_ITER': '2', 'INTERVAL': '100', 'WORKERS': '0', 'ACCEL': 'none'
+}
 LIMIT = 180  # seconds
 
 
@@ -37,7 +39,8 @@ def draw(folder):
     """Three tiny sets, drawn natively."""
     python = os.path.join(ROOT, host.venv_python(from_environ(os.environ), 'mmrotate1'))
     environment = dict(os.environ, MTP_DATA_ROOT=folder, PYTHONPATH=ROOT)
-    for words in (['-m', 'mtp.data.samples', 'samrs', '--images', '4', '--out', folder], ['scripts/convert_pkl_json.py']):
+    for words in (['-m', 'mtp.data.samples', 'samrs', '--images', '4', '--out',
+                   folder], ['scripts/convert_pkl_json.py']):
         subprocess.run([python] + words, cwd=ROOT, env=environment, check=True, stdout=subprocess.DEVNULL,
                        stderr=subprocess.DEVNULL)
 
@@ -63,7 +66,8 @@ def first_step(runtime, data, work):
                 taken = time.monotonic() - began
                 if child.poll() is not None or taken > LIMIT:
                     said.seek(0)
-                    raise MTPError('{}: no step after {:.0f} s:\n{}'.format(runtime, taken, said.read()[-1500:]), code=FAILED)
+                    raise MTPError('{}: no step after {:.0f} s:\n{}'.format(runtime, taken,
+                                                                            said.read()[-1500:]), code=FAILED)
                 time.sleep(0.01)
             taken = time.monotonic() - began
             child.wait(LIMIT)

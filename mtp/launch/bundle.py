@@ -4,8 +4,8 @@ A bundle is a checkout with everything in its place, so nothing in it has to be 
 
 * ``docker/wheels``: every wheel of the locks, and the sources of the compiled operators;
 * ``docker/wheelhouse``: those operators, compiled;
-* ``images``: the docker images that were there, and in ``bases.tar`` what building them anew starts from, with all system
-  packages;
+* ``images``: the docker images that were there, and in ``bases.tar`` what building them anew starts from, with all
+  system packages;
 * ``apptainer/*.sif``: those that were there;
 * ``bundle.json``: what is in it and what was left out; ``SHA256SUMS``: of every file, written last.
 
@@ -113,9 +113,12 @@ class Bundler(object):
         self._sums()
 
     def _note(self, images):
-        write_json(os.path.join(self.out, NAME), {
-            'schema': 1, 'revision': self.machine.revision, 'ledger': ledger.digest(), 'environments': self.envs,
-            'variant': self.kind, 'parts': self.parts, 'images': images, 'bases': self.bases, 'left_out': self.left_out})
+        write_json(
+            os.path.join(self.out, NAME), {
+                'schema': 1, 'revision': self.machine.revision, 'ledger': ledger.digest(), 'environments': self.envs,
+                'variant': self.kind, 'parts': self.parts, 'images': images, 'bases': self.bases,
+                'left_out': self.left_out
+            })
 
     def _source(self):
         tracked = tracked_files(self.root)
@@ -131,8 +134,9 @@ class Bundler(object):
         folder = os.path.join(self.out, WHEELS)
         python = os.path.join(self.root, host.venv_python(self.settings, self.envs[0]))
         if self.machine.venvs[self.envs[0]] != 'ready':
-            raise MTPError('the wheels are fetched by the native environment {}, which is not ready'.format(self.envs[0]),
-                           hint='make setup ENV=' + self.envs[0])
+            raise MTPError(
+                'the wheels are fetched by the native environment {}, which is not ready'.format(self.envs[0]),
+                hint='make setup ENV=' + self.envs[0])
         held = hashes(folder)
         for name in lock_names(self.envs, self.kind):
             missing = lacking(name, held)
@@ -155,8 +159,9 @@ class Bundler(object):
 
     def _download(self, python, name, folder, count):
         index = ledger.variant(self.kind)['index'] if name.endswith(self.kind) else ''
-        words = (python, '-m', 'pip', 'download', '--no-deps', '--require-hashes', '--only-binary', ':all:', '--dest', folder,
-                 '--find-links', folder, '--progress-bar', 'raw', '--disable-pip-version-check', '-r', lock.path(name))
+        words = (python, '-m', 'pip', 'download', '--no-deps', '--require-hashes', '--only-binary', ':all:', '--dest',
+                 folder, '--find-links', folder, '--progress-bar', 'raw', '--disable-pip-version-check', '-r',
+                 lock.path(name))
         step = setup.Step('packages', '', words + (('--extra-index-url', index) if index else ()), '', True, True,
                           {'PYTHONNOUSERSITE': '1'})
         log = self.out + '.log'
@@ -187,7 +192,10 @@ class Bundler(object):
                 tags.append(tag)
         if not docker:
             return
-        ids = [clients.said([docker, 'image', 'inspect', '--format', '{{.Id}}', tag])[1].strip() for tag in sorted(set(tags))]
+        ids = [
+            clients.said([docker, 'image', 'inspect', '--format', '{{.Id}}', tag])[1].strip()
+            for tag in sorted(set(tags))
+        ]
         self._save(docker, BASES, sorted(set(tags)), ' '.join(ids), before)
 
     def _engine(self, what):
@@ -198,7 +206,7 @@ class Bundler(object):
         return None
 
     def _base(self, docker, env, name, tag, given):
-        """Give one base image the name that it has in a bundle; the one to compile in gets its system packages first."""
+        """Give one base image its name in a bundle; the one to compile in gets its system packages first."""
         arguments = dict(ledger.build_args(env, self.kind), **given)
         if name == 'BUILD_IMAGE':
             words = [docker, 'build', '--quiet', '--file', 'docker/Dockerfile', '--target', 'system', '--tag', tag]
@@ -253,7 +261,10 @@ def operators(root, env, kind):
     """Finished wheels of the operators of ``env`` in the checkout at ``root``."""
     ops = ledger.environment(env)['ops']
     start = '{}-{}-{}-'.format(ops['package'], ops['version'], kind)
-    return [path for path in glob.glob(os.path.join(root, WHEELHOUSE, start + '*', '*.whl')) if os.path.exists(path + '.sha256')]
+    return [
+        path for path in glob.glob(os.path.join(root, WHEELHOUSE, start + '*', '*.whl'))
+        if os.path.exists(path + '.sha256')
+    ]
 
 
 def given_arguments(words):

@@ -34,7 +34,7 @@ Host.__new__.__defaults__ = ('', {}, ())  # the class syntax with defaults needs
 
 
 def look(settings, root=ledger.ROOT, builds=False):
-    """The :class:`Host` this process runs on. Asks docker only when it may be used, and who can build only for ``builds``."""
+    """The :class:`Host` of this process. Asks docker only when it may be used; who can build, only for ``builds``."""
     tools = {name: path for name, path in ((name, shutil.which(name)) for name in TOOLS) if path}
     wants_docker = settings.runtime in ('auto', 'docker') and 'docker' in tools
     daemon = docker_answer(tools['docker']) if wants_docker else 'not asked'
@@ -48,7 +48,8 @@ def look(settings, root=ledger.ROOT, builds=False):
         folders={path: folder(os.path.join(root, path))
                  for path in (settings.data_root, settings.weights_root, settings.work_root)},
         accel=accelerator(tools), uid=os.getuid(), gid=os.getgid(), free_port=free_port(), revision=revision(root),
-        builder=(clients.builder() or '') if wants_docker and builds else '', image_ids={tag: own for tag, (_, own) in images.items()},
+        builder=(clients.builder() or '') if wants_docker and builds else '',
+        image_ids={tag: own for tag, (_, own) in images.items()},
         partitions=partitions(shutil.which('sinfo')) if settings.partition else ())
 
 

@@ -5,8 +5,8 @@ from mtp.errors import MTPError
 
 SCHEMA = 1
 # What a complete passport holds, whoever writes it.
-KEYS = ('schema', 'kind', 'status', 'started', 'finished', 'command', 'folder', 'environment', 'code', 'hardware', 'nodes',
-        'roots', 'variables', 'config', 'data', 'seed', 'processes', 'metrics')
+KEYS = ('schema', 'kind', 'status', 'started', 'finished', 'command', 'folder', 'environment', 'code', 'hardware',
+        'nodes', 'roots', 'variables', 'config', 'data', 'seed', 'processes', 'metrics')
 
 
 def read(path):
@@ -23,5 +23,6 @@ def read(path):
                        hint='every run leaves its passport.json beside its results') from None
     missing = [key for key in KEYS if key not in content] if isinstance(content, dict) else KEYS
     if missing or content['schema'] != SCHEMA:
-        raise MTPError('{} is no passport of schema {}: it lacks {}'.format(path, SCHEMA, ', '.join(missing) or 'nothing'))
+        raise MTPError('{} is no passport of schema {}: it lacks {}'.format(path, SCHEMA, ', '.join(missing) or
+                                                                            'nothing'))
     return content

@@ -47,8 +47,8 @@ def plan(settings, host, job_plan):
     def build(places):
         script = [SCRIPTS[then['kind']]] + [placed(word, places) for word in script_words(then, new, settings)]
         need_file(host.root, script)
-        return Job(env, tuple(script), ('data', 'weights') if host.folders['weights'].exists else ('data',), ('work_dirs',),
-                   True, then['processes'])
+        return Job(env, tuple(script), ('data', 'weights') if host.folders['weights'].exists else ('data', ),
+                   ('work_dirs', ), True, then['processes'])
 
     made = job_plan(settings, host, env, build)
     threads = {name: settings.environ[name] for name in ('OMP_NUM_THREADS',) if name in settings.environ}
@@ -94,9 +94,11 @@ def data_of_then(settings, host, then):
     In a container they were at /data, which says nothing of this machine: then it is MTP_DATA_ROOT as for every verb.
     """
     recorded = then['roots']['data']
-    if settings.data_root != 'data' or then['environment']['image']['runtime'] != 'native' or not os.path.isdir(recorded):
+    native = then['environment']['image']['runtime'] == 'native'
+    if settings.data_root != 'data' or not native or not os.path.isdir(recorded):
         return settings, host
-    return settings._replace(data_root=recorded), host._replace(folders=dict(host.folders, **{recorded: look_at(recorded)}))
+    return settings._replace(data_root=recorded), host._replace(
+        folders=dict(host.folders, **{recorded: look_at(recorded)}))
 
 
 def script_words(then, new, settings):
@@ -117,7 +119,7 @@ def script_words(then, new, settings):
 
 
 def portable(word, then, new):
-    """A recorded path as a short one: what lay in the run's own folder lies in ``new``; other words stay as they are."""
+    """A recorded path as a short one: what lay in the run's own folder lies in ``new``; other words stay."""
     head, slash, tail = word.partition('/')
     if slash and head in ('data', 'weights', 'work_dirs'):
         word = '{}/{}'.format(then['roots'][head].rstrip('/'), tail)
@@ -192,9 +194,12 @@ def compare(old, new, tolerance=0.0):
     good = new['status'] == 'complete'
     lines += [] if good else ['  NOT DONE   the replay is {}'.format(new['status'])]
     first, second = flat(old['metrics'] or {}), flat(new['metrics'] or {})
-    wrong = [name for name in sorted(set(first) | set(second)) if not close(first.get(name), second.get(name), tolerance)]
-    lines.append('  metrics    {} of {} {}'.format(len(set(first) | set(second)) - len(wrong), len(set(first) | set(second)),
-                                                  'equal' if not tolerance else 'within {}'.format(tolerance)))
+    wrong = [
+        name for name in sorted(set(first) | set(second)) if not close(first.get(name), second.get(name), tolerance)
+    ]
+    lines.append('  metrics    {} of {} {}'.format(
+        len(set(first) | set(second)) - len(wrong), len(set(first) | set(second)),
+        'equal' if not tolerance else 'within {}'.format(tolerance)))
     lines += ['  DIFFERS    {}: {} -> {}'.format(name, first.get(name), second.get(name)) for name in wrong[:10]]
     weights = old.get('weights'), new.get('weights')
     if all(weights):

@@ -1,4 +1,4 @@
-"""``make verify-bundle BUNDLE=folder``: is it whole, unchanged and complete? ``OFFLINE=1`` also uses it without network."""
+"""``make verify-bundle BUNDLE=folder``: is it whole, unchanged, complete? ``OFFLINE=1`` also uses it without network."""
 import glob
 import json
 import os
@@ -49,7 +49,10 @@ def check_content(folder, about):
     if 'wheels' in about['parts']:
         held = bundle.hashes(os.path.join(folder, bundle.WHEELS))
         for name in bundle.lock_names(about['environments'], about['variant']):
-            found += ['no wheel of {} that the lock {} admits'.format(package, name) for package in bundle.lacking(name, held)]
+            found += [
+                'no wheel of {} that the lock {} admits'.format(package, name)
+                for package in bundle.lacking(name, held)
+            ]
         for env in about['environments']:
             ops = ledger.environment(env)['ops']
             if not bundle.operators(folder, env, about['variant']):

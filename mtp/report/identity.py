@@ -1,4 +1,4 @@
-"""In what a run happens: image, ledger, versions, code, machine and nodes. Each answer is a value that JSON can hold."""
+"""In what a run happens: image, ledger, versions, code, machine and nodes, as values that JSON can hold."""
 import os
 import platform
 import socket
@@ -19,7 +19,7 @@ COMPILED = {'mmcv': 'mmrotate1', 'mmcv-full': 'mmrotate03'}  # which environment
 
 
 def environment():
-    """``name`` of the environment, ``ledger`` (hash of what it is made from), ``image``, ``sbom`` and all ``versions``."""
+    """``name``, ``ledger`` (hash of what the environment is made from), ``image``, ``sbom`` and all ``versions``."""
     versions = distributions()
     name = os.environ.get('MTP_ENV') or next((env for package, env in COMPILED.items() if package in versions), None)
     return dict(name=name, ledger=ledger.digest(name if name in ledger.names() else None), image=image(),
@@ -48,7 +48,10 @@ def image():
 def distributions():
     """``{name: version}`` of every Python distribution that is installed."""
     from importlib.metadata import distributions as found
-    return {name: version for name, version in sorted((each.metadata['Name'], each.version) for each in found()) if name}
+    return {
+        name: version
+        for name, version in sorted((each.metadata['Name'], each.version) for each in found()) if name
+    }
 
 
 def code():
@@ -56,7 +59,8 @@ def code():
 
     An image has no git: there the launcher says it.
     """
-    said = os.environ.get(REVISION) if inside() else _git('describe', '--always', '--dirty', '--abbrev=40', '--exclude=*')
+    said = os.environ.get(REVISION) if inside() else _git('describe', '--always', '--dirty', '--abbrev=40',
+                                                          '--exclude=*')
     if not said or said == 'unknown':
         return None
     commit, dash, _ = said.partition('-dirty')

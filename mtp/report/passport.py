@@ -1,4 +1,4 @@
-"""The passport of a run: what was run, with what, on what, and what came out. Written at its start, completed at its end.
+"""The passport of a run: what was run, with what, on what, and what came out; written at its start and at its end.
 
     record = Passport(path, kind='finetune', config=text, data={'train': manifest(files)}, seed=0, processes=4)
     ...
@@ -37,12 +37,12 @@ class Passport:
 
     def __init__(self, path, kind, config, data, seed, processes, **facts):
         self.path = os.fspath(path)
-        self.content = dict(
-            schema=SCHEMA, kind=kind, status='running', started=_now(), finished=None,
-            command=[sys.executable] + sys.argv, folder=os.path.dirname(os.path.abspath(self.path)),
-            environment=identity.environment(), code=identity.code(), hardware=identity.hardware(),
-            nodes=identity.nodes(), roots=identity.roots(), variables=identity.variables(),
-            config=config, data=data, seed=seed, processes=processes, earlier=_earlier(self.path), metrics=None, **facts)
+        self.content = dict(schema=SCHEMA, kind=kind, status='running', started=_now(), finished=None,
+                            command=[sys.executable] + sys.argv, folder=os.path.dirname(os.path.abspath(self.path)),
+                            environment=identity.environment(), code=identity.code(), hardware=identity.hardware(),
+                            nodes=identity.nodes(), roots=identity.roots(), variables=identity.variables(),
+                            config=config, data=data, seed=seed, processes=processes, earlier=_earlier(self.path),
+                            metrics=None, **facts)
         self.write()
 
     def write(self):
@@ -89,7 +89,7 @@ def manifest(paths):
 
 
 def listing(folder):
-    """Number, total bytes and one SHA-256 over names and sizes of all files below ``folder``. For images: nothing is read."""
+    """Number, total bytes and one SHA-256 over names and sizes of all files below ``folder``; none is read."""
     sizes = {}
     for place, folders, names in os.walk(folder):
         folders.sort()
@@ -113,4 +113,5 @@ def fingerprint(state_dict):
 
 
 def _joint(values):
-    return hashlib.sha256('\n'.join('{} {}'.format(name, value) for name, value in sorted(values.items())).encode()).hexdigest()
+    return hashlib.sha256('\n'.join('{} {}'.format(name, value)
+                                    for name, value in sorted(values.items())).encode()).hexdigest()

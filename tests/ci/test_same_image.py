@@ -35,7 +35,8 @@ def test_every_kind_of_difference_is_seen(other, found):
 
 
 def test_only_times_of_folders_above_have_a_reason():
-    assert same_image.reason('time', 'opt') and same_image.reason('time', 'usr/local/lib') and same_image.reason('time', '')
+    assert same_image.reason('time', 'opt') and same_image.reason('time', 'usr/local/lib') and same_image.reason(
+        'time', '')
     assert not same_image.reason('content', 'opt') and not same_image.reason('time', 'opt/mtp/mtp/errors.py')
 
 

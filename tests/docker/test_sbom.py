@@ -70,7 +70,8 @@ def test_debian_packages_keep_their_epoch_in_the_purl():
 
 def test_taking_it_from_an_image_without_one_says_so(tmp_path):
     docker = tmp_path / 'docker'
-    docker.write_text('#!/bin/sh\ncase "$*" in *good*) echo \'{"components": []}\';; *) echo "no such file" >&2; exit 1;; esac\n')
+    docker.write_text(
+        '#!/bin/sh\ncase "$*" in *good*) echo \'{"components": []}\';; *) echo "no such file" >&2; exit 1;; esac\n')
     docker.chmod(0o755)
     out = tmp_path / 'x' / 's.json'
     assert sbom.main(['--docker', str(docker), '--image', 'good', '--out', str(out)]) == 0 and out.exists()

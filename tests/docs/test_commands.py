@@ -63,9 +63,11 @@ def assert_planned(words, root, monkeypatch):
     assert made.commands and plan.render(made)
 
 
-THEN = {'kind': 'pretrain', 'status': 'complete', 'processes': 1, 'folder': '/w/a', 'command': ['python', 'main_pretrain.py'],
-        'environment': {'name': 'mmrotate1', 'image': {'runtime': 'docker'}}, 'roots': {'data': '/d', 'weights': '/v', 'work_dirs': '/w', 'code': '/c'},
-        'hardware': {}}
+THEN = {
+    'kind': 'pretrain', 'status': 'complete', 'processes': 1, 'folder': '/w/a',
+    'command': ['python', 'main_pretrain.py'], 'environment': {'name': 'mmrotate1', 'image': {'runtime': 'docker'}},
+    'roots': {'data': '/d', 'weights': '/v', 'work_dirs': '/w', 'code': '/c'}, 'hardware': {}
+}
 
 
 def _read_names():

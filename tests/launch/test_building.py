@@ -43,7 +43,8 @@ def test_a_bundle_without_it_builds_it_with_no_network(root):
     commands = planned('images', root).commands
     assert commands[0].words[-1] == 'images/bases.tar'
     words = commands[2].words
-    assert words[words.index('--network') + 1] == 'none' and 'BUILD_IMAGE=b' in words and 'PYTHON_IMAGE=p-mmrotate1' in words
+    assert words[words.index('--network') +
+                 1] == 'none' and 'BUILD_IMAGE=b' in words and 'PYTHON_IMAGE=p-mmrotate1' in words
     os.unlink(os.path.join(root, 'bundle.json'))
     assert '--network' not in planned('images', root).commands[1].words
 

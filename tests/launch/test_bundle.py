@@ -46,7 +46,8 @@ def made(checkout):
 def test_it_holds_what_git_tracks_and_says_what_it_lacks(made):
     assert bundle.contents(str(made)) == ['Makefile', 'bundle.json', 'docker/wheels/README.md', 'mtp/a.py']
     about = bundle.read(str(made))
-    assert about['revision'] == '0123456789abcdef' and about['environments'] == ['mmrotate1'] and about['variant'] == 'cpu'
+    assert about['revision'] == '0123456789abcdef' and about['environments'] == ['mmrotate1'
+                                                                                 ] and about['variant'] == 'cpu'
     assert len(about['left_out']) == 4 and 'make sif' in about['left_out'][-1]
     assert verify_bundle.check_sums(str(made)) == []
 
@@ -72,7 +73,8 @@ def test_damage_is_named(made):
     (made / 'mtp/a.py').unlink()
     (made / 'mtp/b.py').write_text('')
     wrong = verify_bundle.check_sums(str(made))
-    assert [line.split(' ', 1)[0] for line in wrong] == ['mtp/a.py', 'mtp/b.py', 'Makefile'] and 'has changed' in wrong[2]
+    assert [line.split(' ', 1)[0]
+            for line in wrong] == ['mtp/a.py', 'mtp/b.py', 'Makefile'] and 'has changed' in wrong[2]
     (made / 'SHA256SUMS').unlink()
     with pytest.raises(MTPError, match='was not finished'):
         verify_bundle.check_sums(str(made))
@@ -81,8 +83,9 @@ def test_damage_is_named(made):
 def test_a_wheel_that_the_lock_does_not_admit_does_not_count(tmp_path, monkeypatch):
     (tmp_path / 'a-1-py3-none-any.whl').write_bytes(b'a')
     admitted = hashlib.sha256(b'a').hexdigest()
-    monkeypatch.setattr(lock, 'read', lambda name: 'a==1 \\\n    --hash=sha256:{}\nb==2 \\\n    --hash=sha256:{}\n'.format(
-        admitted, 'f' * 64))
+    monkeypatch.setattr(
+        lock, 'read',
+        lambda name: 'a==1 \\\n    --hash=sha256:{}\nb==2 \\\n    --hash=sha256:{}\n'.format(admitted, 'f' * 64))
     assert bundle.lacking('x', bundle.hashes(str(tmp_path))) == ['b']
 
 
@@ -117,5 +120,6 @@ def test_a_checkout_with_wheels_asks_no_index(tmp_path):
     fakes.touch(str(tmp_path / 'docker/wheels/a.whl'))
     place = os.path.join(str(tmp_path), 'docker', 'wheels')
     steps = {step.name: step for step in setup.steps(fakes.ask(), str(tmp_path), 'mmrotate1', 'python3.8', '3.8.18')}
-    assert steps['packages'].environment['PIP_FIND_LINKS'] == place and steps['packages'].environment['PIP_NO_INDEX'] == '1'
+    assert steps['packages'].environment['PIP_FIND_LINKS'] == place and steps['packages'].environment[
+        'PIP_NO_INDEX'] == '1'
     assert steps['ops'].environment['PIP_FIND_LINKS'] == ''

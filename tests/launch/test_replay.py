@@ -43,7 +43,8 @@ def test_folders_of_then_become_folders_of_now(root):
     assert native.environment['OMP_NUM_THREADS'] == '1'
     docker = planned(root, THEN, RUNTIME='docker')
     line = ' '.join(docker.commands[0].words)
-    assert 'mtp/mmrotate1:cpu' in line and '--save_path /work/replay/pretrain-1' in line and '--env OMP_NUM_THREADS ' in line
+    assert 'mtp/mmrotate1:cpu' in line and '--save_path /work/replay/pretrain-1' in line
+    assert '--env OMP_NUM_THREADS ' in line
     assert docker.commands[1].words[-1] == os.path.join(root, 'work_dirs/replay/pretrain-1/passport.json')
     os.makedirs(os.path.join(root, 'work_dirs/replay/pretrain-1'))
     assert 'replay/pretrain-2' in ' '.join(planned(root, THEN, RUNTIME='native').commands[0].words)
@@ -63,8 +64,9 @@ def test_the_data_of_then_are_taken_where_they_still_are(root, tmp_path):
     there = changed(roots=dict(THEN['roots'], data=str(tmp_path)))
     native = planned(root, there, RUNTIME='native').commands[0]
     assert native.environment['MTP_DATA_ROOT'] == str(tmp_path)
-    assert 'source={},target=/data,readonly'.format(tmp_path) in ' '.join(planned(root, there, RUNTIME='docker').commands[0].words)
-    mine = planned(root, there, RUNTIME='native', MTP_DATA_ROOT='data').commands[0]  # what the Makefile says without a user
+    assert 'source={},target=/data,readonly'.format(tmp_path) in ' '.join(
+        planned(root, there, RUNTIME='docker').commands[0].words)
+    mine = planned(root, there, RUNTIME='native', MTP_DATA_ROOT='data').commands[0]  # what make says without a user
     assert mine.environment['MTP_DATA_ROOT'] == str(tmp_path)
     there['environment']['image']['runtime'] = 'docker'
     assert 'MTP_DATA_ROOT' not in planned(root, there, RUNTIME='native').commands[0].environment
@@ -77,8 +79,8 @@ def test_as_many_processes_as_then_or_an_error(root):
         planned(root, four, GPUS='2')
 
 
-@pytest.mark.parametrize('then, said', [(changed(status='running'), 'that is running'), (changed(schema=2), 'no passport'),
-                                        ({}, 'no passport')])
+@pytest.mark.parametrize('then, said', [(changed(status='running'), 'that is running'),
+                                        (changed(schema=2), 'no passport'), ({}, 'no passport')])
 def test_what_cannot_be_replayed_is_refused(root, then, said):
     with pytest.raises(MTPError, match=said):
         planned(root, then)
@@ -115,7 +117,8 @@ def test_what_explains_a_difference_is_named():
 
 
 def test_a_path_of_the_data_is_no_difference_and_a_missing_seed_is_told():
-    old, new = changed(data={'train': {'sha256': 's', 'path': '/d/x'}}), changed(data={'train': {'sha256': 's', 'path': '/data/x'}})
+    old, new = changed(data={'train': {'sha256': 's', 'path': '/d/x'}}), changed(
+        data={'train': {'sha256': 's', 'path': '/data/x'}})
     new['roots'] = dict(new['roots'], data='/data')
     assert 'data' in replay.compare(old, new)[0][1]
     assert 'none was set' in '\n'.join(replay.compare(changed(seed=None), changed(seed=None))[0])

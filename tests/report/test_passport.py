@@ -64,7 +64,8 @@ def test_a_fingerprint_sees_one_bit_one_name_and_one_shape():
     state = {'b': torch.arange(4.), 'a': torch.ones(2, 2)}
     same = passport.fingerprint({'a': torch.ones(2, 2), 'b': torch.arange(4.)})
     assert passport.fingerprint(state) == same
-    for other in ({'a': torch.ones(2, 2), 'b': torch.tensor([0, 1, 2, 3.0000002])}, {'a': torch.ones(2, 2), 'c': state['b']},
+    for other in ({'a': torch.ones(2, 2), 'b': torch.tensor([0, 1, 2,
+                                                             3.0000002])}, {'a': torch.ones(2, 2), 'c': state['b']},
                   {'a': torch.ones(4), 'b': state['b']}, {'a': torch.ones(2, 2).double(), 'b': state['b']}):
         assert passport.fingerprint(other) != same
 
