@@ -8,7 +8,7 @@ import pytest
 
 from mtp.errors import MTPError
 from mtp.submit import results, validate
-from mtp.submit.fair1m import EXACT, Objects, document
+from mtp.submit.fair1m import EXACT, document
 from mtp.tiles import shards
 
 COUNT = 1000
@@ -61,8 +61,8 @@ def test_result_texts(tmp_path):
 
 def test_fair1m_xml(tmp_path, monkeypatch):
     monkeypatch.setattr('mtp.submit.fair1m._header', lambda path: (400, 300, 3))
-    corners = [[10.0, 10.0, 60.0, 12.0, 58.0, 40.0, 8.0, 38.0]]
-    text = document('7', '7.tif', Objects(['Small Car', 'Bridge'], ['0.5', '0.25'], corners * 2, EXACT))
+    corners = [10.0, 10.0, 60.0, 12.0, 58.0, 40.0, 8.0, 38.0]
+    text = document('7', '7.tif', [('Small Car', '0.5', corners), ('Bridge', '0.25', corners)], EXACT)
     names, good = {'Small Car', 'Bridge'}, 0
     for data in mutations(text.encode(), seed=2):
         problems = []
