@@ -23,7 +23,9 @@ def run(cluster, wanted, keep):
         raise MTPError('there is no check {}'.format(' '.join(unknown)), hint=' '.join(names))
     import cluster as commands  # it starts this module
     began = time.monotonic()
-    if not (keep and cluster.names()):
+    if keep and cluster.names():
+        commands.send_checkout(cluster)
+    else:
         cluster.down()
         commands.up(cluster, ledger.names())
     seconds = [(time.monotonic() - began, 'up')]
