@@ -1,10 +1,10 @@
-"""Merging tile detections against MMRotate 0.3.4: ``python ci/bench/merge.py [a] [b] [c] [--full]``.
+"""Merging tile detections against MMRotate 0.3.4: ``python ci/bench/merge.py [a] [b] [c] [--full|--quick]``.
 
 a: images with 15 classes and about 100 detections each, found at three scales; b: one class of one image with many
 boxes; c: FAIR1M at full size through merge, XML and zip, for which there is no other way that ends within hours, so
 time and memory are given. In a and b both ways get the same tiles, in this process and in turn, and must keep the same
 lines. It runs in the environment mmrotate03, which holds the other way. ``--full`` takes the sizes of a whole test set,
-which takes MMRotate minutes; without it a share of them.
+which takes MMRotate minutes; without it a share of them, with ``--quick`` a small one.
 """
 import argparse
 import os
@@ -86,7 +86,7 @@ def their_way(classes):
 
 def our_way(shards, out):
     os.makedirs(out)
-    return measured(lambda: write_texts(merge(shards, jobs=os.cpu_count()), out))
+    return measured(lambda: write_texts(merge(shards, jobs=os.cpu_count()), out, os.cpu_count()))
 
 
 def measured(work):
@@ -132,24 +132,27 @@ def compare(name, tiles, classes, rounds):
     return summary
 
 
+def sized(options, full, share, quick):
+    return full if options.full else quick if options.quick else share
+
+
 def case_a(options):
     rng, tiles = np.random.default_rng(0), {}
-    for number in range(300 if options.full else 100):
+    for number in range(sized(options, 300, 100, 25)):
         tiles.update(tiles_of(rng, 'P{:04d}'.format(number), 15, 100))
     return compare('a', with_scores(rng, tiles), catalogue.get('dotav1').classes, options.rounds)
 
 
 def case_b(options):
     rng = np.random.default_rng(1)
-    count = 20000 if options.full else 5000
+    count = sized(options, 20000, 5000, 2000)
     tiles = tiles_of(rng, 'P0000', 1, count, side=int(60 * count ** 0.5))
     return compare('b', with_scores(rng, tiles), catalogue.get('dotav1').classes[:1], options.rounds)
 
 
 def case_c(options):
     """18,000 images, 2 million detections: shards to test.zip, in a process of its own to see its memory."""
-    share = 1 if options.full else 10
-    images, per_image = 18000 // share, 111
+    images, per_image = sized(options, 18000, 1800, 300), 111
     with tempfile.TemporaryDirectory() as folder:
         make_fair1m(folder, images, per_image)
         start = time.perf_counter()
@@ -198,6 +201,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('cases', nargs='*', help='of ' + ', '.join(CASES))
     parser.add_argument('--full', action='store_true', help='the sizes of a whole test set')
+    parser.add_argument('--quick', action='store_true', help='small ones, to see that it works')
     parser.add_argument('--rounds', type=int, default=3)
     parser.add_argument('--fair1m', help=argparse.SUPPRESS)
     options = parser.parse_args()
