@@ -47,9 +47,12 @@ def loaders(*settings):
 TASKS = (
     Task('classification', 'configs/mmrotate1/eurosat/vit-rvsa-b-224-mae-mtp_eurosat.py', 'eurosat', 5,
          ('-m mtp.data.splits eurosat',),
-         'train_cfg.max_epochs=40 train_cfg.val_interval=40 default_hooks.checkpoint.interval=40 '
-         'optim_wrapper.optimizer.lr=1e-3 ' + loaders('batch_size=10', 'dataset.indices=None'),
-         'test_dataloader.dataset.data_prefix=train test_dataloader.dataset.indices=None', 'accuracy/top1', 90),
+         'train_cfg.max_epochs=100 train_cfg.val_interval=200 default_hooks.checkpoint.interval=100 '
+         'optim_wrapper.optimizer.lr=1e-3 model.backbone.img_size=96 ' +
+         loaders('batch_size=10', 'dataset.indices=None', 'dataset.pipeline.1.scale=96'),
+         'model.backbone.img_size=96 test_dataloader.dataset.data_prefix=train test_dataloader.dataset.indices=None '
+         'test_dataloader.dataset.pipeline.1.scale=110 test_dataloader.dataset.pipeline.2.crop_size=96',
+         'accuracy/top1', 90),
     Task('horizontal', 'configs/mmrotate1/dior/faster_rcnn_rvsa_b_800_mae_mtp_dior.py', 'samrs', 8,
          ('scripts/dior_h_2_coco.py',),
          'train_cfg.max_epochs=40 train_cfg.val_interval=50 default_hooks.checkpoint.interval=40 '

@@ -32,7 +32,8 @@ RESULTS, LOGS = read('results.json')['configs'], read('published_curves.json')['
 
 
 def key(run):
-    return '{env}/{dataset}/{stem}'.format(stem=run['file'][:-len('.py')], **run)
+    """Path of the leaf below configs/, without suffix."""
+    return os.path.relpath(resolved.path(run), os.path.join(environments.ROOT, 'configs'))[:-len('.py')]
 
 
 def test_one_entry_for_each_published_run():
