@@ -49,7 +49,8 @@ def gather(entry, folder, tested, rehearsal):
     value = results.percent(entry, judged.get('metrics'))
     ours = losses(folder)
     theirs = None if entry['curve'] is None else results.curve(entry)
-    submission = sorted(glob.glob(os.path.join(tested, 'submit', '*')))
+    submission = (sorted(glob.glob(os.path.join(tested, 'submit', '*.zip')))
+                  or sorted(glob.glob(os.path.join(tested, 'submit', '*'))))
     pictures = sorted(path for kind in ('png', 'jpg') for path in
                       glob.glob(os.path.join(tested, 'show', '**', '*.' + kind), recursive=True))[:PICTURES]
     return dict(
