@@ -11,7 +11,7 @@ from mtp.launch import ledger, plan, settings, verbs
 from tests.launch import fakes, golden_plans
 
 PAGES = sorted(glob.glob(os.path.join(ledger.ROOT, 'docs', '*.md')))
-WANTED = {'gpu-server', 'laptop', 'offline-cluster', 'slurm-apptainer', 'troubleshooting'}
+WANTED = {'big-images', 'gpu-server', 'laptop', 'offline-cluster', 'slurm-apptainer', 'troubleshooting'}
 NEEDS = {'GPU', 'cluster', 'docker', 'apptainer', 'root'}
 # Names of settings that a verb, a shell or a program of others reads.
 OUTSIDE = {'APPTAINER_CACHEDIR', 'APPTAINER_TMPDIR', 'PIP_CACHE_DIR', 'TMPDIR'}
