@@ -24,7 +24,7 @@ from mtp.files import write_json  # noqa: E402
 #: Per cent that each data set has to exceed.
 THRESHOLDS = {'ss/{}/mIoU': 80, 'is/{}/mask_AP50': 70, 'rd/{}/AP50': 70}
 DATASETS = ('sota', 'sior', 'fast')
-OBJECTS = 10  # tried an image; about three of four find room
+OBJECTS = 10  # tried an image; about half of them find room
 IMAGES = 3  # drawn a data set: two to train on, one that the converter calls valid
 
 

@@ -12,7 +12,7 @@ from mtp.launch import rendezvous
 
 from . import watch
 
-MEETING = datetime.timedelta(minutes=2)  # for the processes to find each other
+MEETING = datetime.timedelta(minutes=5)  # for the processes to find each other: a cold disk makes some start late
 
 
 class Team:
