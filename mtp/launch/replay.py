@@ -159,7 +159,7 @@ def surroundings(old, new):
     images = [told(each['environment']['image']) for each in (old, new)]
     yield 'image', '' if images[0] == images[1] else ' -> '.join(images)
     for what, values in (('ledger', [each['environment']['ledger'] for each in (old, new)]),
-                         ('code', [str(each['code']) for each in (old, new)]),
+                         ('code', [running(each['code']) for each in (old, new)]),
                          ('processor', [str(each['hardware'].get('processor')) for each in (old, new)]),
                          ('GPUs', [str(each['hardware'].get('gpus')) for each in (old, new)]),
                          ('threads', [str(each['hardware'].get('threads')) for each in (old, new)])):
@@ -173,6 +173,11 @@ def surroundings(old, new):
     wrong = [name for name in sorted(set(data[0]) | set(data[1])) if data[0].get(name) != data[1].get(name)]
     yield 'data', 'the hashes differ: ' + ', '.join(wrong) if wrong else ''
     yield 'config', '' if neutral(old, 'config') == neutral(new, 'config') else 'it differs'
+
+
+def running(code):
+    """The files that ran: by their hash, which is the same for a commit wherever it is checked out."""
+    return 'files {}'.format(code['sha256'][:12]) if code.get('sha256') else str(code)
 
 
 def neutral(passport, what):

@@ -1,4 +1,6 @@
 """In what a run happens: image, ledger, versions, code, machine and nodes, as values that JSON can hold."""
+import glob
+import hashlib
 import os
 import platform
 import socket
@@ -55,16 +57,23 @@ def distributions():
 
 
 def code():
-    """``commit`` of this package and whether files differ from it (``dirty``); None where nobody knows.
+    """``commit`` of this package, whether files differ from it (``dirty``), and ``sha256`` of the files that run.
 
-    An image has no git: there the launcher says it.
+    The commit is None where nobody knows it. An image has no git: there the launcher says it.
     """
     said = os.environ.get(REVISION) if inside() else _git('describe', '--always', '--dirty', '--abbrev=40',
                                                           '--exclude=*')
-    if not said or said == 'unknown':
-        return None
-    commit, dash, _ = said.partition('-dirty')
-    return dict(commit=commit, dirty=bool(dash))
+    commit, dash, _ = (said or '').partition('-dirty')
+    return dict(commit=None if commit in ('', 'unknown') else commit, dirty=bool(dash), sha256=content())
+
+
+def content():
+    """SHA-256 over names and bytes of every Python file of the package and its programs."""
+    places = [os.path.join(ledger.ROOT, part) for part in ('mtp', 'tools', 'scripts', 'main_pretrain.py')]
+    found = [path for place in places for path in (glob.glob(os.path.join(place, '**', '*.py'), recursive=True)
+                                                   if os.path.isdir(place) else [place]) if os.path.exists(path)]
+    lines = ['{} {}\n'.format(os.path.relpath(path, ledger.ROOT), files.sha256(path)) for path in sorted(found)]
+    return hashlib.sha256(''.join(lines).encode('utf-8')).hexdigest()
 
 
 def _git(*words):

@@ -80,9 +80,21 @@ def test_an_image_says_what_the_launcher_told_it(monkeypatch):
     monkeypatch.setenv('APPTAINER_CONTAINER', '/shared/a.sif')
     assert identity.image() == {'runtime': 'apptainer', 'name': 'a.sif', 'digest': None}
     monkeypatch.setenv('MTP_REVISION', 'abc-dirty')
-    assert identity.code() == {'commit': 'abc', 'dirty': True}
+    assert identity.code() == {'commit': 'abc', 'dirty': True, 'sha256': identity.content()}
     monkeypatch.setenv('MTP_REVISION', 'unknown')
-    assert identity.code() is None
+    assert identity.code()['commit'] is None and not identity.code()['dirty']
+
+
+def test_the_hash_of_the_code_sees_every_file_and_no_other(monkeypatch, tmp_path):
+    (tmp_path / 'mtp' / 'nn').mkdir(parents=True)
+    (tmp_path / 'mtp' / 'nn' / 'a.py').write_text('1')
+    (tmp_path / 'work_dirs').mkdir()
+    monkeypatch.setattr(identity.ledger, 'ROOT', str(tmp_path))
+    before = identity.content()
+    (tmp_path / 'work_dirs' / 'b.py').write_text('2')
+    assert identity.content() == before
+    (tmp_path / 'mtp' / 'nn' / 'a.py').write_text('2')
+    assert identity.content() != before
 
 
 def test_nodes_come_from_slurm_or_are_this_machine(monkeypatch):
