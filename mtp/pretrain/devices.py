@@ -25,7 +25,8 @@ class Team:
 
     def __init__(self, rank, world, local, device, watcher=None):
         self.rank, self.world, self.local, self.device, self.watcher = rank, world, local, device, watcher
-        self._talk = None
+        # objects travel on the processors: NCCL would take them through GPU memory
+        self._talk = distributed.new_group(backend='gloo') if world > 1 else None
 
     @property
     def leads(self):
@@ -52,7 +53,7 @@ class Team:
         if self.world == 1:
             return [part]
         parts = [None] * self.world if self.leads else None
-        distributed.gather_object(part, parts, group=self._objects())
+        distributed.gather_object(part, parts, group=self._talk)
         return parts
 
     def first(self, work):
@@ -64,16 +65,10 @@ class Team:
             except MTPError as error:
                 answer = [error]
         if self.world > 1:
-            distributed.broadcast_object_list(answer, group=self._objects())
+            distributed.broadcast_object_list(answer, group=self._talk)
         if isinstance(answer[0], MTPError):
             raise answer[0]
         return answer[0]
-
-    def _objects(self):
-        """Group in which objects travel, on the processors: NCCL would take them through GPU memory."""
-        if self._talk is None:
-            self._talk = distributed.new_group(backend='gloo')
-        return self._talk
 
     def wait(self):
         """Until all processes are here."""
