@@ -120,8 +120,10 @@ class PretrainModel(nn.Module):
         if not self.background:
             labels = torch.where(labels == 255, labels, labels - 1)
             labels = torch.where(labels < 0, torch.full_like(labels, 255), labels)
-        logits = F.interpolate(logits, size=labels.shape[-2:], mode='bilinear', align_corners=False)
-        return F.cross_entropy(logits, labels, ignore_index=255, reduction='none').mean()
+        # Channels last from before the enlarging on: a CPU is twice as fast at a softmax over neighbours in memory.
+        logits = F.interpolate(logits.contiguous(memory_format=torch.channels_last), size=labels.shape[-2:],
+                               mode='bilinear', align_corners=False).permute(0, 2, 3, 1)
+        return F.cross_entropy(logits.flatten(0, 2), labels.flatten(), ignore_index=255, reduction='none').mean()
 
     @torch.no_grad()
     def predict(self, images, metas, dataset):
