@@ -40,12 +40,13 @@ def percent(entry, figures):
     Where nothing at all was found, the COCO metric returns nothing; where nothing of one class, its figure is not a
     number, and None in a passport. Both count as 0.
     """
-    if figures == {} and entry['key'].startswith('coco/'):
+    key = entry['key']  # None where a server judges
+    if figures == {} and (key or '').startswith('coco/'):
         return 0.
-    if entry['key'] not in (figures or {}):
+    if key not in (figures or {}):
         return None
-    value = figures[entry['key']] or 0.
-    return value * 100 if entry['key'] in SHARES else value
+    value = figures[key] or 0.
+    return value * 100 if key in SHARES else value
 
 
 def verdict(entry, value):

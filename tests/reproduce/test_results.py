@@ -43,4 +43,4 @@ def test_nothing_to_compare():
     entry = results.expected('mmrotate1', DIOR)
     assert results.percent(entry, None) is None and results.verdict(entry, None) is None
     server = results.expected('mmrotate03', 'configs/mmrotate03/dotav1/oriented_rcnn_rvsa_l_1024_mae_mtp_dota10.py')
-    assert results.verdict(server, 80.0) is None
+    assert results.verdict(server, 80.0) is None and results.percent(server, {}) is None
