@@ -12,7 +12,7 @@ import replay  # noqa: E402
 sys.path.remove(os.path.join(ledger.ROOT, 'ci'))
 
 GOOD = 'pretrain of a against b\n  weights    equal, bit for bit\nconfirmed\n'
-BAD = '  differs    data: the hashes differ: sota\nNOT CONFIRMED\n'
+BAD = '  differs    data: the hashes differ: sota\n  weights    differ\nNOT CONFIRMED\n'
 
 
 @pytest.fixture

@@ -99,7 +99,8 @@ def test_equal_runs_are_confirmed_wherever_they_ran():
 
 
 @pytest.mark.parametrize('facts', [{'weights': 'abd'}, {'metrics': {'loss': 2.0000001}}, {'metrics': {}},
-                                   {'metrics': {'loss': 2.0, 'more': 1}}, {'status': 'failed'}])
+                                   {'metrics': {'loss': 2.0, 'more': 1}}, {'status': 'failed'},
+                                   {'data': {'sota': {'sha256': 't'}}}])
 def test_anything_else_is_not(facts):
     assert not replay.compare(THEN, changed(**facts))[1]
 
