@@ -29,7 +29,8 @@ def main(words=None):
     parser.add_argument('--report', metavar='FILE', help='write counts to FILE as JSON')
     arguments = parser.parse_args(words)
     if arguments.out and len(arguments.models) > 1:
-        raise MTPError('--out names one file, but {} models are given'.format(len(arguments.models)))
+        raise MTPError('--out names one file, but {} models are given'.format(len(arguments.models)),
+                       hint='leave out --out: each result goes beside its model')
     counts = dict(change(resolve(model), arguments) for model in arguments.models)
     if arguments.report:
         write_json(arguments.report, {'counts': counts, 'problems': []})
@@ -45,7 +46,8 @@ def change(path, arguments):
     target = arguments.target or TARGET[arguments.task]
     converted = layouts.convert(checkpoint.state_dict, 'mtp', target, arguments.task, arguments.head)
     if not any(not key.startswith('backbone.') for key in converted.state_dict):
-        raise MTPError('{} has no decoder for {}'.format(path, arguments.task))
+        raise MTPError('{} has no decoder for {}'.format(path, arguments.task),
+                       hint='which it has: python -m mtp.checkpoints inspect ' + path)
     out = resolve(arguments.out) if arguments.out else os.path.splitext(path)[0] + SUFFIX[arguments.task] + '.pth'
     if not arguments.dry_run:
         save(out, converted.state_dict, layouts.convert_meta(checkpoint.meta, target), arguments.overwrite)

@@ -87,7 +87,8 @@ def new_names(keys, source, target, task=None, head=None):
     seen = {}
     for key, new in names.items():
         if new is not None and seen.setdefault(new, key) != key:
-            raise MTPError('both {} and {} would become {}'.format(seen[new], key, new))
+            raise MTPError('both {} and {} would become {}'.format(seen[new], key, new),
+                           hint='leave out --head, or convert the backbone alone: --task backbone')
     return names
 
 
@@ -171,7 +172,8 @@ def convert(state_dict, source, target, task=None, head=None):
         raise MTPError('the checkpoint has no backbone in layout {}; its keys begin with: {}'.format(
             source, ', '.join(sorted({key.split('.')[0] for key in state_dict}))), hint='name its layout with --from')
     if not renamed:
-        raise MTPError('nothing of the checkpoint has a place in layout {}'.format(target))
+        raise MTPError('nothing of the checkpoint has a place in layout {}'.format(target),
+                       hint='name its own layout with --from, one of ' + ', '.join(LAYOUTS))
     return Converted(renamed, [key for key, new in names.items() if new is None])
 
 

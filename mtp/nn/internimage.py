@@ -102,7 +102,8 @@ class InternImage(nn.Module):
         super().__init__()
         _refuse_unpublished(published)
         if not len(depths) == len(groups) == 4:
-            raise MTPError('InternImage: depths={} and groups={} must have four entries'.format(depths, groups))
+            raise MTPError('InternImage: depths={} and groups={} must have four entries'.format(depths, groups),
+                           hint='InternImage-XL: depths=[5, 5, 24, 5], groups=[12, 24, 48, 96]')
         self.with_cp, self.out_indices, self.pretrained = with_cp, tuple(out_indices), pretrained
         self.frozen_stages = frozen_stages
         self.patch_embed = Stem(in_chans, channels)
@@ -157,7 +158,8 @@ class InternImage(nn.Module):
 def _refuse_unpublished(arguments):
     for name, value in arguments.items():
         if name not in _FIXED:
-            raise MTPError('InternImage: unknown argument {}={!r}'.format(name, value))
+            raise MTPError('InternImage: unknown argument {}={!r}'.format(name, value),
+                           hint='remove it from the backbone settings')
         if value != _FIXED[name]:
             raise MTPError('InternImage: {}={!r} is not supported, only {!r}, the published setting'.format(
                 name, value, _FIXED[name]), hint='remove {} from the backbone settings'.format(name))

@@ -34,7 +34,8 @@ class LayerDecay:
             raise MTPError('layer decay: family={!r}, recipe={!r}'.format(family, recipe),
                            hint="family 'vit' or 'internimage', recipe 'paper' or 'released_code'")
         if family == 'internimage' and (not depths or sum(depths) != num_layers):
-            raise MTPError('layer decay: depths={} do not add up to num_layers={}'.format(depths, num_layers))
+            raise MTPError('layer decay: depths={} do not add up to num_layers={}'.format(depths, num_layers),
+                           hint='InternImage-XL: num_layers=39, depths=[5, 5, 24, 5]')
         self.family, self.num_layers, self.rate, self.depths = family, num_layers, rate, depths
         self.prefixes = (_PREFIX[family],) if recipe == 'released_code' else ('backbone.', 'encoder.')
 

@@ -211,8 +211,11 @@ def _check(variant, recipe, embed_dim, num_heads, depth, out_indices, frozen_sta
     if recipe not in RECIPES:
         raise MTPError('RVSA: recipe={!r} is unknown'.format(recipe), hint='one of ' + ', '.join(RECIPES))
     if embed_dim % num_heads:
-        raise MTPError('RVSA: embed_dim={} is not a multiple of num_heads={}'.format(embed_dim, num_heads))
+        raise MTPError('RVSA: embed_dim={} is not a multiple of num_heads={}'.format(embed_dim, num_heads),
+                       hint='num_heads=12 with embed_dim=768, or 16 with 1024')
     if any(not 0 <= index < depth for index in out_indices):
-        raise MTPError('RVSA: out_indices={} but the blocks are 0 to {}'.format(list(out_indices), depth - 1))
+        raise MTPError('RVSA: out_indices={} but the blocks are 0 to {}'.format(list(out_indices), depth - 1),
+                       hint='out_indices counts from 0; published: [3, 5, 7, 11] of 12 or [7, 11, 15, 23] of 24 blocks')
     if frozen_stages > depth:
-        raise MTPError('RVSA: frozen_stages={} but there are {} blocks'.format(frozen_stages, depth))
+        raise MTPError('RVSA: frozen_stages={} but there are {} blocks'.format(frozen_stages, depth),
+                       hint='frozen_stages={} freezes all of them, -1 none'.format(depth))

@@ -161,7 +161,7 @@ def test_truncated_files(tmp_path, zipped, keep):
         stream.write(data[:int(keep * len(data)) if isinstance(keep, float) else keep])
     with pytest.raises(MTPError, match='not a whole PyTorch checkpoint') as caught:
         read(path)
-    assert path in str(caught.value)
+    assert path in str(caught.value) and caught.value.hint
 
 
 def test_flipped_bytes_are_noticed(tmp_path):

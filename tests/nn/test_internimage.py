@@ -100,5 +100,6 @@ def test_initial_values():
     (dict(post_norm=False), 'post_norm'), (dict(dw_kernel_size=5), 'dw_kernel_size'), (dict(colour=1), 'colour'),
     (dict(depths=[1, 1]), 'four')])
 def test_bad_settings(settings, words):
-    with pytest.raises(MTPError, match=words):
+    with pytest.raises(MTPError, match=words) as caught:
         InternImage(**dict(SMALL, **settings))
+    assert caught.value.hint

@@ -202,8 +202,9 @@ def test_residual_layers_start_scaled_by_depth():
     (dict(variant='detect'), 'detect'), (dict(recipe='mine'), 'mine'), (dict(embed_dim=100, num_heads=3), 'multiple'),
     (dict(out_indices=[3, 6]), r'\[3, 6\]'), (dict(init_values=0.1), 'init_values'), (dict(frozen_stages=7), 'frozen')])
 def test_bad_settings(settings, words):
-    with pytest.raises(MTPError, match=words):
+    with pytest.raises(MTPError, match=words) as caught:
         build('vit_t_rvsa', **settings)
+    assert caught.value.hint
 
 
 def test_unknown_name():
