@@ -1,8 +1,9 @@
-"""Cutting one big image at three scales against MMRotate's splitter: ``python ci/bench/cut.py [--side 12000]``.
+"""Cutting one big image at three scales against MMRotate's splitter: ``python ci/bench/cut.py [--side 12000] [--quick]``.
 
 Both run as their command lines do, in processes of their own and in turn, on the same image and labels; every tile and
-every annotation file must be the same first. Memory is the most that one process held, above what it holds after its
-imports. A ratio is theirs / ours.
+every annotation file must be the same first. They run on one core, and on all: then MMRotate still cuts an image in one
+process, and ours packs its tiles in as many threads as there are cores. Memory is the most that one process held, above
+what it holds after its imports. A ratio is theirs / ours.
 """
 import argparse
 import importlib.util
@@ -58,28 +59,31 @@ def make_labels(path, side, count):
         stream.write(''.join(rows))
 
 
-def ours(images, labels, out):
-    argv = ['cut', '--preset', 'dotav1_ms', '--images', images, '--labels', labels, '--out', out]
+def ours(images, labels, out, cores):
+    argv = ['cut', '--preset', 'dotav1_ms', '--images', images, '--labels', labels, '--out', out,
+            '--jobs', str(cores)]
     return WRAP.format(imports='import cv2, shapely, mtp.tiles.cut', argv=argv, run='mtp.tiles.cut.main(sys.argv[1:])')
 
 
-def theirs(images, labels, out):
+def theirs(images, labels, out, cores):
     package = importlib.util.find_spec('mmrotate')
     if package is None:
         raise SystemExit('cut.py compares with the splitter that MMRotate installs: it is not in this Python')
     script = os.path.join(os.path.dirname(package.origin), '.mim/tools/data/dota/split/img_split.py')
     argv = [script, '--img-dirs', images, '--ann-dirs', labels, '--save-dir', out, '--sizes', '1024', '--gaps', '500',
             '--rates', '0.5', '1.0', '1.5', '--img-rate-thr', '0.6', '--iof-thr', '0.7', '--padding-value', '104',
-            '116', '124', '--nproc', str(os.cpu_count())]
+            '116', '124', '--nproc', str(cores)]
     return WRAP.format(imports='import cv2, shapely.geometry, PIL.Image', argv=argv,
                        run='runpy.run_path({!r}, run_name="__main__")'.format(script))
 
 
-def run(program):
-    """Seconds and MiB of a program."""
+def run(program, cores):
+    """Seconds and MiB of a program on so many cores."""
+    allowed = sorted(os.sched_getaffinity(0))[:cores]
     start = time.perf_counter()
     done = subprocess.run([sys.executable, '-c', program], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                          universal_newlines=True, env=dict(os.environ, PYTHONPATH=ROOT))
+                          universal_newlines=True, env=dict(os.environ, PYTHONPATH=ROOT),
+                          preexec_fn=lambda: os.sched_setaffinity(0, allowed))
     if done.returncode:
         raise SystemExit(done.stderr)
     before, after = map(float, done.stdout.split()[-2:])
@@ -87,16 +91,18 @@ def run(program):
 
 
 def check_equal(first, second):
-    """Stop when two folders of tiles differ."""
+    """Number of tiles and bytes of both folders; stops when they differ."""
+    sizes = [0, 0]
     for name in ('images', 'annfiles'):
         names = sorted(os.listdir(os.path.join(first, name)))
         if names != sorted(os.listdir(os.path.join(second, name))):
             raise SystemExit('the two ways write different {}'.format(name))
         for entry in names:
             a, b = (open(os.path.join(folder, name, entry), 'rb').read() for folder in (first, second))
+            sizes = [sizes[0] + len(a), sizes[1] + len(b)]
             if a != b and not same_pixels(entry, a, b):
                 raise SystemExit('{} differs'.format(entry))
-    return len(names)
+    return len(names), sizes
 
 
 def same_pixels(name, a, b):
@@ -109,27 +115,35 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--side', type=int, default=6000, help='of the image, pixels (default: %(default)s)')
     parser.add_argument('--rounds', type=int, default=2)
+    parser.add_argument('--quick', action='store_true', help='try it with a small image; its ratios mean nothing')
     options = parser.parse_args()
-    results = {ours: [], theirs: []}
+    if options.quick:
+        options.side, options.rounds = 2500, 1
+    said, memory = [], {ours: 0, theirs: 0}
     with tempfile.TemporaryDirectory() as folder:
         images, labels = os.path.join(folder, 'images'), os.path.join(folder, 'labelTxt')
         os.makedirs(images), os.makedirs(labels)
         make_image(os.path.join(images, 'P0000.png'), options.side)
         make_labels(os.path.join(labels, 'P0000.txt'), options.side, 2000)
-        for number in range(options.rounds):
-            outs = {way: os.path.join(folder, way.__name__) for way in results}
-            for way in sorted(results, key=lambda way: way.__name__, reverse=number % 2):
-                results[way].append(run(way(images, labels, outs[way])))
-            tiles = check_equal(outs[ours], outs[theirs])
-            for out in outs.values():
-                shutil.rmtree(out)
-    speed = [a[0] / b[0] for a, b in zip(results[theirs], results[ours])]
-    memory = [max(row[1] for row in results[way]) for way in (theirs, ours)]
-    print('{0} x {0}, {1} tiles, all the same: MMRotate {2:.1f} s, ours {3:.1f} s, ratio {4:.1f} ({5:.1f}-{6:.1f}); '
-          'memory {7:.0f} MiB and {8:.0f} MiB, ratio {9:.1f}'.format(
-              options.side, tiles, statistics.median(row[0] for row in results[theirs]),
-              statistics.median(row[0] for row in results[ours]), statistics.median(speed), min(speed), max(speed),
-              memory[0], memory[1], memory[0] / memory[1]))
+        for cores in sorted({1, len(os.sched_getaffinity(0))}):
+            seconds = {ours: [], theirs: []}
+            for number in range(options.rounds):
+                outs = {way: os.path.join(folder, way.__name__) for way in seconds}
+                for way in sorted(seconds, key=lambda way: way.__name__, reverse=number % 2):
+                    took, held = run(way(images, labels, outs[way], cores), cores)
+                    seconds[way].append(took)
+                    memory[way] = max(memory[way], held)
+                tiles, sizes = check_equal(outs[ours], outs[theirs])
+                for out in outs.values():
+                    shutil.rmtree(out)
+            ratios = [a / b for a, b in zip(seconds[theirs], seconds[ours])]
+            said.append('{} core{}: MMRotate {:.1f} s, ours {:.1f} s, ratio {:.1f} ({:.1f}-{:.1f})'.format(
+                cores, 's' if cores > 1 else '', statistics.median(seconds[theirs]), statistics.median(seconds[ours]),
+                statistics.median(ratios), min(ratios), max(ratios)))
+            print(said[-1], flush=True)
+    print('{0} x {0}, {1} tiles, all the same; {2}; memory {3:.0f} and {4:.0f} MiB, ratio {5:.1f}; our files {6:.0%} of '
+          'the size of theirs'.format(options.side, tiles, '; '.join(said), memory[theirs], memory[ours],
+                                      memory[theirs] / memory[ours], sizes[0] / sizes[1]))
 
 
 if __name__ == '__main__':

@@ -152,6 +152,7 @@ def _cut_packed(task, rows, x_start, windows, pool):
             band = rows.take(begun, min(begun + packed.STRIP, rows.height)).copy()
             strips.append(pool.submit(packed.pack, begun, band, columns))
             begun += len(band)
+            strips[-1 - min(task.threads, len(strips) - 1)].result()  # rows that wait to be packed take memory
         while strips[0].result().stop <= y_start:
             del strips[0]
         ready = [strip.result() for strip in strips]

@@ -6,6 +6,7 @@ nothing in a row depends on where a tile begins, except its first pixel: PNG's f
 and the packing is Huffman codes only, one code for each strip of rows (see :mod:`mtp.tiles.deflate`). The files are
 about as large as those of OpenCV, which uses the same filter, and hold the same pixels.
 """
+import mmap
 import struct
 import zlib
 from typing import NamedTuple
@@ -18,7 +19,7 @@ from . import deflate
 #: A narrower tile has rows of less than two words in the stream.
 LEAST_WIDTH = 64
 STRIP = 128  # rows that share a code
-_CHUNK = 1 << 16  # pixels packed at a time
+_CHUNK = 1 << 15  # pixels packed at a time
 _SUB = 1  # the filter's number, before every row
 _LENGTH = np.uint64(56)  # where a table keeps the length beside the bits
 _BITS = np.uint64((1 << 56) - 1)
@@ -35,8 +36,8 @@ class Strip(NamedTuple):
         words: (m,) uint64, the packed rows; one word of nothing before and behind.
         columns: (c,) where tiles begin or end, in pixels; a tile from x needs x and x + 1.
         at: (rows, c) int64, the bit where each column begins in ``words``.
-        sums: (rows, c) int64, of the filtered bytes before a column.
-        sums_of_sums: (rows, c) int64, of these sums, one for each byte before a column.
+        sums: (rows, c) int32, of the filtered bytes before a column, modulo 65521.
+        sums_of_sums: (rows, c) int32, of these sums, one for each byte before a column, modulo 65521.
         pixels: (rows, c, 3) uint8 RGB, the pixel at each column; 0 beyond the image.
     """
     first: int
@@ -73,13 +74,19 @@ def pack(first, rows, columns) -> Strip:
     step = max(1, _CHUNK // width)
     chunks = [_pack(_filtered(rows[start:start + step]), tables, columns) for start in range(0, len(rows), step)]
     sizes = np.cumsum([1] + [len(words) for words, _, _, _ in chunks])
-    words = np.concatenate([np.zeros(1, np.uint64)] + [chunk[0] for chunk in chunks])
+    words = _apart(sizes[-1])
+    np.concatenate([np.zeros(1, np.uint64)] + [chunk[0] for chunk in chunks], out=words)
     at = np.concatenate([chunk[1] + 64 * size for chunk, size in zip(chunks, sizes)])
     pixels = np.zeros((len(rows), len(columns), 3), np.uint8)
     inside = columns < width
     pixels[:, inside] = rows[:, columns[inside], ::-1]
     return Strip(first, code, words, columns, at, np.concatenate([chunk[2] for chunk in chunks]),
                  np.concatenate([chunk[3] for chunk in chunks]), pixels)
+
+
+def _apart(count):
+    """(count,) uint64 in memory of its own: what lives long would leave holes among what is made and freed all the time."""
+    return np.frombuffer(mmap.mmap(-1, 8 * int(count)), np.uint64)
 
 
 def _filtered(rows):
@@ -132,9 +139,9 @@ def _at_columns(filtered, start, row_end, columns):
     sums = np.cumsum(filtered, axis=1, dtype=np.int64)
     before = np.maximum(3 * columns - 1, 0)  # a byte before each column
     some = columns > 0
-    totals = sums[:, before] * some
+    totals = (sums[:, before] * some % _MODULUS).astype(np.int32)
     np.cumsum(sums, axis=1, out=sums)
-    return at, totals, sums[:, before] * some
+    return at, totals, (sums[:, before] * some % _MODULUS).astype(np.int32)
 
 
 class _Piece(NamedTuple):
@@ -190,7 +197,7 @@ def _piece(strip, rows, here, first, stop):
 def _adler(check, strip, rows, here, first, stop):
     """Check sum behind these rows; each row is the filter's number, the first pixel and the filtered bytes."""
     pixel = strip.pixels[rows, here].astype(np.int64)
-    sums, squares = strip.sums[rows], strip.sums_of_sums[rows]
+    sums, squares = strip.sums[rows].astype(np.int64), strip.sums_of_sums[rows].astype(np.int64)
     length = int(3 * (strip.columns[stop] - strip.columns[first]))
     head = _SUB + pixel.sum(1)
     total = head + sums[:, stop] - sums[:, first]

@@ -16,7 +16,7 @@ from . import tiff
 from .pixels import read_image
 
 _SIGNATURE = b'\x89PNG\r\n\x1a\n'
-_BAND_BYTES = 1 << 21  # decoded at a time
+_BAND_BYTES = 1 << 19  # decoded at a time
 _READ = 1 << 18
 #: PNG colour type -> bytes a pixel, at 8 bits: gray, RGB, gray with alpha, RGBA.
 _CHANNELS = {0: 1, 2: 3, 4: 2, 6: 4}
