@@ -9,6 +9,7 @@
 import datetime
 import hashlib
 import os
+import re
 import sys
 
 from mtp import files
@@ -17,6 +18,7 @@ from mtp.launch.passports import KEYS, SCHEMA, read  # noqa: F401 -- one place t
 
 from . import identity
 
+STAMP, STAMP_BYTES = re.compile(rb'"fingerprint":"[0-9a-f]{64}"'), 4096
 MANY = 1000  # beyond this many files only their number and one hash over all hashes are kept
 STATES = ('running', 'complete', 'stopped', 'failed')
 
@@ -78,14 +80,27 @@ def _now():
 
 
 def manifest(paths):
-    """Number, total bytes and SHA-256 of the files ``paths``; of each one unless they are many. Reads every byte."""
+    """Number, total bytes and SHA-256 of the files ``paths``; of each one unless they are many. Reads every byte.
+
+    Our converters write into a label file a stamp of the names and times of what it was made from; it is left out of the
+    hash, so that the same labels converted on two machines are the same data.
+    """
     paths = [os.path.abspath(path) for path in paths]
     folder = os.path.commonpath([os.path.dirname(path) for path in paths]) if paths else ''
-    hashes = {os.path.relpath(path, folder).replace(os.sep, '/'): files.sha256(path) for path in paths}
+    hashes = {os.path.relpath(path, folder).replace(os.sep, '/'): unstamped(path) for path in paths}
     found = dict(files=len(paths), bytes=sum(os.path.getsize(path) for path in paths), sha256=_joint(hashes))
     if len(paths) <= MANY:
         found['each'] = hashes
     return found
+
+
+def unstamped(path):
+    """SHA-256 of a file without the stamp of a converter, which stands at its beginning."""
+    with open(path, 'rb') as stream:
+        digest = hashlib.sha256(STAMP.sub(b'', stream.read(STAMP_BYTES), count=1))
+        for block in iter(lambda: stream.read(1 << 20), b''):
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def listing(folder):

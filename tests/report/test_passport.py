@@ -59,6 +59,16 @@ def test_a_manifest_tells_files_of_one_name_apart(tmp_path):
     assert before['files'] == after['files'] == 2 and before['names_and_sizes'] != after['names_and_sizes']
 
 
+def test_the_stamp_of_a_converter_is_no_part_of_the_data(tmp_path):
+    def digest(stamp, labels):
+        (tmp_path / 'a.json').write_text('{{"info":{{"fingerprint":"{}"}},"annotations":[{}]}}'.format(stamp * 64, labels))
+        return passport.manifest([str(tmp_path / 'a.json')])['sha256']
+
+    assert digest('a', 1) == digest('b', 1) != digest('a', 2)
+    (tmp_path / 'plain').write_bytes(b'x' * 9000)
+    assert passport.unstamped(str(tmp_path / 'plain')) == passport.files.sha256(str(tmp_path / 'plain'))
+
+
 def test_a_fingerprint_sees_one_bit_one_name_and_one_shape():
     torch = pytest.importorskip('torch')
     state = {'b': torch.arange(4.), 'a': torch.ones(2, 2)}
