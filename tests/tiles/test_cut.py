@@ -13,7 +13,8 @@ from mtp.tiles.windows import PRESETS, Preset, window_positions
 
 cv2 = pytest.importorskip('cv2')
 
-SAMPLE = os.path.join(os.path.dirname(__file__), '../../../shared/data/dota/DOTA_devkit')
+SHARED = os.environ.get('MTP_REAL_DATA') or os.path.join(os.path.dirname(__file__), '../../../shared/data')
+SAMPLE = os.path.join(SHARED, 'dota/DOTA_devkit')
 
 
 def make_image(path, width, height, seed=0):
@@ -80,12 +81,10 @@ def test_windows_equal_the_reference_on_random_sizes(name):
         assert np.array_equal(window_positions(width, height, how), expected)
 
 
-@pytest.mark.parametrize('preset', ['dotav1_ms', 'fair1m_ss'])
-def test_tiles_equal_the_reference(folder, preset):
+def reference_tiles(folder, preset):
+    """Cut by MMRotate's splitter: contents of its folder of tiles."""
     splitter, how = reference_splitter(), PRESETS[preset]
-    run(folder, preset)
-    (folder / 'ref').mkdir()
-    for name in ('images', 'annfiles'):
+    for name in ('', 'images', 'annfiles'):
         (folder / 'ref' / name).mkdir()
     sizes, overlaps = [int(how.window / rate) for rate in how.rates], [int(how.overlap / rate) for rate in how.rates]
     for info in splitter.load_dota(str(folder / 'images'), str(folder / 'labelTxt'), 1):
@@ -93,16 +92,47 @@ def test_tiles_equal_the_reference(folder, preset):
         found = splitter.get_window_obj(info, windows, how.min_inside)
         splitter.crop_and_save_img(info, windows, found, str(folder / 'images'), False, list(how.padding),
                                    str(folder / 'ref/images'), str(folder / 'ref/annfiles'), '.png')
-    ours, theirs = contents(folder / 'out'), contents(folder / 'ref')
+    return contents(folder / 'ref')
+
+
+def assert_same_tiles(ours, theirs):
     assert sorted(ours) == sorted(theirs)
-    marks = set()
     for name in ours:
         if name.endswith('.txt'):
             assert ours[name] == theirs[name], name
-            marks |= {line.split()[-1] for line in ours[name].decode().splitlines()}
         else:
             assert np.array_equal(*(cv2.imdecode(np.frombuffer(data[name], np.uint8), 1) for data in (ours, theirs)))
-    assert marks == {'0', '1', '2'}
+
+
+@pytest.mark.parametrize('preset', ['dotav1_ms', 'fair1m_ss'])
+def test_tiles_equal_the_reference(folder, preset):
+    theirs = reference_tiles(folder, preset)
+    run(folder, preset)
+    ours = contents(folder / 'out')
+    assert_same_tiles(ours, theirs)
+    assert {line.split()[-1] for name in ours if name.endswith('.txt')
+            for line in ours[name].decode().splitlines()} == {'0', '1', '2'}
+
+
+@pytest.mark.parametrize('path', ['dota/DOTA_devkit/images/P0706.png', 'dota/mmrotate_demo/dota_demo.jpg',
+                                  'fair1m/images_unannotated/1008.jpg', 'spacenet/sample_geotiff.tif'])
+def test_real_images_are_cut_as_the_reference_cuts_them(tmp_path, path):
+    source = os.path.join(SHARED, path)
+    if not os.path.isfile(source):
+        pytest.skip('the real samples are not here')
+    for name in ('images', 'labelTxt'):
+        (tmp_path / name).mkdir()
+    with open(source, 'rb') as stream:
+        (tmp_path / 'images' / os.path.basename(path)).write_bytes(stream.read())
+    labels = os.path.join(SAMPLE, 'labelTxt', os.path.splitext(os.path.basename(path))[0] + '.txt')
+    text = b''
+    if os.path.isfile(labels):
+        with open(labels, 'rb') as stream:
+            text = stream.read()
+    (tmp_path / 'labelTxt' / (os.path.splitext(os.path.basename(path))[0] + '.txt')).write_bytes(text)
+    theirs = reference_tiles(tmp_path, 'fair1m_ms')
+    run(tmp_path, 'fair1m_ms')
+    assert_same_tiles(contents(tmp_path / 'out'), theirs)
 
 
 def test_test_images_get_empty_annotation_files(folder):
