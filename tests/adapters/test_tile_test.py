@@ -34,7 +34,7 @@ def home(tmp_path_factory):
     images = home / 'data' / 'dotav1' / 'test' / 'images'
     images.mkdir(parents=True)
     rng = np.random.default_rng(0)
-    for name, size in (('P0', (300, 420, 3)), ('P1__x', (120, 100, 3))):
+    for name, size in (('P0', (200, 300, 3)), ('P1__x', (120, 100, 3))):
         cv2.imwrite(str(images / (name + '.png')), rng.integers(0, 256, size, dtype=np.uint8))
     patch = pytest.MonkeyPatch()
     for kind in ('data', 'weights', 'work'):
