@@ -39,7 +39,7 @@ def on_tiles(cfg, args, rank, world, local):
         torch.distributed.init_process_group('gloo', init_method='env://', timeout=datetime.timedelta(days=7))
     tile_test.detect(Detector(cfg, cfg.load_from, device, args.amp), found, plan.shards, mark, settings)
     if rank == 0:
-        _dump_shards(args.out, plan.shards)
+        dump_shards(args.out, plan.shards)
         for path in submission.finish(plan, found.tiles, found.whole, args.rule):
             print(path, flush=True)
 
@@ -57,7 +57,7 @@ def _source(cfg, args, images, readers):
     return tile_test.source(args.cut, folder, listed, images, cfg.get('tiling'), readers)
 
 
-def _dump_shards(out, folder):
+def dump_shards(out, folder):
     """``--out`` of a test on tiles: a pickled list of what was found in each, as the toolbox dumps it."""
     if out:
         found = [dict(img_id=tile, pred_instances=dict(bboxes=boxes, scores=scores, labels=labels))
@@ -82,7 +82,7 @@ def pictures(cfg, args):
 
 def _picture_folder(cfg, hook, folder):
     if cfg.default_scope == 'mmpretrain':
-        hook['out_dir'] = folder
+        hook.update(out_dir=folder, interval=1)
     elif cfg.default_scope in ('mmseg', 'opencd'):
         cfg.visualizer['save_dir'] = folder
     else:

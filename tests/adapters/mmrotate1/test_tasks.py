@@ -59,8 +59,10 @@ def test_classification(roots, capfd):
     said = run(roots, capfd, 'vit-rvsa-b-224-mae-mtp_eurosat',
                ['train_cfg.max_epochs=1', 'default_hooks.checkpoint.interval=1'],
                ['model.head.in_channels=32', 'model.backbone.img_size=224',
-                *loaders(5, 'train_dataloader', 'val_dataloader', 'test_dataloader')], 'epoch_1.pth')
+                *loaders(5, 'train_dataloader', 'val_dataloader', 'test_dataloader')], 'epoch_1.pth',
+               '--show-dir=work_dirs/show')
     assert 'accuracy/top1' in said
+    assert len(list((roots / 'work' / 'show').iterdir())) == 10  # every image, where the toolbox draws one in 5000
 
 
 def test_horizontal_detection(roots, capfd):
