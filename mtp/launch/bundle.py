@@ -65,12 +65,12 @@ def lock_names(envs, kind):
 
 def lacking(name, held):
     """Packages of the lock ``name`` of which no admitted file is among the hashes ``held``."""
-    return sorted(package for package, (_, hashes) in lock.pins(lock.read(name)).items() if not held & set(hashes))
+    return sorted(package for package, (_, each) in lock.pins(lock.read(name)).items() if not set(each) & set(held))
 
 
 def hashes(folder):
-    """SHA-256 of every file in ``folder``."""
-    return set(sha256(path) for path in glob.glob(os.path.join(folder, '*')) if os.path.isfile(path))
+    """``{SHA-256: path}`` of every file in ``folder``."""
+    return {sha256(path): path for path in glob.glob(os.path.join(folder, '*')) if os.path.isfile(path)}
 
 
 class Bundler(object):
@@ -156,6 +156,15 @@ class Bundler(object):
             if not operators(self.out, env, self.kind):
                 raise MTPError('there is no compiled {package} {version} to put in'.format(**ops),
                                hint='make setup ENV={} VARIANT={}'.format(env, self.kind), code=FAILED)
+        self._drop_others(folder)
+
+    def _drop_others(self, folder):
+        """Remove wheels of earlier locks."""
+        names = lock_names(self.envs, self.kind) + [env + '-ops' for env in self.envs]
+        admitted = {value for name in names for _, each in lock.pins(lock.read(name)).values() for value in each}
+        for digest, path in hashes(folder).items():
+            if digest not in admitted and not path.endswith('README.md'):
+                os.unlink(path)
 
     def _download(self, python, name, folder, count):
         index = ledger.variant(self.kind)['index'] if name.endswith(self.kind) else ''
@@ -289,7 +298,7 @@ def tracked_files(root):
 def place(source, target):
     """Copy a file with its rights, unless it is there already (same size, same time)."""
     new, old = os.stat(source), os.stat(target) if os.path.exists(target) else None
-    if old and (old.st_size, int(old.st_mtime)) == (new.st_size, int(new.st_mtime)):
+    if old and (old.st_size, old.st_mtime_ns) == (new.st_size, new.st_mtime_ns):
         return
     with atomic_path(target) as temporary:
         shutil.copy2(source, temporary)

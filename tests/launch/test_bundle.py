@@ -89,6 +89,16 @@ def test_a_wheel_that_the_lock_does_not_admit_does_not_count(tmp_path, monkeypat
     assert bundle.lacking('x', bundle.hashes(str(tmp_path))) == ['b']
 
 
+def test_wheels_of_earlier_locks_are_dropped(checkout, monkeypatch):
+    admitted = hashlib.sha256(b'a').hexdigest()
+    monkeypatch.setattr(lock, 'read', lambda name: 'a==1 \\\n    --hash=sha256:{}\n'.format(admitted))
+    folder = checkout / 'docker' / 'wheels'
+    for name in ('a', 'b'):
+        (folder / (name + '-1-py3-none-any.whl')).write_bytes(name.encode())
+    bundler(checkout)._drop_others(str(folder))
+    assert sorted(os.listdir(str(folder))) == ['README.md', 'a-1-py3-none-any.whl']
+
+
 def archive(path, tags, digest):
     config = json.dumps({'config': {'Labels': {'org.mtp.environment': 'mmrotate1', 'org.mtp.ledger': digest}}}).encode()
     manifest = json.dumps([{'Config': 'c.json', 'RepoTags': tags}]).encode()
