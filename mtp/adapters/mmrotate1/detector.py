@@ -91,7 +91,8 @@ def _name(step):
 
 def _columns(found):
     """Predicted instances -> boxes (n, 5), scores (n,), labels (n,); a horizontal box gets the angle 0."""
-    boxes = getattr(found.bboxes, 'tensor', found.bboxes).float().cpu().numpy().reshape(len(found.scores), -1)
+    boxes = getattr(found.bboxes, 'tensor', found.bboxes).float().cpu().numpy()
+    boxes = boxes.reshape(len(found.scores), boxes.shape[-1] or 5)
     if boxes.shape[1] == 4:
         low, high = boxes[:, :2], boxes[:, 2:]
         boxes = np.concatenate([(low + high) / 2, high - low, np.zeros((len(boxes), 1), np.float32)], axis=1)
