@@ -1,4 +1,4 @@
-"""Cutting one big image at three scales against MMRotate's splitter: ``python ci/bench/cut.py [--side 12000] [--quick]``.
+"""Cutting one big image at three scales against MMRotate's splitter: ``python ci/bench/cut.py [--side 12000]``.
 
 Both run as their command lines do, in processes of their own and in turn, on the same image and labels; every tile and
 every annotation file must be the same first. They run on one core, and on all: then MMRotate still cuts an image in one
@@ -141,8 +141,8 @@ def main():
                 cores, 's' if cores > 1 else '', statistics.median(seconds[theirs]), statistics.median(seconds[ours]),
                 statistics.median(ratios), min(ratios), max(ratios)))
             print(said[-1], flush=True)
-    print('{0} x {0}, {1} tiles, all the same; {2}; memory {3:.0f} and {4:.0f} MiB, ratio {5:.1f}; our files {6:.0%} of '
-          'the size of theirs'.format(options.side, tiles, '; '.join(said), memory[theirs], memory[ours],
+    print('{0} x {0}, {1} tiles, all the same; {2}; memory {3:.0f} and {4:.0f} MiB, ratio {5:.1f}; our files {6:.0%} '
+          'of the size of theirs'.format(options.side, tiles, '; '.join(said), memory[theirs], memory[ours],
                                       memory[theirs] / memory[ours], sizes[0] / sizes[1]))
 
 

@@ -137,9 +137,11 @@ def _totals(dataset, found):
     """(name, official, number) of the counts that hold for several splits together, where all of these are there."""
     for key, count in dataset.counts.items():
         word = key.split()[0]
-        parts = ([stems for (title, _), stems in found.items() if title == 'prepared'] if key == 'images used by MTP' else
-                 [stems for (title, name), stems in found.items()
-                  if title == 'source' and (name == word or name.startswith(word + '-'))])
+        if key == 'images used by MTP':
+            parts = [stems for (title, _), stems in found.items() if title == 'prepared']
+        else:
+            parts = [stems for (title, name), stems in found.items()
+                     if title == 'source' and (name == word or name.startswith(word + '-'))]
         if parts and None not in parts:
             yield word if key != 'images used by MTP' else 'all', count, sum(len(stems) for stems in parts)
 

@@ -35,8 +35,8 @@ def needed(folder, mark: str, options) -> bool:
 def begin(folder, mark: str, options) -> bool:
     """As :func:`needed`; where there is work, the folder is marked as being made.
 
-    It is emptied first with ``--overwrite``, and where a run was stopped and its inputs have changed since, perhaps because
-    it found one of them damaged. So files that are there come from the same inputs, and need not be made again.
+    It is emptied first with ``--overwrite``, and where a run was stopped and its inputs have changed since, perhaps
+    because it found one of them damaged. So files that are there come from the same inputs, and need not be made again.
     """
     if not needed(folder, mark, options):
         return False

@@ -1,4 +1,4 @@
-"""Huffman codes for bytes, as a block of a deflate stream (RFC 1951) states and uses them: literals only, no matches."""
+"""Huffman codes for bytes, as a block of a deflate stream (RFC 1951) states and uses them: literals, no matches."""
 import functools
 import heapq
 from typing import NamedTuple, Tuple

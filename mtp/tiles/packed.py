@@ -1,7 +1,7 @@
 """Tiles of one image as PNG files that share their compression.
 
-Tiles overlap: cut at three scales, a pixel lies in eleven of them, and packing is nearly all of the work. Here every row
-of the image is packed once, in strips; a tile's stream is put together from pieces of these rows. That works because
+Tiles overlap: cut at three scales, a pixel lies in eleven of them, and packing is nearly all of the work. Here every
+row of the image is packed once, in strips; a tile's stream is put together from pieces of these rows. It works because
 nothing in a row depends on where a tile begins, except its first pixel: PNG's filter "Sub" looks one pixel to the left,
 and the packing is Huffman codes only, one code for each strip of rows (see :mod:`mtp.tiles.deflate`). The files are
 about as large as those of OpenCV, which uses the same filter, and hold the same pixels.
@@ -85,7 +85,7 @@ def pack(first, rows, columns) -> Strip:
 
 
 def _apart(count):
-    """(count,) uint64 in memory of its own: what lives long would leave holes among what is made and freed all the time."""
+    """(count,) uint64 in memory of its own: it lives long, and would leave holes among what is made and freed."""
     return np.frombuffer(mmap.mmap(-1, 8 * int(count)), np.uint64)
 
 

@@ -2,8 +2,8 @@
 
 PNG rows are packed one after another, each perhaps as a difference to the one above. So a band of rows is a PNG of its
 own once the row above it stands before it in plain form: such small PNGs are put together here, uncompressed, and
-OpenCV decodes them. Pixels are those of a decoded whole image. TIFFs are read by rows too (:mod:`mtp.tiles.tiff`). Other
-formats, and PNGs with a palette, 16 bits or interlacing, are decoded whole.
+OpenCV decodes them. Pixels are those of a decoded whole image. TIFFs are read by rows too (:mod:`mtp.tiles.tiff`).
+Other formats, and PNGs with a palette, 16 bits or interlacing, are decoded whole.
 """
 import struct
 import zlib

@@ -1,7 +1,7 @@
 """Rows and columns of a TIFF without decoding the rest of it, by rasterio where it is installed.
 
-Only kinds whose pixels are the same whoever decodes them: 8 bits, gray or RGB, upright. The others, and all where rasterio
-is missing, are decoded whole by OpenCV.
+Only kinds whose pixels are the same whoever decodes them: 8 bits, gray or RGB, upright. The others, and all where
+rasterio is missing, are decoded whole by OpenCV.
 """
 import warnings
 

@@ -132,7 +132,7 @@ def test_damage_stops_it_and_mended_it_goes_on(name, begin, data_root, tmp_path_
     os.link(str(kept), str(victim))
     assert program(words) == 0
     after = files(data_root)
-    for path, data in made.items():  # what the stopped run left under a final name is whole, or says that more is to come
+    for path, data in made.items():  # what the stopped run left is whole, or says that more is to come
         assert after[path] == data or data.startswith(b'making ') or path.endswith(cut.JOURNAL)
 
 
