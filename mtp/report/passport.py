@@ -82,8 +82,8 @@ def _now():
 def manifest(paths):
     """Number, total bytes and SHA-256 of the files ``paths``; of each one unless they are many. Reads every byte.
 
-    Our converters write into a label file a stamp of the names and times of what it was made from; it is left out of the
-    hash, so that the same labels converted on two machines are the same data.
+    Our converters write into a label file a stamp of the names and times of what it was made from; it is left out of
+    the hash, so that the same labels converted on two machines are the same data.
     """
     paths = [os.path.abspath(path) for path in paths]
     folder = os.path.commonpath([os.path.dirname(path) for path in paths]) if paths else ''
