@@ -3,12 +3,14 @@
 Both run as their command lines do, in processes of their own and in turn, on the same image and labels; every tile and
 every annotation file must be the same first. They run on one core, and on all: then MMRotate still cuts an image in one
 process, and ours packs its tiles in as many threads as there are cores. Memory is the most that one process held, above
-what it holds after its imports. A ratio is theirs / ours.
+what it holds after its imports. A ratio is theirs / ours; on a machine that is busy with other things that of the
+processor seconds says more than that of the seconds.
 """
 import argparse
 import importlib.util
 import os
 import random
+import resource
 import shutil
 import statistics
 import subprocess
@@ -78,16 +80,22 @@ def theirs(images, labels, out, cores):
 
 
 def run(program, cores):
-    """Seconds and MiB of a program on so many cores."""
+    """Seconds, processor seconds and MiB of a program on so many cores."""
     allowed = sorted(os.sched_getaffinity(0))[:cores]
-    start = time.perf_counter()
+    start, spent = time.perf_counter(), processor_seconds()
     done = subprocess.run([sys.executable, '-c', program], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                           universal_newlines=True, env=dict(os.environ, PYTHONPATH=ROOT),
                           preexec_fn=lambda: os.sched_setaffinity(0, allowed))
     if done.returncode:
         raise SystemExit(done.stderr)
     before, after = map(float, done.stdout.split()[-2:])
-    return time.perf_counter() - start, after - before
+    return time.perf_counter() - start, processor_seconds() - spent, after - before
+
+
+def processor_seconds():
+    """Of all processes that this one has started and that are finished."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def check_equal(first, second):
@@ -115,6 +123,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--side', type=int, default=6000, help='of the image, pixels (default: %(default)s)')
     parser.add_argument('--rounds', type=int, default=2)
+    parser.add_argument('--cores', type=int, nargs='+', help='default: 1, and all')
     parser.add_argument('--quick', action='store_true', help='try it with a small image; its ratios mean nothing')
     options = parser.parse_args()
     if options.quick:
@@ -125,21 +134,23 @@ def main():
         os.makedirs(images), os.makedirs(labels)
         make_image(os.path.join(images, 'P0000.png'), options.side)
         make_labels(os.path.join(labels, 'P0000.txt'), options.side, 2000)
-        for cores in sorted({1, len(os.sched_getaffinity(0))}):
-            seconds = {ours: [], theirs: []}
+        for cores in options.cores or sorted({1, len(os.sched_getaffinity(0))}):
+            seconds, spent = {ours: [], theirs: []}, {ours: [], theirs: []}
             for number in range(options.rounds):
                 outs = {way: os.path.join(folder, way.__name__) for way in seconds}
                 for way in sorted(seconds, key=lambda way: way.__name__, reverse=number % 2):
-                    took, held = run(way(images, labels, outs[way], cores), cores)
+                    took, used, held = run(way(images, labels, outs[way], cores), cores)
                     seconds[way].append(took)
+                    spent[way].append(used)
                     memory[way] = max(memory[way], held)
                 tiles, sizes = check_equal(outs[ours], outs[theirs])
                 for out in outs.values():
                     shutil.rmtree(out)
             ratios = [a / b for a, b in zip(seconds[theirs], seconds[ours])]
-            said.append('{} core{}: MMRotate {:.1f} s, ours {:.1f} s, ratio {:.1f} ({:.1f}-{:.1f})'.format(
-                cores, 's' if cores > 1 else '', statistics.median(seconds[theirs]), statistics.median(seconds[ours]),
-                statistics.median(ratios), min(ratios), max(ratios)))
+            said.append('{} core{}: MMRotate {:.1f} s, ours {:.1f} s, ratio {:.1f} ({:.1f}-{:.1f}), of processor '
+                        'seconds {:.1f}'.format(cores, 's' if cores > 1 else '', statistics.median(seconds[theirs]),
+                                        statistics.median(seconds[ours]), statistics.median(ratios), min(ratios),
+                                        max(ratios), statistics.median(spent[theirs]) / statistics.median(spent[ours])))
             print(said[-1], flush=True)
     print('{0} x {0}, {1} tiles, all the same; {2}; memory {3:.0f} and {4:.0f} MiB, ratio {5:.1f}; our files {6:.0%} '
           'of the size of theirs'.format(options.side, tiles, '; '.join(said), memory[theirs], memory[ours],
