@@ -66,11 +66,13 @@ TASKS = (
          'optim_wrapper.optimizer.lr=1e-3 ' + loaders('batch_size=4', 'dataset.indices=None'),
          'test_dataloader.dataset.data_prefix.img_path=train/images test_dataloader.dataset.indices=None '
          'test_dataloader.dataset.data_prefix.seg_map_path=train/labels', 'mIoU', 70),
-    Task('change', 'configs/mmrotate1/levir/rvsa-b-unet-256-mae-mtp_levir.py', 'levir', 2,
-         ('-m mtp.data.patches levir',),
-         'train_cfg.max_epochs=40 train_cfg.val_interval=50 default_hooks.checkpoint.interval=40 '
-         'optim_wrapper.optimizer.lr=1e-3',
-         'test_dataloader.dataset.data_prefix.seg_map_path=train/label '
+    Task('change', 'configs/mmrotate1/oscd/rvsa-b-unet-96-mae-mtp_oscd_rgb.py', 'oscd', 2,
+         ('-m mtp.data.patches oscd',),
+         'train_cfg.max_epochs=100 train_cfg.val_interval=200 default_hooks.checkpoint.interval=100 '
+         'default_hooks.checkpoint.save_best=None optim_wrapper.optimizer.lr=1e-3 model.backbone.img_size=96 ' +
+         loaders('dataset.indices=None', 'dataset.pipeline.1.scale=(96,96)', 'dataset.pipeline.4.crop_size=(96,96)'),
+         'model.backbone.img_size=96 test_dataloader.dataset.pipeline.1.scale=(96,96) '
+         'test_dataloader.dataset.indices=None test_dataloader.dataset.data_prefix.seg_map_path=train/label '
          'test_dataloader.dataset.data_prefix.img_path_from=train/A '
          'test_dataloader.dataset.data_prefix.img_path_to=train/B', 'changed/Fscore', 60),
 )
