@@ -6,6 +6,7 @@ in the loader's workers), ``collate(samples)``, ``load()`` (the network and its 
 """
 import os
 import time
+from functools import partial
 from typing import NamedTuple
 
 import cv2
@@ -14,7 +15,7 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from mtp import progress
 from mtp.errors import FAILED, MTPError
-from mtp.tiles import rows, shards, sources
+from mtp.tiles import rows, shards, sources, workers
 
 
 class Settings(NamedTuple):
@@ -146,7 +147,7 @@ def _batches(pieces, detector, settings):
     """Iterator of (tile ids, batch). The workers begin to read before the network is there."""
     cv2.setNumThreads(0)  # the workers are the parallelism; they would wait for ever if they said so themselves
     found = iter(DataLoader(_Batches(pieces, detector, settings), batch_size=None, num_workers=settings.workers,
-                            collate_fn=_as_it_is, worker_init_fn=_begin))
+                            collate_fn=_as_it_is, worker_init_fn=partial(_begin, os.getpid())))
     detector.load()
     return found
 
@@ -155,5 +156,6 @@ def _as_it_is(batch):
     return batch
 
 
-def _begin(_):
+def _begin(parent, _):
+    workers.begin(parent)  # the reader of a process that was killed waits for ever: nobody takes what it has read
     torch.set_num_threads(1)

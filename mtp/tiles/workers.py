@@ -17,7 +17,7 @@ class Pool(futures.ProcessPoolExecutor):
     """
 
     def __init__(self, jobs):
-        super().__init__(jobs, initializer=_begin, initargs=(os.getpid(),))
+        super().__init__(jobs, initializer=begin, initargs=(os.getpid(),))
         self._opencv = sys.modules.get('cv2')
         if self._opencv:
             self._threads = self._opencv.getNumThreads()
@@ -67,7 +67,8 @@ def in_order(function, tasks, jobs):
                 future.cancel()
 
 
-def _begin(parent):
+def begin(parent):
+    """What a worker does first: leave interrupts to ``parent``, a process id, and end with it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if sys.platform == 'linux':  # the kernel ends this worker with its parent: without that it waits for work for ever
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)

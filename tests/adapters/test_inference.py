@@ -93,6 +93,21 @@ def test_a_test_that_is_done_loads_nothing(images, tmp_path):
     assert not detector.loaded and not detector.batches
 
 
+def children(parent):
+    """Ids of the children of the process ``parent``, or of all processes that are more than a name."""
+    found = []
+    for name in filter(str.isdigit, os.listdir('/proc')):
+        try:
+            with open('/proc/{}/stat'.format(name)) as stream:
+                state, its_parent = stream.read().rpartition(')')[2].split()[:2]
+        except OSError:  # it has ended by now
+            continue
+        if state != 'Z' and parent in (None, int(its_parent)):
+            found.append(int(name))
+    return found
+
+
+@pytest.mark.skipif(not os.path.isdir('/proc/self'), reason='it looks for processes in /proc')
 @pytest.mark.parametrize('workers', [0, 2])
 def test_killed_and_started_again(images, tmp_path, workers):
     run(images, tmp_path / 'whole')
@@ -105,8 +120,13 @@ def test_killed_and_started_again(images, tmp_path, workers):
     shard, until = tmp_path / 'killed' / 'rank-00000.shard', time.monotonic() + 20
     while not (shard.exists() and shard.stat().st_size > 600) and time.monotonic() < until:
         time.sleep(0.01)
+    readers = children(child)
+    assert len(readers) == workers
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
+    while set(readers) & set(children(None)):
+        assert time.monotonic() < until + 20  # they end with the process that they read for
+        time.sleep(0.02)
     before = len(found(tmp_path / 'killed'))
     assert 0 < before < len(found(tmp_path / 'whole'))
     left = run(images, tmp_path / 'killed', workers=workers, rank=0)

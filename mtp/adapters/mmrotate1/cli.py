@@ -8,7 +8,7 @@ from mmengine.model import is_model_wrapper
 
 from mtp import paths
 from mtp.adapters import command, passports, tile_test
-from mtp.adapters.mmrotate1 import testing
+from mtp.adapters.mmrotate1 import judged, testing
 from mtp.adapters.mmrotate1.runner import LastFigures, MTPRunner
 from mtp.errors import MTPError
 from mtp.report.passport import fingerprint
@@ -65,8 +65,14 @@ def test(argv=None):
         with _passport('test', cfg, cfg.load_from):
             testing.on_tiles(cfg, args, *command.ranks(args))
         return
-    _only_tiles(args)
+    _only_tiles(args, ('images', 'cut') if judged.fits(cfg) else ('images', 'cut', 'amp'))
     _data_exists(cfg.get('test_dataloader'))
+    if judged.fits(cfg) and not args.show:
+        testing.outputs(cfg, args.out)
+        testing.augmentation(cfg, args.tta)
+        with _passport('test', cfg, cfg.load_from) as passport:
+            passport['metrics'] = passports.figures(judged.test(cfg, args, *command.ranks(args)))
+        return
     if args.batch_size:
         cfg.test_dataloader.batch_size = args.batch_size
     if args.workers is not None:
@@ -93,7 +99,7 @@ def load(args, purpose):
     cfg = Config(paths.resolve_tree(cfg._cfg_dict.to_dict()), filename=path)
     cfg.work_dir = folder
     cfg.launcher = 'pytorch' if world > 1 else 'none'  # the ranks are in the environment by now, whoever made them
-    on_tiles = purpose == 'test' and (cfg.get('test_evaluator') or {}).get('type') == 'TileSubmission'
+    on_tiles = purpose == 'test' and (cfg.get('test_evaluator') or {}).get('type') in ('TileSubmission', 'DOTAMetric')
     if world > 1 and not torch.cuda.is_available() and not on_tiles:
         _join_on_cpu(cfg)
     return cfg
@@ -106,9 +112,9 @@ def _toolbox_is_here(scope, path):
             os.path.basename(path)), hint='make setup takes it from its Git host; with a copy: make setup OPENCD=folder')
 
 
-def _only_tiles(args):
+def _only_tiles(args, names):
     """Refuse options that only a test on tiles has."""
-    given = [name for name in ('images', 'cut', 'amp') if getattr(args, name)]
+    given = [name for name in names if getattr(args, name)]
     if given:
         raise MTPError('--{} is for data sets whose big images are cut into tiles; this config tests whole images'.format(
             given[0]), hint='leave --{} away'.format(given[0]))

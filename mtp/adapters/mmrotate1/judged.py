@@ -1,0 +1,90 @@
+"""A test of rotated detection whose truth is known (DIOR-R): into shards, like one on tiles, then the toolbox's metric.
+
+So a killed test goes on where it stopped, and processes share the images by their pixels.
+"""
+import datetime
+import os
+
+import torch
+from mmengine.registry import init_default_scope
+from mmrotate.registry import DATASETS, METRICS
+from mmrotate.structures.bbox import QuadriBoxes
+
+from mtp import paths
+from mtp.adapters import inference, submission, tile_test
+from mtp.adapters.mmrotate1 import testing
+from mtp.adapters.mmrotate1.detector import Detector
+from mtp.errors import MTPError
+from mtp.report import draw
+from mtp.tiles import merge, shards, sources
+
+
+def fits(cfg):
+    """Whether a config's test is one of these."""
+    evaluator = cfg.get('test_evaluator')
+    return isinstance(evaluator, dict) and evaluator.get('type') == 'DOTAMetric'
+
+
+def test(cfg, args, rank, world, local):
+    """Run the test; returns the metric's figures, on rank 0.
+
+    Args:
+        cfg: the config.
+        args: options of the command line.
+        rank, world, local: which of how many processes this is, and which on this machine.
+    """
+    init_default_scope(cfg.default_scope)
+    loader = cfg.test_dataloader
+    dataset = DATASETS.build(loader.dataset)
+    infos = [dataset.get_data_info(number) for number in range(len(dataset))]
+    workers = loader.get('num_workers', 2) if args.workers is None else args.workers
+    settings = inference.Settings(rank, world, args.batch_size or loader.get('batch_size', 1), workers)
+    mark = submission.fingerprint(
+        {'model': cfg.model.to_dict(), 'pipeline': loader.dataset.pipeline, 'amp': args.amp}, cfg.load_from)
+    pieces = sources.of_files({info['img_id']: info['img_path'] for info in infos}, whole=True)
+    folder = os.path.join(cfg.work_dir, 'shards-' + mark[:8])  # a folder of results for each checkpoint
+    device = tile_test.device(local, args.amp)
+    if world > 1:  # the slowest may be hours behind
+        torch.distributed.init_process_group('gloo', init_method='env://', timeout=datetime.timedelta(days=7))
+    tile_test.detect(Detector(cfg, cfg.load_from, device, args.amp), tile_test.Source(tuple(pieces), True, False),
+                     folder, mark, settings)
+    if rank:
+        return {}
+    testing.dump_shards(args.out, folder)
+    _pictures(args, folder, infos)
+    return _figures(cfg, dataset, infos, folder)
+
+
+def _figures(cfg, dataset, infos, folder):
+    found = {name: dict(zip(('bboxes', 'scores', 'labels'), map(torch.from_numpy, map(_writable, columns))))
+             for name, *columns in shards.read_shards(folder)}
+    missing = [info['img_id'] for info in infos if info['img_id'] not in found]
+    if missing:
+        raise MTPError('{} of {} images were not tested, for example {}'.format(len(missing), len(infos), missing[0]),
+                       hint='start the same command again; it does the missing ones')
+    metric = METRICS.build(cfg.test_evaluator)
+    metric.dataset_meta = dataset.metainfo
+    metric.process(None, [dict(img_id=info['img_id'], gt_instances=_truth(info, 0), ignored_instances=_truth(info, 1),
+                               pred_instances=found[info['img_id']]) for info in infos])
+    figures = {'{}/{}'.format(metric.prefix, key): value for key, value in metric.compute_metrics(metric.results).items()}
+    print(' '.join('{}: {:.4f}'.format(key, value) for key, value in figures.items()), flush=True)
+    return figures
+
+
+def _writable(column):
+    return column.copy()
+
+
+def _truth(info, ignored):
+    """Boxes and labels of the objects of an image that count, or that are ignored."""
+    mine = [instance for instance in info['instances'] if instance['ignore_flag'] == ignored]
+    corners = torch.tensor([list(instance['bbox']) for instance in mine], dtype=torch.float32).reshape(-1, 8)
+    return dict(bboxes=QuadriBoxes(corners).convert_to('rbox').tensor,
+                labels=torch.tensor([instance['bbox_label'] for instance in mine], dtype=torch.int64))
+
+
+def _pictures(args, folder, infos):
+    if args.show_dir and infos:
+        found = merge.merge(folder, whole_images=True, jobs=os.cpu_count() or 1)
+        draw.detections(found, os.path.dirname(infos[0]['img_path']), paths.resolve(args.show_dir),
+                        args.show_score_thr)
