@@ -199,7 +199,7 @@ def _add(path, name, score, corners):
 def ours_xml(root, target):
     """Our script, as typed; it writes the zip."""
     code = fair1m_texts.main(['--txt_dir', os.path.join(root, 'txt'), '--images', os.path.join(root, 'images'),
-                              '--out', target])
+                              '--out', target, '--jobs', '1'])
     if code:
         raise SystemExit('our script ended with code {}'.format(code))
 
