@@ -56,26 +56,33 @@ def locked(folder):
     return found
 
 
-def installed(folder):
-    """``{name: (file, SHA-256)}`` of what pip said it installed, from the reports in ``folder``."""
+def installed(folder, wheels=''):
+    """``{name: (file, SHA-256)}`` of what pip said it installed, from the reports in ``folder``.
+
+    The pip that comes with Python says no hash of a file that lay in the folder ``wheels``: it is hashed here.
+    """
     found = {}
     for path in sorted(glob.glob(os.path.join(folder, '*.json'))):
         with open(path, encoding='utf-8') as stream:
             for item in json.load(stream)['install']:
                 info = item['download_info']
-                found[normal(item['metadata']['name'])] = (
-                    info['url'].rpartition('/')[2], info.get('archive_info', {}).get('hashes', {}).get('sha256', ''))
+                file = info['url'].rpartition('/')[2]
+                digest = info.get('archive_info', {}).get('hashes', {}).get('sha256', '')
+                path = os.path.join(wheels, file)
+                if not digest and wheels and os.path.isfile(path):
+                    digest = sha256(path)
+                found[normal(item['metadata']['name'])] = (file, digest)
     return found
 
 
-def python_components(env, reports, admitted):
+def python_components(env, reports, admitted, wheels=''):
     """The distributions of this interpreter's environment.
 
     Raises:
         MTPError: a file that is neither in the locks nor compiled here from the ledger's source.
     """
     from importlib.metadata import distributions
-    files, ops, git, strange = installed(reports), ledger.environment(env)['ops'], ledger.environment(env)['git'], []
+    files, ops, git, strange = installed(reports, wheels), ledger.environment(env)['ops'], ledger.environment(env)['git'], []
     for name, version in sorted({(normal(each.metadata['Name']), each.version) for each in distributions()}):
         file, digest = files.get(name, ('', ''))
         facts = {'file': file} if file else {}
@@ -116,7 +123,7 @@ def bill(env, variant, components):
 def write(options):
     """Inside the build: look around and write."""
     debian = subprocess.check_output(['dpkg-query', '-W', '-f', '${Package}\t${Version}\t${Architecture}\n']).decode()
-    found = list(python_components(options.env, options.reports, locked(options.locks)))
+    found = list(python_components(options.env, options.reports, locked(options.locks), options.wheels))
     found += list(debian_components(debian))
     found.append(component('application', 'python', platform.python_version(),
                            hashes=[sha256(os.path.realpath(sys.executable))]))
@@ -142,6 +149,7 @@ def main(argv=None):
     parser.add_argument('--env')
     parser.add_argument('--variant')
     parser.add_argument('--reports', help='folder with what pip reported')
+    parser.add_argument('--wheels', default='/tmp/wheels', help='folder of wheels that pip was given, if any')
     parser.add_argument('--locks', help='folder of the locks')
     parser.add_argument('--docker', default='docker', help='docker client')
     parser.add_argument('--image', help='take it out of this image')

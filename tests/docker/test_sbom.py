@@ -53,6 +53,18 @@ def test_what_no_lock_admits_fails(there, digest):
         python(there)
 
 
+def test_a_wheel_that_lay_beside_the_recipe_is_hashed_when_pip_did_not(there):
+    import hashlib
+    (there / 'wheels').mkdir()
+    (there / 'wheels' / 'PyYAML-6.0-cp38.whl').write_bytes(b'wheel')
+    reported(there, '')
+    digest = hashlib.sha256(b'wheel').hexdigest()
+    found = list(sbom.python_components('mmrotate1', str(there), {digest}, str(there / 'wheels')))
+    assert found[1]['hashes'][0]['content'] == digest
+    with pytest.raises(MTPError, match='in no lock'):
+        list(sbom.python_components('mmrotate1', str(there), {OTHER}, str(there / 'wheels')))
+
+
 def test_the_same_inputs_give_the_same_bytes_and_others_another_number():
     parts = [sbom.component('library', name, '1', 'pkg:pypi/{}@1'.format(name), [GOOD]) for name in 'ba']
     first, second = sbom.bill('mmrotate1', 'cpu', parts), sbom.bill('mmrotate1', 'cpu', parts[::-1])
