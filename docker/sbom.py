@@ -82,7 +82,8 @@ def python_components(env, reports, admitted, wheels=''):
         MTPError: a file that is neither in the locks nor compiled here from the ledger's source.
     """
     from importlib.metadata import distributions
-    files, ops, git, strange = installed(reports, wheels), ledger.environment(env)['ops'], ledger.environment(env)['git'], []
+    files, ops, strange = installed(reports, wheels), ledger.environment(env)['ops'], []
+    git = ledger.environment(env)['git']
     for name, version in sorted({(normal(each.metadata['Name']), each.version) for each in distributions()}):
         file, digest = files.get(name, ('', ''))
         facts = {'file': file} if file else {}
