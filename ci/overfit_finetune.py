@@ -66,9 +66,9 @@ TASKS = (
          'optim_wrapper.optimizer.lr=1e-3 ' + loaders('batch_size=4', 'dataset.indices=None'),
          'test_dataloader.dataset.data_prefix.img_path=train/images test_dataloader.dataset.indices=None '
          'test_dataloader.dataset.data_prefix.seg_map_path=train/labels', 'mIoU', 70),
-    Task('change', 'configs/mmrotate1/oscd/rvsa-b-unet-96-mae-mtp_oscd_rgb.py', 'oscd', 2,
+    Task('change', 'configs/mmrotate1/oscd/rvsa-b-unet-96-mae-mtp_oscd_rgb.py', 'oscd', 1,
          ('-m mtp.data.patches oscd',),
-         'train_cfg.max_epochs=100 train_cfg.val_interval=200 default_hooks.checkpoint.interval=100 '
+         'train_cfg.max_epochs=60 train_cfg.val_interval=200 default_hooks.checkpoint.interval=60 '
          'default_hooks.checkpoint.save_best=None optim_wrapper.optimizer.lr=1e-3 model.backbone.img_size=96 ' +
          loaders('dataset.indices=None', 'dataset.pipeline.1.scale=(96,96)', 'dataset.pipeline.4.crop_size=(96,96)'),
          'model.backbone.img_size=96 test_dataloader.dataset.pipeline.1.scale=(96,96) '

@@ -41,8 +41,10 @@ def _images(cfg):
     longest = max(value for node in _nodes(cfg) for key, item in node.items() if key in PIXELS for value in _pair(item))
     if side is None or longest <= side:
         return
+    # Segmentation tests images in their own size, by a sliding window: there the window shrinks and the scale stays.
+    keys = [key for key in PIXELS if key != 'scale' or cfg.get('default_scope') != 'mmseg']
     for node in _nodes(cfg):
-        for key in PIXELS:
+        for key in keys:
             small = [max(1, round(value * side / longest)) for value in _pair(node.get(key))]
             if small:
                 node[key] = tuple(small) if isinstance(node[key], (tuple, list)) else small[0]
