@@ -236,6 +236,7 @@ class Bundler(object):
         say('{}: {}'.format(name, ', '.join(tags)))
         with atomic_path(path) as temporary:
             call([docker, 'save', '--output', temporary] + tags, self.root, 'saving ' + name)
+            os.chmod(temporary, 0o644)  # docker keeps it to whoever saved it; a bundle is for others
 
     def _sif(self, before):
         for env in self.envs:
