@@ -53,8 +53,16 @@ def _train(run, settings, host, words=()):
 
 def _test(run, settings, host, words=()):
     own = settings._replace(args=words)
-    return verbs.job_plan(settings, host, run.test_env,
-                          lambda places: jobs.test(own, places, run.test_env, run.test_config))
+
+    def build(places):
+        job = jobs.test(own, places, run.test_env, run.test_config)
+        # What this run has trained, whatever else of that name there may be.
+        folder = jobs.run_folder(run.env, run.config)
+        newest = jobs.newest_checkpoint(places.host(folder))
+        weights = places.of('{}/{}'.format(folder, newest or 'epoch_N.pth'))
+        return job._replace(script=job.script[:2] + (weights,) + job.script[3:], problems=() if newest else job.problems)
+
+    return verbs.job_plan(settings, host, run.test_env, build)
 
 
 def _judge(run, settings, host, words=()):
