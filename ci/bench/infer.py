@@ -1,9 +1,9 @@
 """From a big image to a submission, ViT-B + RVSA on the CPU: ``python ci/bench/infer.py [--quick]``.
 
-Windows of 1024 pixels are cut on the fly, detected, merged and packed as ``tools/test.py`` does; said is how much of the
-time is not spent in the network, from the first byte of the image to the zip. What is found in a window has to be what
-the toolbox's own ``inference_detector`` finds in it. Weights are drawn: the time does not depend on them. ``--quick``
-takes a network for windows of 256 pixels, which is harder: it leaves less to hide behind.
+Windows of 1024 pixels are cut on the fly, detected, merged and packed as ``tools/test.py`` does; said is how much of
+the time is not spent in the network, from the first byte of the image to the zip. What is found in a window has to be
+what the toolbox's own ``inference_detector`` finds in it. Weights are drawn: the time does not depend on them.
+``--quick`` takes a network for windows of 256 pixels, which is harder: it leaves less to hide behind.
 """
 import argparse
 import os
@@ -107,10 +107,11 @@ def measure(options):
         seconds, after = time.perf_counter() - start, os.times()
         processors = sum(after[:4]) - sum(before[:4])
         windows, detections = check_equal(detector, pieces, shards, cfg)
-    print('{}: {} windows, {} detections, those of the toolbox; {:.1f} s from image to zip, {:.1f} s in the network'.format(
+    print('{}: {} windows, {} detections, as the toolbox; {:.1f} s from image to zip, {:.1f} s in the network'.format(
         os.path.basename(name)[:-3], windows, detections, seconds, spent.network))
-    print('outside the network {:.1f} % of the clock, {:.1f} % of the work of the processors ({:.1f} of {:.1f} s)'.format(
-        100 * (1 - spent.network / seconds), 100 * (1 - sum(worked) / processors), processors - sum(worked), processors))
+    outside = processors - sum(worked)
+    print('outside the network {:.1f} % of the clock, {:.1f} % of the processors ({:.1f} of {:.1f} s)'.format(
+        100 * (1 - spent.network / seconds), 100 * outside / processors, outside, processors))
 
 
 if __name__ == '__main__':

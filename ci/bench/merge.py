@@ -160,8 +160,8 @@ def case_c(options):
             words, check=True, stdout=subprocess.PIPE, universal_newlines=True).stdout))
         peak = float(said[0].split()[-1])
         size = os.path.getsize(os.path.join(folder, 'out', 'test.zip')) / 2 ** 20
-    print('c: {} images, {} detections: merge, texts, XML and zip ({:.0f} MiB) in {:.0f} s ({:.0f} s of processors) with '
-          '{:.0f} MiB'.format(images, images * per_image, size, seconds, processors, peak), flush=True)
+    print('c: {} images, {} detections: merge, texts, XML and zip ({:.0f} MiB) in {:.0f} s ({:.0f} s of '
+          'processors) with {:.0f} MiB'.format(images, images * per_image, size, seconds, processors, peak), flush=True)
     return 'c {:.0f} s {:.0f} MiB'.format(seconds, peak)
 
 

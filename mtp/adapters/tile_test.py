@@ -1,4 +1,4 @@
-"""A test on tiles as both environments run it: options, where the tiles come from, inference, and what is made of it."""
+"""A test on tiles as both environments run it: options, where the tiles come from, what marks it, inference."""
 import os
 import sys
 from typing import NamedTuple, Tuple
@@ -83,7 +83,7 @@ def source(cut, folder, files, images, tiling, readers):
     name = tiling if cut in (None, 'config') else cut
     if not cut and not (name and images and os.path.isdir(images)):
         raise MTPError('there is no folder of tiles {}, and no folder of uncut images {}'.format(folder, images or ''),
-                       hint='put the images there, or name their folder with --images (MTP_DATA_ROOT is {!r} now)'.format(
+                       hint='put images there, or name their folder with --images (MTP_DATA_ROOT is {!r} now)'.format(
                            paths.root('data')))
     if not name:
         raise MTPError('the config does not say how its images are cut (tiling)', hint='--cut PRESET')

@@ -30,8 +30,8 @@ def main(argv=None):
                                   functools.partial(rasters.Raster, colours=colours))
     pieces = sources.of_images(images, tiling, settings.readers, functools.partial(rasters.size, colours=colours))
     mark = submission.fingerprint(
-        dict(model=detector.cfg.model.to_dict(), tiling=tiling, amp=options.amp, colours=colours, images=_state(images)),
-        detector.checkpoint)
+        dict(model=detector.cfg.model.to_dict(), tiling=tiling, amp=options.amp, colours=colours,
+             images=_state(images)), detector.checkpoint)
     shards = os.path.join(out, 'shards')
     inference.detect(detector, pieces, shards, mark, settings)
     threshold = options.iou_thr or (0.1 if detector.rotated else 0.5)
@@ -99,7 +99,7 @@ def find_images(names):
             if not os.path.isfile(path):
                 raise MTPError('there is no image {}'.format(path))
             if stem in found and not os.path.samefile(found[stem], path):
-                raise MTPError('{} and {} share one image id'.format(found[stem], path), hint='keep or give one of them')
+                raise MTPError('{} and {} share one image id'.format(found[stem], path), hint='give one of them')
             found[stem] = path
     if not found:
         raise MTPError('no image in {}'.format(' '.join(names)), hint='images end in ' + ', '.join(rasters.SUFFIXES))

@@ -1,7 +1,7 @@
 """Detections as DOTA text, COCO JSON and GeoJSON.
 
-GeoJSON is written in the raster's own coordinate system, named in a ``crs`` member, as QGIS and GDAL read it: nothing is
-projected and nothing lost. One without a code of an authority, and any other when asked to, is turned into WGS 84
+GeoJSON is written in the raster's own coordinate system, named in a ``crs`` member, as QGIS and GDAL read it: nothing
+is projected and nothing lost. One without a code of an authority, and any other when asked to, is turned into WGS 84
 longitude and latitude, which is all that RFC 7946 knows. A picture without a place on the ground has pixels for
 coordinates, x to the right and y upwards, so that everything lies below the x axis: where QGIS draws such a picture.
 """

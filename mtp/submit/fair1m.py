@@ -101,7 +101,7 @@ def write_zip(target, images: Dict[str, str], columns, jobs=1):
         target: path of the zip.
         images: image id -> path; only headers are read.
         columns: :class:`Columns`.
-        jobs: processes; each makes and compresses the XML of a block of images, and this one strings the blocks together.
+        jobs: processes; each makes and packs the XML of a block of images, and this one strings the blocks together.
     """
     stamp, ids = time.localtime()[:6], list(images)
     blocks = [ids[start:start + _BLOCK] for start in range(0, len(ids), _BLOCK)]

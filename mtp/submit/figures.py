@@ -104,15 +104,15 @@ def write(folder, figures, found, truth, classes, title):
     page = Page(title, '{} objects of {} classes in {} images, {} detections; counted {}.'.format(
         len(truth.label), len(classes), len(truth.images), len(found.score),
         'as the official evaluation of DOTA does' if figures['mode'] == 'official' else 'as MMRotate does'))
-    page.section('Average precision', 'AP50 and AP75 at one IoU, mAP the mean over 0.50, 0.55 ... 0.95; _11 with eleven '
-                 'points (VOC 2007), _area under the curve. The last two columns: the largest F1 at IoU 0.5, and the '
-                 'score from which detections are kept for it.')
+    page.section('Average precision', 'AP50 and AP75 at one IoU, mAP the mean over 0.50, 0.55 ... 0.95; _11 with '
+                 'eleven points (VOC 2007), _area under the curve. The last two columns: the largest F1 at IoU 0.5, '
+                 'and the score from which detections are kept for it.')
     page.table(('class',) + COLUMNS + ('best F1', 'at score'), _rows(figures, lines))
     page.section('Precision over recall', 'At IoU 0.5.')
     _draw_curves(os.path.join(folder, 'precision-recall.png'), lines, figures['classes'])
     page.figure('precision-recall.png', 'precision over recall of every class with detections')
-    page.section('Confusions', 'Rows are true classes, columns what was found in their place, at IoU 0.5 and a score of at '
-                 'least {}. The colour is the share of the row.'.format(SCORE))
+    page.section('Confusions', 'Rows are true classes, columns what was found in their place, at IoU 0.5 and a score '
+                 'of at least {}. The colour is the share of the row.'.format(SCORE))
     _draw_confusion(os.path.join(folder, 'confusion.png'), table, classes)
     page.figure('confusion.png', 'true classes and what they were taken for')
     page.link('score.json', 'all figures as JSON')

@@ -1,4 +1,4 @@
-"""The loop of a test: shards as it goes, going on after SIGKILL, images that cannot be read, readers of every number."""
+"""The loop of a test: shards as it goes, going on after SIGKILL, images that cannot be read, any number of readers."""
 import os
 import signal
 import time

@@ -1,4 +1,4 @@
-"""``tools/test.py`` on big images, in whichever environment this is: on the fly or from files, killed and started again."""
+"""``tools/test.py`` on big images, in whichever environment this is: on the fly, from files, killed, going on."""
 import os
 import signal
 import time
@@ -63,7 +63,7 @@ def run(home):
 
 
 def found(folder):
-    return {tile: (boxes, scores, labels) for tile, boxes, scores, labels in shards.read_shards(str(folder) + '.shards')}
+    return {tile: tuple(columns) for tile, *columns in shards.read_shards(str(folder) + '.shards')}
 
 
 def same(first, second):
@@ -97,11 +97,12 @@ def test_batches_workers_and_pictures(home, run, flying):
 
 def test_the_same_from_files(home, run, flying):
     tiles = home / 'data' / 'demo_dotav1' / 'test'
-    cut.main(['--preset', 'demo_ms', '--images', str(home / 'data/dotav1/test/images'), '--out', str(tiles), '--jobs=1'])
+    images = str(home / 'data/dotav1/test/images')
+    cut.main(['--preset', 'demo_ms', '--images', images, '--out', str(tiles), '--jobs=1'])
     from_files = run('files')
     same(flying, from_files)
     same(run('asked', '--cut'), from_files)  # tiles are there, but windows are asked for
-    one = run('other', '--cut', 'demo_ss', '--images', str(home / 'data/dotav1/test/images'))
+    one = run('other', '--cut', 'demo_ss', '--images', images)
     assert 0 < len(found(one)) < len(found(flying))
 
 

@@ -49,7 +49,8 @@ def test_confusions_by_hand():
 
 def test_the_page(tmp_path):
     given = prepared()
-    path = figures.write(str(tmp_path), score.score(*given, CLASSES), score.numbered(*given), given[-1], CLASSES, 'Test')
+    judged = score.score(*given, CLASSES)
+    path = figures.write(str(tmp_path), judged, score.numbered(*given), given[-1], CLASSES, 'Test')
     page = open(path).read()
     assert 'precision-recall.png' in page and 'confusion.png' in page and 'harbor' in page
     content = json.loads((tmp_path / 'score.json').read_text())

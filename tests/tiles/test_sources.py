@@ -1,4 +1,4 @@
-"""Tiles cut on the fly are those that are written to files; pieces are dealt by pixels, and nothing is lost on the way."""
+"""Tiles cut on the fly are those that are written to files; pieces are dealt by pixels, and none is lost."""
 import os
 
 import cv2

@@ -42,7 +42,7 @@ def source(cfg, args, images, readers):
 
 
 def results_of(cfg, tiles, folder):
-    """What the toolbox's own loop would have returned: one list of (n_c, 6) arrays a tile, in the order of ``tiles``."""
+    """What the toolbox's own loop would have returned: a list of (n_c, 6) arrays a tile, in the order of ``tiles``."""
     classes = len(classes_of(cfg))
     found = {tile: [np.hstack([boxes, scores[:, None]])[labels == label] for label in range(classes)]
              for tile, boxes, scores, labels in shards.read_shards(folder)}

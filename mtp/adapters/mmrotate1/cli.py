@@ -116,7 +116,7 @@ def _only_tiles(args, names):
     """Refuse options that only a test on tiles has."""
     given = [name for name in names if getattr(args, name)]
     if given:
-        raise MTPError('--{} is for data sets whose big images are cut into tiles; this config tests whole images'.format(
+        raise MTPError('--{} is for data sets whose images are cut into tiles; this config tests whole images'.format(
             given[0]), hint='leave --{} away'.format(given[0]))
 
 

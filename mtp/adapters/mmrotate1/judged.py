@@ -66,7 +66,8 @@ def _figures(cfg, dataset, infos, folder):
     metric.dataset_meta = dataset.metainfo
     metric.process(None, [dict(img_id=info['img_id'], gt_instances=_truth(info, 0), ignored_instances=_truth(info, 1),
                                pred_instances=found[info['img_id']]) for info in infos])
-    figures = {'{}/{}'.format(metric.prefix, key): value for key, value in metric.compute_metrics(metric.results).items()}
+    figures = metric.compute_metrics(metric.results)
+    figures = {'{}/{}'.format(metric.prefix, key): value for key, value in figures.items()}
     print(' '.join('{}: {:.4f}'.format(key, value) for key, value in figures.items()), flush=True)
     return figures
 
