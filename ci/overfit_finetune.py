@@ -56,7 +56,8 @@ TASKS = (
     Task('horizontal', 'configs/mmrotate1/dior/faster_rcnn_rvsa_b_800_mae_mtp_dior.py', 'samrs', 8,
          ('scripts/dior_h_2_coco.py',),
          'train_cfg.max_epochs=40 train_cfg.val_interval=50 default_hooks.checkpoint.interval=40 '
-         'optim_wrapper.optimizer.lr=5e-4 optim_wrapper.clip_grad.max_norm=5',
+         'param_scheduler.1.milestones=[32,38] param_scheduler.1.end=40 optim_wrapper.optimizer.lr=5e-4 '
+         'optim_wrapper.clip_grad.max_norm=5',
          'test_dataloader.dataset.ann_file=DIOR_trainval_coco.json test_dataloader.dataset.indices=None '
          'test_dataloader.dataset.data_prefix.img=JPEGImages-trainval '
          'test_evaluator.ann_file=data/samrs/dior/DIOR_trainval_coco.json', 'coco/bbox_mAP_50', 50),
