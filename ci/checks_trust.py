@@ -15,6 +15,7 @@ def replay(front):
     with open(native.kept(), 'rb') as stream:
         packed = base64.b64encode(stream.read()).decode()
     front.say('bash', '-c', 'echo {} | base64 --decode >work_dirs/native.json'.format(packed))
+    front.anew('replayed')
     output = front.made(
         'replay',
         dict(RUNTIME='apptainer', ACCEL='none', MTP_DATA_ROOT=DATA, PASSPORT='work_dirs/native.json',
