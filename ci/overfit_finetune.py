@@ -63,7 +63,7 @@ TASKS = (
          'test_evaluator.ann_file=data/samrs/dior/DIOR_trainval_coco.json', 'coco/bbox_mAP_50', 50),
     Task('segmentation', 'configs/mmrotate1/spacenetv1/rvsa-b-upernet-384-mae-mtp-spacenetv1.py', 'spacenet', 8,
          ('scripts/process_spacenet.py',),
-         'train_cfg.max_iters=200 train_cfg.val_interval=200 default_hooks.checkpoint.interval=200 '
+         'train_cfg.max_iters=600 train_cfg.val_interval=600 default_hooks.checkpoint.interval=600 '
          'optim_wrapper.optimizer.lr=1e-3 ' + loaders('batch_size=4', 'dataset.indices=None'),
          'test_dataloader.dataset.data_prefix.img_path=train/images test_dataloader.dataset.indices=None '
          'test_dataloader.dataset.data_prefix.seg_map_path=train/labels', 'mIoU', 70),
