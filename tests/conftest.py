@@ -1,5 +1,6 @@
 """Collects what belongs to this environment, and says how much it leaves to the other one."""
 import os
+import signal
 import sys
 
 import pytest
@@ -14,9 +15,14 @@ SETTINGS = ('RUNTIME', 'LAUNCHER', 'NODES', 'GPUS', 'ACCEL', 'ENV', 'VARIANT', '
 
 
 def pytest_configure():
-    """The settings of who started the tests are not those of the tests."""
+    """The settings of who started the tests are not those of the tests, nor that they run in the background of a shell.
+
+    There interrupts are ignored, by every process that a test starts too: one that is to be interrupted would go on.
+    """
     for name in SETTINGS:
         os.environ.pop(name, None)
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
