@@ -132,7 +132,12 @@ class Places(object):
         return os.path.relpath(self.host(path), self.root) if not os.path.isabs(path) else path
 
     def _base(self, kind):
-        return self.outside[kind].rstrip('/') if self.native else INSIDE[kind]
+        if not self.native:
+            return INSIDE[kind]
+        folder = self.outside[kind].rstrip('/')
+        head, slash, _ = folder.partition('/')
+        # In work_dirs/mine the program would take work_dirs/ for the root, which is work_dirs/mine, once more.
+        return os.path.join(self.root, folder) if slash and head in self.outside else folder
 
 
 def _roots(settings):

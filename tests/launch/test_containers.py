@@ -1,5 +1,6 @@
 import pytest
 
+from mtp import paths
 from mtp.errors import MTPError
 from mtp.launch import containers, ledger
 from mtp.launch.jobs import Job
@@ -187,3 +188,11 @@ def test_paths_are_those_the_program_sees(host, path, inside, native):
 def test_a_path_the_container_cannot_see_is_refused(host):
     with pytest.raises(MTPError, match='/home/me/x.pth lies in no folder that the container sees'):
         containers.Places('docker', ask(), host).of('/home/me/x.pth')
+
+
+def test_a_root_below_a_short_prefix_is_taken_once(host, monkeypatch):
+    settings = ask(MTP_WORK_ROOT='work_dirs/mine')
+    path = containers.Places('native', settings, host).of('work_dirs/a/b.pth')
+    monkeypatch.setenv('MTP_WORK_ROOT', 'work_dirs/mine')
+    assert paths.resolve(path) == path == '/repo/work_dirs/mine/a/b.pth'
+    assert containers.Places('native', settings, host).host('work_dirs/a/b.pth') == path

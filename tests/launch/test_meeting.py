@@ -14,8 +14,11 @@ STEP = {'SLURM_JOB_ID': '7', 'SLURM_STEP_ID': '0', 'SLURM_STEP_NUM_TASKS': '3', 
         'SLURM_STEP_NODELIST': 'localhost'}
 
 
-def together(*tasks, seconds=5.0, world=3):
-    """What each task (environment of a process) ends with: None or the text of its error."""
+def together(*tasks, seconds=5.0, world=3, first=None):
+    """What each task (environment of a process) ends with: None or the text of its error.
+
+    Those behind the task number ``first`` begin when that one has ended.
+    """
     port, ends = str(free_port()), {}
 
     def go(number, environ):
@@ -27,8 +30,10 @@ def together(*tasks, seconds=5.0, world=3):
             ends[number] = str(error)
 
     threads = [threading.Thread(target=go, args=item) for item in enumerate(tasks)]
-    for thread in threads:
+    for number, thread in enumerate(threads):
         thread.start()
+        if number == first:
+            thread.join(30)
     for thread in threads:
         thread.join(30)
     return [ends[number] for number in range(len(tasks))]
@@ -79,7 +84,7 @@ def test_a_master_that_goes_away_is_no_silence():
 
 
 def test_a_stranger_on_the_port_is_sent_away():
-    ends = together(task(0), task(1), task(2, SLURM_JOB_ID='8'), task(2))
+    ends = together(task(0), task(1), task(2, SLURM_JOB_ID='8'), task(2), seconds=15.0, first=2)
     assert ends[0] is None and ends[1] is None and ends[3] is None
     assert 'port taken by job step 7.0' in ends[2]
 
