@@ -5,8 +5,8 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from mtp.adapters.environment import command_line  # noqa: E402
+from mtp.adapters import environment  # noqa: E402
 from mtp.errors import run_main  # noqa: E402
 
 if __name__ == '__main__':
-    run_main(lambda: command_line().train())
+    run_main(lambda: environment.run('train'))

@@ -1,5 +1,6 @@
 """Which of the two environments this Python is, told by the generation of mmcv that is installed."""
 import importlib
+import sys
 
 from mtp.errors import MTPError
 
@@ -25,3 +26,20 @@ def name():
 def command_line():
     """Module with ``train`` and ``test`` of the environment this Python is."""
     return importlib.import_module('mtp.adapters.{}.cli'.format(name()))
+
+
+def run(verb):
+    """Run ``train`` or ``test`` of this environment's command line, then part from the other processes in good order."""
+    getattr(command_line(), verb)()
+    part()
+
+
+def part():
+    """Wait for the other processes and close what they talk through; one process has nothing to do.
+
+    At its end torch 1.10 aborts a process in which threads of gloo still wait for those that went first.
+    """
+    distributed = sys.modules.get('torch.distributed')
+    if distributed and distributed.is_available() and distributed.is_initialized():
+        distributed.barrier()
+        distributed.destroy_process_group()
