@@ -70,6 +70,7 @@ def main(argv=None):
     testing = verbs.add_parser('test', help='up, every check, down')
     testing.add_argument('checks', nargs='*', help='only these')
     testing.add_argument('--keep', action='store_true', help='use a cluster that is there, and leave it there')
+    testing.add_argument('--tries', type=int, default=1, help='repeat a check that failed, up to so many times in all (1)')
     args = parser.parse_args(argv)
     if not args.verb:
         parser.error('one of up, down, run, test')
@@ -85,7 +86,7 @@ def main(argv=None):
     if args.verb == 'run':
         return run(cluster, args.words)
     import checks
-    return checks.run(cluster, args.checks, args.keep)
+    return checks.run(cluster, args.checks, args.keep, args.tries)
 
 
 if __name__ == '__main__':
