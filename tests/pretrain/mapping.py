@@ -19,6 +19,8 @@ class Asked(Dataset):
 
 
 class Alone:
+    """A team of one process."""
+
     local = 0
 
     @staticmethod

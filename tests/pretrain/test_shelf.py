@@ -8,19 +8,7 @@ import pytest
 from mtp.data import catalogue
 from mtp.errors import MTPError
 from mtp.pretrain import annotations, feed, recipe, shelf
-
-
-class Alone:
-    """A team of one process."""
-
-    local = 0
-
-    @staticmethod
-    def first(work):
-        return work()
-
-    def wait(self):
-        pass
+from tests.pretrain.mapping import Alone
 
 
 def mapped(folder, name='sota', split='train'):
