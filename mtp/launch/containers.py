@@ -171,6 +171,8 @@ def _docker(settings, host, job, environment, alone):
              '--tmpfs', '/tmp:exec']
     # One container alone needs no network. Several on one machine have to reach each other's sockets and shared memory.
     words += ['--network', 'none', '--shm-size', settings.shm_size] if alone else ['--network', 'host', '--ipc', 'host']
+    # A network of its own brings a made-up name with it, which the passport of the run would show. SLURM says the node.
+    words += ['--hostname', host.name] if alone and host.name and settings.launcher == 'local' else []
     words += {'nv': ['--gpus', 'all'], 'none': [],
               'rocm': ['--device', '/dev/kfd', '--device', '/dev/dri', '--group-add', 'video']}[
                   accelerator(settings, host)]

@@ -29,8 +29,9 @@ Host = NamedTuple('Host', [
     ('builder', str),  # docker client that can build with BuildKit: not always the first on PATH
     ('image_ids', Dict[str, str]),  # image name -> sha256:... of what it is
     ('partitions', Tuple[str, ...]),  # of the cluster; asked for only where the user names one
+    ('name', str),  # of this machine
 ])
-Host.__new__.__defaults__ = ('', {}, ())  # the class syntax with defaults needs Python 3.6.1
+Host.__new__.__defaults__ = ('', {}, (), '')  # the class syntax with defaults needs Python 3.6.1
 
 
 def look(settings, root=ledger.ROOT, builds=False):
@@ -50,7 +51,7 @@ def look(settings, root=ledger.ROOT, builds=False):
         accel=accelerator(tools), uid=os.getuid(), gid=os.getgid(), free_port=free_port(), revision=revision(root),
         builder=(clients.builder() or '') if wants_docker and builds else '',
         image_ids={tag: own for tag, (_, own) in images.items()},
-        partitions=partitions(shutil.which('sinfo')) if settings.partition else ())
+        partitions=partitions(shutil.which('sinfo')) if settings.partition else (), name=socket.gethostname())
 
 
 def sif_path(settings, env, variant):

@@ -50,7 +50,7 @@ def machine(root, **changes):
                 sifs={path: '' for path in files}, venvs={env: 'ready' for env in ledger.names()},
                 folders={'data': GOOD, 'weights': GOOD, 'work_dirs': GOOD}, accel='nv', uid=1000, gid=100,
                 free_port=23456, revision='0123456789abcdef', builder='/usr/bin/docker',
-                image_ids={tag: 'sha256:' + 'ab' * 32 for tag in IMAGES})
+                image_ids={tag: 'sha256:' + 'ab' * 32 for tag in IMAGES}, name='server7')
     return host._replace(**changes)
 
 

@@ -109,6 +109,7 @@ def test_docker_keeps_the_contract(host):
                                        'type=bind,source=/repo,target=/opt/mtp,readonly']
     assert pairs(words, '--user') == ['1000:100'] and '--read-only' in words
     assert pairs(words, '--network') == ['none'] and pairs(words, '--shm-size') == ['16g']
+    assert pairs(words, '--hostname') == ['server7']  # what a passport calls the machine
     assert 'NCCL_DEBUG' in pairs(words, '--env') and 'SECRET' not in ' '.join(words)
     assert 'PYTHONNOUSERSITE=1' in pairs(words, '--env') and 'HOME=/tmp' in pairs(words, '--env')
     assert words[-4:] == ('mtp/mmrotate1:cu113', 'python', '-u', 'x.py')
@@ -117,6 +118,11 @@ def test_docker_keeps_the_contract(host):
 def test_docker_with_others_shares_network_and_memory(host):
     words = wrapped('docker', host, alone=False).words
     assert pairs(words, '--network') == ['host'] and pairs(words, '--ipc') == ['host'] and '--shm-size' not in words
+    assert '--hostname' not in words  # with the host's network comes its name
+
+
+def test_under_slurm_the_name_of_the_login_node_stays_out(host):
+    assert '--hostname' not in wrapped('docker', host, LAUNCHER='slurm').words
 
 
 @pytest.mark.parametrize('accel, expected', [('nv', ['--gpus', 'all']), ('rocm', ['--device', '/dev/kfd']),
