@@ -8,12 +8,24 @@
 set -uo pipefail
 
 RESTARTS=${MTP_RESTARTS:-100}  # a fault that always comes back must end some day
+START_SECONDS=${MTP_START_SECONDS:-300}  # so long a run may take before it can keep anything
+REMIND_SECONDS=15
 PROBE_SECONDS=45
 
 say() { printf '[mtp] %s %s\n' "$(date '+%F %T')" "$*"; }
 
 # Checkpoints and shards in the folder of the run, or those newer than a file.
 kept() { find "$folder" -type f \( -name '*.pth' -o -name '*.shard' \) "$@" -print -quit 2>/dev/null | grep -q .; }
+
+# Whether a run that has kept nothing this time was stopped while it was starting. One that has never kept anything gets
+# three starts: its time limit may be too short for any.
+starting() { [ "$at" -lt "$START_SECONDS" ] && { [ "${SLURM_RESTART_COUNT:-0}" -lt 3 ] || kept; }; }
+
+# Tells the command that its time is short, and again as long as it works: srun passes nothing on before its tasks are up.
+tell() {
+  (while kill -USR1 "$child" 2>/dev/null; do sleep "$REMIND_SECONDS"; done) &
+  reminder=$!
+}
 
 # Whether all nodes still start a task: a node that is gone takes SLURM minutes to notice, and until then the death of
 # its tasks looks like a fault of ours.
@@ -39,7 +51,9 @@ again() {
   exit "$code"
 }
 
-resume=''
+told='' heard=0 child='' reminder='' at=0 resume=''
+trap '[ "$told" = end ] || told=limit; heard=$((heard + 1)) at=$SECONDS; [ -z "$child" ] || [ -n "$reminder" ] || tell' USR1
+trap 'told=end heard=$((heard + 1))' TERM
 while :; do
   case "$1" in
     --kept) folder=$2 ;;
@@ -54,11 +68,9 @@ began=$(mktemp)
 trap 'rm -f "$began"' EXIT
 if [ -n "$resume" ] && [ "${SLURM_RESTART_COUNT:-0}" != 0 ] && kept; then set -- "$@" "$resume"; fi
 
-told='' heard=0 child=''
-trap '[ "$told" = end ] || told=limit; heard=$((heard + 1)); [ -z "$child" ] || kill -USR1 "$child" 2>/dev/null' USR1
-trap 'told=end heard=$((heard + 1))' TERM
 "$@" &
 child=$!
+[ "$told" != limit ] || [ -n "$reminder" ] || tell
 code=127
 while :; do
   before=$heard
@@ -67,17 +79,22 @@ while :; do
   [ "$last" = 127 ] || code=$last
   [ "$heard" != "$before" ] || break  # a signal cuts wait short
 done
+[ -z "$reminder" ] || kill "$reminder" 2>/dev/null
 
 if [ "$code" = 0 ]; then
   say complete
 elif [ "$told" = end ]; then
   say "stopped: SLURM ends this job (cancelled, preempted or requeued)"
-elif [ "$code" = 75 ]; then
+elif [ "$code" = 75 ] && kept -newer "$began"; then
   again 'it was asked to stop and has saved'
 elif [ "$told" = limit ] && kept -newer "$began"; then
   again 'the time limit is near, and it goes on from what it has kept'
+elif [ "$told" = limit ] && starting; then
+  again 'it was asked to stop while it was starting'
 elif [ "$told" = limit ]; then
   say "failed: nothing was kept between start and time limit, so a repeat would not come further; give it more (TIME_LIMIT)"
+elif [ "$code" = 75 ]; then
+  again 'it was asked to stop'
 elif [ "$SLURM_JOB_NUM_NODES" -gt 1 ] && ! nodes_answer; then
   again 'a node does not answer'
 else

@@ -21,9 +21,18 @@ exit 0
 SRUN = '''#!/bin/bash
 echo "$*" >>"$OUT/srun"
 [[ $* == *--overlap* ]] && exit "${NODES_ANSWER:-0}"
-trap 'echo USR1 >>"$OUT/heard"; [ -z "$KEEPS" ] || touch "$OUT/kept/a.pth"; exit ${ON_USR1:-75}' USR1
+told() {
+  echo USR1 >>"$OUT/heard"
+  [ -z "$DEAF" ] || { DEAF=; return; }
+  [ -z "$KEEPS" ] || touch "$OUT/kept/a.pth"
+  exit ${ON_USR1:-75}
+}
+trap told USR1
 [ -z "$WAITS" ] || { touch "$OUT/started"; while :; do sleep 0.02; done; }
 exit "${CODE:-0}"
+'''
+SLEEP = '''#!/bin/bash
+exec /bin/sleep $([ "$1" = 15 ] && echo 0.5 || echo 0.02)
 '''
 
 
@@ -31,7 +40,7 @@ exit "${CODE:-0}"
 def world(tmp_path):
     (tmp_path / 'bin').mkdir()
     (tmp_path / 'kept').mkdir()
-    for name, text in (('scontrol', SCONTROL), ('srun', SRUN), ('sleep', '#!/bin/bash\n/bin/sleep 0.02\n')):
+    for name, text in (('scontrol', SCONTROL), ('srun', SRUN), ('sleep', SLEEP)):
         (tmp_path / 'bin' / name).write_text(text)
         (tmp_path / 'bin' / name).chmod(0o755)
     return tmp_path
@@ -71,7 +80,7 @@ def test_a_job_that_is_done_is_complete(world):
 
 
 def test_the_time_limit_is_passed_on_and_the_job_sent_back(world):
-    _, said, _ = warned(world)
+    _, said, _ = warned(world, KEEPS='1')
     assert asked(world, 'heard') == ['USR1'] and asked(world)[-1] == 'requeue 7'
     assert said[-1] == 'requeued: it was asked to stop and has saved'
 
@@ -84,8 +93,33 @@ def test_one_that_cannot_save_in_time_goes_on_from_what_it_kept(world):
 def test_one_that_keeps_nothing_within_its_time_does_not_come_back_for_ever(world):
     (world / 'kept' / 'old.pth').write_text('')
     os.utime(str(world / 'kept' / 'old.pth'), (1, 1))
-    code, said, _ = warned(world, ON_USR1='138')
+    code, said, _ = warned(world, ON_USR1='138', MTP_START_SECONDS='0')
     assert code == 138 and not asked(world) and 'TIME_LIMIT' in said[-1]
+
+
+@pytest.mark.parametrize('code', ['75', '138'])  # Python was up and heard it, or was not
+def test_one_that_is_stopped_while_it_starts_comes_back(world, code):
+    said = warned(world, ON_USR1=code)[1]
+    assert asked(world)[-1] == 'requeue 7' and said[-1] == 'requeued: it was asked to stop while it was starting'
+
+
+def test_one_whose_time_is_too_short_to_start_has_three_tries(world):
+    assert warned(world, ON_USR1='138', SLURM_RESTART_COUNT='2')[1][-1].startswith('requeued')
+    (world / 'started').unlink()
+    assert 'TIME_LIMIT' in warned(world, ON_USR1='138', SLURM_RESTART_COUNT='3')[1][-1]
+    (world / 'started').unlink()
+    (world / 'kept' / 'old.pth').write_text('')  # it can: this time it was not let
+    os.utime(str(world / 'kept' / 'old.pth'), (1, 1))
+    assert warned(world, ON_USR1='138', SLURM_RESTART_COUNT='3')[1][-1].startswith('requeued')
+
+
+def test_one_that_srun_did_not_tell_is_told_again(world):
+    job = start(world, WAITS='1', DEAF='1', KEEPS='1')
+    while not (world / 'started').exists():
+        time.sleep(0.01)
+    job.send_signal(signal.SIGUSR1)
+    _, said, _ = ended(job)
+    assert asked(world, 'heard') == ['USR1', 'USR1'] and said[-1].endswith('it was asked to stop and has saved')
 
 
 def test_a_job_that_slurm_ends_is_left_to_slurm(world):
