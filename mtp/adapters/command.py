@@ -1,10 +1,11 @@
 """What the command lines of both environments have in common: options, ranks, and the checks made before any work."""
 import argparse
+import difflib
 import os
 
 import mtp
 from mtp import paths
-from mtp.adapters import rehearsal
+from mtp.adapters import recipes, rehearsal
 from mtp.errors import MTPError
 from mtp.launch import configs, rendezvous
 
@@ -48,12 +49,37 @@ def _merging(dict_action):
 
 
 def settle(cfg, args, path):
-    """Put the options of the command line into the config of the file ``path``, the reduction of a rehearsal first."""
+    """Put the options of the command line into the config of the file ``path``, reduction and recipe first.
+
+    Raises:
+        MTPError: an option is a misspelt one, or there is no such recipe.
+    """
+    said = []
+    _spelt_right(cfg._cfg_dict, args.cfg_options)
     if args.rehearse:
         rehearsal.reduce(cfg._cfg_dict)
-        print('rehearsal: {} with a reduced network on a few images; its numbers say nothing about the paper'.format(
-            os.path.basename(path)), flush=True)
+        said.append('rehearsal: {} with a reduced network on a few images; its numbers say nothing about the '
+                    'paper'.format(os.path.basename(path)))
+    said += recipes.apply(cfg._cfg_dict, args.cfg_options.get('recipe') or cfg.get('recipe', 'paper'))
     cfg.merge_from_dict(args.cfg_options)
+    for line in said if os.environ.get('RANK', '0') == '0' else ():
+        print(line, flush=True)
+
+
+def _spelt_right(cfg, options):
+    """Refuse an option that the config does not have but for a letter or two: the toolboxes add it without a word."""
+    for option in options:
+        node = cfg
+        for part in option.split('.'):
+            if not isinstance(node, dict) and not (isinstance(node, (list, tuple)) and part.isdigit()):
+                break
+            if isinstance(node, dict) and part not in node:
+                meant = difflib.get_close_matches(part, map(str, node), 1, 0.85)
+                if meant:
+                    raise MTPError('--cfg-options {}: the config has no {!r}'.format(option, part), hint=(
+                        'did you mean {!r}? A setting that is new stands in a config of your own'.format(meant[0])))
+                break
+            node = node[part] if isinstance(node, dict) else node[int(part)] if int(part) < len(node) else None
 
 
 def ranks(args, environ=os.environ):

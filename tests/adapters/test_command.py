@@ -70,3 +70,43 @@ def test_missing_weights_are_said_before_any_work(tmp_path, monkeypatch):
         command.pretrained_exists({'backbone': {'pretrained': 'weights/a.pth'}})
     (tmp_path / 'a.pth').write_text('')
     command.pretrained_exists({'backbone': {'pretrained': 'weights/a.pth'}})
+
+
+class Config:
+    """As much of a toolbox's config as is asked for."""
+
+    def __init__(self, **settings):
+        self._cfg_dict, self.merged = settings, None
+        self.get, self.merge_from_dict = settings.get, lambda options: setattr(self, 'merged', options)
+
+
+def settled(**options):
+    cfg = Config(model=dict(backbone=dict(type='RVSA_MTP')), optim_wrapper=dict(optimizer=dict(lr=1.), clip_grad=None),
+                 train_pipeline=[dict(type='Resize', scale=8)], data=dict(test=dict(type='X')))
+    options = {key.replace('__', '.'): value for key, value in options.items()}
+    command.settle(cfg, argparse.Namespace(rehearse=False, cfg_options=options), 'c/x.py')
+    return cfg
+
+
+@pytest.mark.parametrize('option, meant', [
+    ('optim_wrapper__optimzer__lr', 'optimizer'), ('optim_wraper__optimizer__lr', 'optim_wrapper'),
+    ('train_pipeline__0__scales', 'scale')])
+def test_a_misspelt_setting_is_refused(option, meant):
+    with pytest.raises(MTPError, match='--cfg-options .*the config has no .*\n.*did you mean {!r}'.format(meant)):
+        settled(**{option: 3})
+
+
+@pytest.mark.parametrize('option', ['find_unused_parameters', 'optim_wrapper__clip_grad__max_norm', 'load_from',
+                                    'train_pipeline__0__scale', 'train_pipeline__5__scale', 'optim_wrapper__x__lr'])
+def test_a_setting_that_is_new_or_there_is_taken(option):
+    assert settled(**{option: 3}).merged == {option.replace('__', '.'): 3}
+
+
+def test_the_recipe_is_said_and_options_have_the_last_word(capsys, monkeypatch):
+    monkeypatch.setenv('RANK', '0')
+    cfg = settled(recipe='released_code', model__backbone__recipe='paper')
+    assert cfg._cfg_dict['model']['backbone']['recipe'] == 'released_code' == cfg._cfg_dict['recipe']
+    assert cfg.merged['model.backbone.recipe'] == 'paper' and 'released code (D10)' in capsys.readouterr().out
+    monkeypatch.setenv('RANK', '1')
+    settled(recipe='released_code')
+    assert not capsys.readouterr().out

@@ -1,0 +1,112 @@
+"""The recipe of a fine-tuning or a test: ``paper`` (default), or what the released configs and code would have done.
+
+``--cfg-options recipe=released_code``, or such a line in a config, puts back what was odd and could run, and says all of
+it. The published numbers were got so; it matters for InternImage most.
+"""
+from typing import Callable, NamedTuple, Optional
+
+from mtp.errors import MTPError
+
+RECIPES = ('paper', 'released_code')
+
+
+class Oddity(NamedTuple):
+    """Something in which a released config is not ours.
+
+    Attributes:
+        number: of the defect (finetuning 5), or the section that names it.
+        has: function of a resolved config (dict): whether it has the oddity.
+        says: one sentence for the user.
+        change: function that puts it back into the config; None where it is no setting, or nothing could have run.
+    """
+    number: str
+    has: Callable
+    says: str
+    change: Optional[Callable] = None
+
+
+def apply(cfg, recipe):
+    """Make the resolved config ``cfg`` (a dict, of either generation) that of ``recipe``, in place.
+
+    Returns:
+        Sentences for the user; none for ``paper``.
+
+    Raises:
+        MTPError: no such recipe.
+    """
+    if recipe not in RECIPES:
+        raise MTPError('recipe {!r} is unknown'.format(recipe), hint='take one of: ' + ', '.join(RECIPES))
+    cfg['recipe'] = recipe
+    found = [oddity for oddity in ODDITIES if recipe == 'released_code' and oddity.has(cfg)]
+    for oddity in found:
+        if oddity.change:
+            oddity.change(cfg)
+    return ['released code ({}): {}'.format(oddity.number, oddity.says) for oddity in found]
+
+
+def _old(cfg):
+    return 'data' in cfg
+
+
+def _is_intern(cfg):
+    return cfg['model']['backbone']['type'] == 'InternImage'
+
+
+def _takes_the_rule_of_vit(cfg):
+    return _old(cfg) and _is_intern(cfg) and _type(cfg) == 'DOTADataset'
+
+
+def _type(cfg):
+    """Type of the data set of the test."""
+    holder = cfg['data'].get('test') if _old(cfg) else (cfg.get('test_dataloader') or {}).get('dataset')
+    return (holder or {}).get('type')
+
+
+def _ends_in_a_submission(cfg):
+    judge = cfg.get('test_evaluator')
+    return isinstance(judge, dict) and judge.get('type') == 'TileSubmission'
+
+
+def _rule(cfg):
+    """What holds constructor and settings of the optimizer's rule."""
+    return cfg['optimizer'] if _old(cfg) else cfg['optim_wrapper']
+
+
+def _no_decay(cfg):
+    _rule(cfg)['paramwise_cfg']['recipe'] = 'released_code'
+
+
+def _rule_of_vit(cfg):
+    _rule(cfg)['constructor'] = 'LayerDecayOptimizerConstructor_ViT'
+
+
+def _published_offsets(cfg):
+    cfg['model']['backbone']['recipe'] = 'released_code'
+
+
+def _classes_of_dota(cfg):
+    for step in cfg['data']['train']['pipeline']:
+        if step['type'] == 'PolyRandomRotate':
+            step['rect_classes'] = [9, 11]
+
+
+ODDITIES = (
+    Oddity('5.2, 8', lambda cfg: _is_intern(cfg) and not _takes_the_rule_of_vit(cfg),
+           'the learning rate of InternImage decays towards no layer, as its rule looks for names in pretraining',
+           _no_decay),
+    Oddity('5.2, 24', _takes_the_rule_of_vit,
+           'InternImage takes the rule of the ViT, which slows its stem and no other layer', _rule_of_vit),
+    Oddity('D10', lambda cfg: not _is_intern(cfg),
+           'where a map is not square, windows are moved along x by rows and along y by columns', _published_offsets),
+    Oddity('5.2, 24', lambda cfg: _old(cfg) and _type(cfg) == 'FAIR1Mv2Dataset',
+           "Boeing777 and Bridge turn by right angles only, as they have the numbers of DOTA's directionless classes",
+           _classes_of_dota),
+    Oddity('5.1, 5', _old, 'training could not begin, as arguments of PolyRandomRotate (in FAIR1M of RRandomFlip too) '
+           'had other names; here they have the right ones'),
+    Oddity('1.1 J', lambda cfg: _old(cfg) and _type(cfg) == 'FAIR1Mv2Dataset',
+           'validation would have read test/annfiles, which the data set does not have; here there is none'),
+    Oddity('5.1, 4', lambda cfg: not _old(cfg) and _type(cfg) == 'LoveDADataset',
+           'training could not begin, as val_cfg stood without a data set; here there is no validation'),
+    Oddity('5.2, 12', _ends_in_a_submission,
+           'scores in a submission were rounded to two digits; here they keep them all'),
+)
