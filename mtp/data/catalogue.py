@@ -34,6 +34,7 @@ Dataset = NamedTuple('Dataset', [
     ('palette', Tuple[Tuple[int, int, int], ...]),  # RGB, one a class
     ('codes', Tuple[int, ...]),  # number of each class in the publisher's files, where they use numbers of their own
     ('spelling', Dict[str, str]),  # class name -> spelling in the publisher's files, where it differs
+    ('groups', Dict[str, Tuple[str, ...]]),  # super-category -> its classes, where the publisher has such
     ('root', str),  # folder below MTP_DATA_ROOT
     ('source', Dict[str, Split]),  # as the publisher's archives unpack; empty where that is what is read
     ('splits', Dict[str, Split]),  # as training and testing read it
@@ -77,6 +78,7 @@ def get(name):
     return Dataset(
         name=name, title=entry['title'], task=entry['task'], classes=classes, palette=colours,
         codes=tuple(entry.get('codes', ())), spelling=dict(facts['spelling'].get(key, {})),
+        groups={title: tuple(members) for title, members in facts['groups'].get(key, {}).items()},
         root=entry['root'], source=_splits(entry.get('source', {})),
         splits=_splits(entry['splits']), files=dict(entry.get('files', {})), counts=dict(entry['counts']),
         published=tuple(entry['published']), licence=entry['licence'], download=tuple(entry['download']),

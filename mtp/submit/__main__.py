@@ -9,7 +9,7 @@ from mtp.errors import FAILED, OK, run_main
 from mtp.files import write_json
 from mtp.paths import resolve
 
-from . import WRITERS, figures, results, score, validate
+from . import WRITERS, details, figures, results, score, validate
 
 _SHOWN = 50
 
@@ -60,27 +60,41 @@ def run_score(options):
     found = found if stems is None else results.of_images(found, stems)
     truth = score.read_truth(resolve(options.truth), options.dataset, stems)
     label = np.array([classes.index(name) for name in found.classes], dtype=np.int64)[found.label]
-    given = (found.images, found.image, label, found.score, found.polygon, truth)
-    judged = score.score(*given, classes, options.mode)
-    print(table(judged))
+    found = score.numbered(found.images, found.image, label, found.score, found.polygon, truth)
+    matches = score.match(*found, truth, options.mode)
+    judged = score.judge(found, matches, truth, classes, options.mode)
+    details.add(judged, found, matches, truth, classes, catalogue.get(options.dataset).groups)
+    print('\n\n'.join(tables(judged)))
+    if judged['scores']['rounded']:
+        print('warning: the {} scores have only {} values. {}'.format(
+            len(found.score), judged['scores']['distinct'], figures.ROUNDED))
     if options.json:
         write_json(resolve(options.json), judged)
     if options.page:
-        print(figures.write(resolve(options.page), judged, score.numbered(*given), truth, classes,
-                            '{} scored against {}'.format(os.path.basename(os.path.abspath(options.source)),
-                                                          os.path.basename(os.path.abspath(options.truth)))))
+        title = '{} scored against {}'.format(*(os.path.basename(os.path.abspath(name))
+                                                for name in (options.source, options.truth)))
+        print(figures.write(resolve(options.page), judged, found, matches, truth, classes, title))
     return OK
 
 
-def table(judged):
-    """The figures of :func:`mtp.submit.score.score` as text."""
-    rows = [('class',) + figures.COLUMNS]
-    for name, values in list(judged['classes'].items()) + [('mean', judged['mean'])]:
-        rows.append((name,) + tuple(_cell(values.get(column)) for column in figures.COLUMNS))
-    widths = [max(map(len, column)) for column in zip(*rows)]
-    cells = [[row[0].ljust(widths[0])] + [cell.rjust(width) for cell, width in zip(row[1:], widths[1:])]
-             for row in rows]
-    return '\n'.join(map('  '.join, cells))
+def tables(judged):
+    """The figures as texts: precision, by size of object, kinds of false detections, super-categories."""
+    rows = [(name,) + tuple(values.get(column) for column in figures.COLUMNS)
+            for name, values in list(judged['classes'].items()) + [('mean', judged['mean'])]]
+    found = [(('class',) + figures.COLUMNS, rows),
+             (('class',) + tuple('{}_{}'.format(size, key) for size in details.SIZES
+                                 for key in ('objects', 'AP50_11', 'AP50_area')), figures.size_rows(judged)),
+             (('class', 'hits') + details.KINDS, figures.kind_rows(judged))]
+    if judged['groups']:
+        found.append((('super-category', 'classes') + score.MEANT, figures.group_rows(judged)))
+    return [_table(head, rows) for head, rows in found]
+
+
+def _table(head, rows):
+    cells = [head] + [(row[0],) + tuple(map(_cell, row[1:])) for row in rows]
+    widths = [max(map(len, column)) for column in zip(*cells)]
+    return '\n'.join('  '.join([row[0].ljust(widths[0])] + [cell.rjust(width) for cell, width in
+                                                            zip(row[1:], widths[1:])]) for row in cells)
 
 
 def _cell(value):

@@ -1,4 +1,5 @@
-"""Pictures and a page of a score: precision over recall of every class, and which class was taken for which."""
+"""Pictures and a page of a score: precision over recall, sizes, false detections, and which class was taken for which.
+"""
 import os
 from typing import Dict, NamedTuple, Tuple
 
@@ -8,7 +9,7 @@ from mtp.boxes import bounds_of_polygons, overlapping_pairs
 from mtp.files import atomic_path, write_json
 from mtp.report.page import Page
 
-from . import score
+from . import details, score
 
 COLUMNS = ('objects', 'difficult', 'detections', 'hits', 'false', 'recall', 'AP50_11', 'AP50_area', 'AP75_11',
            'mAP_11', 'mAP_area')
@@ -22,26 +23,22 @@ class Curve(NamedTuple):
 
     Attributes:
         recall, precision: (n,) after each detection, by falling score.
-        best: largest F1.
-        at: the score from which detections are kept for it.
     """
     recall: np.ndarray
     precision: np.ndarray
-    best: float
-    at: float
 
 
-def curves(found, truth, classes, mode='official', threshold=0.5) -> Dict[str, Curve]:
+def curves(found, matches, truth, classes, mode='official', threshold=0.5) -> Dict[str, Curve]:
     """:class:`Curve` of every class that has an object and a detection.
 
     Args:
         found: columns image, label, score, polygon, as :func:`mtp.submit.score.numbered` makes them.
+        matches: of :func:`mtp.submit.score.match`.
         truth: :class:`~mtp.submit.score.Truth`.
         classes: names.
         mode: one of :data:`mtp.submit.score.MODES`.
         threshold: IoU of a hit.
     """
-    matches = score.match(*found, truth, mode)
     begin = np.searchsorted(found.label[matches.order], np.arange(len(classes) + 1))
     result = {}
     for number, name in enumerate(classes):
@@ -49,10 +46,7 @@ def curves(found, truth, classes, mode='official', threshold=0.5) -> Dict[str, C
         objects = int(((truth.label == number) & ~truth.difficult).sum())
         if not (len(rows) and objects):
             continue
-        recall, precision = score.curve(*score.hits(rows, matches, truth, mode, threshold), objects)
-        f1 = 2 * recall * precision / np.maximum(recall + precision, 1e-12)
-        best = int(np.argmax(f1))
-        result[name] = Curve(recall, precision, float(f1[best]), float(found.score[rows[best]]))
+        result[name] = Curve(*score.curve(*score.hits(rows, matches, truth, mode, threshold), objects))
     return result
 
 
@@ -86,19 +80,19 @@ def confusion(found, truth, classes, threshold=0.5, least=SCORE):
     return table
 
 
-def write(folder, figures, found, truth, classes, title):
+def write(folder, figures, found, matches, truth, classes, title):
     """Write ``index.html`` with its pictures, and ``score.json``, to ``folder``.
 
     Args:
         folder: made when missing.
-        figures: of :func:`mtp.submit.score.score`.
-        found, truth, classes: see :func:`curves`.
+        figures: of :func:`mtp.submit.score.judge`, with what :func:`mtp.submit.details.add` adds.
+        found, matches, truth, classes: see :func:`curves`.
         title: of the page.
 
     Returns:
         Path of the page.
     """
-    lines = curves(found, truth, classes, figures['mode'])
+    lines = curves(found, matches, truth, classes, figures['mode'])
     table = confusion(found, truth, classes)
     write_json(os.path.join(folder, 'score.json'), dict(figures, confusion=table.tolist()))
     page = Page(title, '{} objects of {} classes in {} images, {} detections; counted {}.'.format(
@@ -107,10 +101,14 @@ def write(folder, figures, found, truth, classes, title):
     page.section('Average precision', 'AP50 and AP75 at one IoU, mAP the mean over 0.50, 0.55 ... 0.95; _11 with '
                  'eleven points (VOC 2007), _area under the curve. The last two columns: the largest F1 at IoU 0.5, '
                  'and the score from which detections are kept for it.')
-    page.table(('class',) + COLUMNS + ('best F1', 'at score'), _rows(figures, lines))
+    page.table(('class',) + COLUMNS + ('best F1', 'at score'), _rows(figures, COLUMNS + ('best_F1', 'best_F1_score')))
+    if figures['groups']:
+        page.section('Super-categories', 'Means over the classes of each that have an object, and of these means.')
+        page.table(('super-category', 'classes') + score.MEANT, group_rows(figures))
     page.section('Precision over recall', 'At IoU 0.5.')
     _draw_curves(os.path.join(folder, 'precision-recall.png'), lines, figures['classes'])
     page.figure('precision-recall.png', 'precision over recall of every class with detections')
+    _explain(folder, page, figures)
     page.section('Confusions', 'Rows are true classes, columns what was found in their place, at IoU 0.5 and a score '
                  'of at least {}. The colour is the share of the row.'.format(SCORE))
     _draw_confusion(os.path.join(folder, 'confusion.png'), table, classes)
@@ -121,13 +119,55 @@ def write(folder, figures, found, truth, classes, title):
     return path
 
 
-def _rows(figures, lines) -> Tuple:
-    rows = []
-    for name, values in list(figures['classes'].items()) + [('mean', figures['mean'])]:
-        curve = lines.get(name)
-        rows.append((name,) + tuple(values.get(column) for column in COLUMNS) +
-                    ((curve.best, curve.at) if curve else (None, None)))
-    return rows
+def _explain(folder, page, figures):
+    """Sections and pictures of what :mod:`mtp.submit.details` says."""
+    page.section('By size of object', 'By the area of the upright bounds: small below 32 x 32 pixels, large above '
+                 '96 x 96. Where objects of one size are asked for, those of the others neither count nor are counted '
+                 'against.')
+    page.table(('class',) + tuple('{} {}'.format(size, key) for size in details.SIZES for key in
+                                  ('objects', 'AP50_11', 'AP50_area')), size_rows(figures))
+    page.section('False detections', 'At IoU 0.5, the first that holds. Duplicate: the object was found already, with '
+                 'a better score. Localisation: IoU from {0} to 0.5 with an object of its class. Wrong class: IoU of at '
+                 'least {0} with an object of another class. Background: anything else.'.format(details.TOUCHED))
+    page.table(('class', 'hits') + details.KINDS, kind_rows(figures))
+    _draw_kinds(os.path.join(folder, 'false.png'), figures['classes'])
+    page.figure('false.png', 'hits and kinds of false detections')
+    looks = figures['scores']
+    page.section('Scores', '{} different ones.{}'.format(looks['distinct'], ' ' + ROUNDED if looks['rounded'] else ''))
+    _draw_scores(os.path.join(folder, 'scores.png'), looks['histogram'])
+    page.figure('scores.png', 'how many detections have which score')
+
+
+ROUNDED = 'So few for so many detections: were they rounded? That changes their order, and the precision with it.'
+
+
+def _entries(figures) -> Tuple:
+    return tuple(figures['classes'].items()) + (('mean', figures['mean']),)
+
+
+def _rows(figures, columns) -> Tuple:
+    return tuple((name,) + tuple(values.get(column) for column in columns) for name, values in _entries(figures))
+
+
+def group_rows(figures) -> Tuple:
+    """Super-category, number of classes, means."""
+    return tuple((name, values['classes']) + tuple(values[key] for key in score.MEANT)
+                 for name, values in figures['groups'].items())
+
+
+def size_rows(figures) -> Tuple:
+    """Class, then for each size its objects and precisions; the last row has sums and means."""
+    return tuple((name,) + tuple(values['sizes'][size][key] for size in details.SIZES
+                                 for key in ('objects', 'AP50_11', 'AP50_area'))
+                 for name, values in _entries(figures))
+
+
+def kind_rows(figures) -> Tuple:
+    """Class, hits, then the number of false detections of each kind; the last row has sums."""
+    hits = sum(values['hits'] for values in figures['classes'].values())
+    rows = [(name, values.get('hits', hits)) + tuple(values['false_kinds'][kind] for kind in details.KINDS)
+            for name, values in _entries(figures)]
+    return tuple(rows[:-1]) + (('all',) + rows[-1][1:],)
 
 
 def _pyplot():
@@ -159,6 +199,36 @@ def _draw_curves(path, lines, figures):
         axis.set_ylim(0, 1.02)
         axis.grid(alpha=0.3)
         axis.tick_params(labelsize=7)
+    _save(figure, path)
+
+
+def _draw_kinds(path, table):
+    """A bar for every class with detections: hits, then each kind of false detection, as shares."""
+    shown = {name: [row['hits']] + [row['false_kinds'][kind] for kind in details.KINDS]
+             for name, row in table.items() if row['detections']}
+    counts = np.array(list(shown.values()), dtype=np.float64).reshape(-1, 1 + len(details.KINDS))
+    share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    figure, axes = _pyplot().subplots(figsize=(7, 0.24 * len(shown) + 1.4), dpi=110)
+    place, colours = np.arange(len(shown)), ('tab:green', 'tab:blue', 'tab:orange', 'tab:purple', 'tab:gray')
+    for number, (what, colour) in enumerate(zip(('hit',) + details.KINDS, colours)):
+        axes.barh(place, share[:, number], left=share[:, :number].sum(axis=1), color=colour, label=what)
+    axes.set_yticks(place)
+    axes.set_yticklabels(list(shown), fontsize=7)
+    axes.invert_yaxis()
+    axes.set_xlim(0, 1)
+    axes.set_xlabel('share of the detections', fontsize=8)
+    axes.legend(fontsize=7, ncol=5, loc='lower center', bbox_to_anchor=(0.5, 1.0), frameon=False)
+    _save(figure, path)
+
+
+def _draw_scores(path, histogram):
+    figure, axes = _pyplot().subplots(figsize=(5, 2.4), dpi=110)
+    width = 1 / len(histogram)
+    axes.bar((np.arange(len(histogram)) + 0.5) * width, histogram, width=0.9 * width)
+    axes.set_xlim(0, 1)
+    axes.set_xlabel('score', fontsize=8)
+    axes.set_ylabel('detections', fontsize=8)
+    axes.tick_params(labelsize=7)
     _save(figure, path)
 
 

@@ -18,6 +18,8 @@ from mtp.errors import MTPError
 
 THRESHOLDS = tuple(np.arange(50, 100, 5) / 100)
 MODES = ('official', 'mmrotate')
+#: Figures of a class of which there is a mean.
+MEANT = ('AP50_11', 'AP50_area', 'AP75_11', 'mAP_11', 'mAP_area')
 #: Data set -> reader of a label file, and the suffix of its files.
 READERS = {'dotav1': (dota.read, '.txt'), 'dotav15': (dota.read, '.txt'), 'dotav2': (dota.read, '.txt'),
            'fair1m': (fair1m.read, '.xml'), 'diorr': (functools.partial(dior.read, kind='oriented'), '.xml')}
@@ -119,10 +121,12 @@ def score(images, image, label, scores, polygon, truth, classes, mode='official'
     Raises:
         MTPError: unknown mode, or a detection in an image that the truth does not list.
     """
-    if mode not in MODES:
-        raise MTPError('unknown way to score {!r}'.format(mode), hint='take one of: ' + ', '.join(MODES))
     found = numbered(images, image, label, scores, polygon, truth)
-    matches = match(*found, truth, mode)
+    return judge(found, match(*found, truth, mode), truth, classes, mode, thresholds)
+
+
+def judge(found, matches, truth, classes, mode='official', thresholds=THRESHOLDS):
+    """The figures of :func:`score`, from what :func:`numbered` and :func:`match` say."""
     begin = np.searchsorted(found.label[matches.order], np.arange(len(classes) + 1))
     table = {}
     for number, name in enumerate(classes):
@@ -130,11 +134,17 @@ def score(images, image, label, scores, polygon, truth, classes, mode='official'
         mine = truth.label == number
         table[name] = _score_class(rows, matches, truth, int((mine & ~truth.difficult).sum()), mode, thresholds)
         table[name]['difficult'] = int((mine & truth.difficult).sum())
-    means = {}
-    for key in ('AP50_11', 'AP50_area', 'AP75_11', 'mAP_11', 'mAP_area'):
-        values = [row[key] for row in table.values() if row.get(key) is not None]
+    return {'mode': mode, 'thresholds': [float(value) for value in thresholds], 'classes': table,
+            'mean': mean(table.values())}
+
+
+def mean(rows) -> Dict:
+    """Means of the precisions of those classes that have an object."""
+    means, rows = {}, list(rows)
+    for key in MEANT:
+        values = [row[key] for row in rows if row.get(key) is not None]
         means[key] = float(np.mean(values)) if values else None
-    return {'mode': mode, 'thresholds': [float(value) for value in thresholds], 'classes': table, 'mean': means}
+    return means
 
 
 def numbered(images, image, label, scores, polygon, truth):
@@ -159,20 +169,30 @@ def _image_numbers(images, image, truth):
 
 
 def match(image, label, scores, polygon, truth, mode):
-    """The best object for each detection, as :class:`Matches`; it does not depend on the threshold."""
+    """The best object for each detection, as :class:`Matches`; it does not depend on the threshold.
+
+    Raises:
+        MTPError: unknown mode.
+    """
+    if mode not in MODES:
+        raise MTPError('unknown way to score {!r}'.format(mode), hint='take one of: ' + ', '.join(MODES))
     order = np.lexsort((image, -scores, label))
     width = int(max(label.max(initial=0), truth.label.max(initial=0))) + 1
     detection, target = overlapping_pairs(bounds_of_polygons(polygon), image * width + label,
                                           bounds_of_polygons(truth.polygon), truth.image * width + truth.label)
-    if mode == 'official':
-        iou = polygon_iou(polygon, truth.polygon, detection, target)
-    else:
-        iou = rotated_iou(polygons_to_rboxes(polygon)[detection], min_area_rboxes(truth.polygon)[target])
+    iou = pair_iou(polygon, truth.polygon, detection, target, mode)
     best, top = np.full(len(scores), -1, dtype=np.int64), np.zeros(len(scores))
     ranked = np.lexsort((target, -iou, detection))  # the largest IoU first, the first object of equals
     first = ranked[np.unique(detection[ranked], return_index=True)[1]]
     best[detection[first]], top[detection[first]] = target[first], iou[first]
     return Matches(order, best, top)
+
+
+def pair_iou(found, true, i, j, mode):
+    """IoU of the detections ``found[i]`` with the objects ``true[j]``, corners each, as ``mode`` has it: (k,)."""
+    if mode == 'official':
+        return polygon_iou(found, true, i, j)
+    return rotated_iou(polygons_to_rboxes(found)[i], min_area_rboxes(true)[j])
 
 
 def polygon_iou(first, second, i, j):
@@ -216,14 +236,19 @@ def hits(rows, matches, truth, mode, threshold):
 
     An object is hit once, by the first of its detections.
     """
-    near = matches.iou[rows] > threshold if mode == 'official' else matches.iou[rows] >= threshold
-    near &= matches.best[rows] >= 0
+    near = near_object(rows, matches, mode, threshold)
     target = np.where(near, matches.best[rows], -1)
     difficult = near & truth.difficult[target] if len(truth.difficult) else np.zeros(len(rows), dtype=bool)
     candidates = np.flatnonzero(near & ~difficult)
     hit = np.zeros(len(rows), dtype=bool)
     hit[candidates[np.unique(target[candidates], return_index=True)[1]]] = True
     return hit, ~difficult
+
+
+def near_object(rows, matches, mode, threshold):
+    """Which of ``rows`` lie on an object of their class, taken already or not, (n,) bool."""
+    over = matches.iou[rows] > threshold if mode == 'official' else matches.iou[rows] >= threshold
+    return over & (matches.best[rows] >= 0)
 
 
 def curve(hit, counted, objects):

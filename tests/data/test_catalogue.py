@@ -53,3 +53,11 @@ def test_locate_follows_the_data_root(monkeypatch):
     sota = catalogue.get('sota')
     assert catalogue.locate(sota.files['coco'], split='train') == (
         'somewhere/samrs/dotav2_1024_rbb/trainval/sota_rbb_train_ins_segmentation.json')
+
+
+def test_super_categories_of_fair1m_hold_every_class_once():
+    fair1m = catalogue.get('fair1m')
+    assert {name: len(members) for name, members in fair1m.groups.items()} == {
+        'Airplane': 11, 'Ship': 9, 'Vehicle': 10, 'Court': 4, 'Road': 3}
+    assert sorted(sum(fair1m.groups.values(), ())) == sorted(fair1m.classes)
+    assert catalogue.get('dotav1').groups == {}

@@ -192,8 +192,9 @@ def test_command(tmp_path, capsys):
     (tmp_path / 'results/Task1_ship.txt').write_text('P1 0.9 50 0 70 0 70 10 50 10\n')
     assert command.main(['score', str(tmp_path / 'results'), '--dataset', 'dotav1', '--truth', str(tmp_path / 'labels'),
                          '--json', str(tmp_path / 'score.json')]) == 0
-    table = capsys.readouterr().out.splitlines()
-    assert len(table) == len(catalogue.get('dotav1').classes) + 2
+    table, sizes, kinds = (part.splitlines() for part in capsys.readouterr().out.split('\n\n'))
+    assert len(table) == len(sizes) == len(kinds) == len(catalogue.get('dotav1').classes) + 2
+    assert sizes[1].split()[:3] == ['plane', '1', '0.5000'] and kinds[1].split() == ['plane', '1', '0', '0', '0', '1']
     assert table[1].split()[:7] == ['plane', '1', '0', '2', '1', '1', '1.0000'] and table[-1].startswith('mean')
     figures = json.loads((tmp_path / 'score.json').read_text())
     assert figures['classes']['plane']['AP50_area'] == pytest.approx(0.5)
