@@ -1,7 +1,7 @@
 """The recipe of a fine-tuning or a test: ``paper`` (default), or what the released configs and code would have done.
 
-``--cfg-options recipe=released_code``, or such a line in a config, puts back what was odd and could run, and says all of
-it. The published numbers were got so; it matters for InternImage most.
+``--cfg-options recipe=released_code``, or such a line in a config, puts back what was odd and could run, and says all
+of it. The published numbers were got so; it matters for InternImage most.
 """
 from typing import Callable, NamedTuple, Optional
 

@@ -26,8 +26,6 @@ Job = NamedTuple('Job', [
 ])
 Job.__new__.__defaults__ = ((), 'mtp', 'work_dirs', '')  # the class syntax with defaults needs Python 3.6.1
 
-# Published commands for these tasks pass it: parts of their networks take no part in every step.
-UNUSED_PARAMETERS = ('eurosat', 'resisc45', 'spacenetv1', 'loveda', 'oscd', 'whu', 'levir', 'cdd')
 NO_VALIDATION = ('--cfg-options', 'val_cfg=None', 'val_dataloader=None', 'val_evaluator=None')
 ONLINE = ('loveda',)  # its labels are not published: the test writes files for the evaluation server
 
@@ -63,10 +61,9 @@ def init_backbone(words):
 
 def finetune(settings, places, env, config):
     """``tools/train.py`` on ``config``, its output below ``work_dirs/<env>/<dataset>/<stem>``."""
-    dataset, stem = configs.dataset_and_stem(config)
+    stem = configs.dataset_and_stem(config)[1]
     script = ['tools/train.py', places.of(config), '--work-dir=' + places.of(run_folder(env, config)),
               '--launcher=' + slurm.tool_launcher(settings)]
-    script += ['--cfg-options', 'find_unused_parameters=True'] if dataset in UNUSED_PARAMETERS else []
     return _job(settings, places, env, script, ('data', 'weights'))._replace(
         name='finetune-' + stem, kept=places.kept(run_folder(env, config)), resume='--resume')
 

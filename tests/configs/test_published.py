@@ -103,3 +103,10 @@ def test_what_follows_the_backbone_fits_it(run):
     expected = CHANNELS[run['backbone']]
     found = channels_of(of_leaf(run).model)
     assert found == (expected[-1] if isinstance(found, int) else expected)
+
+
+@each
+def test_only_networks_with_idle_parameters_look_for_them(run):
+    """The guide asks for it in every classification, segmentation and change detection (finetuning 5.2, 15)."""
+    idle = run['type'] == 'RVSA_MTP' and run['toolbox'].split()[0] in ('mmpretrain', 'opencd')
+    assert of_leaf(run).get('find_unused_parameters', False) == idle

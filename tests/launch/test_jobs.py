@@ -51,11 +51,6 @@ def test_finetuning_writes_below_its_own_folder(root):
         .format(DIOR))
 
 
-def test_networks_with_idle_parameters_get_the_published_option(root):
-    config = 'configs/mmrotate1/eurosat/vit-rvsa-l-224-mae-mtp_eurosat.py'
-    assert jobs.finetune(ask(), places(root), 'mmrotate1', config).script[-1] == 'find_unused_parameters=True'
-
-
 def test_testing_in_mmrotate1_is_the_guides_command(root):
     touch(os.path.join(root, 'work_dirs/mmrotate1/dior/faster_rcnn_rvsa_l_800_mae_mtp_dior/epoch_12.pth'))
     folder = 'work_dirs/mmrotate1/dior/faster_rcnn_rvsa_l_800_mae_mtp_dior'

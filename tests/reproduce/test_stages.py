@@ -27,7 +27,8 @@ def test_the_paper_trains_in_one_environment_and_tests_in_the_other(root):
     fakes.touch(os.path.join(root, 'work_dirs/mmrotate1/dotav1', DOTA, 'epoch_12.pth'))
     fakes.touch(os.path.join(root, 'work_dirs/mmrotate03/dotav1', DOTA, 'epoch_99.pth'))  # of another run
     train, test, judge = [words(stage, settings, root)[0] for stage in stages.real(run)]
-    assert 'mmrotate1/bin/python' in train and train.endswith('--resume')
+    assert 'mmrotate1/bin/python' in train and train.endswith('--resume --cfg-options recipe=released_code')
+    assert test.endswith('--cfg-options recipe=released_code')  # as the published number was got
     assert 'mmrotate03/bin/python' in test and 'work_dirs/mmrotate1/dotav1/{}/epoch_12.pth'.format(DOTA) in test
     assert '--test work_dirs/mmrotate03/dotav1/{}/predict'.format(DOTA) in judge and '--rehearsal' not in judge
 
