@@ -1,4 +1,6 @@
 """What runs on the cluster: the verbs in two nodes, typed by hand, as batch jobs, and jobs that come back."""
+import time
+
 from front import CHECKOUT, DATA, IMAGE, LAST, SMALL, STEPS, TINY, need
 
 REHEARSE = "--rehearse --cfg-options train_cfg.max_epochs=1"
@@ -81,17 +83,55 @@ def preempted(front):
 
 def node_killed(front):
     """A node vanishes: the job goes on with the others, from what it had saved."""
-    number = front.submit('pretrain', dict(TINY, INTERVAL=2, SAVE_PATH=front.anew('node_killed')))
-    front.reaches('work_dirs/node_killed', 3)
-    front.cluster.kill('cpu02')
+    _without(front, 'cpu02', 'node_killed', 'cpu[01,03]')
+
+
+def batch_node_killed(front):
+    """The node that runs the batch script vanishes, and the process that writes the checkpoints with it."""
+    _without(front, 'cpu01', 'batch_node_killed', 'cpu[02-03]')
+
+
+def _without(front, host, folder, others):
+    """A pretraining of two nodes loses ``host`` in the middle and ends on the ``others``."""
+    number = front.submit('pretrain', dict(TINY, INTERVAL=2, SAVE_PATH=front.anew(folder)))
+    front.reaches('work_dirs/' + folder, 3)
+    first = front.job(number)['BatchHost']
+    front.cluster.kill(host)
     try:
+        need(first == 'cpu01', 'the batch script is on cpu01', first)
         need(front.ended(number, 300) == 'COMPLETED', 'it ends', front.log(number))
     finally:
-        front.cluster.start('cpu02')
+        front.cluster.start(host)
     log = front.log(number)
-    need('cpu[01,03]' in log and 'continuing from' in log, 'it went on with the other nodes', log)
-    need(front.same_weights(PLAIN, 'node_killed'), 'bit-equal to the undisturbed run', log)
+    need(others in log and 'continuing from' in log, 'it went on with the other nodes', log)
+    need(front.same_weights(PLAIN, folder), 'bit-equal to the undisturbed run', log)
     front.cluster.wait_idle()
+
+
+def finetune_requeued(front):
+    """Requeued after its first epoch, fine-tuning goes on from there and ends."""
+    folder = front.anew('mmrotate1')
+    number = front.submit('finetune-fair1m', dict(SMALL, ARGS='--rehearse --cfg-options train_cfg.max_epochs=3'))
+    front.wait('a first epoch', lambda: front.say('find', folder, '-name', 'epoch_1.pth').strip(), 240)
+    front.say('scontrol', 'requeue', number)
+    need(front.ended(number, 300) == 'COMPLETED', 'it ends', front.log(number))
+    log = front.log(number)
+    need('start 2' in log and 'resumed epoch: ' in log and 'Epoch(train) [3]' in log, 'it went on', log)
+    need(log.count('Epoch(train) [1]') == 1, 'the first epoch was not done again', log)
+
+
+def early_stop(front):
+    """Asked to stop before the program is up, three times at other moments: comes back and ends as one undisturbed."""
+    number = front.submit('pretrain', dict(TINY, SAVE_PATH=front.anew('early_stop')))
+    for turn, seconds in enumerate((0.2, 1.5, 4), 1):
+        front.wait('a start', lambda: front.job(number)['JobState'] == 'RUNNING')
+        time.sleep(seconds)
+        front.say('scancel', '--batch', '--signal=USR1', number)
+        front.wait('start {}'.format(turn + 1), lambda turn=turn: front.job(number)['Restarts'] == str(turn), 60)
+    need(front.ended(number) == 'COMPLETED', 'it ends', front.log(number))
+    log = front.log(number)
+    need(log.count('requeued: it was asked to stop') == 3 and 'failed' not in log, 'the batch script sent it back', log)
+    need(front.same_weights(PLAIN, 'early_stop'), 'bit-equal to the undisturbed run', log)
 
 
 def time_limit(front):
