@@ -1,5 +1,4 @@
 """FAIR1M-2.0 results: one XML for every test image, in the folder ``test/`` of a zip."""
-import io
 import os
 import time
 import zipfile
@@ -51,7 +50,7 @@ _OBJECT = '''\t\t<object>
 '''
 #: Formats of a coordinate: as it is, and with the two decimals that the text of the same detection has.
 EXACT, AS_TEXT = '%.6f', '%.2f0000'
-_BLOCK = 100  # images that a process packs at a time
+_BLOCK = 100  # images of which a process makes the XML at a time
 
 
 class Columns(NamedTuple):
@@ -101,58 +100,44 @@ def write_zip(target, images: Dict[str, str], columns, jobs=1):
         target: path of the zip.
         images: image id -> path; only headers are read.
         columns: :class:`Columns`.
-        jobs: processes; each makes and packs the XML of a block of images, and this one strings the blocks together.
+        jobs: processes that make XML, a block of images each; this one packs it meanwhile.
     """
     stamp, ids = time.localtime()[:6], list(images)
     blocks = [ids[start:start + _BLOCK] for start in range(0, len(ids), _BLOCK)]
-    tasks = (_task(block, images, columns, stamp) for block in blocks)
+    tasks = (_task(block, images, columns) for block in blocks)
     progress = Progress('xml', total=len(ids))
     with atomic_path(target) as temporary, zipfile.ZipFile(temporary, 'w', zipfile.ZIP_DEFLATED) as archive:
-        for data, members in workers.in_order(_packed, tasks, min(jobs, len(blocks))):
-            _append(archive, data, members)
-            progress.update(len(members))
+        for block, texts in zip(blocks, workers.in_order(_documents, tasks, min(jobs, len(blocks)))):
+            for image, text in zip(block, texts):
+                member = zipfile.ZipInfo('test/{}.xml'.format(image), date_time=stamp)
+                member.compress_type = zipfile.ZIP_DEFLATED
+                member.external_attr = 0o644 << 16
+                archive.writestr(member, text)
+            progress.update(len(block))
     progress.close()
 
 
-def _append(archive, data, members):
-    """Add the members of a zip in memory to another one as they are, without packing them again."""
-    offset = archive.fp.tell()
-    archive.fp.write(data)
-    for member in members:
-        member.header_offset += offset
-        archive.filelist.append(member)
-        archive.NameToInfo[member.filename] = member
-    archive.start_dir = archive.fp.tell()  # where the table of contents goes when the archive is closed
-    archive._didModify = True
-
-
-def _task(block, images, columns, stamp):
+def _task(block, images, columns):
     """What a process has to know about a block of images: ids, paths, and their detections one behind the other."""
     rows = [np.asarray(columns.rows.get(image, ()), dtype=np.int64) for image in block]
     every = np.concatenate(rows)
     texts = isinstance(columns.score, list)
     score = [columns.score[row] for row in every.tolist()] if texts else columns.score[every]
     part = columns._replace(rows={}, label=columns.label[every], score=score, box=columns.box[every])
-    return block, [images[image] for image in block], [len(each) for each in rows], part, stamp
+    return block, [images[image] for image in block], [len(each) for each in rows], part
 
 
-def _packed(task):
-    """The members of a block of images, packed: (bytes, list of ZipInfo)."""
-    block, paths, counts, columns, stamp = task
+def _documents(task):
+    """XML of each image of a block, as bytes."""
+    block, paths, counts, columns = task
     box = columns.box if columns.box.shape[1] == 8 else rboxes_to_polygons(columns.box)
     corners, names = box.tolist(), [columns.names[label] for label in columns.label.tolist()]
     score = columns.score if isinstance(columns.score, list) else map(repr, columns.score.astype(np.float64).tolist())
-    objects = list(zip(names, score, corners))
-    buffer, start = io.BytesIO(), 0
-    with zipfile.ZipFile(buffer, 'w', zipfile.ZIP_DEFLATED) as archive:
-        for image, path, count in zip(block, paths, counts):
-            member = zipfile.ZipInfo('test/{}.xml'.format(image), date_time=stamp)
-            member.compress_type = zipfile.ZIP_DEFLATED
-            member.external_attr = 0o644 << 16
-            text = document(image, path, objects[start:start + count], columns.form)
-            archive.writestr(member, text.encode('utf-8'))
-            start += count
-        return buffer.getvalue(), archive.filelist
+    objects, start, texts = list(zip(names, score, corners)), 0, []
+    for image, path, count in zip(block, paths, counts):
+        texts.append(document(image, path, objects[start:start + count], columns.form).encode('utf-8'))
+        start += count
+    return texts
 
 
 def document(image, path, objects, form):
