@@ -52,7 +52,7 @@ def paint(rng, width: int, height: int, kinds: Sequence[str], count: int) -> Sce
         kind = kinds[number % len(kinds)]  # every kind gets its turn: classes stay balanced
         place = _find_place(rng, kind, terrain, grounds[shapes.KINDS[kind].terrain], taken)
         if place is not None:
-            items.append(_put(rng, image, kind, *place))
+            items.append(put(rng, image, kind, *place))
     order = rng.permutation(len(items))
     return Scene(finish(rng, image), [items[index] for index in order])
 
@@ -68,7 +68,7 @@ def finish(rng, image: np.ndarray) -> np.ndarray:
     return np.clip(image + 3 * rng.standard_normal(image.shape, np.float32), 0, 255).astype(np.uint8)
 
 
-def _noise(rng, width, height, cell):
+def noise(rng, width, height, cell):
     """Smooth noise in about -1..1 with features ``cell`` pixels wide."""
     grid = rng.normal(0, 0.6, (height // cell + 3, width // cell + 3)).astype(np.float32)
     smooth = cv2.resize(grid, None, fx=cell, fy=cell, interpolation=cv2.INTER_CUBIC)
@@ -81,7 +81,7 @@ def _terrain(rng, width, height):
     x, y = np.arange(width, dtype=np.float32) - width / 2, np.arange(height, dtype=np.float32) - height / 2
     along = np.float32(math.cos(angle)) * x[None, :] + np.float32(math.sin(angle)) * y[:, None]
     reach = (abs(math.cos(angle)) * width + abs(math.sin(angle)) * height) / 2
-    along = along / reach + 12 / reach * _noise(rng, width, height, 48)
+    along = along / reach + 12 / reach * noise(rng, width, height, 48)
     edges = np.array([-1 / 4, 1 / 4]) + rng.uniform(-0.1, 0.1, 2)
     order = rng.permutation(3).astype(np.uint8)
     return order[(along > edges[0]).astype(np.intp) + (along > edges[1])]
@@ -93,7 +93,7 @@ def _ground(rng, terrain):
     colours = np.float32([(42, 78, 104), (96, 112, 66), (150, 148, 142)])  # in the order of TERRAIN
     colours += rng.uniform(-9, 9, (3, 1)).astype(np.float32) + rng.uniform(-3, 3, (3, 3)).astype(np.float32)
     strength = np.float32([(5, 3, 1), (10, 8, 6), (5, 3, 4)])[terrain]
-    shade = strength[..., 0] * _noise(rng, width, height, 40) + strength[..., 1] * _noise(rng, width, height, 5)
+    shade = strength[..., 0] * noise(rng, width, height, 40) + strength[..., 1] * noise(rng, width, height, 5)
     shade += strength[..., 2] * rng.standard_normal((height, width), np.float32)
     image = colours[terrain] + shade[..., None]
     _trees(rng, image, terrain)
@@ -134,7 +134,7 @@ def _slabs(rng, image, terrain):
     image[concrete & (lines == 2)] = (196, 170, 84)
 
 
-def _corners(centre, angle, width, length):
+def corners(centre, angle, width, length):
     """Box corners, head left first, clockwise on screen, (4, 2) float64."""
     heading = np.array([math.cos(angle), math.sin(angle)])
     right = np.array([-heading[1], heading[0]])  # y grows downwards
@@ -159,7 +159,7 @@ def _find_place(rng, kind, terrain, ground, taken, tries=20):
             continue
         centre = np.array([x, y]) + rng.random(2)
         angle = rng.uniform(-math.pi, math.pi) if shapes.KINDS[kind].turns else -math.pi / 2
-        roomy = _corners(centre, angle, across + 10, length + 10)
+        roomy = corners(centre, angle, across + 10, length + 10)
         if roomy.min() < 1 or roomy[:, 0].max() > width - 1 or roomy[:, 1].max() > height - 1:
             continue
         x0, y0 = np.floor(roomy.min(0)).astype(int)
@@ -170,11 +170,11 @@ def _find_place(rng, kind, terrain, ground, taken, tries=20):
         window = (slice(y0, y0 + inside.shape[0]), slice(x0, x0 + inside.shape[1]))
         if (terrain[window][inside] == wanted).all() and not taken[window][inside].any():
             taken[window][inside] = 1
-            return length, _corners(centre, angle, across, length)
+            return length, corners(centre, angle, across, length)
     return None
 
 
-def _put(rng, image, kind, length, polygon):
+def put(rng, image, kind, length, polygon):
     """Blend one object and its shadow into ``image``; return the Item."""
     colour, cover = shapes.patch(kind, rng, length)
     x0, y0 = np.floor(polygon.min(0)).astype(int) - 8
