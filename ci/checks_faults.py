@@ -9,10 +9,16 @@ HELP = dict(TINY, ARGS='--help')  # the program starts, says what it can and end
 LOCAL = '/var/tmp/mtp.sif'  # a path that each node has for itself
 
 
+def need_soon(code, seconds, output):
+    """A failure, and within a minute."""
+    need(code != 0 and seconds < MINUTE,
+         'an error within a minute; exit code {} after {:.0f} s'.format(code, seconds), output)
+
+
 def refused(front, verb, settings, *said):
     """The output of a verb that has to fail within a minute and say all of ``said``."""
     code, output, seconds = front.make(verb, settings, 2 * MINUTE)
-    need(code != 0 and seconds < MINUTE, 'an error within a minute; exit code {} after {:.0f} s'.format(code, seconds), output)
+    need_soon(code, seconds, output)
     for text in said:
         need(text in output, 'an error that says ' + text, output)
     return output
@@ -67,14 +73,14 @@ def dead_rank(front):
     """A process is killed, as the kernel does where memory runs out."""
     code, output, seconds = _disturbed(front, 'dead_rank', lambda: front.cluster.root(
         'pkill', '-KILL', '-f', 'python.*main_pretrain', host='cpu02'))
-    need(code != 0 and seconds < MINUTE, 'an error within a minute; exit code {} after {:.0f} s'.format(code, seconds), output)
+    need_soon(code, seconds, output)
     need('cpu02: task 1: Killed' in output or 'task 1' in output, 'an error that names the process', output)
 
 
 def srun_killed(front):
     """srun is killed: the user hears it, and the job does not go on without anybody."""
     code, output, seconds = _disturbed(front, 'srun_killed', lambda: front.say('pkill', '-KILL', '-o', 'srun'))
-    need(code != 0 and seconds < MINUTE, 'an error within a minute; exit code {} after {:.0f} s'.format(code, seconds), output)
+    need_soon(code, seconds, output)
     need('srun was killed' in output and 'scancel' in output, 'an error that says what to do', output)
     front.wait('an empty queue', lambda: not front.say('squeue', '--noheader').strip(), MINUTE)
 
@@ -84,9 +90,10 @@ def environment(front):
     front.say('sh', '-c', 'echo "module() { touch work_dirs/hook.\\$SLURMD_NODENAME; export UCX_TLS=\\$2; }; '
               'module load tcp" >work_dirs/site.sh')
     given = ['NCCL_DEBUG=INFO', 'GLOO_SOCKET_IFNAME=eth0', 'SECRET=x', 'MTP_SITE_SETUP=work_dirs/site.sh']
-    output = front.say('srun', '--ntasks=2', '--ntasks-per-node=1', 'bash', 'mtp/launch/task.sh', '--image', IMAGE, 'apptainer',
-                       'exec', '--containall', '--cleanenv', IMAGE, 'sh', '-c', 'env; command -v scontrol srun || echo none',
-                       environment=given)
+    inside = ['apptainer', 'exec', '--containall', '--cleanenv', IMAGE, 'sh', '-c',
+              'env; command -v scontrol srun || echo none']
+    output = front.say('srun', '--ntasks=2', '--ntasks-per-node=1', 'bash', 'mtp/launch/task.sh', '--image', IMAGE,
+                       *inside, environment=given)
     for text in ('NCCL_DEBUG=INFO', 'GLOO_SOCKET_IFNAME=eth0', 'UCX_TLS=tcp', 'SLURM_PROCID=1', 'none\n'):
         need(text in output, 'inside is ' + text, output)
     need('SECRET' not in output, 'nothing else', output)

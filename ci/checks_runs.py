@@ -29,23 +29,23 @@ def pretrain(front):
 
 
 def by_hand(front):
-    """srun and apptainer as typed from the guide, and at the same time on the same nodes the printed plan as a batch job."""
+    """srun and apptainer as typed from the guide, and at the same time on the same nodes the printed plan by sbatch."""
     front.anew('by_hand', 'printed')
     front.say('bash', '-c', 'make --no-print-directory pretrain DRYRUN=1 {} >job.sh 2>/dev/null'.format(' '.join(
         '{}={}'.format(*pair) for pair in dict(TINY, END_ITER=2, SAVE_PATH='work_dirs/printed', SRUN_ARGS='').items())))
     number = front.say('sbatch', '--parsable', 'job.sh').strip()
     options = ('--backbone vit_t_rvsa --tasks ss is rd --datasets sota sior fast --batch_size 3 --batch_size_val 3 '
-               '--workers 0 --save_path /work/by_hand --distributed True --end_iter 2 --image_size 64 --init_backbone none '
-               '--batch_mode avg --background True --use_ckpt True --interval 5000')
+               '--workers 0 --save_path /work/by_hand --distributed True --end_iter 2 --image_size 64 '
+               '--init_backbone none --batch_mode avg --background True --use_ckpt True --interval 5000')
     output = front.say(
         'srun', '-J', 'mtp', '-p', 'debug', '--ntasks=2', '--ntasks-per-node=1', '--cpus-per-task=1',
         '--kill-on-bad-exit=1', 'apptainer', 'exec', '--contain', '--no-home', '--pwd', '/opt/mtp', '--bind',
-        '{0}:/data,{1}/work_dirs:/work,{1}:/opt/mtp:ro'.format(DATA, CHECKOUT), IMAGE, 'python', '-u', 'main_pretrain.py',
-        *options.split(), environment=['APPTAINERENV_' + 'OMP_NUM_THREADS=1'])
+        '{0}:/data,{1}/work_dirs:/work,{1}:/opt/mtp:ro'.format(DATA, CHECKOUT), IMAGE, 'python', '-u',
+        'main_pretrain.py', *options.split(), environment=['APPTAINERENV_' + 'OMP_NUM_THREADS=1'])
     need('2 process(es)' in output, 'two processes, without the launcher', output)
     state = front.ended(number)
-    need(state == 'COMPLETED', 'the printed plan as a batch job ended as ' + state, front.call('cat', 'slurm-{}.out'.format(
-        number))[1])
+    need(state == 'COMPLETED', 'the printed plan as a batch job ended as ' + state,
+         front.call('cat', 'slurm-{}.out'.format(number))[1])
     need(front.same_weights('by_hand', 'printed'), 'both have the same weights')
 
 
@@ -56,7 +56,8 @@ def finetune(front):
     configs = 'fair1m/oriented_rcnn_rvsa_b_800_mae_mtp_fair1m20 fair1m/oriented_rcnn_rvsa_b_800_mae_fair1m20'
     number = front.submit('finetune', dict(SMALL, NODES=1, CONFIG=configs, ARGS=REHEARSE))
     for task in ('0', '1'):
-        front.wait('the log of task ' + task, lambda task=task: ' complete' in front.log('{}_{}'.format(number, task)), 240)
+        front.wait('the log of task ' + task,
+                   lambda task=task: ' complete' in front.log('{}_{}'.format(number, task)), 240)
 
 
 def test_fair1m(front):

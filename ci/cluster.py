@@ -1,8 +1,8 @@
 """A small real SLURM cluster with apptainer, in containers of this machine: ``ci/cluster up|down|run|test``.
 
-``up`` starts a login node (which is the controller too) and compute nodes, each a container on a network of their own, puts
-this checkout and the apptainer images of the environments on their shared folder, and stops. ``run`` starts a command on the
-login node as an ordinary user; ``make cluster-up`` and ``make cluster-down`` are short for the first two.
+``up`` starts a login node (which is the controller too) and compute nodes, each a container on a network of their own,
+puts this checkout and the apptainer images of the environments on their shared folder, and stops. ``run`` starts a
+command on the login node as an ordinary user; ``make cluster-up``, ``make cluster-down`` are short for the first two.
 """
 import argparse
 import os
@@ -36,7 +36,8 @@ def up(cluster, envs, steps=None):
 def send_checkout(cluster):
     """Put the files of this checkout, as they are now, on the shared folder; ignored ones stay here."""
     cluster.user('mkdir', '-p', CHECKOUT + '/work_dirs', CHECKOUT + '/data', CHECKOUT + '/weights')
-    listed = subprocess.check_output(['git', '-C', ROOT, 'ls-files', '-z', '--cached', '--others', '--exclude-standard'])
+    listed = subprocess.check_output(['git', '-C', ROOT, 'ls-files', '-z', '--cached', '--others',
+                                      '--exclude-standard'])
     there = [name for name in listed.split(b'\0') if name and os.path.lexists(os.path.join(os.fsencode(ROOT), name))]
     packed = subprocess.Popen(['tar', '-C', ROOT, '--null', '--files-from=-', '-c'], stdin=subprocess.PIPE,
                               stdout=subprocess.PIPE)
@@ -70,7 +71,8 @@ def main(argv=None):
     testing = verbs.add_parser('test', help='up, every check, down')
     testing.add_argument('checks', nargs='*', help='only these')
     testing.add_argument('--keep', action='store_true', help='use a cluster that is there, and leave it there')
-    testing.add_argument('--tries', type=int, default=1, help='repeat a check that failed, up to so many times in all (1)')
+    testing.add_argument('--tries', type=int, default=1,
+                         help='repeat a check that failed, up to so many times in all (1)')
     args = parser.parse_args(argv)
     if not args.verb:
         parser.error('one of up, down, run, test')

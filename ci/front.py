@@ -101,13 +101,14 @@ class Front:
 
     def inside(self, *words, host=None, image=IMAGE):
         """Output of a program in the image, beside the checkout."""
-        apptainer = ['apptainer', '--silent', 'exec', '--containall', '--cleanenv', '--no-home', '--pwd', '/opt/mtp', '--bind',
-                     '{}:/opt/mtp:ro,{}/work_dirs:/work'.format(CHECKOUT, CHECKOUT), image]
+        apptainer = ['apptainer', '--silent', 'exec', '--containall', '--cleanenv', '--no-home', '--pwd', '/opt/mtp',
+                     '--bind', '{}:/opt/mtp:ro,{}/work_dirs:/work'.format(CHECKOUT, CHECKOUT), image]
         return self.say(*(apptainer + list(words)), host=host or self.cluster.computes[0])
 
     def same_weights(self, first, second):
         """Whether the results of two pretrainings are equal, bit for bit."""
-        found = self.inside('python', '-c', FINGERPRINT, *('/work/{}/{}'.format(name, LAST) for name in (first, second)))
+        paths = ['/work/{}/{}'.format(name, LAST) for name in (first, second)]
+        found = self.inside('python', '-c', FINGERPRINT, *paths)
         lines = found.split()
         need(len(lines) == 2, 'two fingerprints', found)
         return lines[0] == lines[1]

@@ -1,6 +1,7 @@
-"""A small real cluster in containers: a login node that is the controller too, and compute nodes, on a network of their own.
+"""A small real cluster in containers: a login node that is the controller too, and compute nodes, on their own network.
 
-Everything it makes in the engine carries LABEL and goes with :meth:`Cluster.down`; the image of the nodes stays as a cache.
+Everything it makes in the engine carries LABEL and goes with :meth:`Cluster.down`; the image of the nodes stays, as a
+cache.
 """
 import io
 import os

@@ -2,8 +2,8 @@
 
 What is timed is ``make pretrain`` of the reduced network until the first line of its log is on the disk: the launcher,
 the container, the imports, the model and one step. The runtimes take turns, so a busy machine slows all of them; the
-smallest of their times is compared, and all are printed. A runtime that this machine lacks is left out and named. Inside
-the test cluster: ``ci/cluster run python3 ci/bench/startup.py --data work_dirs/data --runtimes apptainer``.
+smallest of their times is compared, and all are printed. A runtime that this machine lacks is left out and named.
+Inside the test cluster: ``ci/cluster run python3 ci/bench/startup.py --data work_dirs/data --runtimes apptainer``.
 """
 import argparse
 import os

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Starts one machine of the test cluster. Usage: start.sh controller|node. /etc/slurm and the munge key come from ci/cluster.
+# Starts one machine of the test cluster. Usage: start.sh controller|node. ci/cluster brings /etc/slurm and a munge key.
 set -euo pipefail
 
 chmod 666 /dev/fuse  # apptainer mounts images as the user

@@ -1,4 +1,4 @@
-"""The script that ``SUBMIT=1`` hands to ``sbatch``. Pure: a text from settings, host and jobs; ``batch.sh`` is what it starts."""
+"""The script that ``SUBMIT=1`` hands to ``sbatch``. Pure: a text from settings, host, jobs. It starts ``batch.sh``."""
 import os
 import shlex
 
@@ -17,7 +17,8 @@ def plan(settings, host, prepared, reason, problems, makes):
     folder = '{}/slurm'.format(settings.work_root.rstrip('/'))
     name = slurm.job_name(settings, [job for job, _ in prepared])
     script = Script('{}/{}.sbatch'.format(folder, name), text(settings, host, prepared, name, folder))
-    return Plan(reason, host.root, (command(('sbatch', script.path)),), tuple(problems), tuple(makes) + (folder,), script)
+    commands = (command(('sbatch', script.path)),)
+    return Plan(reason, host.root, commands, tuple(problems), tuple(makes) + (folder,), script)
 
 
 def text(settings, host, prepared, name, folder):
@@ -26,7 +27,8 @@ def text(settings, host, prepared, name, folder):
     lines = ['#!/usr/bin/env bash'] + slurm.directives(settings, host, job, name)
     lines += ['#SBATCH ' + word for word in own_directives(settings, host, len(prepared), folder)]
     lines += ['#SBATCH ' + word for word in settings.sbatch_args]
-    lines += ['', '# What is preempted, cut short by its time limit or loses a node goes on by itself: mtp/launch/batch.sh.',
+    lines += ['',
+              '# What is preempted, cut short by its time limit or loses a node goes on by itself: mtp/launch/batch.sh',
               'cd ' + shlex.quote(host.root)]
     calls = [_call(job, item) for job, item in prepared]
     if len(calls) == 1:
@@ -46,7 +48,7 @@ def own_directives(settings, host, count, folder):
 
 
 def lead(time_limit):
-    """Seconds before the time limit at which the job is told; a quarter of a short one: it has to do something first."""
+    """Seconds before the time limit at which the job is told; a quarter of a short one, which has to do something."""
     if not time_limit:
         return LEAD_SECONDS
     days, dash, clock = time_limit.rpartition('-')
@@ -60,5 +62,6 @@ def lead(time_limit):
 def _call(job, item):
     words = ['bash', 'mtp/launch/batch.sh', '--kept', job.kept] + (['--again', job.resume] if job.resume else [])
     # Variables go in front of the program that needs them: exec takes none.
-    environment = ['env'] + ['{}={}'.format(*pair) for pair in sorted(item.environment.items())] if item.environment else []
+    pairs = ['{}={}'.format(*pair) for pair in sorted(item.environment.items())]
+    environment = ['env'] + pairs if pairs else []
     return render_command(command(words + environment + list(item.words)))

@@ -21,17 +21,24 @@ kept() { find "$folder" -type f \( -name '*.pth' -o -name '*.shard' \) "$@" -pri
 # three starts: its time limit may be too short for any.
 starting() { [ "$at" -lt "$START_SECONDS" ] && { [ "${SLURM_RESTART_COUNT:-0}" -lt 3 ] || kept; }; }
 
-# Tells the command that its time is short, and again as long as it works: srun passes nothing on before its tasks are up.
+# Tells the command that its time is short, and again while it works: srun passes nothing on before its tasks are up.
 tell() {
   (while kill -USR1 "$child" 2>/dev/null; do sleep "$REMIND_SECONDS"; done) &
   reminder=$!
 }
 
+# What SIGUSR1 means, also when it comes before the command is started.
+warned() {
+  [ "$told" = end ] || told=limit
+  heard=$((heard + 1)) at=$SECONDS
+  [ -z "$child" ] || [ -n "$reminder" ] || tell
+}
+
 # Whether all nodes still start a task: a node that is gone takes SLURM minutes to notice, and until then the death of
 # its tasks looks like a fault of ours.
 nodes_answer() {
-  (timeout --kill-after=5 "$PROBE_SECONDS" srun --overlap --nodes="$SLURM_JOB_NUM_NODES" --ntasks="$SLURM_JOB_NUM_NODES" \
-    --ntasks-per-node=1 --mem=0 --gres=none true) >/dev/null 2>&1
+  (timeout --kill-after=5 "$PROBE_SECONDS" srun --overlap --nodes="$SLURM_JOB_NUM_NODES" \
+    --ntasks="$SLURM_JOB_NUM_NODES" --ntasks-per-node=1 --mem=0 --gres=none true) >/dev/null 2>&1
 }
 
 # Only a job that SLURM still calls running is ours to send back: one that is cancelled or preempted is being ended.
@@ -52,7 +59,7 @@ again() {
 }
 
 told='' heard=0 child='' reminder='' at=0 resume=''
-trap '[ "$told" = end ] || told=limit; heard=$((heard + 1)) at=$SECONDS; [ -z "$child" ] || [ -n "$reminder" ] || tell' USR1
+trap warned USR1
 trap 'told=end heard=$((heard + 1))' TERM
 while :; do
   case "$1" in
@@ -92,7 +99,8 @@ elif [ "$told" = limit ] && kept -newer "$began"; then
 elif [ "$told" = limit ] && starting; then
   again 'it was asked to stop while it was starting'
 elif [ "$told" = limit ]; then
-  say "failed: nothing was kept between start and time limit, so a repeat would not come further; give it more (TIME_LIMIT)"
+  say 'failed: nothing was kept between start and time limit, so a repeat would not come further; give it more' \
+    '(TIME_LIMIT)'
 elif [ "$code" = 75 ]; then
   again 'it was asked to stop'
 elif [ "$SLURM_JOB_NUM_NODES" -gt 1 ] && ! nodes_answer; then

@@ -8,7 +8,7 @@ from mtp.launch.plan import Problem, command
 
 
 def images(settings, host, envs, kind):
-    """(commands, problems) of ``docker build`` for ``envs``; in a bundle: loading what it holds, or building from it."""
+    """(commands, problems) of ``docker build`` for ``envs``; in a bundle: loading what it has, or building from it."""
     need(host, 'docker/Dockerfile')
     docker = 'docker' if host.builder in ('', host.tools.get('docker')) else host.builder
     about, commands = bundle.read(host.root), []

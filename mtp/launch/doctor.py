@@ -168,7 +168,8 @@ def folders(question):
             yield good(variable, path)
     found = question.facts.datasets
     yield good('data sets', 'found: ' + ' '.join(found)) if found else warn(
-        'data sets', 'found none', 'make demo needs none; python3 -m mtp.data describe <dataset>, then make data-<dataset>')
+        'data sets', 'found none',
+        'make demo needs none; python3 -m mtp.data describe <dataset>, then make data-<dataset>')
 
 
 def slurm(question):

@@ -1,7 +1,7 @@
-"""Where a package that lives on a Git host is taken from: a copy of the user's, a wheel beside the checkout, or the host.
+"""Where a package that lives on a Git host is taken from: a user's copy, a wheel beside the checkout, or the host.
 
-A cluster without network needs the first or the second: ``OPENCD=/path/to/clone make setup`` takes the pinned commit of a
-clone (bare or not), or an unpacked source folder, or a wheel as it is. Standard library only, Python >= 3.6.
+A cluster without network needs the first or the second: ``OPENCD=/path/to/clone make setup`` takes the pinned commit of
+a clone (bare or not), or an unpacked source folder, or a wheel as it is. Standard library only, Python >= 3.6.
 """
 import glob
 import os

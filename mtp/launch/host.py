@@ -109,8 +109,8 @@ def sif_digest(apptainer, path, timeout=60):
 def partitions(sinfo, timeout=30):
     """Names of the cluster's partitions, hidden ones too; nothing where there is no SLURM, or no answer."""
     try:
-        said = subprocess.check_output([sinfo or 'sinfo', '--all', '--noheader', '--format=%R'], stderr=subprocess.DEVNULL,
-                                       stdin=subprocess.DEVNULL, timeout=timeout)
+        words = [sinfo or 'sinfo', '--all', '--noheader', '--format=%R']
+        said = subprocess.check_output(words, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL, timeout=timeout)
     except (OSError, subprocess.CalledProcessError, subprocess.TimeoutExpired):
         return ()
     return tuple(dict.fromkeys(said.decode('utf-8', 'replace').split()))

@@ -1,7 +1,7 @@
 """Before the processes of a job step trust each other: are all there, in the same image? Standard library only.
 
-``torch.distributed`` waits half an hour, silently, for a process that will never come. Here the first process listens on
-the port they will use, each other one tells it who it is, and within a minute all go on or all end with the same words.
+``torch.distributed`` waits half an hour, silently, for a process that will never come. Here the first process listens
+on the port they will use, each other one tells it who it is, and within a minute all go on, or end with the same words.
 """
 import hashlib
 import json

@@ -1,7 +1,7 @@
 """``make status`` and ``make logs``: what became of the jobs that SUBMIT=1 handed to SLURM.
 
 Nothing is recorded at submission: SLURM knows what waits and runs, and the log of each job, ``<name>-<id>.log`` below
-``work_dirs/slurm``, holds what ``batch.sh`` said last. So jobs of other checkouts and of a script handed in by hand show too.
+``work_dirs/slurm``, holds what ``batch.sh`` said last. So jobs of other checkouts and of scripts handed in by hand show.
 """
 import os
 import re
@@ -43,7 +43,8 @@ def jobs(found, queue):
     """:class:`Job` values: those of the queue first, then what the logs tell of others, newest first."""
     paths = {match.group('id'): path for path, match in found}
     live = [line.split('|', 4) for line in queue]
-    rows = [Job(number, name, state.lower(), used, where, paths.get(number, '')) for number, name, state, used, where in live]
+    rows = [Job(number, name, state.lower(), used, where, paths.get(number, ''))
+            for number, name, state, used, where in live]
     gone = [(path, match) for path, match in found if match.group('id') not in set(row.id for row in rows)]
     for path, match in gone[:SHOWN]:
         when, what = last_word(path)
@@ -55,7 +56,8 @@ def jobs(found, queue):
 def logs(folder):
     """(path, match of its name) of every log in ``folder``, newest first."""
     names = os.listdir(folder) if os.path.isdir(folder) else ()
-    found = [(os.path.join(folder, name), match) for name, match in ((name, _LOG.match(name)) for name in names) if match]
+    matches = [(name, _LOG.match(name)) for name in names]
+    found = [(os.path.join(folder, name), match) for name, match in matches if match]
     return sorted(found, key=lambda item: os.path.getmtime(item[0]), reverse=True)
 
 

@@ -12,7 +12,8 @@ fail() {
 
 # The one hook for sites: a file with shell commands such as "module load apptainer".
 if [ -n "${MTP_SITE_SETUP:-}" ]; then
-  [ -r "$MTP_SITE_SETUP" ] || fail "MTP_SITE_SETUP=$MTP_SITE_SETUP cannot be read" 'put it on a folder that all nodes see'
+  [ -r "$MTP_SITE_SETUP" ] ||
+    fail "MTP_SITE_SETUP=$MTP_SITE_SETUP cannot be read" 'put it on a folder that all nodes see'
   set +eu
   . "$([ "${MTP_SITE_SETUP#*/}" != "$MTP_SITE_SETUP" ] || echo ./)$MTP_SITE_SETUP"  # never from PATH
   set -eu
@@ -29,7 +30,8 @@ digest_of() {
   fi
   digest=$(sha256sum "$file")
   digest=${digest%% *}
-  { printf '%s %s\n' "$digest" "$state" >"$note.$$" && mv "$note.$$" "$note"; } 2>/dev/null || rm -f "$note.$$" 2>/dev/null
+  { printf '%s %s\n' "$digest" "$state" >"$note.$$" && mv "$note.$$" "$note"; } 2>/dev/null ||
+    rm -f "$note.$$" 2>/dev/null
   printf '%s' "$digest"
 }
 
@@ -37,7 +39,8 @@ if [ "$1" = --image ]; then
   image=$2
   shift 2
   [ -e "$image" ] || fail "there is no image $image in $PWD" 'copy it there, or SIF=file on a folder that all nodes see'
-  command -v "$1" >/dev/null || fail "$1 is not installed" 'MTP_SITE_SETUP=file with what your site needs, e.g. module load apptainer'
+  command -v "$1" >/dev/null ||
+    fail "$1 is not installed" 'MTP_SITE_SETUP=file with what your site needs, e.g. module load apptainer'
   [ ! -f "$image" ] || MTP_IMAGE=${image##*/}@sha256:$(digest_of "$image")
   export MTP_IMAGE=${MTP_IMAGE:-${image##*/}}
 fi

@@ -1,4 +1,4 @@
-"""``make verify-bundle BUNDLE=folder``: is it whole, unchanged, complete? ``OFFLINE=1`` also uses it without network."""
+"""``make verify-bundle BUNDLE=folder``: is it whole, unchanged, complete? ``OFFLINE=1`` uses it without network too."""
 import glob
 import json
 import os
