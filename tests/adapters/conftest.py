@@ -15,3 +15,12 @@ def place(tmp_path_factory):
         patch.setenv('MTP_{}_ROOT'.format(kind.upper()), str(home / kind))
     yield home
     patch.undo()
+
+
+@pytest.fixture
+def blank(monkeypatch):
+    """Networks of full size are built at once: nobody draws their initial values, and memory is not even touched."""
+    init = pytest.importorskip('torch').nn.init
+    for name in dir(init):
+        if name.endswith('_') and not name.startswith('_'):
+            monkeypatch.setattr(init, name, lambda tensor, *args, **kwargs: tensor)

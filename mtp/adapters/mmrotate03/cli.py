@@ -24,7 +24,8 @@ def train(argv=None):
     args = parser.parse_args(argv)
     rank, world, local = command.ranks(args)
     cfg = load(args, 'train')
-    _data_exists(cfg.data.train)
+    for split in ('train',) if args.no_validate else ('train', 'val'):
+        _data_exists(cfg.data.get(split) or {})
     cfg.resume_from = args.resume_from
     if args.resume:
         cfg.resume_from = command.require_file(os.path.join(cfg.work_dir, 'latest.pth'), 'checkpoint to go on from')

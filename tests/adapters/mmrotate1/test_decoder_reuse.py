@@ -10,6 +10,7 @@ from mtp.checkpoints.change import main as change_ckpt
 from mtp.nn import RVSA
 from mtp.pretrain import blueprints
 from mtp.pretrain.model import PretrainModel
+from tests.adapters.mmrotate1.building import build
 from tests.configs import resolved
 
 SIZE = blueprints.Size(channels=64, hidden=128, proposals_before=50, is_proposals=20, rd_proposals=20, sampled=16)
@@ -19,6 +20,7 @@ SIZE = blueprints.Size(channels=64, hidden=128, proposals_before=50, is_proposal
 def pretrained(tmp_path_factory):
     """A pretraining model as wide as a rehearsal's, saved as its training saves it."""
     torch.manual_seed(0)
+    init_default_scope('mmdet')  # whatever an earlier test has left
     encoder = RVSA(img_size=128, variant='pretrain', qkv_bias=True, use_abs_pos_emb=True, **rehearsal.VIT)
     path = tmp_path_factory.mktemp('pretrained') / 'last_model.pth'
     torch.save({'state_dict': PretrainModel(encoder, size=SIZE).state_dict()}, str(path))
@@ -29,10 +31,7 @@ def model(number, **head):
     cfg = Config.fromfile(resolved.path(next(run for run in resolved.RUNS if run['number'] == number)))
     rehearsal.reduce(cfg._cfg_dict)
     cfg.model.get('decode_head', {}).update(head)
-    scope = cfg.default_scope
-    init_default_scope(scope)
-    __import__(scope + '.utils', fromlist=['x']).register_all_modules(init_default_scope=False)
-    return __import__(scope + '.registry', fromlist=['MODELS']).MODELS.build(cfg.model)
+    return build(cfg)
 
 
 def taken(path, target, task):

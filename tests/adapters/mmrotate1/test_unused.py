@@ -3,10 +3,10 @@ import pytest
 import torch
 from mmengine.config import Config
 from mmengine.model import revert_sync_batchnorm
-from mmengine.registry import init_default_scope
 from mmengine.structures import PixelData
 
 from mtp.adapters import rehearsal
+from tests.adapters.mmrotate1.building import build
 from tests.configs import resolved
 
 
@@ -14,10 +14,7 @@ def built(number):
     """The reduced model of published run ``number``, in training mode, and its config."""
     cfg = Config.fromfile(resolved.path(next(run for run in resolved.RUNS if run['number'] == number)))
     rehearsal.reduce(cfg._cfg_dict)
-    scope = cfg.default_scope
-    init_default_scope(scope)
-    __import__(scope + '.utils', fromlist=['x']).register_all_modules(init_default_scope=False)
-    return __import__(scope + '.registry', fromlist=['MODELS']).MODELS.build(cfg.model).train(), cfg
+    return build(cfg).train(), cfg
 
 
 def unused(model, losses):
