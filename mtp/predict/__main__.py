@@ -1,18 +1,19 @@
-"""``python -m mtp.predict IMAGE… --config … --checkpoint …``: a picture, DOTA text, COCO JSON and GeoJSON of images."""
+"""``python -m mtp.predict IMAGE… --config … --checkpoint …``: pictures, DOTA text, COCO JSON, GeoJSON of images."""
 import argparse
 import functools
 import hashlib
 import importlib
 import os
 
+import numpy as np
+
 from mtp import paths
 from mtp.adapters import command, environment, inference, submission, tile_test
 from mtp.data.converting import natural
 from mtp.errors import OK, MTPError, run_main
-from mtp.files import write_bytes
 from mtp.progress import Progress
 from mtp.report import draw
-from mtp.tiles import merge, sources, windows
+from mtp.tiles import merge, sources, windows, workers
 
 from . import outputs, rasters
 
@@ -59,7 +60,8 @@ def _parser(dict_action):
     parser.add_argument('--wgs84', action='store_true', help="GeoJSON in longitude and latitude, not the raster's "
                         'coordinate system')
     parser.add_argument('--batch-size', type=int, default=1, help='windows a forward pass (default: %(default)s)')
-    parser.add_argument('--workers', type=int, default=2, help='processes that read images (default: %(default)s)')
+    parser.add_argument('--workers', type=int, default=2, help='processes that read images, and draw (default: '
+                        '%(default)s)')
     parser.add_argument('--amp', action='store_true', help='mixed precision, on a GPU')
     parser.add_argument('--max-side', type=int, default=draw.MAX_SIDE, help='of a picture (default: %(default)s)')
     parser.add_argument('--cfg-options', nargs='+', action=dict_action, default={}, metavar='KEY=VALUE',
@@ -114,17 +116,18 @@ def _state(images):
 
 def write(found, images, out, colours, options):
     """Write everything about ``found`` below ``out``, and say so."""
-    palette, sizes, shown = draw.palette_of(found.classes), {}, set()
     texts = os.path.join(out, 'dota')
     for name in os.listdir(texts) if os.path.isdir(texts) else ():  # of an earlier call with another threshold
         os.unlink(os.path.join(texts, name))
     outputs.dota(found, texts)
-    progress = Progress('write', total=len(found.images))
-    for number, name in enumerate(found.images):
-        raster = rasters.Raster(images[name], colours)
-        sizes[name] = (os.path.basename(raster.path), raster.width, raster.height)
-        shown.add(outputs.geojson(found, number, raster.ground, os.path.join(out, name + '.geojson'), options.wgs84))
-        _picture(found, number, raster, palette, os.path.join(out, name + '.jpg'), options)
+    begin = np.searchsorted(found.image, np.arange(len(found.images) + 1))
+    tasks = [(name, images[name], found.select(slice(begin[number], begin[number + 1])))
+             for number, name in enumerate(found.images)]
+    work = functools.partial(_write_image, out=out, colours=colours, options=options)
+    sizes, shown, progress = {}, set(), Progress('write', total=len(tasks))
+    for name, size, what in workers.run(work, tasks, options.workers):
+        sizes[name] = size
+        shown.add(what)
         progress.update()
     progress.close()
     outputs.coco(found, sizes, os.path.join(out, 'coco.json'))
@@ -134,13 +137,18 @@ def write(found, images, out, colours, options):
         out, '; '.join(sorted(shown))))
 
 
-def _picture(found, number, raster, palette, path, options):
+def _write_image(task, out, colours, options):
+    """Write GeoJSON and picture of one image: its id, (file name, width, height), and what its coordinates are."""
+    name, path, mine = task
+    raster = rasters.Raster(path, colours)
+    shown = outputs.geojson(mine, name, raster.ground, os.path.join(out, name + '.geojson'), options.wgs84)
     pixels = raster.overview(options.max_side)
-    mine = found.select(found.image == number)
     rboxes = mine.rbox.copy()
     rboxes[:, :4] *= pixels.shape[1] / raster.width
-    draw.save(path, draw.draw_detections(pixels, rboxes, mine.label, mine.score, found.classes, palette,
-                                         options.score_thr, options.max_side))
+    draw.save(os.path.join(out, name + '.jpg'), draw.draw_detections(
+        pixels, rboxes, mine.label, mine.score, mine.classes, draw.palette_of(mine.classes), options.score_thr,
+        options.max_side))
+    return name, (os.path.basename(path), raster.width, raster.height), shown
 
 
 if __name__ == '__main__':

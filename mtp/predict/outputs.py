@@ -48,12 +48,12 @@ def _rounded(values, digits):
     return [round(float(value), digits) for value in values]
 
 
-def geojson(found, number, ground, path, wgs84=False):
+def geojson(found, name, ground, path, wgs84=False):
     """GeoJSON of one image.
 
     Args:
-        found: :class:`~mtp.tiles.detections.Detections`.
-        number: of the image in ``found.images``.
+        found: :class:`~mtp.tiles.detections.Detections` in this image.
+        name: of the image.
         ground: :class:`~mtp.predict.rasters.Ground`, or None.
         path: of the file.
         wgs84: longitude and latitude, whatever the raster has.
@@ -61,15 +61,14 @@ def geojson(found, number, ground, path, wgs84=False):
     Returns:
         What the coordinates are, for people: ``EPSG:32650``, ``pixels`` ...
     """
-    rows = np.flatnonzero(found.image == number)
-    corners = rboxes_to_polygons(found.rbox[rows]).reshape(-1, 4, 2)
+    corners = rboxes_to_polygons(found.rbox).reshape(-1, 4, 2)
     corners, digits, member, what = _coordinates(corners, ground, wgs84)
-    head = dict(type='FeatureCollection', name=found.images[number], coordinates=what)
+    head = dict(type='FeatureCollection', name=name, coordinates=what)
     head.update(member)
     with atomic_path(path) as temporary, open(temporary, 'w', encoding='utf-8') as stream:
         stream.write(json.dumps(head, ensure_ascii=False)[:-1] + ', "features": [')
-        for index, (row, ring) in enumerate(zip(rows, _rings(corners))):
-            stream.write(',\n' if index else '\n')
+        for row, ring in enumerate(_rings(corners)):
+            stream.write(',\n' if row else '\n')
             stream.write(json.dumps(_feature(found, row, np.round(ring, digits)), ensure_ascii=False))
         stream.write('\n]}\n')
     return what

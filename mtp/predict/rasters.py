@@ -11,6 +11,7 @@ How pixels become 8-bit colours, whatever the file holds:
 
 The orientation tag of a camera is not applied: boxes refer to the rows as they are stored.
 """
+import functools
 import os
 import warnings
 from typing import NamedTuple, Optional, Tuple
@@ -18,6 +19,7 @@ from typing import NamedTuple, Optional, Tuple
 import numpy as np
 
 from mtp.errors import MTPError
+from mtp.tiles import tiff
 
 #: What GDAL reads here of a file's pixels to find the percentiles.
 _SAMPLE_SIDE = 1024
@@ -48,7 +50,7 @@ class Ground(NamedTuple):
     crs: object
 
 
-class Raster:
+class Raster(tiff.WindowRows):
     """A raster file.
 
     Args:
@@ -64,33 +66,22 @@ class Raster:
     """
 
     def __init__(self, path, colours=Colours()):
-        self.path = path
-        self._file = _open(path)
-        self.width, self.height = self._file.width, self._file.height
+        super().__init__(path, _open(path))
         self.ground = _ground(self._file)
         self._bands, self._palette = _bands(self._file, path, colours.bands)
         self._range = colours.stretch
         if self._range is None and self._file.dtypes[self._bands[0] - 1] != 'uint8':
-            self._range = self._percentiles()
-        self._buffer, self._first = np.empty((0, self.width, 3), dtype=np.uint8), 0
-
-    def take(self, start, stop):
-        """Rows as (stop - start, width, 3) uint8 BGR. ``start`` must not fall from call to call."""
-        stop = min(int(stop), self.height)
-        have = self._first + len(self._buffer)
-        if stop > have:
-            fresh = self._read(window=((max(have, start), stop), (0, self.width)))
-            kept = self._buffer[start - self._first:] if start < have else self._buffer[:0]
-            self._buffer, self._first = np.concatenate([kept, fresh]), int(start)
-        return self._buffer[start - self._first:stop - self._first]
+            self._range = _percentiles(path, os.stat(path).st_mtime_ns, self._bands)
 
     def overview(self, max_side):
         """The whole picture with no side longer than ``max_side``, (height, width, 3) uint8 BGR."""
-        scale = min(1.0, max_side / max(self.width, self.height))
-        return self._read(out_shape=(max(1, round(self.height * scale)), max(1, round(self.width * scale))))
+        return self._colours(*self._reduced(self._bands, max_side))
 
-    def _read(self, **what):
-        values, valid = self._values(what)
+    def pixels(self, window):
+        """See :class:`~mtp.tiles.tiff.WindowRows`."""
+        return self._colours(*self._values(self._bands, window=window))
+
+    def _colours(self, values, valid):
         if self._palette is not None:
             pixels = self._palette[values[0]]
         elif self._range is None:
@@ -99,38 +90,40 @@ class Raster:
             pixels = self._stretched(values, valid)
         return np.ascontiguousarray(np.broadcast_to(pixels[..., ::-1], pixels.shape[:2] + (3,)))
 
-    def _values(self, what):
-        """Numbers (bands, height, width) as they stand in the file, and which of them mean something."""
+    def _reduced(self, bands, max_side):
+        """As :meth:`_values`, of the whole picture with no side longer than ``max_side``."""
         import rasterio
-        bands = list(self._bands)
-        shape = {'out_shape': (len(bands),) + what['out_shape']} if 'out_shape' in what else {'window': what['window']}
-        smooth = self._palette is None and 'out_shape' in what
-        resampling = rasterio.enums.Resampling.average if smooth else rasterio.enums.Resampling.nearest
-        try:
-            values = self._file.read(bands, resampling=resampling, **shape)
-        except (rasterio.errors.RasterioError, OSError, ValueError) as error:
-            raise MTPError('cannot decode image {}: {}'.format(self.path, error),
-                           hint='replace this file with a whole copy') from None
+        scale = min(1.0, max_side / max(self.width, self.height))
+        shape = (len(bands), max(1, round(self.height * scale)), max(1, round(self.width * scale)))
+        how = rasterio.enums.Resampling
+        return self._values(bands, out_shape=shape, resampling=how.average if self._palette is None else how.nearest)
+
+    def _values(self, bands, **what):
+        """Numbers (bands, height, width) as they stand in the file, and which of them mean something."""
+        values = self.read(list(bands), **what)
         valid = np.isfinite(values) if values.dtype.kind == 'f' else np.ones(values.shape, dtype=bool)
-        for plane, band in zip(range(len(bands)), bands):
+        for plane, band in enumerate(bands):
             nothing = self._file.nodatavals[band - 1]
             if nothing is not None:
                 valid[plane] &= values[plane] != nothing
         return values, valid
 
-    def _percentiles(self):
-        """(bands, 2) lowest and highest value of each band that keep a difference."""
-        scale = min(1.0, _SAMPLE_SIDE / max(self.width, self.height))
-        values, valid = self._values({'out_shape': (max(1, round(self.height * scale)),
-                                                    max(1, round(self.width * scale)))})
-        return np.array([np.percentile(plane[mask], PERCENTILES) if mask.any() else (0.0, 1.0)
-                         for plane, mask in zip(values, valid)])
-
     def _stretched(self, values, valid):
         low, high = np.broadcast_to(np.asarray(self._range, dtype=np.float32), (len(values), 2)).T[:, :, None, None]
-        scaled = (np.where(valid, values, 0).astype(np.float32) - low) * (255 / np.maximum(high - low, 1e-12))
-        scaled = np.where(valid, np.clip(np.rint(scaled), 0, 255), 0)
+        scaled = np.where(valid, values, 0).astype(np.float32)
+        scaled -= low  # in place from here on: a band of these numbers is large
+        scaled *= 255 / np.maximum(high - low, 1e-12)
+        np.clip(np.rint(scaled, out=scaled), 0, 255, out=scaled)
+        scaled[~valid] = 0
         return np.moveaxis(scaled.astype(np.uint8), 0, -1)
+
+
+@functools.lru_cache(maxsize=None)  # the whole file is read for it, and each piece of an image opens the file anew
+def _percentiles(path, _, bands):
+    """Lowest and highest value of each band that keep a difference; ``_`` tells versions of the file apart."""
+    values, valid = Raster(path, Colours(bands, (0, 1)))._reduced(bands, _SAMPLE_SIDE)
+    return tuple(tuple(np.percentile(plane[mask], PERCENTILES)) if mask.any() else (0.0, 1.0)
+                 for plane, mask in zip(values, valid))
 
 
 def _open(path):

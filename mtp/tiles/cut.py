@@ -26,13 +26,12 @@ from mtp.progress import Progress
 
 from . import annotations, packed, workers
 from .pixels import list_images
-from .rows import ArrayRows, open_rows
+from .rows import ArrayRows, open_rows, panels
 from .windows import PRESETS, preset, tile_id, window_positions
 
 JOURNAL = 'cut.jsonl'
 #: Packing an image for all its tiles pays where these have more than so many times its pixels.
 _OVERLAP = 1.2
-_PANEL = 4  # windows side by side that are read together, where a range of columns can be read by itself
 
 
 class Task(NamedTuple):
@@ -96,7 +95,7 @@ def cut_image(task):
         raise MTPError('{}: the header says {} x {}, the pixels are {} x {}'.format(
             task.image, row['width'], row['height'], rows.width, rows.height))
     with futures.ThreadPoolExecutor(task.threads) as pool:  # packing releases the interpreter lock
-        for part, x_start, group in _panels(rows, windows[shared]):
+        for part, x_start, group in panels(rows, windows[shared]) if shared.any() else ():
             _cut_packed(task, part, x_start, group, pool)
         if not shared.all():
             _cut_plain(task, open_rows(task.image) if shared.any() else rows, windows[~shared], padding, pool)
@@ -131,16 +130,6 @@ def _worth_sharing(windows, width, height):
     sides = windows[:, 2:] - windows[:, :2]
     inside = (windows[:, 2] <= width) & (windows[:, 3] <= height) & (sides[:, 0] >= packed.LEAST_WIDTH)
     return inside & (sides[inside].prod(1).sum() > _OVERLAP * width * height)
-
-
-def _panels(rows, windows):
-    """(rows, first column of these, windows): groups side by side, where a range of columns can be read by itself."""
-    if not (len(windows) and hasattr(rows, 'columns')):
-        return [(rows, 0, windows)] if len(windows) else []
-    panel = windows[:, 0] // (_PANEL * (windows[:, 2] - windows[:, 0]).max())
-    groups = [windows[panel == number] for number in np.unique(panel)]
-    edges = [(int(group[:, 0].min()), int(group[:, 2].max())) for group in groups]
-    return [(rows.columns(*edge), edge[0], group) for edge, group in zip(edges, groups)]
 
 
 def _cut_packed(task, rows, x_start, windows, pool):

@@ -18,6 +18,7 @@ from .pixels import read_image
 _SIGNATURE = b'\x89PNG\r\n\x1a\n'
 _BAND_BYTES = 1 << 19  # decoded at a time
 _READ = 1 << 18
+_PANEL = 4  # of the largest windows
 #: PNG colour type -> bytes a pixel, at 8 bits: gray, RGB, gray with alpha, RGBA.
 _CHANNELS = {0: 1, 2: 3, 4: 2, 6: 4}
 
@@ -38,6 +39,29 @@ def open_rows(path):
         if depth == 8 and colour in _CHANNELS and not interlaced and width and height:
             return PngRows(path, width, height, colour)
     return tiff.open_windows(path) or ArrayRows(read_image(path))
+
+
+def panels(rows, windows):
+    """Windows side by side that are read together, so that a wide image is never in memory in its full width.
+
+    Only an image stored in tiles is divided: of others, whose rows are stored one behind the other, every part would be
+    decoded as often as there are panels.
+
+    Args:
+        rows: what :func:`open_rows` gives.
+        windows: (n, 4) x_start, y_start, x_stop, y_stop, one at least.
+
+    Yields:
+        rows, first column of these, windows (k, 4) in order. What a reader of a part keeps goes with it.
+    """
+    if not getattr(rows, 'tiled', False):
+        yield rows, 0, windows
+        return
+    panel = windows[:, 0] // (_PANEL * (windows[:, 2] - windows[:, 0]).max())
+    for number in np.unique(panel):
+        group = windows[panel == number]
+        x_start, x_stop = int(group[:, 0].min()), int(group[:, 2].max())
+        yield rows.columns(x_start, x_stop), x_start, group
 
 
 class ArrayRows:

@@ -12,7 +12,7 @@ from mtp.data import images as image_files
 
 from .cut import crop
 from .pixels import read_image
-from .rows import open_rows
+from .rows import open_rows, panels
 from .windows import parse_tile_id, tile_id, window_positions
 
 #: An image is split when its windows are more than this share of what each reader gets.
@@ -121,7 +121,7 @@ def without(pieces, done):
 
 
 def read(piece, opener=open_rows):
-    """Yield the tiles of a piece.
+    """Yield the tiles of a piece; of an image stored in tiles, panel by panel.
 
     Args:
         piece: a :class:`Piece`.
@@ -136,6 +136,7 @@ def read(piece, opener=open_rows):
     if piece.windows is None:
         yield piece.stem, read_image(piece.path)
         return
-    rows = opener(piece.path)
-    for window in piece.windows:
-        yield tile_id(piece.stem, window), crop(rows.take(window[1], window[3]), window, piece.padding).copy()
+    for rows, x_start, windows in panels(opener(piece.path), piece.windows):
+        for window in windows:
+            pixels = crop(rows.take(window[1], window[3]), window - [x_start, 0, x_start, 0], piece.padding)
+            yield tile_id(piece.stem, window), pixels.copy()

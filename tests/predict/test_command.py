@@ -82,6 +82,22 @@ def test_a_folder(run, capfd):
         run('--tiling=demo_ss')  # what it found with other windows is not mixed in
 
 
+def test_processes_that_read_and_draw_change_nothing(run):
+    """Also with what a killed test left: it is not detected again."""
+    first, second = run(out='alone'), run('--workers=2', out='helped')
+    names = sorted(str(path.relative_to(first)) for path in first.rglob('*.*') if path.suffix != '.shard')
+    assert len([name for name in names if name.endswith('.jpg')]) == 3
+    for name in names:
+        assert (first / name).read_bytes() == (second / name).read_bytes(), name
+    shard = second / 'shards' / 'rank-00000.shard'
+    whole = shard.stat().st_size
+    os.truncate(str(shard), whole * 2 // 3)  # as after a kill while it was written
+    left = shard.read_bytes()[:whole // 3]
+    run('--workers=2', out='helped')
+    assert shard.stat().st_size == whole and shard.read_bytes()[:whole // 3] == left
+    assert (first / 'coco.json').read_bytes() == (second / 'coco.json').read_bytes()
+
+
 @pytest.mark.parametrize('images, words, said', [
     (('gone.tif',), (), 'no image'),
     (('c.pth',), (), 'cannot read the image'),

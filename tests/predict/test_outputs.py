@@ -38,8 +38,14 @@ def same_corners(first, second, tolerance):
     assert max(np.abs(second - corner).max(axis=1).min() for corner in first) <= tolerance
 
 
+def of(found, number):
+    """What was found in one image."""
+    return found.select(found.image == number)
+
+
 def test_geojson_in_the_raster_s_own_system(found, tmp_path):
-    said = outputs.geojson(found, 0, Ground(MATRIX, rasterio.crs.CRS.from_epsg(32650)), str(tmp_path / 'a.geojson'))
+    ground = Ground(MATRIX, rasterio.crs.CRS.from_epsg(32650))
+    said = outputs.geojson(of(found, 0), 'a', ground, str(tmp_path / 'a.geojson'))
     content = read(tmp_path / 'a.geojson')
     assert said == 'EPSG:32650' and content['crs']['properties']['name'] == 'urn:ogc:def:crs:EPSG::32650'
     assert [feature['properties']['class'] for feature in content['features']] == ['ship', 'plane']
@@ -50,8 +56,8 @@ def test_geojson_in_the_raster_s_own_system(found, tmp_path):
 
 def test_geojson_in_longitude_and_latitude(found, tmp_path):
     system = rasterio.crs.CRS.from_epsg(32650)
-    outputs.geojson(found, 0, Ground(MATRIX, system), str(tmp_path / 'w.geojson'), wgs84=True)
-    outputs.geojson(found, 0, Ground(MATRIX, system), str(tmp_path / 'own.geojson'))
+    outputs.geojson(of(found, 0), 'a', Ground(MATRIX, system), str(tmp_path / 'w.geojson'), wgs84=True)
+    outputs.geojson(of(found, 0), 'a', Ground(MATRIX, system), str(tmp_path / 'own.geojson'))
     content, own = read(tmp_path / 'w.geojson'), read(tmp_path / 'own.geojson')
     assert 'crs' not in content  # RFC 7946 knows one only
     corners = ring(content['features'][0])
@@ -59,11 +65,11 @@ def test_geojson_in_longitude_and_latitude(found, tmp_path):
     back = rasterio.warp.transform('EPSG:4326', system, *corners.T)
     same_corners(np.stack(back, 1), ring(own['features'][0]), 2e-3)
     custom = rasterio.crs.CRS.from_proj4('+proj=tmerc +lat_0=0.1 +lon_0=117.3 +k=1 +x_0=400000 +ellps=WGS84 +units=m')
-    assert outputs.geojson(found, 0, Ground(MATRIX, custom), str(tmp_path / 'c.geojson')) == 'EPSG:4326'
+    assert outputs.geojson(of(found, 0), 'a', Ground(MATRIX, custom), str(tmp_path / 'c.geojson')) == 'EPSG:4326'
 
 
 def test_geojson_of_a_picture_without_a_place(found, tmp_path):
-    assert outputs.geojson(found, 1, None, str(tmp_path / 'b.geojson')).startswith('pixels')
+    assert outputs.geojson(of(found, 1), 'b', None, str(tmp_path / 'b.geojson')).startswith('pixels')
     content = read(tmp_path / 'b.geojson')
     assert content['crs'] is None and len(content['features']) == 1
     same_corners(rboxes_to_polygons(found.rbox[2:]).reshape(4, 2) * [1, -1], ring(content['features'][0]), 0.0051)
@@ -71,7 +77,7 @@ def test_geojson_of_a_picture_without_a_place(found, tmp_path):
 
 
 def read_empty(found, tmp_path):
-    outputs.geojson(found.select(found.image == 0), 1, None, str(tmp_path / 'none.geojson'))
+    outputs.geojson(of(of(found, 0), 1), 'b', None, str(tmp_path / 'none.geojson'))
     return read(tmp_path / 'none.geojson')['features']
 
 

@@ -1,9 +1,16 @@
 """Rasters of every depth become 8-bit colours by the stated rule, row by row, and know where they lie."""
+import functools
+import tracemalloc
+
 import numpy as np
 import pytest
 
 from mtp.errors import MTPError
+from mtp.predict import rasters
 from mtp.predict.rasters import Colours, Raster, size
+from mtp.tiles import sources, tiff
+from mtp.tiles.windows import Preset, parse_tile_id
+from tests.tiles.test_tiff import bytes_read
 
 rasterio = pytest.importorskip('rasterio')
 
@@ -103,3 +110,38 @@ def test_bad_files(tmp_path, rgb):
         whole(path)
     with pytest.raises(MTPError, match='complex'):
         Raster(write(str(tmp_path / 'c.tif'), np.ones((1, 4, 4), np.complex64)))
+
+
+def test_a_big_deep_raster_is_read_once_with_few_windows_in_memory(tmp_path, monkeypatch):
+    """Of an image in tiles, 3072 x 512 pixels with 16 bits, bands of four windows are in memory and not whole rows."""
+    monkeypatch.setattr(tiff, '_STEP', 1 << 14)
+    values = np.random.default_rng(0).integers(0, 5000, (3, 512, 3072)).astype(np.uint16)
+    path = write(str(tmp_path / 'big.tif'), values, tiled=True, blockxsize=128, blockysize=128, photometric='RGB')
+    open_it = functools.partial(Raster, colours=Colours(stretch=(0, 5100)))
+    piece, = sources.of_images({'big': path}, Preset(128, 64))
+    expected = np.rint(np.moveaxis(values[::-1], 0, -1) / 20)
+    for tile, found in sources.read(piece, open_it):
+        _, side, x, y = parse_tile_id(tile)
+        assert np.abs(found - expected[y:y + side, x:x + side]).max() <= 1  # halves
+    before = bytes_read()
+    tracemalloc.start()
+    try:
+        seen = [tile for tile, _ in sources.read(piece, open_it)]
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert sorted(seen) == sorted(piece.tiles)
+    assert bytes_read() - before < 1.3 * values.nbytes
+    assert most < 24 * 128 * 128 * 3 * 4  # less than the numbers of one band of the whole width
+
+
+def test_the_pieces_of_an_image_find_its_percentiles_once(tmp_path, monkeypatch):
+    path = write(str(tmp_path / 'd.tif'), np.arange(256 * 64, dtype=np.uint16).reshape(1, 256, 64))
+    pieces, asked = sources.of_images({'d': path}, Preset(32, 0), readers=4), []
+    percentile = np.percentile
+    monkeypatch.setattr(rasters.np, 'percentile', lambda *words: asked.append(words) or percentile(*words))
+    found = {tile: pixels for piece in pieces for tile, pixels in sources.read(piece, Raster)}
+    assert len(pieces) > 4 and len(asked) == 1 and len(found) == 16
+    write(path, np.arange(256 * 64, dtype=np.uint16).reshape(1, 256, 64) // 3)
+    whole(path)
+    assert len(asked) == 2  # another file by that name is looked at anew
