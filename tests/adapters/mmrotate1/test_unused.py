@@ -37,3 +37,13 @@ def test_classification_leaves_norm_and_pyramid_and_says_so(number, names):
     losses = model.loss(torch.randn(1, 3, 224, 224), [DataSample().set_gt_label(1)])
     assert unused(model, losses) == names
     assert cfg.get('find_unused_parameters', False) == bool(names)
+
+
+@pytest.mark.parametrize('number, names', [(91, {'norm', 'fpn1', 'fpn2'}), (95, set())])
+def test_change_detection_likewise(number, names):
+    pytest.importorskip('opencd', reason='Open-CD is not installed: its Git host could not be reached')
+    from mmseg.structures import SegDataSample
+    model, cfg = built(number)
+    samples = [SegDataSample(gt_sem_seg=PixelData(data=torch.zeros(1, 64, 64, dtype=torch.long))) for _ in range(2)]
+    assert unused(revert_sync_batchnorm(model), model.loss(torch.randn(2, 6, 64, 64), samples)) == names
+    assert cfg.get('find_unused_parameters', False) == bool(names)
