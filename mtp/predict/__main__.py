@@ -121,7 +121,7 @@ def write(found, images, out, colours, options):
         os.unlink(os.path.join(texts, name))
     outputs.dota(found, texts)
     begin = np.searchsorted(found.image, np.arange(len(found.images) + 1))
-    tasks = [(name, images[name], found.select(slice(begin[number], begin[number + 1])))
+    tasks = [(name, images[name], found.select(slice(begin[number], begin[number + 1]))._replace(images=(name,)))
              for number, name in enumerate(found.images)]
     work = functools.partial(_write_image, out=out, colours=colours, options=options)
     sizes, shown, progress = {}, set(), Progress('write', total=len(tasks))

@@ -1,6 +1,7 @@
 """Pictures of detections on whole images: ``python -m mtp.report.draw --detections ZIP --images DIR --out DIR``."""
 import argparse
 import colorsys
+import functools
 import os
 
 import cv2
@@ -8,15 +9,18 @@ import numpy as np
 
 from mtp.boxes import polygons_to_rboxes, rboxes_to_polygons
 from mtp.data import catalogue
+from mtp.data import images as image_files
 from mtp.errors import OK, MTPError, run_main
 from mtp.files import write_bytes
 from mtp.paths import resolve
 from mtp.progress import track
+from mtp.tiles import workers
 from mtp.tiles.detections import Detections
 from mtp.tiles.pixels import list_images, read_image
 
 MAX_SIDE = 2048
 THRESHOLD = 0.3
+_MEMORY = 2 << 30  # bytes of decoded images in all processes together
 _LEAST_TEXT_SIDE = 22  # boxes with a shorter side on the picture would disappear behind their score
 
 
@@ -79,7 +83,7 @@ def palette_of(classes):
     return tuple(tuple(int(255 * value) for value in hue) for hue in hues)
 
 
-def detections(found, images, out, threshold=THRESHOLD, max_side=MAX_SIDE, palette=None):
+def detections(found, images, out, threshold=THRESHOLD, max_side=MAX_SIDE, palette=None, jobs=None):
     """Draw one picture for every image, ``out/<image>.jpg``; those that are there already are drawn again.
 
     Args:
@@ -89,9 +93,10 @@ def detections(found, images, out, threshold=THRESHOLD, max_side=MAX_SIDE, palet
         threshold: lowest score drawn.
         max_side: of a picture.
         palette: RGB of each class; default :func:`palette_of` its classes.
+        jobs: processes (default: all cores), fewer where images are so big that they would take too much memory.
 
     Returns:
-        Paths written.
+        Paths written, in order of the images.
 
     Raises:
         MTPError: an image is missing or cannot be decoded.
@@ -101,17 +106,23 @@ def detections(found, images, out, threshold=THRESHOLD, max_side=MAX_SIDE, palet
     if missing:
         raise MTPError('{} of {} images are not in {}, for example {}'.format(
             len(missing), len(found.images), images, missing[0]), hint='give the folder of the original images')
-    palette = palette or palette_of(found.classes)
     order = np.argsort(found.image, kind='stable')
     begin = np.searchsorted(found.image[order], np.arange(len(found.images) + 1))
-    written = []
-    for index in track(range(len(found.images)), 'draw'):
-        rows = order[begin[index]:begin[index + 1]]
-        picture = draw_detections(read_image(files[found.images[index]]), found.rbox[rows], found.label[rows],
-                                  found.score[rows], found.classes, palette, threshold, max_side)
-        written.append(os.path.join(out, found.images[index] + '.jpg'))
-        save(written[-1], picture)
-    return written
+    tasks = ((files[name], os.path.join(out, name + '.jpg'), found.rbox[rows], found.label[rows], found.score[rows])
+             for name, rows in ((name, order[begin[index]:begin[index + 1]])
+                                for index, name in enumerate(found.images)))
+    work = functools.partial(_draw_image, classes=found.classes, palette=palette or palette_of(found.classes),
+                             threshold=threshold, max_side=max_side)
+    largest = max([1] + [int(np.prod(image_files.size(files[name]))) for name in found.images])
+    jobs = max(1, min(jobs or os.cpu_count() or 1, len(found.images), _MEMORY // (3 * largest)))
+    return list(track(workers.in_order(work, tasks, jobs), 'draw', len(found.images)))
+
+
+def _draw_image(task, classes, palette, threshold, max_side):
+    """Write the picture of one image; its path."""
+    image, path, *columns = task
+    save(path, draw_detections(read_image(image), *columns, classes, palette, threshold, max_side))
+    return path
 
 
 def save(path, picture):

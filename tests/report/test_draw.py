@@ -62,12 +62,25 @@ def test_a_picture_for_every_image(tmp_path):
         cv2.imwrite(str(tmp_path / 'images' / (name + '.png')), np.full((100, 120, 3), 90, np.uint8))
     found = Detections(('plane',), ('P1', 'P2'), np.array([1]), np.array([0]), np.float32([0.8]),
                        np.float64([[60, 50, 40, 20, 0]]))
-    paths = draw.detections(found, str(tmp_path / 'images'), str(tmp_path / 'out'))
+    paths = draw.detections(found, str(tmp_path / 'images'), str(tmp_path / 'out'), jobs=2)
     assert [path.rsplit('/', 1)[1] for path in paths] == ['P1.jpg', 'P2.jpg']
     plain, drawn = (cv2.imread(path).astype(int) for path in paths)
     assert np.abs(plain - 90).max() < 3 and np.abs(drawn - 90).max() > 50
     with pytest.raises(MTPError, match='P9'):
         draw.detections(found._replace(images=('P1', 'P9')), str(tmp_path / 'images'), str(tmp_path / 'out'))
+
+
+def test_big_images_are_drawn_by_fewer_processes(tmp_path, monkeypatch):
+    asked = []
+    for name, side in (('P1', 10), ('P2', 100)):
+        cv2.imwrite(str(tmp_path / (name + '.png')), np.zeros((side, side, 3), np.uint8))
+    monkeypatch.setattr(draw.workers, 'in_order', lambda work, tasks, jobs: asked.append(jobs) or iter(()))
+    found = Detections(('plane',), ('P1', 'P2') * 8, np.zeros(0, int), np.zeros(0, int), np.zeros(0, np.float32),
+                       np.zeros((0, 5)))
+    for memory in (1 << 30, 3 * 100 * 100 * 3, 100):
+        monkeypatch.setattr(draw, '_MEMORY', memory)
+        draw.detections(found, str(tmp_path), str(tmp_path / 'out'), jobs=8)
+    assert asked == [8, 3, 1]
 
 
 def test_command(tmp_path, capsys):
