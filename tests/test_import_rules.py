@@ -13,8 +13,8 @@ OPENMMLAB = ('mmcv', 'mmengine', 'mmdet', 'mmrotate', 'mmpretrain', 'mmcls', 'mm
 OPENMMLAB_2 = ('mmengine', 'mmpretrain', 'mmseg', 'opencd')
 CORE = ('nn', 'boxes', 'checkpoints', 'tiles', 'submit', 'data')
 # What a login node has to be able to run: Python 3.6 and its standard library.
-BARE = ('mtp/__init__.py', 'mtp/errors.py', 'mtp/paths.py', 'mtp/files.py', 'mtp/progress.py', 'mtp/launch/',
-        'mtp/data/__init__.py', 'mtp/data/catalogue.py',
+BARE = ('mtp/__init__.py', 'mtp/errors.py', 'mtp/paths.py', 'mtp/files.py', 'mtp/progress.py',
+        'mtp/processes.py', 'mtp/launch/', 'mtp/data/__init__.py', 'mtp/data/catalogue.py',
         'mtp/reproduce/__init__.py', 'mtp/reproduce/__main__.py', 'mtp/reproduce/results.py', 'mtp/reproduce/stages.py')
 NEWER_THAN_36 = ('dataclasses', 'contextvars', 'graphlib', 'zoneinfo', 'tomllib', 'importlib.resources',
                  'importlib.metadata')
@@ -107,7 +107,8 @@ def test_the_launcher_is_standard_library_of_python_36(path):
     tree = parsed(path, feature_version=(3, 6))
     names = imported(path, tree)
     own = set(below(names, 'mtp'))
-    allowed = ('mtp.errors', 'mtp.paths', 'mtp.files', 'mtp.progress', 'mtp.launch', 'mtp.data.catalogue')
+    allowed = ('mtp.errors', 'mtp.paths', 'mtp.files', 'mtp.progress', 'mtp.processes', 'mtp.launch',
+               'mtp.data.catalogue')
     allowed += ('mtp.reproduce', 'mtp.reproduce.results', 'mtp.reproduce.stages') if 'reproduce' in path else ()
     assert own - {'mtp', 'mtp.data'} == set(below(own, *allowed))
     assert all(is_standard(name) for name in names - own), names - own

@@ -29,7 +29,7 @@ def command_line():
 
 
 def run(verb):
-    """Run ``train`` or ``test`` of this environment's command line, then part from the other processes in good order."""
+    """Run ``train`` or ``test`` of this environment, then part from the other processes in good order."""
     getattr(command_line(), verb)()
     part()
 

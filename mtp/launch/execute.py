@@ -1,16 +1,15 @@
 """Running a plan: a few lines, since everything was decided before."""
-import ctypes
 import os
 import signal
 import subprocess
 import sys
 
+from mtp import processes
 from mtp.errors import MTPError
 from mtp.files import write_text
 from mtp.launch import plan as planning
 
 KILLED = 128 + signal.SIGKILL
-PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 def run(plan):
@@ -38,11 +37,11 @@ def run(plan):
 
 def tied(number):
     """What a child runs before its program: a group of its own, and signal ``number`` when we die, even by SIGKILL."""
-    libc = ctypes.CDLL(None)
+    end_with_parent = processes.end_with_parent(number)
 
     def prepare():
         os.setpgrp()
-        libc.prctl(PR_SET_PDEATHSIG, int(number), 0, 0, 0)
+        end_with_parent()
 
     return prepare
 

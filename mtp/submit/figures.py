@@ -127,8 +127,8 @@ def _explain(folder, page, figures):
     page.table(('class',) + tuple('{} {}'.format(size, key) for size in details.SIZES for key in
                                   ('objects', 'AP50_11', 'AP50_area')), size_rows(figures))
     page.section('False detections', 'At IoU 0.5, the first that holds. Duplicate: the object was found already, with '
-                 'a better score. Localisation: IoU from {0} to 0.5 with an object of its class. Wrong class: IoU of at '
-                 'least {0} with an object of another class. Background: anything else.'.format(details.TOUCHED))
+                 'a better score. Localisation: IoU from {0} to 0.5 with an object of its class. Wrong class: IoU of '
+                 'at least {0} with an object of another class. Background: anything else.'.format(details.TOUCHED))
     page.table(('class', 'hits') + details.KINDS, kind_rows(figures))
     _draw_kinds(os.path.join(folder, 'false.png'), figures['classes'])
     page.figure('false.png', 'hits and kinds of false detections')

@@ -1,12 +1,11 @@
 """A pool of processes that neither outlives the command nor answers its interrupts."""
 import collections
-import ctypes
 import os
 import signal
 import sys
 from concurrent import futures
 
-PR_SET_PDEATHSIG = 1  # linux/prctl.h
+from mtp import processes
 
 
 class Pool(futures.ProcessPoolExecutor):
@@ -70,7 +69,6 @@ def in_order(function, tasks, jobs):
 def begin(parent):
     """What a worker does first: leave interrupts to ``parent``, a process id, and end with it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if sys.platform == 'linux':  # the kernel ends this worker with its parent: without that it waits for work for ever
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
+    processes.end_with_parent()()  # without that it waits for work for ever
     if os.getppid() != parent:  # it was gone before we asked
         os._exit(1)

@@ -62,8 +62,8 @@ def test_results_in_order(jobs):
 
 
 def test_workers_begin_after_threads_of_opencv():
-    done = subprocess.run([sys.executable, '-c', AFTER_OPENCV], stdout=subprocess.PIPE, universal_newlines=True, timeout=120,
-                          env=dict(os.environ, PYTHONPATH=os.getcwd()))
+    done = subprocess.run([sys.executable, '-c', AFTER_OPENCV], stdout=subprocess.PIPE, universal_newlines=True,
+                          timeout=120, env=dict(os.environ, PYTHONPATH=os.getcwd()))
     assert done.stdout.split() == ['-3', '-2', '-1', '4']
 
 

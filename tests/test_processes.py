@@ -1,0 +1,38 @@
+"""A child that asked for it ends with its parent, by the signal it asked for."""
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from mtp import processes
+
+PARENT = '''
+import subprocess, sys
+from mtp import processes
+subprocess.Popen([sys.executable, '-c', {child!r}], preexec_fn=processes.end_with_parent({number})).wait()
+'''
+CHILD = '''
+import signal, sys, time
+signal.signal(signal.SIGTERM, lambda *_: (print('told', flush=True), sys.exit()))
+print('ready', flush=True)
+time.sleep(60)
+'''
+
+
+@pytest.mark.skipif(sys.platform != 'linux', reason='only Linux tells a child that its parent is gone')
+@pytest.mark.parametrize('number, said', [(signal.SIGTERM, 'told\n'), (signal.SIGKILL, '')])
+def test_a_child_ends_with_its_parent(number, said):
+    parent = subprocess.Popen([sys.executable, '-c', PARENT.format(child=CHILD, number=int(number))],
+                              stdout=subprocess.PIPE, universal_newlines=True)
+    assert parent.stdout.readline() == 'ready\n'
+    parent.kill()
+    assert parent.stdout.read() == said  # it comes to an end when the child has closed it
+    parent.wait(10)
+    parent.stdout.close()
+
+
+def test_elsewhere_it_does_nothing(monkeypatch):
+    monkeypatch.setattr(sys, 'platform', 'darwin')
+    monkeypatch.setattr(processes.ctypes, 'CDLL', None)
+    assert processes.end_with_parent()() is None
