@@ -1,22 +1,5 @@
-# ViT-L with rotated varied-size window attention, and its optimizer: the rate of a block is 0.9 of the one above it.
-backbone = dict(
-    type='RVSA_MTP',
-    patch_size=16,
-    embed_dim=1024,
-    depth=24,
-    num_heads=16,
-    mlp_ratio=4,
-    qkv_bias=True,
-    qk_scale=None,
-    drop_rate=0.,
-    attn_drop_rate=0.,
-    drop_path_rate=0.3,
-    use_abs_pos_emb=True,
-    interval=6,
-    out_indices=[7, 11, 15, 23])
+# ViT-L with rotated varied-size window attention, and its optimizer.
+_base_ = './rvsa_b.py'
+backbone = dict(embed_dim=1024, depth=24, num_heads=16, interval=6, out_indices=[7, 11, 15, 23])
 channels = [1024, 1024, 1024, 1024]
-optim_wrapper = dict(
-    type='OptimWrapper',
-    optimizer=dict(type='AdamW', lr=6e-5, betas=(0.9, 0.999), weight_decay=0.05),
-    constructor='LayerDecayOptimizerConstructor_ViT',
-    paramwise_cfg=dict(num_layers=24, layer_decay_rate=0.9))
+optim_wrapper = dict(paramwise_cfg=dict(num_layers=24))

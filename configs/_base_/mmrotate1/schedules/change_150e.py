@@ -1,10 +1,8 @@
-# Open-CD, 150 epochs: a warm-up over 5, then a cosine; validation after every 30, a checkpoint after every 30 and of the best.
-_base_ = '../runtimes/opencd.py'
-train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=150, val_interval=30)
-val_cfg = dict(type='ValLoop')
-test_cfg = dict(type='TestLoop')
+# Open-CD, 150 epochs: validation and a checkpoint after every 30.
+_base_ = './change_100e.py'
+train_cfg = dict(max_epochs=150, val_interval=30)
 param_scheduler = [
-    dict(type='LinearLR', start_factor=1e-6, by_epoch=True, begin=0, end=5, convert_to_iter_based=True),
+    _base_.param_scheduler[0],
     dict(type='CosineAnnealingLR', T_max=145, by_epoch=True, begin=5, end=150)
 ]
-default_hooks = dict(checkpoint=dict(by_epoch=True, interval=30, save_best='mIoU'))
+default_hooks = dict(checkpoint=dict(interval=30))

@@ -1,10 +1,7 @@
-# Open-CD, 200 epochs: a warm-up over 5, then a cosine; validation after every 40, a checkpoint after every 20 and of the best.
-_base_ = '../runtimes/opencd.py'
-train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=200, val_interval=40)
-val_cfg = dict(type='ValLoop')
-test_cfg = dict(type='TestLoop')
+# Open-CD, 200 epochs: validation after every 40, a checkpoint after every 20.
+_base_ = './change_100e.py'
+train_cfg = dict(max_epochs=200, val_interval=40)
 param_scheduler = [
-    dict(type='LinearLR', start_factor=1e-6, by_epoch=True, begin=0, end=5, convert_to_iter_based=True),
+    _base_.param_scheduler[0],
     dict(type='CosineAnnealingLR', T_max=195, by_epoch=True, begin=5, end=200)
 ]
-default_hooks = dict(checkpoint=dict(by_epoch=True, interval=20, save_best='mIoU'))

@@ -1,10 +1,8 @@
-# MMPretrain, 200 epochs: a warm-up over 5, then a cosine; validation and a checkpoint after every 40.
-_base_ = '../runtimes/mmpretrain.py'
-train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=200, val_interval=40)
-val_cfg = dict()
-test_cfg = dict()
+# MMPretrain, 200 epochs: validation and a checkpoint after every 40.
+_base_ = './classification_100e.py'
+train_cfg = dict(max_epochs=200, val_interval=40)
 param_scheduler = [
-    dict(type='LinearLR', start_factor=1e-6, by_epoch=True, begin=0, end=5, convert_to_iter_based=True),
+    _base_.param_scheduler[0],
     dict(type='CosineAnnealingLR', T_max=195, by_epoch=True, begin=5, end=200)
 ]
 default_hooks = dict(checkpoint=dict(interval=40))
