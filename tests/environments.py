@@ -15,6 +15,7 @@ FOLDERS = {
     'tests/nn': NAMES,
     'tests/boxes': NAMES,
     'tests/tiles': NAMES,
+    'tests/predict': NAMES,
     'tests/checkpoints': NAMES,
     'tests/docker': NAMES,
 }
