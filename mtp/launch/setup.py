@@ -103,6 +103,8 @@ class Maker(object):
         """Do what is left to do; returns whether anything was done."""
         python, version = pythons.find(self.environ, ledger.environment(self.env)['python']['shipped'])
         todo = steps(self.settings, self.root, self.env, python, version)
+        for name, pin in ledger.environment(self.env)['git'].items():
+            gitsource.requirement(name, pin, self.environ, self.root)  # a copy that is none is said at once
         with self._alone():
             self._keep_or_clear(todo)
             left = [step for step in todo if self._stamp(step.name) != step.key]
@@ -173,7 +175,11 @@ class Maker(object):
             check_disk(path, needed)
 
     def _git(self, item):
-        """Install one package from Git where its host answers; returns a sentence when it does not."""
+        """Install one package from Git where its host answers; returns a sentence when it does not.
+
+        Raises:
+            MTPError: the user's own copy cannot be installed.
+        """
         name, pin = item
         wanted, here = gitsource.requirement(name, pin, self.environ, self.root)
         words = (os.path.join(self.folder, 'bin', 'python'), '-m', 'pip', 'install', '--no-deps',
@@ -187,7 +193,12 @@ class Maker(object):
         self.say('[{}, {}] {} {} from {}'.format(self.env, self._clock(), name, pin['shipped'],
                                                  wanted if here else pin['url']))
         with open(self.log, 'a', encoding='utf-8') as log:
+            log.write('\n$ {}\n'.format(' '.join(words)))
             code = run(step, self.root, log, None)
+        if code and here:
+            raise MTPError('{}: {} {} could not be installed from {}{}'.format(
+                self.env, name, pin['shipped'], wanted, self._tail()), code=FAILED, hint=(
+                    'a clone has to hold the commit {}; everything else is installed'.format(pin['commit'])))
         if code:
             return '{}: {} {} is missing, because pip could not install it; see {}'.format(
                 self.env, name, pin['shipped'], self.log)

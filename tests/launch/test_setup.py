@@ -39,7 +39,7 @@ def world(tmp_path, monkeypatch):
                'MTP_VENV_ROOT': str(tmp_path / 'venvs'), 'ENV': ENV}
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
-    for name in ('FAIL', 'HANG', 'VARIANT', 'CXX', 'MTP_CACHE_ROOT', 'XDG_CACHE_HOME'):
+    for name in ('FAIL', 'HANG', 'VARIANT', 'CXX', 'OPENCD', 'MTP_CACHE_ROOT', 'XDG_CACHE_HOME'):
         monkeypatch.delenv(name, raising=False)
     return environ
 
@@ -209,3 +209,53 @@ def test_what_comes_from_git_may_be_missing(world, monkeypatch):
 
 def test_a_git_host_that_is_not_there_does_not_answer(tmp_path):
     assert setup.answers('file://' + str(tmp_path / 'nothing')) is False
+
+
+@pytest.fixture
+def clone(tmp_path):
+    """What looks like a clone of Open-CD."""
+    (tmp_path / 'clone').mkdir()
+    (tmp_path / 'clone' / 'HEAD').write_text('ref: refs/heads/main\n')
+    return str(tmp_path / 'clone')
+
+
+def test_a_copy_of_what_comes_from_git_needs_no_host(world, monkeypatch, clone):
+    monkeypatch.setattr(setup, 'answers', lambda url: pytest.fail('a host was asked'))
+    _, said = make(world, env='mmrotate1', OPENCD=clone)
+    commit = ledger.environment('mmrotate1')['git']['opencd']['commit']
+    assert calls(world)[-1] == '-m pip install --no-deps --no-build-isolation git+file://{}@{}'.format(clone, commit)
+    assert [line for line in said if 'opencd 1.1.0 from git+file://' in line]
+    assert make(world, env='mmrotate1', OPENCD=clone)[0] is False and calls(world) == []
+
+
+def test_a_copy_may_come_later(world, monkeypatch, clone):
+    monkeypatch.setattr(setup, 'answers', lambda url: False)
+    make(world, env='mmrotate1')
+    calls(world)
+    assert make(world, env='mmrotate1', OPENCD=clone)[0] is False
+    assert ['git+file' in line for line in calls(world)] == [True]
+
+
+def test_a_copy_that_is_none_is_refused_before_anything_is_made(world, tmp_path):
+    with pytest.raises(MTPError, match='OPENCD=.* is no clone, no source folder and no wheel of opencd'):
+        make(world, env='mmrotate1', OPENCD=str(tmp_path / 'nothing'))
+    assert calls(world) == []
+
+
+def test_a_copy_that_pip_refuses_is_an_error_and_the_rest_is_ready(world, monkeypatch, clone):
+    monkeypatch.setenv('FAIL', 'git+file')
+    said = 'could not be installed from git.file.*\n.*No matching.*\n.*hold the commit'
+    with pytest.raises(MTPError, match=said) as caught:
+        make(world, env='mmrotate1', OPENCD=clone)
+    assert caught.value.code == 1 and state(world, 'mmrotate1') == 'ready'
+    calls(world)
+    monkeypatch.delenv('FAIL')
+    make(world, env='mmrotate1', OPENCD=clone)
+    assert len(calls(world)) == 1
+
+
+def test_a_host_that_gives_something_else_is_said(world, monkeypatch):
+    monkeypatch.setattr(setup, 'answers', lambda url: True)
+    monkeypatch.setenv('FAIL', 'git+https')
+    _, said = make(world, env='mmrotate1')
+    assert [line for line in said if 'is missing, because pip could not install it' in line]
