@@ -89,9 +89,9 @@ class OSCD_RGB_CD_Dataset(_BaseCDDataset):  # noqa: N801 (published name)
 
 @HOOKS.register_module(force=True)
 class CDVisualizationHook(stock.CDVisualizationHook):
-    """As the toolbox's own, which keeps the size of the first image for all others (finetuning 2.4)."""
+    """As the toolbox's own, which keeps one size for all images, the configured one or the first's (finetuning 2.4)."""
 
     def _after_iter(self, runner, batch_idx, data_batch, outputs, mode='val'):
         for output in outputs:
+            self.img_shape = None
             super()._after_iter(runner, batch_idx, data_batch, [output], mode)
-            self.img_shape = None if self.draw else self.img_shape

@@ -1,10 +1,10 @@
 """A tiny run of each task through the command line: two steps of training, then the test with its metric."""
-import importlib
 import json
 
 import cv2
 import numpy as np
 import pytest
+from mmengine.visualization import Visualizer
 
 from mtp.adapters.mmrotate1 import cli
 from mtp.data import catalogue
@@ -35,16 +35,16 @@ def roots(tmp_path, monkeypatch):
 
 def run(roots, capfd, config, steps, options, checkpoint, *words):
     cli.train([config, '--work-dir=work_dirs/run', '--cfg-options', *NARROW, *steps, *options])
-    for name in ('mmseg.visualization.SegLocalVisualizer', 'mmengine.visualization.Visualizer'):
-        import_from(name)._instance_dict.clear()  # a tool is a process of its own and has none yet
+    forget(Visualizer)  # a tool is a process of its own and has none yet
     cli.test([config, str(roots / 'work' / 'run' / checkpoint), '--work-dir=work_dirs/test', *words, '--cfg-options',
               *NARROW, *options, 'val_cfg=None', 'val_dataloader=None', 'val_evaluator=None'])
     return capfd.readouterr().out
 
 
-def import_from(name):
-    module, kind = name.rsplit('.', 1)
-    return getattr(importlib.import_module(module), kind)
+def forget(kind):
+    kind._instance_dict.clear()
+    for each in kind.__subclasses__():
+        forget(each)
 
 
 def loaders(batch, *names):
@@ -102,3 +102,22 @@ def test_segmentation(roots, capfd):
     with pytest.raises(MTPError, match='predictions is not empty'):
         cli.test(['rvsa-b-upernet-384-mae-mtp-spacenetv1', str(roots / 'work' / 'run' / 'iter_2.pth'),
                   '--out=work_dirs/predictions'])
+
+
+def test_change_detection(roots, capfd):
+    pytest.importorskip('opencd', reason='Open-CD is not installed: its Git host could not be reached')
+    for split in ('train', 'val', 'test'):
+        folder = roots / 'data' / 'whu_cd_patch_dataset' / split
+        image(folder / 'A' / 'a.png')
+        image(folder / 'B' / 'a.png', 200)
+        (folder / 'label').mkdir()
+        cv2.imwrite(str(folder / 'label' / 'a.png'), 255 * np.eye(64, dtype=np.uint8))
+    said = run(roots, capfd, 'rvsa-b-unet-256-mae-mtp_whu',
+               ['train_cfg.max_epochs=1', 'train_cfg.val_interval=1', 'default_hooks.checkpoint.interval=1',
+                'train_dataloader.dataset.pipeline.3.crop_size=(64,64)'],
+               ['model.decode_head.in_channels=' + WIDTHS, 'model.decode_head.encoder_channels=' + WIDTHS,
+                'model.decode_head.decoder_channels=[16,16,8,8]', 'model.decode_head.channels=8',
+                *loaders(1, 'train_dataloader', 'val_dataloader', 'test_dataloader')], 'epoch_1.pth',
+               '--show-dir=work_dirs/show')
+    assert 'changed/Fscore' in said
+    assert len(list((roots / 'work' / 'show').rglob('*.png'))) == 1
