@@ -139,7 +139,7 @@ class _Batches(IterableDataset):
             try:
                 for tile, pixels in sources.read(piece, self.settings.opener):
                     yield tile, self.prepare(tile, pixels)
-            except MTPError as error:
+            except (MTPError, OSError) as error:  # OSError: gone since it was listed, or the disk does not answer
                 yield None, _Broken(piece.path, str(error))
 
 

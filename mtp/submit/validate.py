@@ -121,8 +121,7 @@ def _suspicions(found, sizes):
     warnings = []
     known = np.array([image in sizes for image in found.images], dtype=bool)
     size = np.array([sizes.get(image, (0, 0)) for image in found.images], dtype=np.float64).reshape(-1, 2)
-    bounds = bounds_of_polygons(found.polygon)
-    outside = ((bounds[:, 2:] <= 0) | (bounds[:, :2] >= size[found.image])).any(axis=1) & known[found.image]
+    outside = _wholly_outside(found.polygon, size[found.image]) & known[found.image]
     if outside.any():
         row = int(np.argmax(outside))
         warnings.append('{} detections lie wholly outside their image, the first is {}:{}'.format(
@@ -137,7 +136,7 @@ def _suspicions(found, sizes):
 
 
 def _check_fair1m(source, classes, sizes):
-    problems, warnings, seen, count, empty = [], [], set(), 0, 0
+    problems, warnings, seen, count, empty, outside = [], [], set(), 0, 0, []
     names = set(fair1m.official_names(classes))
     with results.open_zip(source) as archive:
         for member in track(archive.namelist(), 'validate'):
@@ -152,42 +151,63 @@ def _check_fair1m(source, classes, sizes):
                 problems.append(Problem(member, 0, 'is not an image of the test set'))
             else:
                 seen.add(match.group(1))
-                found = _check_xml(member, match.group(1), archive.read(member), sizes[match.group(1)], names, problems)
+                found, astray = _check_xml(member, match.group(1), archive.read(member), sizes[match.group(1)], names,
+                                           problems)
                 count += found
                 empty += not found
+                outside += [member] * astray
     problems += [Problem('test/{}.xml'.format(image), 0, 'is missing') for image in sizes if image not in seen]
+    if outside:
+        warnings.append('{} detections lie wholly outside their image, the first in {}'.format(
+            len(outside), outside[0]))
     if empty:
         warnings.append('{} of {} images have no detection'.format(empty, len(sizes)))
     return Report(problems, warnings, len(seen), count)
 
 
 def _check_xml(member, image, data, size, names, problems):
-    """Number of objects in one XML; its faults go to ``problems``."""
+    """Numbers of objects in one XML and of those outside the image; its faults go to ``problems``."""
     if b'<!DOCTYPE' in data or b'<!ENTITY' in data:
         problems.append(Problem(member, 0, 'declares a document type, which no result needs'))
-        return 0
+        return 0, 0
     try:
         # As UTF-8 whatever it claims to be, so that no encoding hides a document type from the test above.
         root = ElementTree.fromstring(data, ElementTree.XMLParser(encoding='utf-8'))
     except ElementTree.ParseError as error:
         problems.append(Problem(member, error.position[0], 'is not XML: {}'.format(error)))
-        return 0
+        return 0, 0
     objects = root.find('objects')
     if root.tag != 'annotation' or objects is None:
         problems.append(Problem(member, 0, 'is not an annotation with objects'))
-        return 0
+        return 0, 0
     if root.findtext('source/filename') != image + '.tif':
         problems.append(Problem(member, 0, 'filename is {!r}, not {}.tif'.format(
             root.findtext('source/filename'), image)))
     stated = (root.findtext('size/width'), root.findtext('size/height'))
     if stated != (str(size[0]), str(size[1])):
         problems.append(Problem(member, 0, 'says {} x {}, the image is {} x {}'.format(*(stated + tuple(size)))))
-    nodes = objects.findall('object')
+    nodes, corners = objects.findall('object'), []
     for index, node in enumerate(nodes):
-        fault = _object_fault(node, names)
+        fault, points = _object_fault(node, names)
+        corners.append(points)
         if fault:
             problems.append(Problem(member, _line_of_object(data, index), fault))
-    return len(nodes)
+    return len(nodes), _outside_and_crossed(member, data, corners, size, problems)
+
+
+def _outside_and_crossed(member, data, corners, size, problems):
+    """How many of the boxes (lists of 8 numbers, None where there are none) lie outside; crossed ones are problems."""
+    rows = [index for index, points in enumerate(corners) if points]
+    boxes = np.array([corners[index] for index in rows], dtype=np.float64).reshape(-1, 8)
+    for row in np.flatnonzero(_crossed(boxes)):
+        problems.append(Problem(member, _line_of_object(data, rows[row]), 'the sides of the box cross'))
+    return int(_wholly_outside(boxes, np.array([size])).sum())
+
+
+def _wholly_outside(polygons, size):
+    """Which polygons (n, 8) share nothing with their images of ``size`` (n or 1, 2)."""
+    bounds = bounds_of_polygons(polygons)
+    return ((bounds[:, 2:] <= 0) | (bounds[:, :2] >= size)).any(axis=1)
 
 
 def _line_of_object(data, index):
@@ -199,22 +219,23 @@ def _line_of_object(data, index):
 
 
 def _object_fault(node, names):
-    """What is wrong with an object, or ''."""
+    """What is wrong with an object, or '', and its corners (8 numbers), or None where something is."""
     name = node.findtext('possibleresult/name')
     if name not in names:
-        return '{!r} is not a class of FAIR1M-2.0'.format(name)
-    score = _number(node.findtext('possibleresult/probability'))
+        return '{!r} is not a class of FAIR1M-2.0'.format(name), None
+    text = node.findtext('possibleresult/probability')
+    score = _number(text)
     if score is None or not 0 <= score <= 1:
-        return 'probability {!r} is not a number between 0 and 1'.format(node.findtext('possibleresult/probability'))
+        return 'probability {!r} is not a number between 0 and 1'.format(text), None
     points = [point.text or '' for point in node.iterfind('points/point')]
     if len(points) != 5 or points[0] != points[4]:
-        return 'has {} points, not 4 and the first again'.format(len(points))
+        return 'has {} points, not 4 and the first again'.format(len(points)), None
     corners = [_number(value) for point in points[:4] for value in point.split(',')]
     if len(corners) != 8 or None in corners:
-        return 'a point is not x,y'
+        return 'a point is not x,y', None
     x, y = corners[::2], corners[1::2]
     twice = sum(x[k - 1] * y[k] - x[k] * y[k - 1] for k in range(4))
-    return '' if twice != 0 else 'the box has no area'
+    return ('', corners) if twice != 0 else ('the box has no area', None)
 
 
 def _number(text):

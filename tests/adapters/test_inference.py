@@ -163,6 +163,42 @@ def test_an_image_that_cannot_be_read_keeps_the_others(images, tmp_path, workers
     assert found(tmp_path / 'out') == found(tmp_path / 'whole')
 
 
+@pytest.mark.parametrize('kind', ['tiles', 'images'])
+@pytest.mark.parametrize('fault', ['gone', 'a folder', 'empty', 'text', 'no raster'])
+def test_whatever_is_wrong_with_an_image_it_is_named_and_the_others_are_done(images, tmp_path, kind, fault):
+    """Also what befalls it after the test was planned."""
+    files = list_images(images)
+    pieces = sources.of_files(files, whole=True) if kind == 'tiles' else sources.of_images(files, HOW)
+    os.unlink(files['P1'])
+    if fault == 'a folder':
+        os.mkdir(files['P1'])
+    elif fault != 'gone':
+        content = {'empty': b'', 'text': b'no image', 'no raster': b'\x89PNG\r\n\x1a\n' + bytes(25)}[fault]
+        with open(files['P1'], 'wb') as stream:
+            stream.write(content)
+    with pytest.raises(MTPError, match='1 image could not be read; the others are done. P1.png') as caught:
+        inference.detect(Bright(), pieces, str(tmp_path / 'out'), 'mark', inference.Settings())
+    assert caught.value.code == FAILED and 'replace ' + files['P1'] in str(caught.value)
+    assert {'P0', 'P2'} == set(tile.split('__')[0] for tile in found(tmp_path / 'out'))
+
+
+@pytest.mark.parametrize('damage', ['a byte', 'the tail', 'the header'])
+def test_a_damaged_shard_costs_what_its_rank_found_behind_the_damage(images, tmp_path, damage):
+    def run_all():
+        return [run(images, tmp_path / 'out', rank=rank, world=3).tiles for rank in range(3)]
+    before, whole = run_all(), found(tmp_path / 'out')
+    paths = [tmp_path / 'out' / 'rank-0000{}.shard'.format(rank) for rank in range(3)]
+    others = [path.read_bytes() for path in (paths[0], paths[2])]
+    data, at = paths[1].read_bytes(), {'a byte': 0.5, 'the tail': 0.7, 'the header': 0.0}[damage]
+    at = int(len(data) * at)
+    paths[1].write_bytes(data[:at] + (b'' if damage == 'the tail' else bytes([data[at] ^ 1]) + data[at + 1:]))
+    lost = len(whole) - len(found(tmp_path / 'out'))
+    assert 0 < lost <= before[1] and (lost == before[1]) == (damage == 'the header')
+    assert run_all() == [0, lost, 0]
+    assert found(tmp_path / 'out') == whole
+    assert [path.read_bytes() for path in (paths[0], paths[2])] == others
+
+
 def test_numbers_that_are_not_finite_are_counted_and_left_out(images, tmp_path, capsys):
     class Broken(Bright):
         def find(self, pixels):

@@ -66,7 +66,7 @@ def test_fair1m_xml(tmp_path, monkeypatch):
     names, good = {'Small Car', 'Bridge'}, 0
     for data in mutations(text.encode(), seed=2):
         problems = []
-        count = validate._check_xml('test/7.xml', '7', data, (400, 300), names, problems)
+        count, _ = validate._check_xml('test/7.xml', '7', data, (400, 300), names, problems)
         assert isinstance(count, int) and all(0 <= problem.line <= data.count(b'\n') + 2 for problem in problems)
         good += not problems
     assert 10 < good < COUNT

@@ -1,6 +1,7 @@
 """Each fault that a server rejects is named with file and line; a good submission passes."""
 import io
 import json
+import re
 import zipfile
 
 import numpy as np
@@ -120,6 +121,7 @@ def test_suspicions_are_warnings(tmp_path, images):
     (b'<name>Dump Truck', b'<name>Dump-Truck', True, 'not a class'),
     (b'<probability>', b'<probability>1', True, 'between 0 and 1'),
     (b'<probability>', b'<probability>x', True, 'between 0 and 1'),
+    (b'<probability>', b'<probability>nan</probability><probability>', True, 'between 0 and 1'),
     (b'</point>\n\t\t\t</points>', b'1</point>\n\t\t\t</points>', True, 'points'),
     (b'<filename>', b'<filename>x', False, 'filename'),
     (b'<width>', b'<width>1', False, 'the image is 400 x 300'),
@@ -142,6 +144,26 @@ def test_fair1m_xml(tmp_path, images, old, new, line, message):
     (problem,) = validate(path, 'fair1m', images).problems
     assert problem.file == 'test/2.xml' and message in problem.message
     assert problem.line == (where[0] if line else 0)
+
+
+def test_boxes_of_fair1m_that_cross_or_lie_outside(tmp_path, images):
+    path, found = submission(tmp_path, 'fair1m', images), []
+
+    def points(text):
+        rows = text.split() + text.split()[:1]
+        return ''.join('\t\t\t\t<point>{}</point>\n'.format(row) for row in rows).encode()
+
+    def change(members):
+        boxes = re.findall(rb'(?:\t*<point>.*</point>\n){5}', members[0][1])
+        found.append(members[0][1].count(b'\n', 0, members[0][1].index(boxes[1])) - 8)
+        for old, new in zip(boxes, ('900,1 990,1 990,9 900,9', '0,0 9,9 9,0 0,7', '-9,-9 -1,-9 -1,-1 -9,-1')):
+            members[0][1] = members[0][1].replace(old, points(new))
+    rewrite(path, change)
+    report = validate(path, 'fair1m', images)
+    (problem,) = report.problems
+    assert (problem.file, problem.line, problem.message) == ('test/1.xml', found[0], 'the sides of the box cross')
+    assert report.warnings == ['2 detections lie wholly outside their image, the first in test/1.xml']
+    assert report.detections == 90
 
 
 def test_fair1m_members(tmp_path, images):
