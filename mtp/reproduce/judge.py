@@ -58,7 +58,8 @@ def gather(entry, folder, tested, rehearsal):
         loss=_ends(ours), published_loss=_ends(theirs), curve_picture=draw(folder, entry, ours, theirs),
         submission=[os.path.relpath(path, folder) for path in submission],
         pictures=[os.path.relpath(path, folder) for path in pictures], weights=said['test'].get('started_from'),
-        code=said['validation'].get('code'), environment=said['validation'].get('environment'))
+        recipe=said['validation'].get('config', {}).get('recipe'), code=said['validation'].get('code'),
+        environment=said['validation'].get('environment'))
 
 
 def good(found):
@@ -127,7 +128,7 @@ def write_page(folder, found):
         for path in found['pictures']:
             page.figure(path, os.path.basename(path), width=400)
     page.section('How it was got')
-    page.command(json.dumps({key: found[key] for key in ('code', 'environment', 'weights')}, indent=1))
+    page.command(json.dumps({key: found[key] for key in ('recipe', 'code', 'environment', 'weights')}, indent=1))
     page.write(os.path.join(folder, 'reproduction.html'))
 
 

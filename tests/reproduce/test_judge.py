@@ -16,7 +16,8 @@ def folders(tmp_path):
         text = '\n'.join(map(json.dumps, lines + [{'coco/bbox_mAP_50': 0.5, 'step': 1}]))
         (train / stamp / 'vis_data' / 'scalars.json').write_text(text + '\n')
     test.mkdir()
-    (train / 'passport.json').write_text(json.dumps(dict(code=dict(commit='abc'), environment={}, metrics=None)))
+    (train / 'passport.json').write_text(json.dumps(dict(
+        config=dict(recipe='released_code'), code=dict(commit='abc'), environment={}, metrics=None)))
     return train, test
 
 
@@ -33,7 +34,8 @@ def test_a_reproduced_number(folders, capsys):
     said = capsys.readouterr().out
     assert 'AP50 81.50, published 81.70 (tolerance 0.6): reproduced' in said and 'REHEARSAL' not in said
     page = (folders[0] / 'reproduction.html').read_text()
-    assert 'loss.png' in page and 'Horizontal_Detection/logs/dior/rvsa-l-mae-mtp.json' in page
+    assert 'released_code' in page and 'loss.png' in page
+    assert 'Horizontal_Detection/logs/dior/rvsa-l-mae-mtp.json' in page
     assert (folders[0] / 'loss.png').stat().st_size > 10000
 
 
