@@ -9,7 +9,7 @@ from mtp.errors import FAILED, OK, run_main
 from mtp.files import write_json
 from mtp.paths import resolve
 
-from . import WRITERS, details, figures, results, score, validate
+from . import details, figures, results, score, validate
 
 _SHOWN = 50
 
@@ -19,7 +19,7 @@ def main(arguments=None):
     verbs = parser.add_subparsers(dest='verb', required=True)
     verb = verbs.add_parser('validate', help='say everything that a server would reject')
     verb.add_argument('source', help='zip of the submission, or the folder it was written to')
-    verb.add_argument('--dataset', required=True, choices=sorted(WRITERS))
+    verb.add_argument('--dataset', required=True, choices=sorted(validate.CHECKS))
     verb.add_argument('--images', required=True, help='folder of the original test images')
     verb.add_argument('--report', help='JSON file for all problems')
     verb.set_defaults(run=run_validate)

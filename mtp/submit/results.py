@@ -22,6 +22,20 @@ class Problem(NamedTuple):
         return '{}{}: {}'.format(self.file, ':{}'.format(self.line) if self.line else '', self.message)
 
 
+class Report(NamedTuple):
+    """Outcome of a validation.
+
+    Attributes:
+        problems: what a server would reject.
+        warnings: what it would take, but is likely a mistake.
+        images, detections: how many there are.
+    """
+    problems: List[Problem]
+    warnings: List[str]
+    images: int
+    detections: int
+
+
 class Results(NamedTuple):
     """Detections as a result text states them.
 

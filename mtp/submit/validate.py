@@ -1,7 +1,6 @@
 """Everything that a server would reject in a submission, with file and line."""
 import os
 import re
-from typing import List, NamedTuple
 from xml.etree import ElementTree
 
 import numpy as np
@@ -13,25 +12,11 @@ from mtp.errors import MTPError
 from mtp.progress import track
 from mtp.tiles.pixels import list_images
 
-from . import fair1m, results
-from .results import Problem
+from . import fair1m, loveda, results
+from .results import Problem, Report
 
 _XML_NAME = re.compile(r'test/([^/\\]+)\.xml')
 _OBJECT = re.compile(b'<object[ >/]')
-
-
-class Report(NamedTuple):
-    """Outcome of a validation.
-
-    Attributes:
-        problems: what a server would reject.
-        warnings: what it would take, but is likely a mistake.
-        images, detections: how many there are.
-    """
-    problems: List[Problem]
-    warnings: List[str]
-    images: int
-    detections: int
 
 
 def validate(source, dataset, images):
@@ -40,25 +25,25 @@ def validate(source, dataset, images):
     Args:
         source: zip of a submission, or the folder that :func:`mtp.submit.package` wrote it to. A folder of DOTA texts
             without a zip is taken as the zip that would be made of them.
-        dataset: ``dotav1``, ``dotav15``, ``dotav2`` or ``fair1m``.
+        dataset: a key of :data:`CHECKS`.
         images: folder of the original test images.
 
     Returns:
-        :class:`Report`.
+        :class:`~mtp.submit.results.Report`.
 
     Raises:
         MTPError: the zip or the images cannot be read at all.
     """
-    if dataset not in _CHECKS:
+    if dataset not in CHECKS:
         raise MTPError('no submission is known for data set {!r}'.format(dataset),
-                       hint='take one of: ' + ', '.join(sorted(_CHECKS)))
+                       hint='take one of: ' + ', '.join(sorted(CHECKS)))
     sizes = {stem: image_files.size(path) for stem, path in list_images(images).items()}
-    return _CHECKS[dataset](_archive(source, dataset), catalogue.get(dataset).classes, sizes)
+    return CHECKS[dataset](_archive(source, dataset), catalogue.get(dataset).classes, sizes)
 
 
 def _archive(source, dataset):
     """Path of the zip in the folder of a submission, or ``source`` itself."""
-    if not os.path.isdir(source):
+    if not os.path.isdir(source) or dataset == 'loveda':
         return source
     name = 'test.zip' if dataset == 'fair1m' else os.path.basename(os.path.abspath(source)) + '.zip'
     path = os.path.join(source, name)
@@ -247,4 +232,6 @@ def _number(text):
     return value if value - value == 0 else None
 
 
-_CHECKS = {'dotav1': _check_dota, 'dotav15': _check_dota, 'dotav2': _check_dota, 'fair1m': _check_fair1m}
+#: Data sets whose servers' rules are known.
+CHECKS = {'dotav1': _check_dota, 'dotav15': _check_dota, 'dotav2': _check_dota, 'fair1m': _check_fair1m,
+          'loveda': loveda.check}

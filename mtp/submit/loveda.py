@@ -1,0 +1,61 @@
+"""What the server of LoveDA would reject in a zip of predictions, which ``scripts/change_loveda_label.py`` makes."""
+import io
+import os
+
+import numpy as np
+from PIL import Image
+
+from mtp.progress import track
+
+from . import results
+from .results import Problem, Report
+
+_HIGHEST = 6  # classes 0..6; MMSegmentation counts from 1
+_FOREIGN = {'P': 'a palette image', 'RGB': 'an RGB image', 'RGBA': 'an RGBA image'}
+
+
+def check(source, classes, sizes):
+    """:class:`~mtp.submit.results.Report` of a zip.
+
+    Args:
+        source: its path, or the folder beside which it lies.
+        classes: not used: numbers stand for them.
+        sizes: image id -> (width, height).
+    """
+    problems, seen = [], set()
+    with results.open_zip(source.rstrip('/') + '.zip' if os.path.isdir(source) else source) as archive:
+        for member in track(archive.namelist(), 'validate'):
+            stem, suffix = os.path.splitext(member)
+            if '/' in member or '\\' in member:
+                problems.append(Problem(member, 0, 'lies in a folder; the zip must be flat'))
+            elif suffix != '.png':
+                problems.append(Problem(member, 0, 'is not called <image>.png'))
+            elif stem in seen:
+                problems.append(Problem(member, 0, 'is in the zip more than once'))
+            elif stem not in sizes:
+                problems.append(Problem(member, 0, 'is not an image of the test set'))
+            else:
+                seen.add(stem)
+                fault = _fault(archive.read(member), sizes[stem])
+                problems += [Problem(member, 0, fault)] if fault else []
+    problems += [Problem('{}.png'.format(stem), 0, 'is missing') for stem in sizes if stem not in seen]
+    return Report(problems, [], len(seen), 0)
+
+
+def _fault(data, size):
+    """What is wrong with a prediction, or ''."""
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            kind, mode, pixels = image.format, image.mode, np.asarray(image)
+    except Exception as error:  # Pillow raises many kinds for a damaged file
+        return 'cannot be read: {}'.format(error)
+    if kind != 'PNG':
+        return 'is {} and not PNG'.format(kind)
+    if mode != 'L' or pixels.dtype != np.uint8:
+        return 'is {} and not one channel of 8 bits'.format(_FOREIGN.get(mode, 'of mode ' + mode))
+    if pixels.shape[::-1] != tuple(size):
+        return 'is {} x {}, the image is {} x {}'.format(*(pixels.shape[::-1] + tuple(size)))
+    highest = int(pixels.max())
+    if highest == _HIGHEST + 1:
+        return 'holds 7, on which the server breaks off: classes are 0 to 6; scripts/change_loveda_label.py shifts them'
+    return 'holds {}, and classes are 0 to {}'.format(highest, _HIGHEST) if highest > _HIGHEST else ''
