@@ -3,8 +3,14 @@ import os
 
 import numpy as np
 
-from mtp.data import dior, dota
+from mtp.data import catalogue, dior, dota
 from mtp.errors import MTPError
+
+
+def metainfo(name):
+    """Classes and colours of the data set ``name`` as the detection toolboxes of OpenMMLab 2 want them."""
+    facts = catalogue.get(name)
+    return dict(classes=facts.classes, palette=list(facts.palette))
 
 
 def degenerate(polygons):

@@ -10,12 +10,6 @@ from mmrotate import datasets as stock
 from mmrotate.registry import DATASETS
 
 from mtp.adapters import annotations
-from mtp.data import catalogue
-
-
-def _metainfo(name):
-    facts = catalogue.get(name)
-    return dict(classes=facts.classes, palette=list(facts.palette))
 
 
 def _instances(polygons, labels, ignored):
@@ -34,7 +28,7 @@ class DOTADataset(stock.DOTADataset):
             there are no labels.
     """
 
-    METAINFO = _metainfo('dotav1')
+    METAINFO = annotations.metainfo('dotav1')
     # Polygons with two equal neighbouring corners are left out. The published loaders do so for FAIR1M and DIOR only.
     skip_degenerate = False
 
@@ -66,21 +60,21 @@ class DOTADataset(stock.DOTADataset):
 class DOTAv15Dataset(DOTADataset):
     """DOTA-v1.5 tiles: the images of v1.0, labelled anew, 16 classes."""
 
-    METAINFO = _metainfo('dotav15')
+    METAINFO = annotations.metainfo('dotav15')
 
 
 @DATASETS.register_module(force=True)
 class DOTAv2Dataset(DOTADataset):
     """DOTA-v2.0 tiles, 18 classes."""
 
-    METAINFO = _metainfo('dotav2')
+    METAINFO = annotations.metainfo('dotav2')
 
 
 @DATASETS.register_module(force=True)
 class FAIR1Mv2Dataset(DOTADataset):
     """FAIR1M-2.0 tiles with labels in DOTA's text form, 37 classes."""
 
-    METAINFO = _metainfo('fair1m')
+    METAINFO = annotations.metainfo('fair1m')
     skip_degenerate = True
 
 
@@ -88,7 +82,7 @@ class FAIR1Mv2Dataset(DOTADataset):
 class DIORDataset(stock.DIORDataset):
     """DIOR-R: ``ann_file`` lists image stems; one XML file an image lies in ``ann_subdir``."""
 
-    METAINFO = _metainfo('diorr')
+    METAINFO = annotations.metainfo('diorr')
 
     def parse_data_info(self, img_info):
         """Entry of one image; ``img_info`` has img_id, file_name, xml_path."""

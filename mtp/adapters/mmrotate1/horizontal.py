@@ -2,23 +2,18 @@
 from mmdet.datasets import CocoDataset
 from mmdet.registry import DATASETS
 
-from mtp.data import catalogue
-
-
-def _metainfo(name):
-    facts = catalogue.get(name)
-    return dict(classes=facts.classes, palette=list(facts.palette))
+from mtp.adapters.annotations import metainfo
 
 
 @DATASETS.register_module(force=True)
 class DIORDataset(CocoDataset):
     """DIOR with horizontal boxes, 20 classes."""
 
-    METAINFO = _metainfo('dior')
+    METAINFO = metainfo('dior')
 
 
 @DATASETS.register_module(force=True)
 class XviewDataset(CocoDataset):
     """xView in tiles, 60 classes."""
 
-    METAINFO = _metainfo('xview')
+    METAINFO = metainfo('xview')
