@@ -1,6 +1,29 @@
 """Whole-model weights into a detector, segmentor or classifier, with a plain account of what fitted."""
+import contextlib
+
+from torch.nn import init
+
 from mtp import checkpoints
 from mtp.errors import MTPError
+
+_DRAWING = ('uniform_', 'normal_', 'trunc_normal_', 'xavier_uniform_', 'xavier_normal_', 'kaiming_uniform_',
+            'kaiming_normal_', 'orthogonal_')
+
+
+@contextlib.contextmanager
+def not_drawn():
+    """Modules made meanwhile are not filled with random numbers, which takes seconds for a large network.
+
+    For models of which every tensor comes from a checkpoint: :func:`load_into` with ``must_fit``.
+    """
+    before = {name: getattr(init, name) for name in _DRAWING}
+    for name in before:
+        setattr(init, name, lambda tensor, *_, **__: tensor)
+    try:
+        yield
+    finally:
+        for name, function in before.items():
+            setattr(init, name, function)
 
 
 def load_into(model, path, must_fit):

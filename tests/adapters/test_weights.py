@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from mtp.adapters.weights import load_into
+from mtp.adapters.weights import load_into, not_drawn
 from mtp.errors import MTPError
 from mtp.nn import RVSA
 
@@ -56,3 +56,19 @@ def test_a_checkpoint_of_something_else(tmp_path):
     torch.save({'state_dict': {'other.weight': torch.zeros(2)}}, str(tmp_path / 'a.pth'))
     with pytest.raises(MTPError, match='does not fit'):
         load_into(model(), str(tmp_path / 'a.pth'), must_fit=False)
+
+
+def test_a_model_that_is_not_drawn_takes_no_random_numbers_and_fits_its_checkpoint(tmp_path):
+    source = model()
+    torch.manual_seed(0)
+    expected = torch.rand(3)
+    torch.manual_seed(0)
+    with pytest.raises(RuntimeError, match='stop'), not_drawn():
+        raise RuntimeError('stop')
+    with not_drawn():
+        target = model()
+    assert torch.equal(torch.rand(3), expected)
+    load_into(target, saved(source, tmp_path / 'a.pth'), must_fit=True)
+    for name, value in source.state_dict().items():
+        assert torch.equal(value, target.state_dict()[name]), name
+    assert model().head.weight.abs().sum() > 0 and not torch.equal(torch.rand(3), expected)  # drawn again

@@ -7,7 +7,7 @@ from mmdet.datasets.pipelines import Compose
 from mmrotate.datasets.builder import ROTATED_DATASETS
 from mmrotate.models import build_detector
 
-from mtp.adapters.weights import load_into
+from mtp.adapters.weights import load_into, not_drawn
 
 
 class Detector:
@@ -39,7 +39,8 @@ class Detector:
 
     def load(self):
         """Build the network and read its weights."""
-        model = build_model(self.cfg)
+        with not_drawn():
+            model = build_model(self.cfg)
         load_into(model, self.checkpoint, must_fit=True)
         if self.amp:
             wrap_fp16_model(model)

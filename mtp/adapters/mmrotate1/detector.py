@@ -8,7 +8,7 @@ from mmengine.dataset import Compose, pseudo_collate
 from mmengine.model import revert_sync_batchnorm
 from mmengine.registry import MODELS, init_default_scope
 
-from mtp.adapters.weights import load_into
+from mtp.adapters.weights import load_into, not_drawn
 from mtp.errors import MTPError
 
 #: Steps of a pipeline that need labels, and the one that reads the file.
@@ -47,7 +47,8 @@ class Detector:
 
     def load(self):
         """Build the network and read its weights."""
-        model = build_model(self.cfg)
+        with not_drawn():
+            model = build_model(self.cfg)
         load_into(model, self.checkpoint, must_fit=True)
         self._model = model.to(self.device).eval()
 
