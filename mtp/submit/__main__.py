@@ -5,9 +5,11 @@ import os
 import numpy as np
 
 from mtp.data import catalogue, converting
-from mtp.errors import FAILED, OK, run_main
+from mtp.data import images as image_files
+from mtp.errors import FAILED, OK, MTPError, run_main
 from mtp.files import write_json
 from mtp.paths import resolve
+from mtp.tiles.pixels import list_images
 
 from . import details, figures, results, score, validate
 
@@ -27,6 +29,7 @@ def main(arguments=None):
     verb.add_argument('source', help='zip or folder with Task1_<class>.txt')
     verb.add_argument('--dataset', required=True, choices=sorted(score.READERS))
     verb.add_argument('--truth', required=True, help='folder of label files (DOTA: labelTxt, FAIR1M: labelXml)')
+    verb.add_argument('--images', help='folder of the images: says how many detections lie wholly outside theirs')
     verb.add_argument('--list', help='text file with the ids of the images to score (default: all)')
     verb.add_argument('--mode', choices=score.MODES, default=score.MODES[0])
     verb.add_argument('--json', help='JSON file for the figures')
@@ -64,7 +67,13 @@ def run_score(options):
     matches = score.match(*found, truth, options.mode)
     judged = score.judge(found, matches, truth, classes, options.mode)
     details.add(judged, found, matches, truth, classes, catalogue.get(options.dataset).groups)
+    if options.images:
+        sizes = [image_files.size(path) for path in images_of(truth, resolve(options.images))]
+        judged['scores']['outside'] = int(validate.wholly_outside(found.polygon, np.array(sizes)[found.image]).sum())
     print('\n\n'.join(tables(judged)))
+    if judged['scores'].get('outside'):
+        print('warning: {} of {} detections lie wholly outside their image'.format(
+            judged['scores']['outside'], len(found.score)))
     if judged['scores']['rounded']:
         print('warning: the {} scores have only {} values. {}'.format(
             len(found.score), judged['scores']['distinct'], figures.ROUNDED))
@@ -75,6 +84,16 @@ def run_score(options):
                                                 for name in (options.source, options.truth)))
         print(figures.write(resolve(options.page), judged, found, matches, truth, classes, title))
     return OK
+
+
+def images_of(truth, folder):
+    """Paths of the images of a :class:`~mtp.submit.score.Truth`."""
+    files = list_images(folder)
+    missing = [name for name in truth.images if name not in files]
+    if missing:
+        raise MTPError('{} of {} images are not in {}, for example {}'.format(
+            len(missing), len(truth.images), folder, missing[0]), hint='give the folder of the labelled images')
+    return [files[name] for name in truth.images]
 
 
 def tables(judged):

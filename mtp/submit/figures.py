@@ -133,7 +133,10 @@ def _explain(folder, page, figures):
     _draw_kinds(os.path.join(folder, 'false.png'), figures['classes'])
     page.figure('false.png', 'hits and kinds of false detections')
     looks = figures['scores']
-    page.section('Scores', '{} different ones.{}'.format(looks['distinct'], ' ' + ROUNDED if looks['rounded'] else ''))
+    said = '{} different ones.{}'.format(looks['distinct'], ' ' + ROUNDED if looks['rounded'] else '')
+    if 'outside' in looks:
+        said += ' {} detections lie wholly outside their image.'.format(looks['outside'])
+    page.section('Scores', said)
     _draw_scores(os.path.join(folder, 'scores.png'), looks['histogram'])
     page.figure('scores.png', 'how many detections have which score')
 

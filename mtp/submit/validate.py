@@ -106,7 +106,7 @@ def _suspicions(found, sizes):
     warnings = []
     known = np.array([image in sizes for image in found.images], dtype=bool)
     size = np.array([sizes.get(image, (0, 0)) for image in found.images], dtype=np.float64).reshape(-1, 2)
-    outside = _wholly_outside(found.polygon, size[found.image]) & known[found.image]
+    outside = wholly_outside(found.polygon, size[found.image]) & known[found.image]
     if outside.any():
         row = int(np.argmax(outside))
         warnings.append('{} detections lie wholly outside their image, the first is {}:{}'.format(
@@ -186,10 +186,10 @@ def _outside_and_crossed(member, data, corners, size, problems):
     boxes = np.array([corners[index] for index in rows], dtype=np.float64).reshape(-1, 8)
     for row in np.flatnonzero(_crossed(boxes)):
         problems.append(Problem(member, _line_of_object(data, rows[row]), 'the sides of the box cross'))
-    return int(_wholly_outside(boxes, np.array([size])).sum())
+    return int(wholly_outside(boxes, np.array([size])).sum())
 
 
-def _wholly_outside(polygons, size):
+def wholly_outside(polygons, size):
     """Which polygons (n, 8) share nothing with their images of ``size`` (n or 1, 2)."""
     bounds = bounds_of_polygons(polygons)
     return ((bounds[:, 2:] <= 0) | (bounds[:, :2] >= size)).any(axis=1)

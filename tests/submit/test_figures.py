@@ -3,8 +3,10 @@ import json
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from mtp.boxes import rboxes_to_polygons
+from mtp.errors import MTPError
 from mtp.submit import __main__ as command
 from mtp.submit import details, figures, score
 from mtp.submit.score import Truth
@@ -74,9 +76,20 @@ def test_command(tmp_path, capsys):
     (tmp_path / 'labels').mkdir()
     (tmp_path / 'results').mkdir()
     (tmp_path / 'labels/P1.txt').write_text('0 0 20 0 20 10 0 10 plane 0\n')
-    (tmp_path / 'results/Task1_ship.txt').write_text('P1 0.9 0 0 20 0 20 10 0 10\n')
-    assert command.main(['score', str(tmp_path / 'results'), '--dataset', 'dotav1', '--truth', str(tmp_path / 'labels'),
-                         '--page', str(tmp_path / 'page')]) == 0
+    (tmp_path / 'results/Task1_ship.txt').write_text('P1 0.9 0 0 20 0 20 10 0 10\nP1 0.8 90 0 99 0 99 9 90 9\n')
+    words = ['score', str(tmp_path / 'results'), '--dataset', 'dotav1', '--truth', str(tmp_path / 'labels'), '--page',
+             str(tmp_path / 'page')]
+    assert command.main(words) == 0
     assert capsys.readouterr().out.strip().endswith('index.html')
+    (tmp_path / 'images').mkdir()
+    with pytest.raises(MTPError, match='no image'):
+        command.main(words + ['--images', str(tmp_path / 'images')])
+    Image.new('L', (30, 30)).save(str(tmp_path / 'images/P2.png'))
+    with pytest.raises(MTPError, match='1 of 1 images are not in .*P1'):
+        command.main(words + ['--images', str(tmp_path / 'images')])
+    Image.new('L', (30, 30)).save(str(tmp_path / 'images/P1.png'))
+    assert command.main(words + ['--images', str(tmp_path / 'images')]) == 0
+    assert '1 of 2 detections lie wholly outside their image' in capsys.readouterr().out
+    assert '1 detections lie wholly outside' in (tmp_path / 'page/index.html').read_text()
     table = np.array(json.loads((tmp_path / 'page/score.json').read_text())['confusion'])
-    assert table.sum() == 1
+    assert table.sum() == 2
