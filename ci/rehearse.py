@@ -1,7 +1,7 @@
 """A tiny run of every dataset block through the front door: train, go on, test, metric or submission, pictures.
 
-``ci/rehearse [DATASET ...]``. Two lanes side by side, one core each; a table at the end. Exit code 1 when one failed, or
-left no picture (BARE). ``RUNTIME=docker VARIANT=cpu ci/rehearse eurosat`` does it in the images.
+``ci/rehearse [DATASET ...]``. Two lanes side by side, one core each; a table at the end. Exit code 1 when one failed
+or left no picture (BARE). ``RUNTIME=docker VARIANT=cpu ci/rehearse eurosat`` does it in the images.
 Standard library, Python >= 3.6.
 """
 import json
