@@ -6,6 +6,7 @@ what the toolbox's own ``inference_detector`` finds in it. Weights are drawn: th
 ``--quick`` takes a network for windows of 256 pixels, which is harder: it leaves less to hide behind.
 """
 import argparse
+import itertools
 import os
 import sys
 import tempfile
@@ -40,20 +41,24 @@ def draw_weights(cfg, path):
     torch.save(dict(state_dict=model.state_dict()), path)
 
 
-def check_equal(detector, pieces, folder, cfg):
-    """Stop when the first window holds other detections than the toolbox finds; returns how many windows there are."""
+def check_equal(detector, pieces, folder, cfg, batch):
+    """Stop when the first batch holds other detections than the toolbox finds; returns how many windows there are.
+
+    The toolbox gets the same windows together: for another number of them the processor's threads share the work in
+    another way, and what is rounded otherwise a network of drawn weights makes much of.
+    """
     from mmdet.apis import inference_detector
     from mtp.tiles import shards, sources
     model = detector._model.module
     model.cfg = cfg
-    tile, pixels = next(sources.read(pieces[0]))
-    theirs = inference_detector(model, pixels)
+    tiles, pixels = zip(*itertools.islice(sources.read(pieces[0]), batch))
     found = {name: (boxes, scores, labels) for name, boxes, scores, labels in shards.read_shards(folder)}
-    boxes, scores, labels = found[tile]
-    for label, rows in enumerate(theirs):
-        ours = np.column_stack([boxes, scores])[labels == label]
-        if ours.shape != rows.shape or len(rows) and np.abs(ours - rows).max() > 1e-3:
-            raise SystemExit('{}: class {} differs from what the toolbox finds'.format(tile, label))
+    for tile, theirs in zip(tiles, inference_detector(model, list(pixels))):
+        boxes, scores, labels = found[tile]
+        for label, rows in enumerate(theirs):
+            ours = np.column_stack([boxes, scores])[labels == label]
+            if ours.shape != rows.shape or len(rows) and np.abs(ours - rows).max() > 1e-3:
+                raise SystemExit('{}: class {} differs from what the toolbox finds'.format(tile, label))
     return len(found), sum(len(each[1]) for each in found.values())
 
 
@@ -106,7 +111,7 @@ def measure(options):
             package(found, 'dotav1', os.path.join(folder, 'out'), images)
         seconds, after = time.perf_counter() - start, os.times()
         processors = sum(after[:4]) - sum(before[:4])
-        windows, detections = check_equal(detector, pieces, shards, cfg)
+        windows, detections = check_equal(detector, pieces, shards, cfg, settings.batch)
     print('{}: {} windows, {} detections, as the toolbox; {:.1f} s from image to zip, {:.1f} s in the network'.format(
         os.path.basename(name)[:-3], windows, detections, seconds, spent.network))
     outside = processors - sum(worked)
