@@ -129,3 +129,16 @@ def test_a_wide_image_is_read_once_with_few_windows_in_memory(scene):
     assert sorted(seen) == sorted(piece.tiles)
     assert bytes_read() - before < 1.3 * 96 * 49152  # tiles at the edge of a panel are read for the next one again
     assert most < 24 * 128 * 128 * 3  # less than one band of the whole width, which would be there twice to move on
+
+
+def test_windows_that_reach_beyond_an_image_in_tiles_are_padded(tmp_path, pixels):
+    path, how = str(tmp_path / 'a.tif'), Preset(512, 64, padding=(1, 2, 3))
+    save(path, pixels, **KINDS['tiles'])
+    piece, = sources.of_images({'a': path}, how)
+    whole = np.empty((512, 1024, 3), np.uint8)
+    whole[:] = how.padding
+    whole[:SHAPE[0], :SHAPE[1]] = cv2.imread(path)
+    assert len(piece.tiles) == 2
+    for tile, found in sources.read(piece):
+        _, side, x, y = parse_tile_id(tile)
+        assert np.array_equal(found, whole[y:y + side, x:x + side])
