@@ -10,11 +10,11 @@ import checks_runs as runs
 import checks_trust as trust
 from front import Front
 
-# In this order: the first draws the data, the second is what others are compared with.
-CHECKS = (runs.prepare, runs.pretrain, runs.by_hand, runs.finetune, runs.finetune_requeued, runs.test_fair1m,
-          runs.preempted, runs.node_killed, runs.batch_node_killed, runs.early_stop, runs.time_limit, runs.status,
-          trust.replay, trust.signing, faults.partition, faults.memory, faults.images, faults.port, faults.dead_rank,
-          faults.srun_killed, faults.environment, faults.cards)
+# In this order: the first draws the data, with the run of the third others are compared.
+CHECKS = (runs.prepare, runs.doctor, runs.pretrain, runs.by_hand, runs.finetune, runs.finetune_requeued,
+          runs.test_fair1m, runs.preempted, runs.node_killed, runs.batch_node_killed, runs.early_stop, runs.time_limit,
+          runs.status, trust.replay, trust.signing, faults.partition, faults.memory, faults.images, faults.port,
+          faults.dead_rank, faults.srun_killed, faults.environment, faults.cards)
 
 
 def run(cluster, wanted, keep, tries=1):

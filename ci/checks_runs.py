@@ -16,6 +16,15 @@ def prepare(front):
         front.made('data-' + name, cpu)
 
 
+def doctor(front):
+    """The doctor of the login node looks into both images, and names a partition that is not there."""
+    asked = dict(RUNTIME='apptainer', LAUNCHER='slurm', ACCEL='none', MTP_DATA_ROOT=DATA)
+    said = front.made('doctor', dict(asked, PARTITION='debug'))
+    need(' 0 fail' in said and 'inside mmrotate1: ' in said and 'inside mmrotate03: ' in said, 'nothing fails', said)
+    code, said, _ = front.make('doctor', dict(asked, PARTITION='nowhere', ENV='mmrotate1'))
+    need(code != 0 and 'PARTITION=debug' in said, 'the partition there is', said)
+
+
 def pretrain(front):
     """Two-node pretraining, from make to checkpoint and passport."""
     folder = front.anew(PLAIN)

@@ -40,18 +40,26 @@ def convert(client, env, say=print):
         return path
     say('converting {} for apptainer'.format(tag))
     with tempfile.TemporaryDirectory(prefix='.making-', dir=folder()) as place:
+        mounts = ['--volume', place + ':/place', '--volume', os.path.join(ledger.ROOT, 'apptainer') + ':/recipes:ro']
         os.chmod(place, 0o777)  # apptainer runs as an ordinary user in its container
         layout(client, tag, os.path.join(place, 'oci'))
-        words = [client, 'run', '--rm', '--user', '{0}:{0}'.format(UID), *nodes.RIGHTS, '--volume', place + ':/place',
-                 '--env', 'APPTAINER_TMPDIR=/place', '--env', 'APPTAINER_CACHEDIR=/place/cache', '--entrypoint',
-                 'apptainer', nodes.IMAGE, '--quiet', 'build', '--mksquashfs-args', SQUASHFS, '/place/made.sif',
-                 'oci:/place/oci']
-        code, output = engine.said_long(words)
+        code, output = engine.said_long([client, 'run', '--rm', '--user', '{0}:{0}'.format(UID), *nodes.RIGHTS, *mounts,
+                                         '--env', 'APPTAINER_TMPDIR=/place', '--env', 'APPTAINER_CACHEDIR=/place/cache',
+                                         '--entrypoint', 'apptainer', nodes.IMAGE, '--quiet'] + build(env))
         if code:
             raise MTPError('apptainer build failed:\n' + output[-2000:], code=FAILED)
         forget(env)
         os.rename(os.path.join(place, 'made.sif'), path)
     return path
+
+
+def build(env):
+    """Words of ``apptainer build`` from the definition that ``make sif`` uses; its %test, the self-check, runs too."""
+    given = {'BOOTSTRAP': 'oci', 'IMAGE': '/place/oci', 'VARIANT': ''}
+    words = ['build', '--mksquashfs-args', SQUASHFS]
+    for pair in sorted(given.items()):
+        words += ['--build-arg', '{}={}'.format(*pair)]
+    return words + ['/place/made.sif', '/recipes/{}.def'.format(env)]
 
 
 def forget(env):

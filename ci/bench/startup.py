@@ -2,10 +2,11 @@
 
 What is timed is ``make pretrain`` of the reduced network until the first line of its log is on the disk: the launcher,
 the container, the imports, the model and one step. The runtimes take turns, so a busy machine slows all of them; the
-smallest of their times is compared, and all are printed. A runtime that this machine lacks is left out and named.
-Inside the test cluster: ``ci/cluster run python3 ci/bench/startup.py --data work_dirs/data --runtimes apptainer``.
+smallest of their times is compared, and all are printed. A runtime that this machine lacks is left out and named; with
+``--cluster`` apptainer is timed on the login node of the test cluster (``make cluster-up``), in its turn as the others.
 """
 import argparse
+import functools
 import os
 import shutil
 import signal
@@ -26,6 +27,8 @@ TINY = {
     'BACKBONE': 'vit_t_rvsa', 'IMAGE_SIZE': '64', 'END_ITER': '2', 'INTERVAL': '100', 'WORKERS': '0', 'ACCEL': 'none'
 }
 LIMIT = 180  # seconds
+CLUSTER = ['ci/cluster', 'run']
+THERE = 'work_dirs/startup'  # the same samples on the cluster
 
 
 def lacking(runtime):
@@ -43,6 +46,32 @@ def draw(folder):
                    folder], ['scripts/convert_pkl_json.py']):
         subprocess.run([python] + words, cwd=ROOT, env=environment, check=True, stdout=subprocess.DEVNULL,
                        stderr=subprocess.DEVNULL)
+
+
+def send(folder):
+    """The samples of ``folder`` on the shared folder of the test cluster, too.
+
+    Raises:
+        MTPError: there is no cluster.
+    """
+    unpack = 'rm -rf {0} && mkdir -p {0} && tar -x -C {0}'.format(THERE)
+    with subprocess.Popen(['tar', '-C', folder, '-c', '.'], stdout=subprocess.PIPE) as packed:
+        if subprocess.call(CLUSTER + ['sh', '-c', unpack], cwd=ROOT, stdin=packed.stdout):
+            raise MTPError('no samples can be put on the test cluster', hint='make cluster-up', code=FAILED)
+
+
+def cluster_step():
+    """Seconds until the first step under apptainer on the login node, by its own clock.
+
+    Raises:
+        MTPError: no step was made.
+    """
+    command = CLUSTER + ['python3', 'ci/bench/startup.py', '--once', 'apptainer', '--data', THERE]
+    done = subprocess.run(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          universal_newlines=True)
+    if done.returncode:
+        raise MTPError('apptainer on the test cluster:\n' + done.stdout[-1500:], code=FAILED)
+    return float(done.stdout.split()[-1])
 
 
 def first_step(runtime, data, work):
@@ -78,6 +107,32 @@ def first_step(runtime, data, work):
                 child.wait()
 
 
+def available(runtimes, cluster):
+    """``{runtime: function of data and work folder that gives the seconds}`` of those that can be timed.
+
+    Raises:
+        MTPError: none can.
+    """
+    ways = {runtime: functools.partial(first_step, runtime) for runtime in runtimes}
+    for runtime in list(ways):
+        reason = '' if runtime == 'apptainer' and cluster else lacking(runtime)
+        if reason:
+            print('left out: {}: {}'.format(runtime, reason))
+            del ways[runtime]
+    if cluster:
+        ways['apptainer'] = lambda data, work: cluster_step()
+    if not ways:
+        raise MTPError('none of {} can be timed here'.format(', '.join(runtimes)), hint='make setup')
+    return ways
+
+
+def place():
+    """The folder of results, made where it is not there."""
+    folder = os.path.join(ROOT, from_environ(os.environ).work_root)
+    os.makedirs(folder, exist_ok=True)
+    return folder
+
+
 def table(times):
     """Markdown table: runtime, least seconds, spread, over native (or the first)."""
     first = min(next(iter(times.values())))
@@ -94,24 +149,24 @@ def main(argv=None):
     parser.add_argument('--runtimes', nargs='+', choices=RUNTIMES, default=RUNTIMES)
     parser.add_argument('--repeats', type=int, default=4, help='the first round fills the caches and does not count')
     parser.add_argument('--data', help='data root that holds the sample sets already')
+    parser.add_argument('--cluster', action='store_true', help='apptainer on the test cluster, which has to be up')
+    parser.add_argument('--once', choices=RUNTIMES, help='time this one once, and say nothing but its seconds')
     options = parser.parse_args(argv)
-    reasons = {runtime: lacking(runtime) for runtime in options.runtimes}
-    for runtime, reason in reasons.items():
-        if reason:
-            print('left out: {}: {}'.format(runtime, reason))
-    chosen = [runtime for runtime, reason in reasons.items() if not reason]
-    if not chosen:
-        raise MTPError('none of {} can be timed here'.format(', '.join(options.runtimes)), hint='make setup')
-    place = os.path.join(ROOT, from_environ(os.environ).work_root)
-    os.makedirs(place, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix='startup-', dir=place) as work:
+    if options.once:
+        with tempfile.TemporaryDirectory(prefix='startup-', dir=place()) as work:
+            print('{:.3f}'.format(first_step(options.once, os.path.abspath(options.data), work)))
+        return OK
+    ways = available(options.runtimes, options.cluster)
+    with tempfile.TemporaryDirectory(prefix='startup-', dir=place()) as work:
         data = os.path.abspath(options.data) if options.data else os.path.join(work, 'data')
         if not options.data:
             draw(data)
-        times = {runtime: [] for runtime in chosen}
+        if options.cluster:
+            send(data)
+        times = {runtime: [] for runtime in ways}
         for turn in range(options.repeats + 1):
-            for runtime in chosen:
-                seconds = first_step(runtime, data, work)
+            for runtime, way in ways.items():
+                seconds = way(data, work)
                 times[runtime] += [seconds] if turn else []
                 print('{} {}: {:.2f} s{}'.format(runtime, turn, seconds, '' if turn else ' (not counted)'), flush=True)
     print('ledger {}\n{}'.format(ledger.digest('mmrotate1')[:12], table(times)))

@@ -1,8 +1,10 @@
-"""Every command on the pages for users is planned, or exists, or says what it needs that this machine may lack."""
+"""Every command on the pages for users is planned, or exists, and is run: here, by what RUN_BY names, or by whoever has
+what its block says it needs."""
 import glob
 import os
 import re
 import shlex
+import subprocess
 
 import pytest
 
@@ -15,6 +17,26 @@ WANTED = {'big-images', 'gpu-server', 'laptop', 'offline-cluster', 'slurm-apptai
 NEEDS = {'GPU', 'cluster', 'docker', 'apptainer', 'root'}
 # Names of settings that a verb, a shell or a program of others reads.
 OUTSIDE = {'APPTAINER_CACHEDIR', 'APPTAINER_TMPDIR', 'PIP_CACHE_DIR', 'TMPDIR'}
+
+# Who runs for real what would take too long here, and the words that stand there.
+RUN_BY = {
+    'make setup': ('.ci/run', ' make setup\n'), 'make check': ('.ci/run', ' make check\n'),
+    'make demo': ('.ci/run', ' make demo\n'), 'make doctor': ('.ci/run', ' make doctor\n'),
+    'make bundle': ('ci/images.py', "make('bundle'"), 'make verify-bundle': ('ci/images.py', "make('verify-bundle'"),
+    'make images': ('ci/images.py', "make('images'"), 'ci/images': ('.ci/run', ' ci/images\n'),
+    'make replay': ('ci/replay.py', "make('replay'"),
+    'python3 -m mtp.launch.replay': ('mtp/launch/replay.py', "'-m', 'mtp.launch.replay'"),  # a part of make replay
+    'ci/signing': ('ci/checks_trust.py', "front.say('ci/signing')"),
+    'make status': ('ci/checks_runs.py', "front.made('status'"),
+    'make logs': ('ci/checks_runs.py', "front.made('logs'"),
+    'make sif': ('ci/sifs.py', '/recipes/{}.def'),
+    'make samples': ('ci/checks_runs.py', "'mtp.data.samples', name"),  # what it starts
+    'make predict': ('tests/predict/test_command.py', 'from mtp.predict.__main__ import main'),
+    'python -m mtp.submit validate': ('mtp/demo/stages.py', "'mtp.submit', 'validate'"),
+    'python -m mtp.submit score': ('mtp/demo/stages.py', "'mtp.submit', 'score'"),
+    'python -m mtp.predict': ('tests/predict/test_command.py', 'from mtp.predict.__main__ import main'),
+}
+QUICK = ('python3 -m mtp.launch.ledger',)  # and whatever says DRYRUN=1
 
 
 def blocks(path):
@@ -103,6 +125,33 @@ def test_a_command_can_be_typed(page, needs, words, root, monkeypatch):
         assert all(word.split('=')[0] in known or settings.passes(word.split('=')[0]) for word in words[1:])
     elif not exists(words):
         assert needs, '{} is not ours and not marked with what it needs'.format(words[0])
+
+
+TYPED = [(name(path), words) for path in PAGES for needs, commands in blocks(path) for words in commands
+         if not needs and words[0] != 'export']
+
+
+def is_quick(words):
+    return 'DRYRUN=1' in words and words[1] != 'replay' or ' '.join(words).startswith(QUICK)
+
+
+@pytest.mark.parametrize('words', [words for _, words in TYPED if is_quick(words)],
+                         ids=lambda words: ' '.join(words)[:60])
+def test_a_quick_command_runs_as_it_is_typed(words, tmp_path):
+    ask = dict(os.environ, MTP_WORK_ROOT=str(tmp_path), RUNTIME='native', OMP_NUM_THREADS='1')
+    done = subprocess.run(words, cwd=ledger.ROOT, env=ask, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          universal_newlines=True)
+    assert done.returncode == 0 and done.stdout, done.stdout
+
+
+@pytest.mark.parametrize('page, words', [case for case in TYPED if not is_quick(case[1])],
+                         ids=lambda value: value if isinstance(value, str) else ' '.join(value)[:60])
+def test_every_other_command_is_run_by_somebody(page, words):
+    typed = ' '.join(words)
+    found = [by for start, by in RUN_BY.items() if (typed + ' ').startswith(start + ' ')]
+    assert len(found) == 1, 'nobody runs it: mark what it needs, or run it'
+    with open(os.path.join(ledger.ROOT, found[0][0]), encoding='utf-8') as stream:
+        assert found[0][1] in stream.read()
 
 
 def test_a_wrong_command_is_found(root, monkeypatch):
