@@ -1,6 +1,9 @@
 """Everything that a server would reject in a submission, with file and line."""
+import functools
+import itertools
 import os
 import re
+import zipfile
 from xml.etree import ElementTree
 
 import numpy as np
@@ -10,12 +13,14 @@ from mtp.data import catalogue
 from mtp.data import images as image_files
 from mtp.errors import MTPError
 from mtp.progress import track
+from mtp.tiles import workers
 from mtp.tiles.pixels import list_images
 
 from . import fair1m, loveda, results
 from .results import Problem, Report
 
 _XML_NAME = re.compile(r'test/([^/\\]+)\.xml')
+_BLOCK = 200  # XML that a process checks at a time
 _OBJECT = re.compile(b'<object[ >/]')
 
 
@@ -122,25 +127,31 @@ def _suspicions(found, sizes):
 
 def _check_fair1m(source, classes, sizes):
     problems, warnings, seen, count, empty, outside = [], [], set(), 0, 0, []
-    names = set(fair1m.official_names(classes))
     with results.open_zip(source) as archive:
-        for member in track(archive.namelist(), 'validate'):
-            match = _XML_NAME.fullmatch(member)
-            if member == 'test/':
-                continue
-            if not match:
-                problems.append(Problem(member, 0, 'is not test/<image>.xml, and the zip must hold nothing else'))
-            elif match.group(1) in seen:
-                problems.append(Problem(member, 0, 'is in the zip more than once'))
-            elif match.group(1) not in sizes:
-                problems.append(Problem(member, 0, 'is not an image of the test set'))
-            else:
-                seen.add(match.group(1))
-                found, astray = _check_xml(member, match.group(1), archive.read(member), sizes[match.group(1)], names,
-                                           problems)
-                count += found
-                empty += not found
-                outside += [member] * astray
+        members = archive.namelist()
+    wanted = []
+    for member in members:
+        match = _XML_NAME.fullmatch(member)
+        if member == 'test/':
+            continue
+        if not match:
+            problems.append(Problem(member, 0, 'is not test/<image>.xml, and the zip must hold nothing else'))
+        elif match.group(1) in seen:
+            problems.append(Problem(member, 0, 'is in the zip more than once'))
+        elif match.group(1) not in sizes:
+            problems.append(Problem(member, 0, 'is not an image of the test set'))
+        else:
+            seen.add(match.group(1))
+            wanted.append((member, match.group(1), sizes[match.group(1)]))
+    work = functools.partial(_check_xmls, source, frozenset(fair1m.official_names(classes)))
+    blocks = [wanted[start:start + _BLOCK] for start in range(0, len(wanted), _BLOCK)]
+    found = workers.in_order(work, blocks, min(os.cpu_count() or 1, len(blocks)))
+    found = itertools.chain.from_iterable(found)
+    for (member, _, _), (objects, astray, faults) in zip(track(wanted, 'validate'), found):
+        count += objects
+        empty += not objects
+        outside += [member] * astray
+        problems += faults
     problems += [Problem('test/{}.xml'.format(image), 0, 'is missing') for image in sizes if image not in seen]
     if outside:
         warnings.append('{} detections lie wholly outside their image, the first in {}'.format(
@@ -148,6 +159,16 @@ def _check_fair1m(source, classes, sizes):
     if empty:
         warnings.append('{} of {} images have no detection'.format(empty, len(sizes)))
     return Report(problems, warnings, len(seen), count)
+
+
+def _check_xmls(source, names, wanted):
+    """For each of ``wanted`` (member, image id, size): objects, those outside the image, problems."""
+    checked = []
+    with zipfile.ZipFile(source) as archive:
+        for member, image, size in wanted:
+            problems = []
+            checked.append(_check_xml(member, image, archive.read(member), size, names, problems) + (problems,))
+    return checked
 
 
 def _check_xml(member, image, data, size, names, problems):
@@ -177,15 +198,17 @@ def _check_xml(member, image, data, size, names, problems):
         corners.append(points)
         if fault:
             problems.append(Problem(member, _line_of_object(data, index), fault))
-    return len(nodes), _outside_and_crossed(member, data, corners, size, problems)
+    return len(nodes), _outside_and_flat(member, data, corners, size, problems)
 
 
-def _outside_and_crossed(member, data, corners, size, problems):
-    """How many of the boxes (lists of 8 numbers, None where there are none) lie outside; crossed ones are problems."""
+def _outside_and_flat(member, data, corners, size, problems):
+    """How many of the boxes (8 numbers, or None) lie outside; flat and crossed ones are problems."""
     rows = [index for index, points in enumerate(corners) if points]
     boxes = np.array([corners[index] for index in rows], dtype=np.float64).reshape(-1, 8)
-    for row in np.flatnonzero(_crossed(boxes)):
-        problems.append(Problem(member, _line_of_object(data, rows[row]), 'the sides of the box cross'))
+    flat = ~(polygon_areas(boxes) > 0)
+    for fault, message in ((flat, 'the box has no area'), (_crossed(boxes) & ~flat, 'the sides of the box cross')):
+        for row in np.flatnonzero(fault):
+            problems.append(Problem(member, _line_of_object(data, rows[row]), message))
     return int(wholly_outside(boxes, np.array([size])).sum())
 
 
@@ -205,22 +228,20 @@ def _line_of_object(data, index):
 
 def _object_fault(node, names):
     """What is wrong with an object, or '', and its corners (8 numbers), or None where something is."""
-    name = node.findtext('possibleresult/name')
+    guess = node.find('possibleresult')
+    name = guess.findtext('name') if guess is not None else None
     if name not in names:
         return '{!r} is not a class of FAIR1M-2.0'.format(name), None
-    text = node.findtext('possibleresult/probability')
+    text = guess.findtext('probability')
     score = _number(text)
     if score is None or not 0 <= score <= 1:
         return 'probability {!r} is not a number between 0 and 1'.format(text), None
-    points = [point.text or '' for point in node.iterfind('points/point')]
+    ring = node.find('points')
+    points = [point.text or '' for point in (() if ring is None else ring) if point.tag == 'point']
     if len(points) != 5 or points[0] != points[4]:
         return 'has {} points, not 4 and the first again'.format(len(points)), None
     corners = [_number(value) for point in points[:4] for value in point.split(',')]
-    if len(corners) != 8 or None in corners:
-        return 'a point is not x,y', None
-    x, y = corners[::2], corners[1::2]
-    twice = sum(x[k - 1] * y[k] - x[k] * y[k - 1] for k in range(4))
-    return ('', corners) if twice != 0 else ('the box has no area', None)
+    return ('a point is not x,y', None) if len(corners) != 8 or None in corners else ('', corners)
 
 
 def _number(text):
