@@ -99,7 +99,8 @@ def check_folders(name, split='train', way_out=''):
                            hint='set MTP_DATA_ROOT to the folder that holds samrs/, or make samples: '
                                 'python -m mtp.data.samples samrs --out data')
     if not os.path.isfile(where['coco']):
-        raise MTPError('{}: the instance file {} is missing'.format(name, where['coco']), hint='; '.join(filter(None, [PREPARE.format(name), way_out])))
+        raise MTPError('{}: the instance file {} is missing'.format(name, where['coco']),
+                       hint='; '.join(filter(None, [PREPARE.format(name), way_out])))
     return where
 
 
@@ -194,7 +195,8 @@ def _labels(categories, classes, path):
     for place, category in enumerate(categories):
         name = category.get('name')
         if name not in known:
-            raise MTPError('{}: categories[{}]: field name: {!r} is not a class of this data set'.format(path, place, name))
+            raise MTPError('{}: categories[{}]: field name: {!r} is not a class of this data set'.format(
+                path, place, name))
         labels[category.get('id')] = known[name]
     return labels
 
@@ -225,7 +227,8 @@ def _instances(annotations, images, place_of, label_of, path):
     try:
         areas, _ = rle.areas_and_boxes(sizes, [row[3] for row in kept])
     except rle.RunsError as error:
-        raise MTPError('{}: annotations[{}]: field segmentation: {}'.format(path, kept[error.index][4], error)) from None
+        raise MTPError('{}: annotations[{}]: field segmentation: {}'.format(
+            path, kept[error.index][4], error)) from None
     skipped['empty mask'] += int((areas == 0).sum())
     kept = [row for row, area in zip(kept, areas) if area]
     lengths = np.array([len(row[3]) for row in kept], np.int64)

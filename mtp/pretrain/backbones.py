@@ -15,8 +15,8 @@ Entry = namedtuple('Entry', 'family lr layers depths decay init size drop_path c
 BACKBONES = {
     'vit_b_rvsa': Entry('vit', 6e-5, 12, None, None, {'mae': 'vit-b-checkpoint-1599.pth'}, blueprints.PUBLISHED, 0.1,
                         'use_checkpoint'),
-    'vit_l_rvsa': Entry('vit', 6e-5, 24, None, None, {'mae': 'vit-l-mae-checkpoint-1599.pth'}, blueprints.PUBLISHED, 0.1,
-                        'use_checkpoint'),
+    'vit_l_rvsa': Entry('vit', 6e-5, 24, None, None, {'mae': 'vit-l-mae-checkpoint-1599.pth'}, blueprints.PUBLISHED,
+                        0.1, 'use_checkpoint'),
     'internimage_xl': Entry('internimage', 2e-5, 39, [5, 5, 24, 5], 0.94, {'imp': 'internimage_xl_22kto1k_384.pth'},
                             blueprints.PUBLISHED, 0.2, 'with_cp'),
     # ours, for demonstrations and tests: trained from nothing, so it learns faster and without layer decay

@@ -20,7 +20,8 @@ def distort(image, rng):
     """
     # every draw is made, whatever the coins say: later draws then do not depend on them
     coins = rng.random(5) < 0.5
-    brightness, contrast, saturation = rng.uniform(-BRIGHTNESS, BRIGHTNESS), rng.uniform(*CONTRAST), rng.uniform(*SATURATION)
+    brightness = rng.uniform(-BRIGHTNESS, BRIGHTNESS)
+    contrast, saturation = rng.uniform(*CONTRAST), rng.uniform(*SATURATION)
     hue = int(rng.integers(-HUE, HUE))
     early = coins[4]
     if coins[0]:

@@ -1,7 +1,7 @@
 """The two box decoders: Mask R-CNN and Oriented R-CNN, composed of mmdet and mmrotate modules.
 
-FPN, proposal network and head trunks see the images of all datasets at once, which is exact because none of them normalises
-over the batch (S7). Only the last layers, the losses' averages and the sampling know datasets.
+FPN, proposal network and head trunks see the images of all datasets at once, which is exact because none of them
+normalises over the batch (S7). Only the last layers, the losses' averages and the sampling know datasets.
 """
 import torch
 from mmcv.ops import batched_nms  # noqa: F401  (says early and clearly that mmcv was built without its ops)
@@ -63,8 +63,8 @@ class Detector(nn.Module):
         for name, (begin, end) in spans.items():
             anchors_truth = [InstanceData(bboxes=item.bboxes, labels=torch.zeros_like(item.labels))
                              for item in instances[name]]
-            found = self.rpn_head.loss_by_feat([level[begin:end] for level in scores], [level[begin:end] for level in deltas],
-                                               anchors_truth, metas[begin:end])
+            found = self.rpn_head.loss_by_feat([level[begin:end] for level in scores],
+                                               [level[begin:end] for level in deltas], anchors_truth, metas[begin:end])
             losses.update({(name, key): _mean(value) for key, value in found.items()})
         with torch.no_grad():
             proposals = self.rpn_head.predict_by_feat(scores, deltas, batch_img_metas=metas, cfg=self.proposal_cfg)
@@ -125,7 +125,8 @@ class InstanceSegmenter(Detector):
         trunk = MODELS.build(blueprints.mask_trunk(size))
         trunk.conv_logits = nn.Identity()
         self.roi_head['mask_head'] = trunk
-        self.last_mask = dict((name, MODELS.build(blueprints.mask_last(size, count))) for name, count in classes.items())
+        self.last_mask = dict((name, MODELS.build(blueprints.mask_last(size, count)))
+                              for name, count in classes.items())
         self.mask_extractor = MODELS.build(blueprints.is_extractor(size, 14))
 
     @staticmethod
@@ -148,8 +149,8 @@ class InstanceSegmenter(Detector):
             mine = sampled[first:last]
             end = begin + sum(len(result.pos_priors) for result in mine)
             head = self.last_mask[name]
-            found = head.loss_and_target(head(features[begin:end]), mine, instances[first:last], self.roi_cfg)['loss_mask']
-            losses[name, 'loss_mask'] = _mean(found['loss_mask'])
+            found = head.loss_and_target(head(features[begin:end]), mine, instances[first:last], self.roi_cfg)
+            losses[name, 'loss_mask'] = _mean(found['loss_mask']['loss_mask'])
             begin = end
         return losses
 

@@ -104,7 +104,8 @@ def _meet(rank, world, device):
     """Start torch.distributed. Returns the :class:`~mtp.pretrain.watch.Watch` of this process."""
     try:
         store, _, _ = next(rendezvous_at('env://', timeout=MEETING))
-        distributed.init_process_group('nccl' if device.type == 'cuda' else 'gloo', store=store, rank=rank, world_size=world)
+        backend = 'nccl' if device.type == 'cuda' else 'gloo'
+        distributed.init_process_group(backend, store=store, rank=rank, world_size=world)
         # a connection of its own: a call on the other one may wait, and the watch must not
         agent = os.environ.get('TORCHELASTIC_RESTART_COUNT', '')
         own = distributed.TCPStore(os.environ['MASTER_ADDR'], int(os.environ['MASTER_PORT']), world, False, MEETING,
@@ -113,7 +114,8 @@ def _meet(rank, world, device):
     except (RuntimeError, ValueError) as error:
         raise MTPError('process {} of {} could not meet the others at {}:{}: {}'.format(
             rank, world, os.environ['MASTER_ADDR'], os.environ['MASTER_PORT'], error),
-            hint='is the port taken, or did another process fail before? another port: --port or MASTER_PORT') from error
+            hint='is the port taken, or did another process fail before? another port: --port or MASTER_PORT'
+        ) from error
     watcher.start()
     return watcher
 
@@ -136,7 +138,7 @@ def half(options, device):
 
 
 def memory(device):
-    """Most memory that this process has held so far, in MiB: of the GPU, or of the machine when it computes on the CPU."""
+    """Most memory that this process has held so far, in MiB: of the GPU, or of the machine when that computes."""
     if device.type == 'cuda':
         return round(torch.cuda.max_memory_allocated(device) / 2 ** 20)
     return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)  # Linux counts in KiB

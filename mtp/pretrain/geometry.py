@@ -14,13 +14,13 @@ LOG_SIZE_LIMIT = 4.135166556742356  # |ln(16 / 1000)|, the toolboxes' clamp of s
 class ClosedFormMidpointOffsetCoder(MidpointOffsetCoder):
     """Midpoint-offset coder of Oriented R-CNN whose decoder stays on the device.
 
-    The stock decoder hands every quadrilateral to OpenCV's minAreaRect on the CPU. After its corner vectors are stretched to
-    one length, the quadrilateral is a rectangle already (its diagonals are equal and halve each other), so that
-    sides and angle follow from two corners.
+    The stock decoder hands every quadrilateral to OpenCV's minAreaRect on the CPU. After its corner vectors are
+    stretched to one length, the quadrilateral is a rectangle already (its diagonals are equal and halve each other), so
+    that sides and angle follow from two corners.
     """
 
     def decode(self, bboxes, pred_bboxes, max_shape=None, wh_ratio_clip=16 / 1000):
-        """Boxes (n, 4) x1 y1 x2 y2 and deltas (n, 6) -> RotatedBoxes (n, 5), le90. ``max_shape`` is not used (no clipping)."""
+        """Boxes (n, 4) x1 y1 x2 y2 and deltas (n, 6) -> RotatedBoxes (n, 5), le90. No clipping to ``max_shape``."""
         deltas = pred_bboxes * pred_bboxes.new_tensor(self.stds) + pred_bboxes.new_tensor(self.means)
         boxes = rectangles(get_box_tensor(bboxes), deltas)
         return RotatedBoxes(RotatedBoxes(boxes).regularize_boxes(self.angle_version))

@@ -8,8 +8,9 @@ from torch import nn
 class SingleValueBN(nn.BatchNorm2d):
     """BatchNorm2d that takes its running statistics where a channel has one value only.
 
-    UPerNet pools its top map to 1 x 1. With one image of a data set in the step that is one value a channel, which has no
-    variance. On several GPUs SyncBN sees the other processes' values instead; this form serves one process and the CPU.
+    UPerNet pools its top map to 1 x 1. With one image of a data set in the step that is one value a channel, which has
+    no variance. On several GPUs SyncBN sees the other processes' values instead; this form serves one process and the
+    CPU.
     """
 
     def forward(self, x):

@@ -1,9 +1,9 @@
 """The two ways to pretrain, switch by switch.
 
-``paper`` trains what the paper describes. ``released_code`` repeats what the published code computes, its defects included,
-so that its curves can be reproduced. Facts of spec 6.6 that are the same in both have no switch: UPerNet's batch
-normalisation sees one data set at a time, the semantic loss is divided by all pixels, ignored ones included (D15), and the
-decoders keep PyTorch's default initial values (D16).
+``paper`` trains what the paper describes. ``released_code`` repeats what the published code computes, its defects
+included, so that its curves can be reproduced. Facts of spec 6.6 that are the same in both have no switch: UPerNet's
+batch normalisation sees one data set at a time, the semantic loss is divided by all pixels, ignored ones included
+(D15), and the decoders keep PyTorch's default initial values (D16).
 """
 import dataclasses
 
@@ -21,8 +21,8 @@ class Recipe:
             ``stretched`` (the logits of the whole input are squeezed onto the unpadded label; D2).
         colour: images are ``uint8`` while colours are distorted, or ``float32``, where OpenCV's HSV has other value
             ranges than the distortion assumes (D3).
-        vit_layer_decay: learning-rate decay from one ViT layer to the one below. 1.0 is none: the released code asks for
-            0.9, but its rule matches no parameter (D4).
+        vit_layer_decay: learning-rate decay from one ViT layer to the one below. 1.0 is none: the released code asks
+            for 0.9, but its rule matches no parameter (D4).
         drop_degenerate: rotated boxes with a side below one pixel are dropped when the annotations are read. They give
             ``log 0`` otherwise (D14).
     """

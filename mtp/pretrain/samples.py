@@ -68,7 +68,8 @@ def whole(annotations, index, side):
     new = place.crop
     image = np.zeros((side, side, 3), np.uint8)
     image[:new[0], :new[1]] = place.image(read_image(annotations.image(index), size))
-    meta = dict(img_shape=new, pad_shape=(side, side), ori_shape=size, scale_factor=(new[1] / size[1], new[0] / size[0]))
+    meta = dict(img_shape=new, pad_shape=(side, side), ori_shape=size,
+                scale_factor=(new[1] / size[1], new[0] / size[0]))
     return torch.from_numpy(image).permute(2, 0, 1).contiguous(), meta
 
 
@@ -130,8 +131,8 @@ def _masks(annotations, instances, boxes, place, side):
 def collate(samples, side, small_crop_label='padded'):
     """Samples of one data set -> :class:`DatasetBatch`; images padded to ``side`` x ``side``.
 
-    ``small_crop_label``: ``padded`` pads labels with 255 like the image; ``stretched`` only to the batch's largest crop,
-    rounded up to 32, as the released code does (D2).
+    ``small_crop_label``: ``padded`` pads labels with 255 like the image; ``stretched`` only to the batch's largest
+    crop, rounded up to 32, as the released code does (D2).
     """
     images = torch.zeros(len(samples), 3, side, side, dtype=torch.from_numpy(samples[0][0]).dtype)
     tall = wide = side

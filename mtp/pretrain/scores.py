@@ -42,7 +42,7 @@ def confusion(truth, found, classes, first=0):
 
 
 def mean_iou(table):
-    """Mean intersection over union (fraction) of the classes that occur in truth or prediction; None: there are none."""
+    """Mean intersection over union (fraction) of the classes that occur in truth or prediction; None without any."""
     shared = np.diag(table)
     union = table.sum(0) + table.sum(1) - shared
     return float((shared[union > 0] / union[union > 0]).mean()) if union.any() else None

@@ -1,7 +1,7 @@
 """Annotations parsed once a run and mapped by all its processes (S5): a folder of ``.npy`` files and a few facts.
 
-Every process and loader worker of a machine maps the same files, so the arrays are in its memory once. The folder's name
-holds a hash of everything that the arrays depend on; a changed annotation file makes another folder.
+Every process and loader worker of a machine maps the same files, so the arrays are in its memory once. The folder's
+name holds a hash of everything that the arrays depend on; a changed annotation file makes another folder.
 """
 import hashlib
 import json
@@ -20,7 +20,7 @@ ARRAYS = ('sizes', 'first', 'boxes', 'labels', 'rle', 'rle_first', 'rfirst', 'rb
 
 
 def key(name, split, drop_degenerate):
-    """Hash of what the arrays of a subset depend on: the instance file's bytes, the rotated files' names, sizes and times."""
+    """Hash of what a subset's arrays depend on: the instance file's bytes, the others' names, sizes and times."""
     where, entry = annotations.check_folders(name, split), catalogue.get(name)
     digest = hashlib.sha256(json.dumps(
         [FORMAT, name, split, drop_degenerate, list(entry.classes), files.sha256(where['coco'])]).encode())

@@ -19,7 +19,8 @@ def write(folder):
     last = lines[-1]
     page = Page('Multi-task pretraining', '{backbone}: {tasks} on {datasets}, {image_size} pixels'.format(
         **dict(config, tasks=' + '.join(config['tasks']), datasets=', '.join(config['datasets']))))
-    page.section('Losses', 'Step {} of {}. {:.2f} images a second, {:.0f} % of the time waiting for data, {} MiB.'.format(
+    facts = 'Step {} of {}. {:.2f} images a second, {:.0f} % of the time waiting for data, {} MiB.'
+    page.section('Losses', facts.format(
         last['step'], config['end_iter'], last['images_per_second'], 100 * last['data_wait'], last['memory']))
     page.figure('loss_curves.png', 'Loss of each task and their sum', width=800)
     if skipped(folder):
@@ -44,6 +45,7 @@ def _validation(page, records):
     if not records:
         return
     best = verdicts.best(records)
-    page.section('Validation', 'All figures in per cent, on the whole validation sets; the mean is that of mIoU, mask AP and '
-                               'rotated AP50.' + (' Best after step {}.'.format(best['step']) if best else ''))
-    page.table(['step'] + list(records[-1]['scores']), [[item['step']] + list(item['scores'].values()) for item in records])
+    page.section('Validation', 'All figures in per cent, on the whole validation sets; the mean is that of mIoU, mask '
+                               'AP and rotated AP50.' + (' Best after step {}.'.format(best['step']) if best else ''))
+    page.table(['step'] + list(records[-1]['scores']),
+               [[item['step']] + list(item['scores'].values()) for item in records])

@@ -33,7 +33,8 @@ def main(words=None):
     recipe = recipes.get(settings['recipe'])
     team = devices.join(options)
     try:
-        sources = {name: shelf.read(os.path.join(folder, 'annotations'), name, options.split, recipe.drop_degenerate, team)
+        shelves = os.path.join(folder, 'annotations')
+        sources = {name: shelf.read(shelves, name, options.split, recipe.drop_degenerate, team)
                    for name in settings['datasets']}
         model = preview.restored(found, settings).to(team.device)
         scores = validation.run(model, sources, settings['image_size'], team, options.batch_size_val, options.workers)

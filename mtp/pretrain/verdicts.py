@@ -40,8 +40,8 @@ class Validator:
             The scores (in the first process; {} in others), or None when it was stopped.
         """
         options = self.options
-        found = validation.run(model, self.sources, options.image_size, self.team, options.batch_size_val, options.workers,
-                               stop)
+        found = validation.run(model, self.sources, options.image_size, self.team, options.batch_size_val,
+                               options.workers, stop)
         if not found:
             return found
         before = best(self.records)
@@ -89,7 +89,7 @@ def describe(step, found, note=''):
 
 
 def _keep(options, checkpoint):
-    """Give the files of ``checkpoint`` a second name that begins with ``best``; no room is needed where links are possible."""
+    """Give the files of ``checkpoint`` a second name that begins with ``best``; a link, which needs no room."""
     for suffix in ('_encoder.pth', '.pth'):
         target = os.path.join(options.save_path, snapshots.stem(options, 'best') + suffix)
         with atomic_path(target) as temporary:

@@ -1,7 +1,7 @@
 """One process of a run fails or vanishes: all others stop within a minute and say which it was and why.
 
-Collectives tell little: gloo says that a connection was closed, NCCL may wait for half an hour. So each process beats in
-the store at which they met, watches the beat of its neighbour, and leaves its error there when it has one.
+Collectives tell little: gloo says that a connection was closed, NCCL may wait for half an hour. So each process beats
+in the store at which they met, watches the beat of its neighbour, and leaves its error there when it has one.
 """
 import os
 import sys
@@ -47,8 +47,8 @@ class Watch(threading.Thread):
                 if now != beats:
                     beats, heard = now, time.monotonic()
                 elif time.monotonic() - heard > self.silence:
-                    self.report('process {} has given no sign of life for {:.0f} s: killed, out of memory, or its machine '
-                                'is gone'.format(neighbour, self.silence), neighbour)
+                    self.report('process {} has given no sign of life for {:.0f} s: killed, out of memory, or its '
+                                'machine is gone'.format(neighbour, self.silence), neighbour)
                 failure = self.failure()
             except (RuntimeError, ValueError):  # the store has gone
                 failure = (0, GONE.format(0))
