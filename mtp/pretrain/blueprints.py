@@ -27,8 +27,8 @@ def upernet(in_channels, size, norm):
     """mmseg's UPerHead. Its own classifier (``conv_seg``) is dead weight of the published files; see the model."""
     return dict(
         type='mmseg.UPerHead', in_channels=list(in_channels), in_index=[0, 1, 2, 3], channels=size.channels,
-        pool_scales=(1, 2, 3, 6), dropout_ratio=0, num_classes=1, threshold=0.3, norm_cfg=dict(type=norm, requires_grad=True),
-        align_corners=False)
+        pool_scales=(1, 2, 3, 6), dropout_ratio=0, num_classes=1, threshold=0.3,
+        norm_cfg=dict(type=norm, requires_grad=True), align_corners=False)
 
 
 def neck(in_channels, size):
@@ -41,7 +41,8 @@ def _assigner(positive, negative, minimum, low_quality, calculator):
 
 
 def _sampler(number, share, with_truth):
-    return dict(type='mmdet.RandomSampler', num=number, pos_fraction=share, neg_pos_ub=-1, add_gt_as_proposals=with_truth)
+    return dict(type='mmdet.RandomSampler', num=number, pos_fraction=share, neg_pos_ub=-1,
+                add_gt_as_proposals=with_truth)
 
 
 def _rpn(kind, size, calculator, border, coder, loss_bbox, box_type):
@@ -57,14 +58,15 @@ def _rpn(kind, size, calculator, border, coder, loss_bbox, box_type):
 
 def is_rpn(size):
     coder = dict(type='mmdet.DeltaXYWHBBoxCoder', target_means=[0.0] * 4, target_stds=[1.0] * 4)
-    return _rpn('mmdet.RPNHead', size, 'mmdet.BboxOverlaps2D', -1, coder, dict(type='mmdet.L1Loss', loss_weight=1.0), False)
+    loss = dict(type='mmdet.L1Loss', loss_weight=1.0)
+    return _rpn('mmdet.RPNHead', size, 'mmdet.BboxOverlaps2D', -1, coder, loss, False)
 
 
 def rd_rpn(size):
     coder = dict(type='ClosedFormMidpointOffsetCoder', angle_version='le90', target_means=[0.0] * 6,
                  target_stds=[1.0, 1.0, 1.0, 1.0, 0.5, 0.5])
     loss = dict(type='mmdet.SmoothL1Loss', beta=1 / 9, loss_weight=1.0)
-    return _rpn('mmrotate.OrientedRPNHead', size, 'mmrotate.RBbox2HBboxOverlaps2D', 0, coder, loss, True)
+    return _rpn('LenientOrientedRPNHead', size, 'mmrotate.RBbox2HBboxOverlaps2D', 0, coder, loss, True)
 
 
 def is_proposals(size):
@@ -115,8 +117,8 @@ def is_last(size, classes, kind='mmdet.BBoxHead'):
 
 def rd_last(size, classes):
     """One dataset's box layers of rotated detection, with its losses."""
-    coder = dict(type='mmrotate.DeltaXYWHTRBBoxCoder', angle_version='le90', norm_factor=None, edge_swap=True, proj_xy=True,
-                 target_means=[0.0] * 5, target_stds=[0.1, 0.1, 0.2, 0.2, 0.1])
+    coder = dict(type='mmrotate.DeltaXYWHTRBBoxCoder', angle_version='le90', norm_factor=None, edge_swap=True,
+                 proj_xy=True, target_means=[0.0] * 5, target_stds=[0.1, 0.1, 0.2, 0.2, 0.1])
     return dict(type='mmdet.BBoxHead', in_channels=size.hidden, roi_feat_size=1, num_classes=classes,
                 predict_box_type='rbox', reg_class_agnostic=True, bbox_coder=coder,
                 loss_cls=dict(type='mmdet.CrossEntropyLoss', use_sigmoid=False, loss_weight=1.0),

@@ -1,16 +1,42 @@
-"""Last layers that differ from the toolboxes' own in one point each."""
+"""Heads that differ from the toolboxes' own in one point each."""
 import torch
 from mmcv.ops import roi_align
 from mmdet.models.roi_heads.bbox_heads import BBoxHead
 from mmdet.models.roi_heads.mask_heads import FCNMaskHead
+from mmdet.models.task_modules.prior_generators import anchor_inside_flags
 from mmengine.registry import MODELS
+from mmengine.structures import InstanceData
+from mmrotate.models.dense_heads import OrientedRPNHead
+
+
+@MODELS.register_module()
+class LenientOrientedRPNHead(OrientedRPNHead):
+    """Proposal layers that learn nothing from an image in which no anchor fits; the stock ones end the run there.
+
+    The smallest anchors have 32 x 32, 23 x 45 and 45 x 23 pixels, and train only where they lie inside the image. Small
+    crops, and narrow images that are shrunk, hold none. Their other losses stay.
+    """
+
+    def _get_targets_single(self, flat_anchors, valid_flags, gt_instances, img_meta, *args, **options):
+        try:
+            return super()._get_targets_single(flat_anchors, valid_flags, gt_instances, img_meta, *args, **options)
+        except ValueError:
+            border = self.train_cfg['allowed_border']
+            if anchor_inside_flags(flat_anchors, valid_flags, img_meta['img_shape'], border).any():
+                raise
+        count, none = len(flat_anchors), InstanceData(priors=flat_anchors[:0])
+        sampled = self.sampler.sample(self.assigner.assign(none, gt_instances), none, gt_instances)
+        labels = valid_flags.new_full((count,), self.num_classes, dtype=torch.long)
+        nothing = labels.new_zeros((count, self.bbox_coder.encode_size), dtype=torch.float)  # neither target nor weight
+        return labels, nothing[:, 0], nothing, nothing, sampled.pos_inds, sampled.neg_inds, sampled
 
 
 @MODELS.register_module()
 class OnesBBoxHead(BBoxHead):
-    """Box layers that regress the constant 1, as the released code does (D1): the weights stand where the targets belong."""
+    """Box layers that regress the constant 1 like the released code (D1): the weights stand where targets belong."""
 
-    def loss(self, cls_score, bbox_pred, rois, labels, label_weights, bbox_targets, bbox_weights, reduction_override=None):
+    def loss(self, cls_score, bbox_pred, rois, labels, label_weights, bbox_targets, bbox_weights,
+             reduction_override=None):
         """As :meth:`BBoxHead.loss`; ``bbox_targets`` is not used."""
         return super().loss(cls_score, bbox_pred, rois, labels, label_weights, bbox_weights, bbox_weights,
                             reduction_override=reduction_override)

@@ -36,6 +36,25 @@ def test_images_without_objects_give_finite_losses_and_all_gradients():
     assert not [name for name, value in model.named_parameters() if value.requires_grad and value.grad is None]
 
 
+def test_an_image_in_which_no_anchor_fits_teaches_the_proposal_layers_nothing():
+    """The toolbox's own head ends the run there: 'no valid anchor inside the image boundary'."""
+    model = build(('rd',), ('sota', 'fast'))
+    losses = model({'sota': example(1, shape=(22, 64)), 'fast': example(1)})
+    total(losses).backward()
+    for part in ('loss_rpn_cls', 'loss_rpn_bbox'):
+        assert float(losses['rd/sota/' + part]) == 0 < float(losses['rd/fast/' + part])
+    assert float(losses['rd/sota/loss_cls']) > 0 and torch.isfinite(total(losses))
+    assert not [name for name, value in model.named_parameters() if value.requires_grad and value.grad is None]
+
+
+def test_an_image_in_which_no_anchor_fits_leaves_its_neighbour_as_it_is():
+    model = build(('rd',), ('sota',))
+    small, large = example(1, shape=(22, 64)), example(1, seed=2)
+    both = type(small)(torch.cat([small.images, large.images]), small.truths + large.truths)
+    alone, together = (float(model({'sota': batch})['rd/sota/loss_rpn_cls']) for batch in (large, both))
+    assert together == pytest.approx(alone, rel=0.05)  # the toolboxes count an image with nothing as two samples
+
+
 def test_sharing_the_decoders_changes_nothing(monkeypatch):
     """Losses of two data sets at once = losses of each alone (box sampling made deterministic)."""
     from mmdet.models.task_modules.samplers import RandomSampler
