@@ -117,7 +117,7 @@ def run_published(pair, steps, numbers):
 def run_ours(pair, steps, numbers, workers):
     """Seconds a step with loader processes; the first step of the loader is made before the clock runs."""
     seconds = []
-    with feed.running(steps, numbers[0], numbers[-1] + 1, workers) as batches:
+    with feed.running(feed.loader(steps, numbers[0], numbers[-1] + 1, workers)) as batches:
         time.sleep(1)
         for number in numbers:
             begin = CLOCK()

@@ -1,4 +1,4 @@
-"""What the model eats: one :class:`DatasetBatch` for every dataset of a step, and its preparation on the device (spec 3.5)."""
+"""What the model eats: one :class:`DatasetBatch` for every dataset of a step, prepared on the device (spec 3.5)."""
 import dataclasses
 from typing import List, Optional
 
@@ -32,8 +32,8 @@ class Truth:
 
     def to(self, device):
         """Copy on ``device``; moves without waiting when the memory is pinned."""
-        moved = {key: value.to(device, non_blocking=True) for key, value in vars(self).items() if torch.is_tensor(value)}
-        return dataclasses.replace(self, **moved)
+        return dataclasses.replace(self, **{key: value.to(device, non_blocking=True)
+                                            for key, value in vars(self).items() if torch.is_tensor(value)})
 
     def pin_memory(self):
         """Copy in page-locked memory (called by the loader)."""
@@ -74,7 +74,7 @@ class DatasetBatch:
 
 
 def normalise(images, shapes):
-    """Raw BGR (n, 3, S, S) -> RGB float32 of mean 0 and spread 1; 0 outside each image's (height, width) of ``shapes``."""
+    """Raw BGR (n, 3, S, S) -> RGB float32 of mean 0 and spread 1; 0 outside each (height, width) of ``shapes``."""
     images = images.float().flip(1)
     mean, std = (images.new_tensor(values).view(1, 3, 1, 1) for values in (MEAN, STD))
     images = (images - mean) / std

@@ -4,14 +4,15 @@ import os
 import cv2
 import torch
 
-from mtp.errors import FAILED, OK, MTPError, run_main
+from mtp.errors import CONTINUE, FAILED, OK, MTPError, run_main
 from mtp.paths import resolve
 from mtp.report.passport import Passport, fingerprint, manifest
 
-from . import annotations, backbones, devices, loop, options, shelf, snapshots, summary, verdicts
+from . import annotations, backbones, devices, options, runner, shelf, snapshots, summary, verdicts
 from . import feed as feeds
 from . import recipe as recipes
 from .model import PretrainModel
+from .stop import STOP
 
 HALF = {None: None, 'fp16': torch.float16, 'bf16': torch.bfloat16}
 
@@ -19,12 +20,14 @@ HALF = {None: None, 'fp16': torch.float16, 'bf16': torch.bfloat16}
 def main(words=None):
     """Run or continue pretraining. Returns the exit code: 0 complete, 75 start the same command again."""
     chosen = options.parse(words)
+    runner.find_hooks(chosen)
     for name in chosen.datasets:  # everything that can be missing is looked for before anything is built
         annotations.check_folders(name)
         if chosen.val_interval:
             annotations.check_folders(name, 'valid', '--val_interval 0 trains without validation')
     weights = backbones.initial_weights(chosen.backbone, chosen.init_backbone)
     _check_folder(chosen.save_path)
+    STOP.listen()
     team = devices.join(chosen)
     try:
         code = _run(chosen, team, weights)
@@ -39,6 +42,9 @@ def main(words=None):
 
 def _run(chosen, team, weights):
     say = _say if team.leads else (lambda text: None)
+    if team.any(bool(STOP.asked)):  # while all this was imported, or the processes met
+        say('stopped before the first step; start the same command again to continue')
+        return CONTINUE
     settings = options.identity(chosen, team.world, devices.half(chosen, team.device))
     checkpoint = _checkpoint(chosen, settings, say)
     if _complete(chosen, team, checkpoint):
@@ -51,24 +57,32 @@ def _run(chosen, team, weights):
     torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
     sources = {name: _read(name, chosen, recipe, team, say) for name in chosen.datasets}
     passport = _passport(chosen, team, recipe, sources, checkpoint) if team.leads else None
-    trainer, done, epoch = _trainer(chosen, team, recipe, weights, checkpoint, say)
+    model = _model(chosen, team, recipe, weights, checkpoint, say)
     sizes = feeds.batch_sizes(chosen.batch_size, {name: len(item) for name, item in sources.items()}, chosen.batch_mode)
     feed = feeds.StepFeed(sources, sizes, chosen.image_size, recipe, chosen.seed, team.rank, team.world,
                           chosen.on_bad_sample == 'skip', chosen.augment)
+    done = int(checkpoint.meta.get('iteration', 0)) if checkpoint else chosen.start_iter
     say('{} on {}: steps {} to {}, {} process(es) x {} images of {} pixels'.format(
         chosen.backbone, team.device, done + 1, chosen.end_iter, team.world, sum(sizes.values()), chosen.image_size))
     validator = _validator(chosen, team, recipe, done, say)
-    code, losses = FAILED, {}
+    groups = backbones.parameter_groups(model, chosen.backbone, recipe, chosen.lr, chosen.weight_decay)
+    loader = feeds.loader(feed, done, chosen.end_iter, chosen.workers, team.device.type == 'cuda')
+    training = runner.PretrainRunner(model, groups, team, chosen, loader, settings, checkpoint, say, done=done,
+                                     epoch=chosen.start_epoch, validator=validator)
+    del checkpoint  # the Runner drops it too once it has taken what is in it
+    course = training.train_loop
     try:
-        code, losses = loop.train(trainer, feed, settings, done, epoch, validator)
+        training.train()
     finally:
         if passport:
-            passport.complete({OK: 'complete', FAILED: 'failed'}.get(code, 'stopped'), metrics=losses,
+            failed = course.code == FAILED
+            passport.complete({OK: 'complete', FAILED: 'failed'}.get(course.code, 'stopped'),
+                              metrics={} if failed else course.outputs,
                               best_validation=verdicts.best(validator.records) if validator else None,
-                              weights=None if code == FAILED else fingerprint(trainer.model.state_dict()))
-    if team.leads and code == OK:
+                              weights=None if failed else fingerprint(model.state_dict()))
+    if team.leads and course.code == OK:
         _report(chosen, say)
-    return code
+    return course.code
 
 
 def _report(chosen, say):
@@ -115,22 +129,15 @@ def _checkpoint(chosen, settings, say):
     return found
 
 
-def _trainer(chosen, team, recipe, weights, checkpoint, say):
-    """Model, optimizer and the counters to start from."""
+def _model(chosen, team, recipe, weights, checkpoint, say):
     torch.manual_seed(chosen.seed)
     encoder, report = backbones.build(chosen.backbone, chosen.image_size, recipe, chosen.use_ckpt,
                                       None if checkpoint else weights)
     if report:
         say(str(report))
     norm = 'SyncBN' if team.device.type == 'cuda' and team.world > 1 else 'SingleValueBN'
-    model = PretrainModel(encoder, chosen.tasks, chosen.datasets, recipe, backbones.BACKBONES[chosen.backbone].size,
-                          chosen.background, norm, HALF[devices.half(chosen, team.device)]).to(team.device).train()
-    groups = backbones.parameter_groups(model, chosen.backbone, recipe, chosen.lr, chosen.weight_decay)
-    trainer = loop.Trainer(model, groups, team, chosen)
-    if checkpoint is None:
-        return trainer, chosen.start_iter, chosen.start_epoch
-    done, epoch = snapshots.restore(checkpoint, model, trainer.optimizer, trainer.scaler, say)
-    return trainer, done, chosen.start_epoch
+    return PretrainModel(encoder, chosen.tasks, chosen.datasets, recipe, backbones.BACKBONES[chosen.backbone].size,
+                         chosen.background, norm, HALF[devices.half(chosen, team.device)]).to(team.device).train()
 
 
 def _read(name, chosen, recipe, team, say, split='train'):

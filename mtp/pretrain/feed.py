@@ -109,18 +109,23 @@ def _start_worker(_):
         signal.signal(number, signal.SIG_IGN)
 
 
-@contextlib.contextmanager
-def running(feed, first, last, workers, pin=False):
-    """Iterator over the batches of steps ``first`` .. ``last`` - 1, made by ``workers`` processes (0: in this one).
+def loader(feed, first, last, workers, pin=False):
+    """Loader of the batches of steps ``first`` .. ``last`` - 1, made by ``workers`` processes (0: in this one)."""
+    return DataLoader(feed, batch_size=None, sampler=range(first, last), num_workers=workers, pin_memory=pin,
+                      worker_init_fn=_start_worker, collate_fn=_as_made, prefetch_factor=3 if workers else 2)
 
-    The processes end with the block, also when it raises: they ignore the signals that end other processes.
+
+@contextlib.contextmanager
+def running(loader):
+    """Iterator over the batches of ``loader``.
+
+    Its processes end with the block, also when it raises: they ignore the signals that end other processes.
     """
-    batches = iter(DataLoader(feed, batch_size=None, sampler=range(first, last), num_workers=workers, pin_memory=pin,
-                              worker_init_fn=_start_worker, collate_fn=_as_made, prefetch_factor=3 if workers else 2))
+    batches = iter(loader)
     try:
         yield batches
     finally:
-        if workers:
+        if loader.num_workers:
             batches._shutdown_workers()
 
 

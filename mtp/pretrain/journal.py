@@ -3,19 +3,22 @@ import json
 import os
 import time
 
+from mmengine.hooks import Hook
 from torch.utils.tensorboard import SummaryWriter
 
+from mtp.errors import OK
 from mtp.files import write_text
 from mtp.progress import Progress
 from mtp.report import curves
 
+from . import devices
 from .tasks import TASKS
 
 TITLES = {'ss': 'semantic segmentation', 'is': 'instance segmentation', 'rd': 'rotated detection'}
 
 
-class Journal:
-    """Log of the main process; the other processes have none.
+class Journal(Hook):
+    """Log of the main process; the other processes have none. It writes after users' hooks.
 
     Args:
         folder: where ``log.jsonl`` lies; lines are appended.
@@ -23,6 +26,8 @@ class Journal:
         interval: steps between two lines.
         images: images a step of all processes.
     """
+
+    priority = 'BELOW_NORMAL'
 
     def __init__(self, folder, first, last, interval, images):
         self.path = os.path.join(folder, 'log.jsonl')
@@ -41,28 +46,23 @@ class Journal:
         """Whether ``step`` gets a line."""
         return step % self.interval == 0 or step == self.last
 
-    def add(self, step, values, seconds, waited, **facts):
-        """Count one step.
-
-        Args:
-            step: 1-based.
-            values: name -> number, averaged over the steps of a line; ``skipped`` is summed.
-            seconds: duration of the step; ``waited`` of it for data.
-            facts: written as they are (lr, epoch, memory in MiB).
-        """
-        for name, value in values.items():
+    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+        """Count one step. ``outputs``: name -> number, averaged over the steps of a line; ``skipped`` is summed."""
+        course, memory = runner.train_loop, devices.memory(runner.team.device)
+        seconds, waited = course.seconds, course.waited
+        for name, value in outputs.items():
             self.sums[name] = self.sums.get(name, 0.0) + value
         self.count, self.seconds, self.waited = self.count + 1, self.seconds + seconds, self.waited + waited
-        if self.due(step):
-            self._write(step, facts)
+        if self.due(batch_idx + 1):
+            self._write(batch_idx + 1, dict(memory=memory, lr=course.rate(), epoch=course.epoch))
         self.progress.update(note='loss {:.3f}, {:.2f} s a step, {:.0f} % of it waiting for data, {} MiB'.format(
-            values['loss'], seconds, 100 * waited / max(seconds, 1e-9), facts['memory']))
+            outputs['loss'], seconds, 100 * waited / max(seconds, 1e-9), memory))
 
-    def add_scores(self, step, scores):
-        """Count a validation: name -> per cent or None."""
-        for name, value in scores.items():
+    def after_val_epoch(self, runner, metrics=None):
+        """Count a validation. ``metrics``: name -> per cent or None."""
+        for name, value in metrics.items():
             if value is not None:
-                self.board.add_scalar('validation/' + name, value, step)
+                self.board.add_scalar('validation/' + name, value, runner.iter)
         self.board.flush()
 
     def _write(self, step, facts):
@@ -70,7 +70,8 @@ class Journal:
         line.update((name, round(value / self.count, 6)) for name, value in self.sums.items() if name != 'skipped')
         line['skipped'] = self.sums['skipped']
         pace = (time.monotonic() - self.start) / max(step - self.first, 1)
-        line.update(seconds=round(self.seconds / self.count, 4), data_wait=round(self.waited / max(self.seconds, 1e-9), 4),
+        line.update(seconds=round(self.seconds / self.count, 4),
+                    data_wait=round(self.waited / max(self.seconds, 1e-9), 4),
                     images_per_second=round(self.images * self.count / max(self.seconds, 1e-9), 2),
                     eta=round(pace * (self.last - step), 1))
         self.stream.write(json.dumps(line) + '\n')
@@ -80,8 +81,9 @@ class Journal:
                 self.board.add_scalar(name if '/' in name else 'run/' + name, value, step)
         self._clear()
 
-    def close(self, note=''):
-        self.progress.close(note)
+    def after_train(self, runner):
+        done = runner.train_loop.code == OK
+        self.progress.close('done' if done else 'stopped; start the same command again to continue')
         self.stream.close()
         self.board.close()
 

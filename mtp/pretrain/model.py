@@ -1,7 +1,7 @@
 """The multi-task pretraining model (MTP, figure 3): one encoder, three decoders, last layers per dataset.
 
 ``state_dict()`` has the key names of the published files (spec 2): ``encoder.``, ``semsegdecoder.decode_head.``,
-``semseghead_{k}.1.``, ``inssegdecoder.``, ``rotdetdecoder.`` and the last layers, with k = 1, 2, 3 for SOTA, SIOR, FAST.
+``semseghead_{k}.1.``, ``inssegdecoder.``, ``rotdetdecoder.`` and the last layers; k = 1, 2, 3 for SOTA, SIOR, FAST.
 """
 import collections
 
@@ -14,6 +14,7 @@ from mtp.errors import MTPError
 
 from . import blueprints, tasks
 from . import norm as _norm  # noqa: F401  (registers our normalisation)
+from .batch import prepare
 from .detectors import InstanceSegmenter, RotatedDetector
 from .recipe import get as get_recipe
 
@@ -32,8 +33,8 @@ class PretrainModel(nn.Module):
         half: None, or torch.float16 or torch.bfloat16: autocast the encoder to it (decoders stay in float32).
     """
 
-    def __init__(self, encoder, chosen_tasks=tasks.TASKS, datasets=tasks.DATASETS, recipe='paper', size=blueprints.PUBLISHED,
-                 background=True, norm='SingleValueBN', half=None):
+    def __init__(self, encoder, chosen_tasks=tasks.TASKS, datasets=tasks.DATASETS, recipe='paper',
+                 size=blueprints.PUBLISHED, background=True, norm='SingleValueBN', half=None):
         super().__init__()
         self.tasks, self.datasets = tasks.in_order(chosen_tasks, tasks.TASKS), tasks.in_order(datasets, tasks.DATASETS)
         if not self.tasks or not self.datasets:
@@ -71,7 +72,7 @@ class PretrainModel(nn.Module):
                 self.add_module('{}roiboxhead_{}{}'.format(prefix, kind, tasks.number(name)), getattr(head, kind))
 
     def _freeze_unused(self):
-        """Parameters that no loss reaches: kept because published files hold them, frozen so that DDP need not search for them."""
+        """Parameters that no loss reaches: kept as in published files, frozen so that DDP need not look for them."""
         for name, parameter in self.named_parameters():
             if name.startswith(('encoder.norm.', 'semsegdecoder.decode_head.conv_seg.')):
                 parameter.requires_grad_(False)
@@ -109,6 +110,14 @@ class PretrainModel(nn.Module):
             for (name, component), value in detector.losses(maps, truths).items():
                 losses['/'.join((task, name, component))] = value
         return losses
+
+    def train_step(self, batches, optim_wrapper):
+        """One optimizer step on raw ``batches``, as mmengine asks for it. Returns the losses and ``loss``, detached."""
+        device = next(self.parameters()).device
+        losses = self({name: prepare(batch.to(device)) for name, batch in batches.items()})
+        losses['loss'] = total(losses)
+        optim_wrapper.update_params(losses['loss'], zero_kwargs=dict(set_to_none=True))
+        return {name: value.detach() for name, value in losses.items()}
 
     def semantic_logits(self, maps, dataset):
         """Class scores (n, classes, S/4, S/4) of one dataset's images."""
@@ -149,7 +158,8 @@ class PretrainModel(nn.Module):
 
     def _labels(self, logits, meta):
         height, width = meta['img_shape']
-        scores = F.interpolate(logits[None, :, :height, :width], size=meta['ori_shape'], mode='bilinear', align_corners=False)
+        scores = F.interpolate(logits[None, :, :height, :width], size=meta['ori_shape'], mode='bilinear',
+                               align_corners=False)
         return scores[0].argmax(0) + int(not self.background)
 
 

@@ -24,9 +24,18 @@ def truth(text):
     raise argparse.ArgumentTypeError('True or False is expected, not {!r}'.format(text))
 
 
+def as_json(text):
+    """What a flag says whose value is JSON."""
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError('JSON is expected, not {!r}: {}'.format(text, error))
+
+
 def parser():
     """The argument parser; ``--help`` is the reference of the flags."""
-    made = argparse.ArgumentParser(prog='main_pretrain.py', description='Multi-task pretraining (MTP, arXiv 2403.13430).')
+    made = argparse.ArgumentParser(prog='main_pretrain.py',
+                                   description='Multi-task pretraining (MTP, arXiv 2403.13430).')
     add = made.add_argument
     published = made.add_argument_group('published flags')
     flag = published.add_argument
@@ -60,13 +69,19 @@ def parser():
     add('--recipe', choices=sorted(RECIPES), default='paper', help='what the paper describes, or the released code')
     add('--seed', type=int, default=2023)
     add('--device', choices=('auto', 'cpu', 'cuda'), default='auto')
-    add('--log_interval', type=int, help='steps between two lines of log.jsonl (default: 500 lines a run, at most 50 steps)')
-    add('--augment', type=truth, default=True, help='False: whole images, undistorted (to see whether a set-up can learn)')
+    add('--log_interval', type=int,
+        help='steps between two lines of log.jsonl (default: 500 lines a run, at most 50 steps)')
+    add('--augment', type=truth, default=True,
+        help='False: whole images, undistorted (to see whether a set-up can learn)')
     add('--amp_dtype', choices=('auto', 'fp16', 'bf16'), default='auto',
         help='number format of --mixed_precision; auto: fp16 with loss scaling on CUDA, bf16 on the CPU')
     add('--val_interval', type=int, help='steps between two validations (default: --interval); 0: never validate')
     add('--on_bad_sample', '--on-bad-sample', choices=('error', 'skip'), default='error',
         help='a damaged file stops the run, or is replaced by another and counted')
+    add('--custom_hooks', type=as_json, default=[], metavar='JSON',
+        help='list of hooks for mmengine\'s Runner, as [{"type": "EMAHook"}]')
+    add('--custom_imports', type=as_json, default={}, metavar='JSON',
+        help='modules that register hooks, as {"imports": ["my_hooks"]}: beside the file of --config, or on PYTHONPATH')
     return made
 
 
@@ -103,7 +118,8 @@ def _read_config(path, made):
         raise MTPError('{}: an object of flag: value is expected'.format(path))
     for name, value in values.items():
         if name not in known or name in ('config', 'help'):
-            raise MTPError('{}: {!r} is no flag of pretraining'.format(path, name), hint='python main_pretrain.py --help')
+            raise MTPError('{}: {!r} is no flag of pretraining'.format(path, name),
+                           hint='python main_pretrain.py --help')
         choices = known[name].choices
         if choices and any(item not in choices for item in (value if isinstance(value, list) else [value])):
             raise MTPError('{}: {}: {!r} is none of {}'.format(path, name, value, ', '.join(map(str, choices))))
@@ -124,20 +140,30 @@ def _check(options):
         if getattr(options, name) < 0:
             raise MTPError('--{} is {}; it cannot be negative'.format(name, getattr(options, name)))
     if options.val_interval is not None and options.val_interval < 0:
-        raise MTPError('--val_interval is {}; it cannot be negative'.format(options.val_interval), hint='--val_interval 0')
+        raise MTPError('--val_interval is {}; it cannot be negative'.format(options.val_interval),
+                       hint='--val_interval 0')
     if options.batch_size < len(set(options.datasets)):
         raise MTPError('--batch_size {} is smaller than the number of data sets ({}: {})'.format(
             options.batch_size, len(set(options.datasets)), ' '.join(options.datasets)),
             hint='--batch_size {}'.format(len(set(options.datasets))))
     if options.ignore_label != 255:
-        raise MTPError('--ignore_label {}: the label files use 255'.format(options.ignore_label), hint='--ignore_label 255')
+        raise MTPError('--ignore_label {}: the label files use 255'.format(options.ignore_label),
+                       hint='--ignore_label 255')
     if options.lr is not None and not 0 < options.lr < 1:
         raise MTPError('--lr {} is not between 0 and 1'.format(options.lr))
+    hooks = options.custom_hooks
+    if not isinstance(hooks, list) or not all(isinstance(hook, dict) and 'type' in hook for hook in hooks):
+        raise MTPError('--custom_hooks {!r} is no list of objects with a type'.format(hooks),
+                       hint='--custom_hooks \'[{"type": "EMAHook"}]\'')
+    if not isinstance(options.custom_imports, dict):
+        raise MTPError('--custom_imports {!r} is no object'.format(options.custom_imports),
+                       hint='--custom_imports \'{"imports": ["my_hooks"]}\'')
     if options.ft and (options.resume in ('auto', 'none', '') or not os.path.isfile(resolve(options.resume))):
         raise MTPError('--ft True continues from the file of --resume, and {!r} is no file'.format(options.resume),
                        hint='--resume FILE, or leave --ft out: the newest checkpoint in --save_path is found by itself')
 
 
 def identity(options, world, half=None):
-    """Settings that decide the numbers of a run, as they go into its checkpoints. ``half``: name of the number format."""
-    return dict({name: getattr(options, name) for name in IDENTITY}, processes=world, mixed_precision=half or False)
+    """Settings that decide the numbers of a run, as its checkpoints hold them. ``half``: name of the number format."""
+    return dict({name: getattr(options, name) for name in IDENTITY}, processes=world, mixed_precision=half or False,
+                custom_hooks=options.custom_hooks or None)

@@ -1,7 +1,8 @@
 """Validation over whole sets on all processes (D7): every image exactly once, and one figure in per cent at the end.
 
-The images of each set are cut into batches that do not depend on the number of processes; process r takes every world-th
-batch. So any number of processes finds bit for bit what one process finds, and nothing is padded or counted twice.
+The images of each set are cut into batches that do not depend on the number of processes; process r takes every
+world-th batch. So any number of processes finds bit for bit what one process finds, and nothing is padded or counted
+twice.
 """
 import collections
 
@@ -72,8 +73,8 @@ class Tally:
         if 'rd' in found:
             boxes = found['rd'].bboxes.cpu().numpy()
             self.rboxes[source.name].append((
-                np.full(len(boxes), index, np.int64), found['rd'].labels.cpu().numpy(), found['rd'].scores.cpu().numpy(),
-                boxes))
+                np.full(len(boxes), index, np.int64), found['rd'].labels.cpu().numpy(),
+                found['rd'].scores.cpu().numpy(), boxes))
 
     def packed(self):
         """Columns of everything, small enough to send."""
@@ -105,12 +106,14 @@ def figures(parts, sources, tasks, first=0):
     for name, source in sources.items():
         classes = catalogue.get(name).classes
         tables = [part['tables'][name] for part in parts if name in part['tables']]
-        hits, rboxes = (_columns([part[kind][name] for part in parts if name in part[kind]]) for kind in ('hits', 'rboxes'))
+        hits, rboxes = (_columns([part[kind][name] for part in parts if name in part[kind]])
+                        for kind in ('hits', 'rboxes'))
         found = {}
         if 'ss' in tasks:
             found['ss'] = {'mIoU': scores.mean_iou(sum(tables)[first:, first:])}
         if 'is' in tasks:
-            found['is'] = scores.instance_figures(scores.Hits(*hits), np.bincount(source.labels, minlength=len(classes)))
+            counts = np.bincount(source.labels, minlength=len(classes))
+            found['is'] = scores.instance_figures(scores.Hits(*hits), counts)
         if 'rd' in tasks:
             found['rd'] = scores.rotated_figures(*rboxes, source, classes)
         result.update(('/'.join((task, name, key)), None if value is None else round(100 * value, 4))
@@ -146,7 +149,7 @@ def run(model, sources, side, team, size=1, workers=0, stop=None, say=True):
     progress = Progress('validation', plan.all) if team.leads and say else None
     model.eval()
     try:
-        with feed.running(plan, 0, len(plan), workers, team.device.type == 'cuda') as batches:
+        with feed.running(feed.loader(plan, 0, len(plan), workers, team.device.type == 'cuda')) as batches:
             for turn in range(plan.rounds):
                 batch = next(batches, None)
                 if team.any(isinstance(batch, MTPError)):
@@ -167,7 +170,8 @@ def run(model, sources, side, team, size=1, workers=0, stop=None, say=True):
 
 def _count(model, sources, device, tally, batch):
     _, name, indices, images, metas, segs = batch
-    found = model.predict(normalise(images.to(device, non_blocking=True), [meta['img_shape'] for meta in metas]), metas, name)
+    ready = normalise(images.to(device, non_blocking=True), [meta['img_shape'] for meta in metas])
+    found = model.predict(ready, metas, name)
     for place, index in enumerate(indices):
         tally.add(sources[name], index, {task: values[place] for task, values in found.items()},
                   segs[place] if segs else None)

@@ -29,7 +29,7 @@ def flat(batches):
 
 
 def steps(one, first, workers):
-    with feed.running(one, first, 4, workers) as batches:
+    with feed.running(feed.loader(one, first, 4, workers)) as batches:
         return [flat(item) for item in batches]
 
 

@@ -23,7 +23,8 @@ def test_the_runner_loads_and_resumes_from_our_files(tmp_path):
     assert path.endswith('Iter_7_x_rd_pretrn_model.pth')
 
     fresh = build(('rd',), ('sota',))
-    runner = Runner(fresh, str(tmp_path / 'work'), train_dataloader=DataLoader([0]), train_cfg=dict(type='IterBasedTrainLoop', max_iters=9),
+    runner = Runner(fresh, str(tmp_path / 'work'), train_dataloader=DataLoader([0]),
+                    train_cfg=dict(type='IterBasedTrainLoop', max_iters=9),
                     optim_wrapper=dict(type='OptimWrapper', optimizer=torch.optim.AdamW(fresh.parameters(), lr=0.1)),
                     cfg=Config(dict(experiment_name='taken')), default_scope='mmengine')
     with torch.no_grad():
