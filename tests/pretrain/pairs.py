@@ -4,8 +4,10 @@ import os
 import torch
 from mmdet.models.task_modules.samplers import RandomSampler
 from torch import distributed
+from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 from torch.nn.parallel import DistributedDataParallel
 
+from mtp.errors import run_main
 from mtp.pretrain import batch, blueprints, cli, watch
 from mtp.pretrain.model import PretrainModel, total
 
@@ -66,6 +68,19 @@ def gradients(words):
     total(wrapped(images([rank] if world > 1 else [0, 1]))).backward()
     torch.save({name: value.grad for name, value in network.named_parameters() if value.grad is not None},
                '{}.{}'.format(path, rank))
+
+
+def launched(words):
+    """Two processes of :func:`train` under torchrun's agent; it forks them, so that they need not import anything."""
+    config = LaunchConfig(1, 1, 2, run_id='pair', start_method='fork', rdzv_backend='static', max_restarts=0,
+                          rdzv_endpoint='127.0.0.1:' + words[0], rdzv_configs={'rank': 0}, monitor_interval=0.2)
+    elastic_launch(config, _worker)(words[1], words[2:])
+
+
+def _worker(folder, words):
+    with open(os.path.join(folder, 'pid' + os.environ['RANK']), 'w') as stream:
+        stream.write(str(os.getpid()))
+    run_main(lambda: train(words))
 
 
 def train(words):

@@ -10,7 +10,8 @@ import torch
 from mtp.errors import CONTINUE, FAILED, OK, USAGE
 
 WORDS = ['--backbone', 'vit_t_rvsa', '--tasks', 'ss', '--datasets', 'sota', '--batch_size', '1', '--image_size', '64',
-         '--init_backbone', 'none', '--end_iter', '2000', '--interval', '1000', '--val_interval', '0', '--log_interval', '1']
+         '--init_backbone', 'none', '--end_iter', '2000', '--interval', '1000', '--val_interval', '0',
+         '--log_interval', '1']
 
 
 def free_port():
@@ -28,8 +29,8 @@ def team(zygote, samrs_root, tmp_path):
         port, environment = port or free_port(), dict(dict(MTP_DATA_ROOT=str(samrs_root)), **environment)
         for rank in ranks:
             started.append(zygote.start(
-                tmp_path / 'said{}.txt'.format(rank), *WORDS, '--save_path', str(tmp_path / 'run'), *words, call='pairs:train',
-                RANK=str(rank), WORLD_SIZE=str(world), LOCAL_RANK=str(rank),
+                tmp_path / 'said{}.txt'.format(rank), *WORDS, '--save_path', str(tmp_path / 'run'), *words,
+                call='pairs:train', RANK=str(rank), WORLD_SIZE=str(world), LOCAL_RANK=str(rank),
                 MASTER_ADDR='127.0.0.1', MASTER_PORT=str(port), **environment))
         return started
     yield begin
@@ -76,6 +77,21 @@ def test_a_killed_process_ends_all(team, tmp_path):
     code, said = first.wait(60)
     assert code == FAILED and time.monotonic() - began < 60
     assert 'process 0 stops: process 1 has ended without a word' in said and 'Traceback' not in said, said
+
+
+@pytest.mark.parametrize('victim', [0, 1])
+def test_a_killed_process_ends_all_under_torchrun(zygote, samrs_root, tmp_path, victim):
+    """Its agent asks the others to stop gently, which they cannot any more; it must not wait until it kills them."""
+    run = zygote.start(tmp_path / 'said0.txt', str(free_port()), str(tmp_path), *WORDS, '--save_path',
+                       str(tmp_path / 'run'), call='pairs:launched', MTP_DATA_ROOT=str(samrs_root))
+    wait_for_step(run, tmp_path)
+    pids = [int((tmp_path / 'pid{}'.format(rank)).read_text()) for rank in (0, 1)]
+    began = time.monotonic()
+    os.kill(pids[victim], signal.SIGKILL)
+    code, said = run.wait(60)
+    assert code not in (OK, CONTINUE) and time.monotonic() - began < 25
+    assert 'process {} stops: process {} has ended without a word'.format(1 - victim, victim) in said, said
+    assert 'SIGKILL' in said and not [pid for pid in pids if os.path.exists('/proc/{}'.format(pid))]
 
 
 def test_a_frozen_process_ends_all(team, tmp_path):
