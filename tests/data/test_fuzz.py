@@ -1,6 +1,6 @@
 """Every reader, given damaged files: a parsed value or our own error that names the file, and nothing else.
 
-``MTP_FUZZ=1000`` makes so many mutations a format; the default keeps the tests fast. A failure names its seed.
+A thousand mutations a format; ``MTP_FUZZ`` is another number of them. A failure names its seed.
 """
 import os
 import time
@@ -15,7 +15,7 @@ from mtp.errors import MTPError
 from mtp.pretrain import annotations
 from mtp.tiles import packed, rows
 
-MUTATIONS = int(os.environ.get('MTP_FUZZ', '40'))
+MUTATIONS = int(os.environ.get('MTP_FUZZ', '1000'))
 TOKENS = [b'nan', b'-1', b'1e999', b'inf', b'', b'<', b'>', b'</object>', b'<object>', b'&lol;', b'\0', b'\xff\xfe',
           b'[', b'{', b'"', b',', b'9' * 400, b'<!DOCTYPE a [<!ENTITY lol "lol">]>', b'true', b'null',
           b'../../etc/passwd', b'\xe9']
