@@ -152,7 +152,8 @@ def _check(options):
     if options.lr is not None and not 0 < options.lr < 1:
         raise MTPError('--lr {} is not between 0 and 1'.format(options.lr))
     hooks = options.custom_hooks
-    if not isinstance(hooks, list) or not all(isinstance(hook, dict) and 'type' in hook for hook in hooks):
+    if not isinstance(hooks, list) or not all(isinstance(hook, dict) for hook in hooks) or not all(
+            isinstance(hook.get('type'), str) for hook in hooks):
         raise MTPError('--custom_hooks {!r} is no list of objects with a type'.format(hooks),
                        hint='--custom_hooks \'[{"type": "EMAHook"}]\'')
     if not isinstance(options.custom_imports, dict):

@@ -135,6 +135,7 @@ def test_hooks_that_only_look_change_nothing(witnessed, run, tmp_path):
 @pytest.mark.parametrize('flag, value, message', [
     ('custom_hooks', '[{"type": "NoSuchHook"}]', "'NoSuchHook' is not in the hook registry"),
     ('custom_hooks', '[{"kind": "EMAHook"}]', 'no list of objects with a type'),
+    ('custom_hooks', '{"type": "EMAHook"}', 'no list of objects with a type'),
     ('custom_imports', '{"imports": ["no_such_module"]}', "No module named 'no_such_module'"),
     ('custom_imports', '{"import": "my_hooks"}', 'unexpected keyword'),
     ('custom_imports', '["my_hooks"]', 'is no object'),
