@@ -19,12 +19,13 @@ ENVIRONMENT = 'mmrotate1'
 def train(argv=None):
     """Fine-tune the model of a config."""
     parser = command.parser('Fine-tune the model of a config (OpenMMLab 2)', DictAction)
-    parser.add_argument('--resume', action='store_true', help='go on from the newest checkpoint in the work folder')
+    parser.add_argument('--resume', nargs='?', const='newest', metavar='CHECKPOINT',
+                        help='go on, from the newest checkpoint in the work folder or from the one named')
     parser.add_argument('--amp', action='store_true', help='train in mixed precision')
     parser.add_argument('--auto-scale-lr', action='store_true', help='scale the learning rate with the batch')
     args = parser.parse_args(argv)
     cfg = load(args, 'train')
-    cfg.resume = args.resume
+    _resumed(cfg, args.resume)
     _mixed_precision(cfg, args.amp)
     _scaled_rate(cfg, args.auto_scale_lr)
     for split in ('train_dataloader', 'val_dataloader'):
@@ -141,6 +142,17 @@ def _passport(kind, cfg, weights):
 
 def _inner(runner):
     return runner.model.module if is_model_wrapper(runner.model) else runner.model
+
+
+def _resumed(cfg, wanted):
+    """Where a run goes on. The toolbox would take ``load_from`` for the checkpoint, though it is where the run began."""
+    cfg.resume = bool(wanted)
+    if wanted not in (None, 'newest'):
+        cfg.load_from = paths.resolve(wanted)
+    elif wanted and os.path.isfile(os.path.join(cfg.work_dir, 'last_checkpoint')):
+        cfg.load_from = None
+    elif cfg.get('load_from'):
+        cfg.resume = False  # it was killed before its first checkpoint
 
 
 def _mixed_precision(cfg, wanted):

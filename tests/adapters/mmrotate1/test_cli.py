@@ -65,6 +65,20 @@ def test_a_second_training_is_refused_and_resume_goes_on_as_a_slurm_task(trained
     assert any(not torch.equal(value, third['state_dict'][name]) for name, value in first['state_dict'].items())
 
 
+def test_going_on_from_a_checkpoint_that_is_named(trained):
+    with pytest.raises(MTPError, match='no checkpoint .*iter_9.pth'):
+        train('--resume', 'work_dirs/run/iter_9.pth', '--work-dir=work_dirs/other')
+    train('--resume', 'work_dirs/run/iter_1.pth', '--work-dir=work_dirs/other')
+    other = trained.parent / 'other'
+    assert torch.load(str(other / 'iter_2.pth'))['meta']['iter'] == 2 and not (other / 'iter_1.pth').exists()
+    assert passport(other)['started_from']['file'].endswith('run/iter_1.pth')
+    # what the run was loaded from is not what it goes on from
+    train('--resume', '--work-dir=work_dirs/other', options=['load_from=gone.pth', 'train_cfg.max_iters=3'])
+    assert torch.load(str(other / 'iter_3.pth'))['meta']['iter'] == 3
+    with pytest.raises(MTPError, match='no checkpoint gone.pth'):
+        train('--resume', '--work-dir=work_dirs/third', options=['load_from=gone.pth'])
+
+
 def test_the_published_command_without_launcher_trains_one_model_in_two_processes(place):
     """finetuning 5.1, 6: as published, each process would train alone."""
     folder = str(place / 'work' / 'pair')
