@@ -145,7 +145,7 @@ def _inner(runner):
 
 
 def _resumed(cfg, wanted):
-    """Where a run goes on. The toolbox would take ``load_from`` for the checkpoint, though it is where the run began."""
+    """Where a run goes on. The toolbox would take ``load_from`` for its checkpoint, though that is where it began."""
     cfg.resume = bool(wanted)
     if wanted not in (None, 'newest'):
         cfg.load_from = paths.resolve(wanted)
