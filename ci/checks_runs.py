@@ -17,12 +17,11 @@ def prepare(front):
 
 
 def doctor(front):
-    """The doctor of the login node looks into both images, and names a partition that is not there."""
-    asked = dict(RUNTIME='apptainer', LAUNCHER='slurm', ACCEL='none', MTP_DATA_ROOT=DATA)
-    said = front.made('doctor', dict(asked, PARTITION='debug'))
-    need(' 0 fail' in said and 'inside mmrotate1: ' in said and 'inside mmrotate03: ' in said, 'nothing fails', said)
-    code, said, _ = front.make('doctor', dict(asked, PARTITION='nowhere', ENV='mmrotate1'))
-    need(code != 0 and 'PARTITION=debug' in said, 'the partition there is', said)
+    """The doctor of the login node looks into an image, and names a partition that is not there."""
+    asked = dict(RUNTIME='apptainer', LAUNCHER='slurm', ACCEL='none', MTP_DATA_ROOT=DATA, ENV='mmrotate03')
+    code, said, _ = front.make('doctor', dict(asked, PARTITION='nowhere'))
+    need(code != 0 and ' 1 fail' in said and 'PARTITION=debug' in said, 'what fails and what there is', said)
+    need('[pass] inside mmrotate03: ' in said, 'a good image', said)
 
 
 def pretrain(front):
@@ -122,7 +121,7 @@ def finetune_requeued(front):
     """Requeued after its first epoch, fine-tuning goes on from there and ends."""
     folder = front.anew('mmrotate1')
     number = front.submit('finetune-fair1m', dict(SMALL, ARGS='--rehearse --cfg-options train_cfg.max_epochs=3'))
-    front.wait('a first epoch', lambda: front.say('find', folder, '-name', 'epoch_1.pth').strip(), 240)
+    front.wait('a first epoch', lambda: 'epoch_1.pth' in front.call('find', folder, '-name', 'epoch_1.pth')[1], 240)
     front.say('scontrol', 'requeue', number)
     need(front.ended(number, 300) == 'COMPLETED', 'it ends', front.log(number))
     log = front.log(number)

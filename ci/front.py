@@ -69,8 +69,12 @@ class Front:
         return self.made(verb, dict(settings, SUBMIT=1)).split('Submitted batch job ')[1].split()[0]
 
     def job(self, number):
-        """What SLURM knows of a job: {field: value}."""
-        said = self.say('scontrol', '--oneliner', 'show', 'job', number)
+        """What SLURM knows of a job: {field: value}. A controller that looks for a lost node may be slow to answer."""
+        for _ in range(4):
+            code, said, _ = self.call('scontrol', '--oneliner', 'show', 'job', number)
+            if 'Socket timed out' not in said:
+                break
+        need(code == 0, 'scontrol show job {} ended with exit code {}'.format(number, code), said)
         return dict(pair.split('=', 1) for pair in said.split() if '=' in pair)
 
     def wait(self, what, truth, seconds=120):

@@ -70,6 +70,7 @@ class Cluster:
             subprocess.run([self.client, 'cp', '-', container(host) + ':/etc/slurm'], input=conf, check=True,
                            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             self._docker('start', container(host))
+        self._introduce()
         self.root('install', '-o', USER, '-g', USER, '-d', SHARED + '/home')
         self.wait_idle()
 
@@ -104,6 +105,18 @@ class Cluster:
     def start(self, host):
         """Bring a node back."""
         self._docker('start', container(host))
+        self._introduce()
+
+    def _introduce(self):
+        """Tell every node by a file who is where: the engine forgets the name of a node that is gone, and a controller
+        that asks for it hangs. On a real cluster a name outlives its node."""
+        address = '{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}'
+        hosts = [LOGIN] + self.computes
+        lines = ['127.0.0.1 localhost'] + ['{} {}'.format(self._docker('inspect', '--format', address, container(
+            host)).strip(), host) for host in hosts]
+        for host in hosts:
+            subprocess.run(self.words(['sh', '-c', 'cat >/etc/hosts'], host=host, user='root', folder='/'), check=True,
+                           input='\n'.join(lines + ['']).encode())
 
     def words(self, inner, host=LOGIN, user=USER, folder=SHARED + '/home', environment=()):
         """The docker command that runs ``inner`` on a node."""
