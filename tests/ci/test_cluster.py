@@ -84,6 +84,17 @@ def test_a_second_cluster_is_refused(tmp_path):
         nodes.Cluster(str(client)).up()
 
 
+def test_the_names_of_nodes_outlive_them(tmp_path):
+    client = tmp_path / 'docker'
+    client.write_text('#!/bin/sh\ncase "$*" in\ninspect*login) echo 10.0.0.2;;\ninspect*) echo 10.0.0.3;;\n'
+                      'exec*) shift 6; cat >{}/$1;;\nesac\n'.format(tmp_path))
+    client.chmod(0o755)
+    nodes.Cluster(str(client), count=1).start('cpu01')
+    for host in ('login', 'cpu01'):
+        lines = (tmp_path / nodes.container(host)).read_text().splitlines()
+        assert lines == ['127.0.0.1 localhost', '10.0.0.2 login', '10.0.0.3 cpu01']
+
+
 def test_an_unknown_check_is_named():
     with pytest.raises(MTPError, match='no check nonsense') as caught:
         checks.run(None, ['nonsense'], True)
