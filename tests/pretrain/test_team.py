@@ -39,9 +39,9 @@ def team(zygote, samrs_root, tmp_path):
 
 
 def wait_for_step(process, folder):
-    while process.poll() is None and not os.path.exists(str(folder / 'run' / 'log.jsonl')):
+    log = folder / 'run' / 'log.jsonl'
+    while process.poll() is None and not (log.exists() and log.stat().st_size):
         time.sleep(0.05)
-    time.sleep(0.3)
     assert process.poll() is None, process.said()
 
 
