@@ -126,7 +126,7 @@ def finetune_requeued(front):
     need(front.ended(number, 300) == 'COMPLETED', 'it ends', front.log(number))
     log = front.log(number)
     need('start 2' in log and 'resumed epoch: ' in log and 'Epoch(train) [3]' in log, 'it went on', log)
-    need(log.count('Epoch(train) [1]') == 1, 'the first epoch was not done again', log)
+    need(log.count('Epoch(train) [1][1/') == 1, 'the first epoch was not done again', log)
 
 
 def early_stop(front):
