@@ -70,6 +70,14 @@ def _run(chosen, team, weights):
     training = runner.PretrainRunner(model, groups, team, chosen, loader, settings, checkpoint, say, done=done,
                                      epoch=chosen.start_epoch, validator=validator)
     del checkpoint  # the Runner drops it too once it has taken what is in it
+    code = _train(training, passport)
+    if team.leads and code == OK:
+        _report(chosen, say)
+    return code
+
+
+def _train(training, passport):
+    """Make the steps; the passport says how it ended. Returns the exit code."""
     course = training.train_loop
     try:
         training.train()
@@ -78,10 +86,8 @@ def _run(chosen, team, weights):
             failed = course.code == FAILED
             passport.complete({OK: 'complete', FAILED: 'failed'}.get(course.code, 'stopped'),
                               metrics={} if failed else course.outputs,
-                              best_validation=verdicts.best(validator.records) if validator else None,
-                              weights=None if failed else fingerprint(model.state_dict()))
-    if team.leads and course.code == OK:
-        _report(chosen, say)
+                              best_validation=verdicts.best(course.validator.records) if course.validator else None,
+                              weights=None if failed else fingerprint(training.bare.state_dict()))
     return course.code
 
 
