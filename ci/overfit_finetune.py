@@ -80,8 +80,9 @@ TASKS = (
          'test_dataloader.dataset.data_prefix.seg_map_path=train/labels', 'mIoU', 70),
     Task('change', 'configs/mmrotate1/oscd/intern-xl-unet-96-imp-mtp_oscd_rgb.py', 'oscd', 1,
          ('-m mtp.data.patches oscd',),
-         'train_cfg.max_epochs=100 train_cfg.val_interval=200 default_hooks.checkpoint.interval=100 '
-         'default_hooks.checkpoint.save_best=None optim_wrapper.optimizer.lr=2e-3 ' +
+         'train_cfg.max_epochs=200 train_cfg.val_interval=300 default_hooks.checkpoint.interval=200 '
+         'param_scheduler.1.T_max=195 param_scheduler.1.end=200 '
+         'default_hooks.checkpoint.save_best=None optim_wrapper.optimizer.lr=4e-3 ' +
          loaders('dataset.indices=None', 'dataset.pipeline.1.scale=(96,96)', 'dataset.pipeline.4.crop_size=(96,96)'),
          'test_dataloader.dataset.pipeline.1.scale=(96,96) '
          'test_dataloader.dataset.indices=None test_dataloader.dataset.data_prefix.seg_map_path=train/label '
