@@ -74,7 +74,7 @@ def _spelt_right(cfg, options):
             if not isinstance(node, dict) and not (isinstance(node, (list, tuple)) and part.isdigit()):
                 break
             if isinstance(node, dict) and part not in node:
-                meant = difflib.get_close_matches(part, map(str, node), 1, 0.85)
+                meant = difflib.get_close_matches(part, map(str, node), 1, 0.9)
                 if meant:
                     raise MTPError('--cfg-options {}: the config has no {!r}'.format(option, part), hint=(
                         'did you mean {!r}? A setting that is new stands in a config of your own'.format(meant[0])))

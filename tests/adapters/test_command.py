@@ -81,7 +81,8 @@ class Config:
 
 
 def settled(**options):
-    cfg = Config(model=dict(backbone=dict(type='RVSA_MTP')), optim_wrapper=dict(optimizer=dict(lr=1.), clip_grad=None),
+    cfg = Config(loss=dict(loss_weight=1.), model=dict(backbone=dict(type='RVSA_MTP')),
+                 optim_wrapper=dict(optimizer=dict(lr=1.), clip_grad=None),
                  train_pipeline=[dict(type='Resize', scale=8)], data=dict(test=dict(type='X')))
     options = {key.replace('__', '.'): value for key, value in options.items()}
     command.settle(cfg, argparse.Namespace(rehearse=False, cfg_options=options), 'c/x.py')
@@ -97,7 +98,8 @@ def test_a_misspelt_setting_is_refused(option, meant):
 
 
 @pytest.mark.parametrize('option', ['find_unused_parameters', 'optim_wrapper__clip_grad__max_norm', 'load_from',
-                                    'train_pipeline__0__scale', 'train_pipeline__5__scale', 'optim_wrapper__x__lr'])
+                                    'train_pipeline__0__scale', 'train_pipeline__5__scale', 'optim_wrapper__x__lr',
+                                    'loss__class_weight'])
 def test_a_setting_that_is_new_or_there_is_taken(option):
     assert settled(**{option: 3}).merged == {option.replace('__', '.'): 3}
 
