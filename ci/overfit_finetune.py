@@ -1,8 +1,8 @@
 """A run a task that has to learn its training sample: what trains but learns nothing, or judges wrongly, is found here.
 
-``ci/overfit_finetune [TASK ...]``: one to three minutes a task on one core, nine for rotated. Each trains a published config reduced by
-``--rehearse``, tests it on the very images it was trained on, and has to reach the score stated here. The rotated
-detector is trained in each environment and tested in both: the detections have to be the same.
+``ci/overfit_finetune [TASK ...]``: one to three minutes a task on one core, nine for rotated. Each trains a published
+config reduced by ``--rehearse``, tests it on the very images it was trained on, and has to reach the score stated here.
+The rotated detector is trained in each environment and tested in both: the detections have to be the same.
 Standard library, Python >= 3.6.
 """
 import glob
