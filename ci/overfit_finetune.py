@@ -19,7 +19,8 @@ sys.path.insert(0, ROOT)
 from mtp.files import write_json  # noqa: E402
 from mtp.launch import jobs  # noqa: E402
 
-WORK = os.path.join(os.environ.get('MTP_WORK_ROOT') or 'work_dirs', 'overfit')
+# Absolute: in a command, a path that begins with work_dirs/ would be looked for below MTP_WORK_ROOT, which is this.
+WORK = os.path.join(ROOT, os.environ.get('MTP_WORK_ROOT') or 'work_dirs', 'overfit_finetune')
 DATA = os.path.join(WORK, 'data')
 ROTATED = 'rotated'
 DEMO = 'configs/{}/demo/oriented_rcnn_rvsa_t_256_mtp_dotav1.py'
@@ -98,13 +99,13 @@ def main(wanted):
     known = [task.name for task in TASKS] + [ROTATED]
     if set(wanted) - set(known):
         sys.exit('error: there are the tasks {}'.format(', '.join(known)))
-    os.makedirs(os.path.join(ROOT, DATA), exist_ok=True)
+    os.makedirs(DATA, exist_ok=True)
     rows = [run(task) for task in TASKS if not wanted or task.name in wanted]
     rows += rotated() if not wanted or ROTATED in wanted else []
     print('\n{:<16}{:<20}{:>9}{:>9}{:>9}'.format('task', 'metric', 'reached', 'least', 'seconds'))
     for name, metric, value, least, seconds in rows:
         print('{:<16}{:<20}{:>9.2f}{:>9.2f}{:>9.0f}'.format(name, metric, value, least, seconds))
-    write_json(os.path.join(ROOT, WORK, 'overfit.json'), {row[0]: row[2] for row in rows})
+    write_json(os.path.join(WORK, 'overfit.json'), {row[0]: row[2] for row in rows})
     return 0 if all(row[2] >= row[3] for row in rows) else 1
 
 
@@ -116,10 +117,10 @@ def rotated():
             DATA + '/dotav1/train/labelTxt', '--out', DATA + '/demo_dotav1/train'])
     rows, folders = [], {env: os.path.join(WORK, 'rotated', env) for env in ('mmrotate1', 'mmrotate03')}
     for env, folder in folders.items():
-        if not jobs.newest_checkpoint(os.path.join(ROOT, folder)):
+        if not jobs.newest_checkpoint(folder):
             python(['tools/train.py', DEMO.format(env), '--work-dir', folder, '--cfg-options'] + LEARNT[env].split(),
                    env)
-    new, old = (jobs.newest_checkpoint(os.path.join(ROOT, folder)) for folder in folders.values())
+    new, old = (jobs.newest_checkpoint(folder) for folder in folders.values())
     first, second = (os.path.join(folder, name) for folder, name in zip(folders.values(), (new, old)))
     python(['tools/test.py', DEMO.format('mmrotate1'), first, '--work-dir', folders['mmrotate1'] + '/predict', '--out',
             WORK + '/rotated/new.pkl', '--show-dir', WORK + '/rotated/show', '--cfg-options'] +
@@ -140,19 +141,19 @@ def run(task):
     """Name, metric, score in percent, least score, seconds."""
     start = time.monotonic()
     python(['-m', 'mtp.data.samples', task.samples, '--out', DATA, '--images', str(task.images)])
-    mark = os.path.join(ROOT, DATA, '.{}.prepared'.format(task.name))
+    mark = os.path.join(DATA, '.{}.prepared'.format(task.name))
     for line in () if os.path.exists(mark) else task.prepare:
         python(line.split())
     write_json(mark, True)
     folder = os.path.join(WORK, task.name)
-    if not jobs.newest_checkpoint(os.path.join(ROOT, folder)):
+    if not jobs.newest_checkpoint(folder):
         python(['tools/train.py', task.config, '--work-dir', folder, '--rehearse', '--cfg-options'] +
                task.train.split())
-    python(['tools/test.py', task.config, os.path.join(folder, jobs.newest_checkpoint(os.path.join(ROOT, folder))),
+    python(['tools/test.py', task.config, os.path.join(folder, jobs.newest_checkpoint(folder)),
             '--work-dir', folder + '/predict', '--show-dir', folder + '/show', '--rehearse', '--cfg-options'] +
            task.test.split())
     value = figure(folder + '/predict', task.metric)
-    pictures = glob.glob(os.path.join(ROOT, folder, '**', '*.[pj][np]g'), recursive=True)
+    pictures = glob.glob(os.path.join(folder, '**', '*.[pj][np]g'), recursive=True)
     print('{}: {} {:.4g}, {} pictures in {}'.format(task.name, task.metric, value, len(pictures), folder), flush=True)
     share = task.metric.startswith(('coco/', 'dota/'))
     return task.name, task.metric, value * 100 if share else value, task.least, time.monotonic() - start
@@ -160,7 +161,7 @@ def run(task):
 
 def figure(folder, metric):
     """A figure of the test in ``folder``; 0 where it is not a number."""
-    with open(os.path.join(ROOT, folder, 'passport-test.json'), encoding='utf-8') as stream:
+    with open(os.path.join(folder, 'passport-test.json'), encoding='utf-8') as stream:
         return json.load(stream)['metrics'][metric] or 0.
 
 
@@ -169,7 +170,7 @@ def python(words, env='mmrotate1'):
     variables = dict({'OMP_NUM_THREADS': '1'}, **os.environ)
     variables.update(MTP_DATA_ROOT=DATA, MTP_WORK_ROOT=WORK)
     binary = os.path.join(os.environ.get('MTP_VENV_ROOT') or '.venv', env, 'bin', 'python')
-    log = os.path.join(ROOT, WORK, 'log.txt')
+    log = os.path.join(WORK, 'log.txt')
     with open(log, 'ab') as stream:
         code = subprocess.call([binary] + words, cwd=ROOT, env=variables, stdout=stream, stderr=subprocess.STDOUT)
     if code:
