@@ -90,7 +90,7 @@ TASKS = (
          'test_dataloader.dataset.pipeline.1.scale=(96,96) '
          'test_dataloader.dataset.indices=None test_dataloader.dataset.data_prefix.seg_map_path=train/label '
          'test_dataloader.dataset.data_prefix.img_path_from=train/A '
-         'test_dataloader.dataset.data_prefix.img_path_to=train/B', 'changed/Fscore', 60),
+         'test_dataloader.dataset.data_prefix.img_path_to=train/B', 'changed/Fscore', 85),
 )
 
 
