@@ -107,10 +107,9 @@ def detections(found, images, out, threshold=THRESHOLD, max_side=MAX_SIDE, palet
         raise MTPError('{} of {} images are not in {}, for example {}'.format(
             len(missing), len(found.images), images, missing[0]), hint='give the folder of the original images')
     order = np.argsort(found.image, kind='stable')
-    begin = np.searchsorted(found.image[order], np.arange(len(found.images) + 1))
+    rows_of = np.split(order, np.searchsorted(found.image[order], np.arange(1, len(found.images))))
     tasks = ((files[name], os.path.join(out, name + '.jpg'), found.rbox[rows], found.label[rows], found.score[rows])
-             for name, rows in ((name, order[begin[index]:begin[index + 1]])
-                                for index, name in enumerate(found.images)))
+             for name, rows in zip(found.images, rows_of))
     work = functools.partial(_draw_image, classes=found.classes, palette=palette or palette_of(found.classes),
                              threshold=threshold, max_side=max_side)
     largest = max([1] + [int(np.prod(image_files.size(files[name]))) for name in found.images])

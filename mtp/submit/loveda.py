@@ -18,12 +18,12 @@ def check(source, classes, sizes):
     """:class:`~mtp.submit.results.Report` of a zip.
 
     Args:
-        source: its path, or the folder beside which it lies.
+        source: its path.
         classes: not used: numbers stand for them.
         sizes: image id -> (width, height).
     """
     problems, seen = [], set()
-    with results.open_zip(source.rstrip('/') + '.zip' if os.path.isdir(source) else source) as archive:
+    with results.open_zip(source) as archive:
         for member in track(archive.namelist(), 'validate'):
             stem, suffix = os.path.splitext(member)
             if '/' in member or '\\' in member:

@@ -47,9 +47,11 @@ def validate(source, dataset, images):
 
 
 def _archive(source, dataset):
-    """Path of the zip in the folder of a submission, or ``source`` itself."""
-    if not os.path.isdir(source) or dataset == 'loveda':
+    """Path of the zip that belongs to the folder of a submission, or ``source`` itself."""
+    if not os.path.isdir(source):
         return source
+    if dataset == 'loveda':  # it lies beside the folder
+        return source.rstrip('/') + '.zip'
     name = 'test.zip' if dataset == 'fair1m' else os.path.basename(os.path.abspath(source)) + '.zip'
     path = os.path.join(source, name)
     return path if os.path.isfile(path) or dataset == 'fair1m' else source
@@ -126,32 +128,18 @@ def _suspicions(found, sizes):
 
 
 def _check_fair1m(source, classes, sizes):
-    problems, warnings, seen, count, empty, outside = [], [], set(), 0, 0, []
+    problems, warnings, count, empty, outside = [], [], 0, 0, []
     with results.open_zip(source) as archive:
-        members = archive.namelist()
-    wanted = []
-    for member in members:
-        match = _XML_NAME.fullmatch(member)
-        if member == 'test/':
-            continue
-        if not match:
-            problems.append(Problem(member, 0, 'is not test/<image>.xml, and the zip must hold nothing else'))
-        elif match.group(1) in seen:
-            problems.append(Problem(member, 0, 'is in the zip more than once'))
-        elif match.group(1) not in sizes:
-            problems.append(Problem(member, 0, 'is not an image of the test set'))
-        else:
-            seen.add(match.group(1))
-            wanted.append((member, match.group(1), sizes[match.group(1)]))
+        wanted = _wanted(archive.namelist(), sizes, problems)
     work = functools.partial(_check_xmls, source, frozenset(fair1m.official_names(classes)))
     blocks = [wanted[start:start + _BLOCK] for start in range(0, len(wanted), _BLOCK)]
-    found = workers.in_order(work, blocks, min(os.cpu_count() or 1, len(blocks)))
-    found = itertools.chain.from_iterable(found)
+    found = itertools.chain.from_iterable(workers.in_order(work, blocks, min(os.cpu_count() or 1, len(blocks))))
     for (member, _, _), (objects, astray, faults) in zip(track(wanted, 'validate'), found):
         count += objects
         empty += not objects
         outside += [member] * astray
         problems += faults
+    seen = {image for _, image, _ in wanted}
     problems += [Problem('test/{}.xml'.format(image), 0, 'is missing') for image in sizes if image not in seen]
     if outside:
         warnings.append('{} detections lie wholly outside their image, the first in {}'.format(
@@ -159,6 +147,24 @@ def _check_fair1m(source, classes, sizes):
     if empty:
         warnings.append('{} of {} images have no detection'.format(empty, len(sizes)))
     return Report(problems, warnings, len(seen), count)
+
+
+def _wanted(members, sizes, problems):
+    """(member, image id, size) of each XML in a zip that is to be looked into; of other members ``problems`` tells."""
+    wanted = {}
+    for member in members:
+        match = _XML_NAME.fullmatch(member)
+        if member == 'test/':
+            continue
+        if not match:
+            problems.append(Problem(member, 0, 'is not test/<image>.xml, and the zip must hold nothing else'))
+        elif match.group(1) in wanted:
+            problems.append(Problem(member, 0, 'is in the zip more than once'))
+        elif match.group(1) not in sizes:
+            problems.append(Problem(member, 0, 'is not an image of the test set'))
+        else:
+            wanted[match.group(1)] = (member, match.group(1), sizes[match.group(1)])
+    return list(wanted.values())
 
 
 def _check_xmls(source, names, wanted):
