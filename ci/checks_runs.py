@@ -79,11 +79,14 @@ def test_fair1m(front):
 
 def preempted(front):
     """Requeued twice in the middle: comes back by itself and ends as one that was never disturbed."""
-    number = front.submit('pretrain', dict(TINY, SAVE_PATH=front.anew('preempted')))
+    folder = front.anew('preempted')
+    number = front.submit('pretrain', dict(TINY, SAVE_PATH=folder))
     for turn in (1, 2):
-        front.reaches('work_dirs/preempted', 2 * turn)
+        # A job that was asked to stop finishes its step, waits in the queue and starts: only then has it gone on.
+        front.reaches(folder, front.steps(folder) + 2)
         front.say('scontrol', 'requeue', number)
-        front.wait('start {}'.format(turn + 1), lambda turn=turn: front.job(number)['Restarts'] == str(turn))
+        front.wait('start {} goes on'.format(turn + 1),
+                   lambda turn=turn: front.log(number).count('continuing from') == turn)
     need(front.ended(number) == 'COMPLETED', 'it ends', front.log(number))
     log = front.log(number)
     need(log.count('continuing from') == 2 and 'complete' in log, 'it went on twice', log)
@@ -120,7 +123,7 @@ def _without(front, host, folder, others):
 def finetune_requeued(front):
     """Requeued after its first epoch, fine-tuning goes on from there and ends."""
     folder = front.anew('mmrotate1')
-    number = front.submit('finetune-fair1m', dict(SMALL, ARGS='--rehearse --cfg-options train_cfg.max_epochs=3'))
+    number = front.submit('finetune-fair1m', dict(SMALL, ARGS='--rehearse --cfg-options train_cfg.max_epochs=8'))
     front.wait('a first epoch', lambda: 'epoch_1.pth' in front.call('find', folder, '-name', 'epoch_1.pth')[1], 240)
     front.say('scontrol', 'requeue', number)
     need(front.ended(number, 300) == 'COMPLETED', 'it ends', front.log(number))
@@ -146,9 +149,8 @@ def early_stop(front):
 def time_limit(front):
     """Near the end of its time: saved, requeued by the batch script, continued."""
     # SLURM looks twice a minute and warns early by as much: here 105 to 135 seconds after the start.
-    # Of the tiny images the augmentation makes some in which no anchor fits; this run is long enough to meet one.
-    number = front.submit('pretrain', dict(TINY, IMAGE_SIZE=128, END_ITER=5000, SAVE_PATH=front.anew('time_limit'),
-                                           TIME_LIMIT=3, SBATCH_ARGS='--signal=B:USR1@45'))
+    number = front.submit('pretrain', dict(TINY, END_ITER=5000, SAVE_PATH=front.anew('time_limit'), TIME_LIMIT=3,
+                                           SBATCH_ARGS='--signal=B:USR1@45'))
     front.wait('a second start', lambda: 'continuing from' in front.log(number), 300)
     log = front.log(number)
     need('requeued: it was asked to stop and has saved' in log, 'the batch script sent it back', log)

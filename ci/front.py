@@ -11,7 +11,8 @@ DATA = 'work_dirs/data'
 IMAGE = 'apptainer/mmrotate1-cpu.sif'
 # The smallest run that is still the real one: two nodes, a process on each, gloo on the CPU.
 SMALL = dict(RUNTIME='apptainer', LAUNCHER='slurm', NODES=2, ACCEL='none', CPUS_PER_TASK=1, MTP_DATA_ROOT=DATA)
-STEPS = 8
+# Long enough that whoever disturbs one after its first steps is not late, on a fast machine either.
+STEPS = 24
 TINY = dict(SMALL, BACKBONE='vit_t_rvsa', IMAGE_SIZE=64, END_ITER=STEPS, INTERVAL=100, WORKERS=0)
 LAST = 'last_vit_t_rvsa_ss_is_rd_pretrn_model.pth'
 FINGERPRINT = ('import sys, torch; from mtp.report.passport import fingerprint\n'
@@ -93,11 +94,12 @@ class Front:
 
     def steps(self, folder):
         """Steps that a run has logged so far."""
-        return self.call('grep', '-c', '"step"', folder + '/log.jsonl')[1].strip() or '0'
+        count = self.call('grep', '-c', '"step"', folder + '/log.jsonl')[1].strip()
+        return int(count) if count.isdigit() else 0
 
     def reaches(self, folder, count, seconds=120):
         """Wait until a run has logged ``count`` steps."""
-        self.wait('{} steps in {}'.format(count, folder), lambda: _number(self.steps(folder)) >= count, seconds)
+        self.wait('{} steps in {}'.format(count, folder), lambda: self.steps(folder) >= count, seconds)
 
     def log(self, number):
         """The whole log of a job."""
@@ -120,7 +122,3 @@ class Front:
 
 def _pairs(settings):
     return ['{}={}'.format(*pair) for pair in sorted(settings.items())]
-
-
-def _number(text):
-    return int(text) if text.isdigit() else 0
