@@ -1,7 +1,7 @@
 """What runs on the cluster: the verbs in two nodes, typed by hand, as batch jobs, and jobs that come back."""
 import time
 
-from front import CHECKOUT, DATA, IMAGE, LAST, SMALL, STEPS, TINY, need
+from front import CHECKOUT, DATA, IMAGE, LAST, SMALL, TINY, need
 
 REHEARSE = "--rehearse --cfg-options train_cfg.max_epochs=1"
 PLAIN = 'undisturbed'  # what the disturbed runs have to equal
@@ -162,4 +162,4 @@ def status(front):
     """make status knows every job that was handed in."""
     said = front.made('status', {})
     need('pretrain-vit_t_rvsa' in said and 'complete' in said and 'work_dirs/slurm/' in said, 'the table', said)
-    need(STEPS and '[mtp]' in front.made('logs', {'JOB': 'pretrain-vit_t_rvsa'}), 'a log by the name of its job')
+    need('[mtp]' in front.made('logs', {'JOB': 'pretrain-vit_t_rvsa'}), 'a log by the name of its job')
