@@ -2,17 +2,22 @@
 
 Standard library only, Python >= 3.6: the launcher on a login node uses it too.
 """
-import errno
+import codecs
+import contextlib
+import faulthandler
+import io
+import os
 import sys
+from typing import Callable, NoReturn, Optional, TextIO
+
+from mtp.terminal import harmless_lines
 
 OK = 0
 FAILED = 1  # the work was done and found problems, or could not be finished
 USAGE = 2  # what was asked for cannot be done as asked
 NOT_YET = 3  # a verb whose room is not built
+_LONGEST = 2000  # characters of a line for people
 CONTINUE = 75  # EX_TEMPFAIL: stopped in good order, start the same command again to continue
-
-# What a disk says that takes no more: no fault of the program, whatever it was writing.
-NO_PLACE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
 class MTPError(Exception):
@@ -24,35 +29,73 @@ class MTPError(Exception):
         code: exit code of the command that ends with this error.
     """
 
-    def __init__(self, message, hint='', code=USAGE):
+    def __init__(self, message: str, hint: str = '', code: int = USAGE) -> None:
         super(MTPError, self).__init__(message)
         self.hint = hint
         self.code = code
 
-    def __str__(self):
+    def __str__(self) -> str:
         message = super(MTPError, self).__str__()
         return message + ('\n  next: ' + self.hint if self.hint else '')
 
 
-def run_main(main):
-    """Call ``main()`` and exit: its return value, or the code of an :class:`MTPError` with its text on stderr.
+def _speaking(stream: TextIO) -> TextIO:
+    """``stream``, or one in its place that takes every character: the locale C of a login node knows ASCII alone.
 
-    Any other exception keeps its traceback: it is a defect of ours, not of the user's input.
+    Python 3.7 and later write UTF-8 there; 3.6 would end with an error, and any version does where a locale (EUC-KR)
+    lacks a character. Bytes of a file's name that were no text come out as they were.
     """
     try:
-        sys.exit(main() or OK)
+        encoding = codecs.lookup(stream.encoding).name
+        stream.flush()
+        raw = stream.buffer
+    except (AttributeError, LookupError, TypeError, ValueError):  # no stream of the system, or none at all
+        return stream
+    if encoding == 'utf-8':
+        return stream
+    chosen = ('utf-8', 'surrogateescape') if encoding == 'ascii' else (encoding, 'backslashreplace')
+    return io.TextIOWrapper(raw, *chosen, line_buffering=True)
+
+
+def _all_open() -> None:
+    """Give every closed one of the three standard streams to /dev/null.
+
+    The next file that is opened would take its number, and what others print would go into it.
+    """
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
+            os.set_inheritable(number, True)
+    for number, name in enumerate(('stdin', 'stdout', 'stderr')):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, 'w' if number else 'r', encoding='utf-8'))
+
+
+def run_main(main: Callable[[], Optional[int]]) -> NoReturn:
+    """Call ``main()`` and exit: its return value, or the code of an :class:`MTPError` with its text on stderr.
+
+    A fault from outside is told in the same way (:mod:`mtp.faults` has the rule). Any other exception keeps its
+    traceback: it is a defect of ours.
+    """
+    from mtp import faults, paths
+    _all_open()
+    with contextlib.suppress(OSError, RuntimeError, ValueError):  # there may be no stderr
+        faulthandler.enable(sys.__stderr__ or sys.stderr)  # when compiled code dies, say where it was called
+    sys.stdout, sys.stderr = (paths.host_names(_speaking(stream)) for stream in (sys.stdout, sys.stderr))
+    try:
+        with faults.explained():
+            code = main() or OK
+            sys.stdout.flush()  # a full disk is told here, not while Python ends
+        sys.exit(code)
     except MTPError as error:
-        sys.stderr.write('error: {}\n'.format(error))
+        error.hint = error.hint or faults.where_to_look(str(error.args[0]))
+        sys.stderr.write('error: {}\n'.format(harmless_lines(str(error), _LONGEST)))  # it may quote a stranger's file
         sys.exit(error.code)
     except BrokenPipeError:  # the reader of our output (head, less) has gone
         sys.stderr.close()
         sys.exit(141)
-    except OSError as error:
-        if error.errno not in NO_PLACE:
-            raise
-        sys.stderr.write('error: cannot write{}: {}\n  next: make room or choose another folder, then start the same '
-                         'command again\n'.format(' ' + str(error.filename) if error.filename else '', error.strerror))
-        sys.exit(FAILED)
     except KeyboardInterrupt:
         sys.stderr.write('\ninterrupted; start the same command again to continue\n')
         sys.exit(130)

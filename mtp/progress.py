@@ -4,9 +4,12 @@ Standard library only, Python >= 3.6, because the launcher shows progress where 
 """
 import sys
 import time
+from typing import Any, Iterable, Iterator, Optional, Sized, TextIO, TypeVar
+
+Item = TypeVar('Item')
 
 
-def clock(seconds):
+def clock(seconds: float) -> str:
     """``seconds`` as ``m:ss`` or ``h:mm:ss``."""
     minutes, second = divmod(int(seconds), 60)
     hours, minute = divmod(minutes, 60)
@@ -24,7 +27,8 @@ class Progress(object):
         interval: seconds between two lines where ``stream`` is not a terminal.
     """
 
-    def __init__(self, label, total=None, done=0, stream=None, interval=10.0):
+    def __init__(self, label: str, total: Optional[int] = None, done: int = 0, stream: Optional[TextIO] = None,
+                 interval: float = 10.0) -> None:
         self.label, self.total, self.done = label, total, done
         self.stream = stream or sys.stderr
         self.live = self.stream.isatty()
@@ -32,7 +36,7 @@ class Progress(object):
         self._first = done
         self._start = self._shown = time.monotonic()
 
-    def update(self, count=1, note=''):
+    def update(self, count: int = 1, note: str = '') -> None:
         """Count ``count`` more units; ``note`` is shown behind the figures."""
         self.done += count
         now = time.monotonic()
@@ -40,20 +44,21 @@ class Progress(object):
             self._shown = now
             self._write(self._line(now, note))
 
-    def close(self, note=''):
+    def close(self, note: str = '') -> None:
         """Say the final count; call once, at the end."""
         self._write(self._line(time.monotonic(), note), last=True)
 
-    def _line(self, now, note):
+    def _line(self, now: float, note: str) -> str:
         elapsed = now - self._start
         fresh = self.done - self._first
-        parts = ['{}: {}'.format(self.label, self.done if self.total is None else '{}/{}'.format(self.done, self.total))]
+        parts = ['{}: {}'.format(self.label, self.done if self.total is None
+                                 else '{}/{}'.format(self.done, self.total))]
         parts.append('elapsed ' + clock(elapsed))
         if self.total and fresh and self.done < self.total:
             parts.append('left about ' + clock(elapsed / fresh * (self.total - self.done)))
         return ', '.join(parts + ([note] if note else []))
 
-    def _write(self, line, last=False):
+    def _write(self, line: str, last: bool = False) -> None:
         if self.live:
             self.stream.write('\r\x1b[K' + line + ('\n' if last else ''))
         else:
@@ -61,9 +66,9 @@ class Progress(object):
         self.stream.flush()
 
 
-def track(items, label, total=None, **options):
+def track(items: Iterable[Item], label: str, total: Optional[int] = None, **options: Any) -> Iterator[Item]:
     """Yield ``items`` and show how far it is; see :class:`Progress`."""
-    progress = Progress(label, len(items) if total is None and hasattr(items, '__len__') else total, **options)
+    progress = Progress(label, len(items) if total is None and isinstance(items, Sized) else total, **options)
     for item in items:
         yield item
         progress.update()

@@ -23,7 +23,7 @@ def test_folders_say_where(path, names):
 
 def test_folders_of_the_table_name_environments():
     for folder, names in environments.FOLDERS.items():
-        assert set(names) <= set(environments.NAMES)
+        assert set(names) <= set(environments.ADAPTERS)
         assert os.path.dirname(folder) in ('tests', 'tests/adapters')
 
 

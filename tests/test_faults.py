@@ -1,0 +1,169 @@
+"""Real faults of files, bytes and the machine end as one sentence that names the file and what to type."""
+import errno
+import os
+import struct
+import subprocess
+import sys
+import tarfile
+import zipfile
+import zlib
+from concurrent.futures.process import BrokenProcessPool
+
+import pytest
+
+from mtp import faults, files, workers
+from mtp.errors import MTPError
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+
+def said(function, *arguments):
+    with pytest.raises(MTPError) as told, faults.explained():
+        function(*arguments)
+    assert told.value.code and told.value.hint
+    return str(told.value)
+
+
+def read(path):
+    with open(str(path), 'rb') as stream:
+        return stream.read()
+
+
+def unpack(path):
+    return zlib.decompress(read(path))
+
+
+def text(path):
+    return read(path).decode('utf-8')
+
+
+def first_member(path):
+    with zipfile.ZipFile(str(path)) as archive:
+        return archive.read(archive.namelist()[0])
+
+
+def header(path):
+    return struct.unpack('<Q', read(path)[:3])
+
+
+def members(path):
+    return tarfile.open(str(path)).getnames()
+
+
+def links(folder):
+    os.symlink('loop', str(folder / 'loop'))
+    return folder / 'loop'
+
+
+@pytest.mark.parametrize('make, what', [
+    (lambda folder: folder, 'Is a directory'),
+    (lambda folder: folder / 'none', 'No such file'),
+    (lambda folder: folder / 'file' / 'below', 'Not a directory'),
+    (lambda folder: folder / ('x' * 300), 'name too long'),
+    (links, 'symbolic links')])
+def test_the_system_names_the_file(tmp_path, make, what):
+    (tmp_path / 'file').write_text('')
+    told = said(read, make(tmp_path))
+    assert what in told and told.startswith('cannot use {}'.format(tmp_path))
+
+
+@pytest.mark.parametrize('reader', [unpack, text, first_member, header, members])
+def test_bytes_that_no_decoder_takes_name_their_file(tmp_path, reader):
+    path = tmp_path / 'odd file'
+    path.write_bytes(b'\xff\x00\x01' * 20)
+    told = said(reader, path)
+    assert told.startswith('{} is damaged'.format(path)) and "'{}'".format(path) in told
+
+
+def test_a_zip_whose_directory_lies_about_its_place(tmp_path):
+    """zipfile seeks before the start of the file: EINVAL, and no name."""
+    path = tmp_path / 'a.zip'
+    with zipfile.ZipFile(str(path), 'w') as archive:
+        archive.writestr('x', 'y' * 100)
+    data = bytearray(path.read_bytes())
+    at = data.rindex(b'PK\x05\x06')
+    data[at + 16:at + 20] = struct.pack('<I', 3)  # where the directory begins
+    path.write_bytes(bytes(data))
+    told = said(first_member, path)
+    assert str(path) in told
+
+
+def test_too_many_open_files_say_so():
+    code = ('import resource, sys; sys.path.insert(0, {!r})\n'
+            'from mtp.errors import run_main\n'
+            'resource.setrlimit(resource.RLIMIT_NOFILE, (20, 20))\n'
+            'run_main(lambda: [open("/dev/null") for _ in range(99)])').format(ROOT)
+    done = subprocess.run([sys.executable, '-c', code], stderr=subprocess.PIPE)
+    assert done.returncode == 1
+    assert done.stderr == (b'error: cannot use /dev/null: Too many open files\n'
+                           b'  next: ulimit -n 4096, then start the same command again\n')
+
+
+def test_a_full_disk_is_told_and_keeps_what_was_there(small_disk):
+    target = small_disk / 'results.json'
+    files.write_text(target, 'old')
+    told = said(files.write_bytes, target, b'x' * (2 << 20))
+    assert 'No space left on device' in told and 'make room' in told
+    assert target.read_text() == 'old' and os.listdir(str(small_disk)) == ['results.json']
+    assert told.startswith('cannot write {}: '.format(target))
+
+
+def test_memory_and_workers_that_are_gone():
+    def fails(error):
+        raise error
+
+    assert '--jobs 1' in said(fails, MemoryError()) and '--jobs 1' in said(fails, BrokenProcessPool('x'))
+
+
+@pytest.mark.parametrize('words, hint', [
+    ('DataLoader worker (pid 7) is killed by signal: Bus error. It is possible that dataloader\'s workers are out of '
+     'shared memory.', 'SHM_SIZE'), ('unable to write to file </torch_7_1>: unable to open shared memory object',
+                                     'SHM_SIZE'),
+    ('received 0 items of ancdata', 'ulimit -n'), ('DataLoader worker (pid(s) 7) exited unexpectedly', 'WORKERS=1'),
+    ('[enforce fail at inline_container.cc:300] . unexpected pos 64 vs 0', 'make room')])
+def test_what_torch_says_of_the_machine(words, hint):
+    def fails():
+        raise RuntimeError(words)
+
+    assert hint in said(fails)
+
+
+@pytest.mark.parametrize('error', [KeyError('x'), RuntimeError('x'), AssertionError(), ValueError('x')])
+def test_a_defect_stays_what_it_is(error):
+    with pytest.raises(type(error)), faults.explained():
+        raise error
+
+
+def test_a_worker_says_which_file(tmp_path):
+    (tmp_path / 'a').write_bytes(b'no')
+    (tmp_path / 'b').write_bytes(zlib.compress(b'yes'))
+    with pytest.raises(MTPError, match='a is damaged'):
+        list(workers.run(unpack, [tmp_path / 'a', tmp_path / 'b'], 2))
+
+
+def test_the_traceback_is_there_for_who_asks(monkeypatch):
+    monkeypatch.setenv(faults.VARIABLE, '1')
+    with pytest.raises(OSError), faults.explained():
+        raise OSError(errno.EIO, 'Input/output error', 'x')
+
+
+def test_a_full_disk_blames_no_file_that_is_only_read(tmp_path):
+    def inspect(path):
+        with open('/dev/full', 'w') as stream:
+            stream.write('x' * 10000)
+
+    (tmp_path / 'weights.pth').write_text('')
+    told = said(inspect, str(tmp_path / 'weights.pth'))
+    assert 'No space left on device' in told and 'weights.pth' not in told
+
+
+def test_a_current_folder_that_is_gone_is_told(tmp_path, monkeypatch):
+    (tmp_path / 'gone').mkdir()
+    monkeypatch.chdir(tmp_path / 'gone')
+    os.rmdir(str(tmp_path / 'gone'))
+
+    def absolute(path):
+        return os.path.abspath(path)
+
+    assert said(absolute, 'x').startswith('the current folder is there no more')
+    monkeypatch.chdir(tmp_path)
