@@ -5,7 +5,7 @@ import numpy as np
 _CYCLES = np.array([[0, 1, 2, 3], [1, 2, 3, 0], [2, 3, 0, 1], [3, 0, 1, 2]])
 
 
-def rboxes_to_polygons(rboxes, normalise=True):
+def rboxes_to_polygons(rboxes: np.ndarray, normalise: bool = True) -> np.ndarray:
     """Corners of rotated boxes, clockwise on the screen.
 
     Args:
@@ -26,7 +26,7 @@ def rboxes_to_polygons(rboxes, normalise=True):
     return best_begin(polygons) if normalise else polygons
 
 
-def best_begin(polygons):
+def best_begin(polygons: np.ndarray) -> np.ndarray:
     """Rotate the corner order so that the corners lie nearest to those of the axis-aligned bounds.
 
     Of the four cyclic orders the one with the least sum of distances to the bounds' corners (top left, top right,
@@ -51,7 +51,7 @@ def best_begin(polygons):
     return np.take_along_axis(corners, chosen[..., None], axis=1).reshape(-1, 8)
 
 
-def regularise_le90(rboxes):
+def regularise_le90(rboxes: np.ndarray) -> np.ndarray:
     """The same boxes with w >= h and theta in [-pi/2, pi/2).
 
     Args:
@@ -72,7 +72,7 @@ def regularise_le90(rboxes):
     return rboxes
 
 
-def polygons_to_rboxes(polygons):
+def polygons_to_rboxes(polygons: np.ndarray) -> np.ndarray:
     """Rotated boxes of polygons that are rectangles: the inverse of :func:`rboxes_to_polygons`, without fitting.
 
     The centre is the mean of the corners, the sides are the means of opposite sides, the angle is that of the longer
@@ -94,7 +94,7 @@ def polygons_to_rboxes(polygons):
     return regularise_le90(np.concatenate([corners.mean(axis=1), sides], axis=1))
 
 
-def min_area_rboxes(polygons):
+def min_area_rboxes(polygons: np.ndarray) -> np.ndarray:
     """Least-area rectangles around polygons (OpenCV's rotating calipers, float32 corners), le90.
 
     Args:

@@ -5,14 +5,18 @@ edge against edge tests, 8 corner inside tests, hull of the points found), so th
 the same side. Only the hull differs: the points of a convex intersection are ordered around their mean instead of
 scanned.
 """
+from typing import Tuple
+
 import numpy as np
 
 _CHUNK = 2048  # pairs worked on at a time: the intermediate arrays stay in the processor's cache
 _TINY_AREA = 1e-14
 _PARALLEL = 1e-14
 
+_Pair = Tuple[np.ndarray, np.ndarray]
 
-def polygon_areas(polygons):
+
+def polygon_areas(polygons: np.ndarray) -> np.ndarray:
     """Areas of polygons (shoelace), (n, 2k) -> (n,) float64, not negative."""
     corners = np.asarray(polygons, dtype=np.float64)
     corners = corners.reshape(len(corners), corners.shape[-1] // 2, 2)
@@ -20,7 +24,7 @@ def polygon_areas(polygons):
     return np.abs((x * np.roll(y, -1, axis=1) - y * np.roll(x, -1, axis=1)).sum(axis=1)) / 2
 
 
-def rotated_iou(first, second):
+def rotated_iou(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """IoU of ``first[i]`` with ``second[i]``.
 
     Args:
@@ -39,7 +43,7 @@ def rotated_iou(first, second):
     return result
 
 
-def rotated_iou_matrix(first, second):
+def rotated_iou_matrix(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """IoU of every box of ``first`` (n, 5) with every box of ``second`` (m, 5): (n, m) float64.
 
     Only pairs whose axis-aligned bounds meet are computed, so a sparse matrix is cheap.
@@ -53,7 +57,7 @@ def rotated_iou_matrix(first, second):
     return matrix
 
 
-def _iou_chunk(a, b):
+def _iou_chunk(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """``a``, ``b``: (5, n) rows cx, cy, w, h, theta -> (n,)."""
     area_a, area_b = a[2] * a[3], b[2] * b[3]
     shift_x, shift_y = (a[0] + b[0]) / 2.0, (a[1] + b[1]) / 2.0
@@ -67,7 +71,7 @@ def _iou_chunk(a, b):
     return iou
 
 
-def _corners(box, cx, cy):
+def _corners(box: np.ndarray, cx: np.ndarray, cy: np.ndarray) -> _Pair:
     """Corner coordinates in cyclic order, two (4, n) arrays."""
     half_cos, half_sin = np.cos(box[4]) * 0.5, np.sin(box[4]) * 0.5
     w, h = box[2], box[3]
@@ -76,7 +80,8 @@ def _corners(box, cx, cy):
     return np.stack([x0, x1, 2 * cx - x0, 2 * cx - x1]), np.stack([y0, y1, 2 * cy - y0, 2 * cy - y1])
 
 
-def _intersection_points(ax, ay, bx, by):
+def _intersection_points(ax: np.ndarray, ay: np.ndarray, bx: np.ndarray,
+                         by: np.ndarray) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Where edges cross (16) and corners of one box inside the other (8): x, y, found, each (24, n)."""
     n = ax.shape[1]
     x, y, found = np.empty((24, n)), np.empty((24, n)), np.empty((24, n), dtype=bool)
@@ -96,12 +101,12 @@ def _intersection_points(ax, ay, bx, by):
     return x, y, found
 
 
-def _edges(corners):
+def _edges(corners: np.ndarray) -> np.ndarray:
     """Vectors from each corner to the next, (4, n)."""
     return np.roll(corners, -1, axis=0) - corners
 
 
-def _inside(px, py, x, y, ex, ey):
+def _inside(px: np.ndarray, py: np.ndarray, x: np.ndarray, y: np.ndarray, ex: np.ndarray, ey: np.ndarray) -> np.ndarray:
     """Which of the points (4, n) lie in the closed rectangle with corners ``x``, ``y`` and edges ``ex``, ``ey``."""
     dx, dy = px - x[0], py - y[0]
     along, across = dx * ex[0] + dy * ey[0], -(dx * ex[3] + dy * ey[3])
@@ -109,7 +114,7 @@ def _inside(px, py, x, y, ex, ey):
     return (along >= 0) & (across >= 0) & (along <= width) & (across <= height)
 
 
-def _hull_area(x, y, found):
+def _hull_area(x: np.ndarray, y: np.ndarray, found: np.ndarray) -> np.ndarray:
     """Area of the convex polygon through the found points, (24, n) -> (n,); 0 where fewer than three were found."""
     count = found.sum(axis=0)
     # Two boxes rarely share more than 8 points: gather the found ones in front, and drop the empty columns.
@@ -128,7 +133,7 @@ def _hull_area(x, y, found):
     return np.where(count > 2, area, 0.0)
 
 
-def _turn(dx, dy):
+def _turn(dx: np.ndarray, dy: np.ndarray) -> np.ndarray:
     """A number that grows with the angle of (dx, dy), cheaper than arctan2."""
     length = np.abs(dx) + np.abs(dy)
     ratio = dx / np.where(length > 0, length, 1.0)

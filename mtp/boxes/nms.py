@@ -1,4 +1,6 @@
 """Rotated non-maximum suppression of many groups at once, with the exact test only where it can matter."""
+from typing import Optional, Tuple
+
 import numpy as np
 
 from mtp.errors import MTPError
@@ -12,7 +14,8 @@ _GUARD = 1e-6
 _TINY_AREA = 1e-14  # below it a box overlaps nothing, see :mod:`mtp.boxes.iou`
 
 
-def rotated_nms(rboxes, scores, iou_threshold=0.1, rule='ge', groups=None):
+def rotated_nms(rboxes: np.ndarray, scores: np.ndarray, iou_threshold: float = 0.1, rule: str = 'ge',
+                groups: Optional[np.ndarray] = None) -> np.ndarray:
     """Greedy suppression in order of falling score, each group for itself.
 
     The result is that of the plain loop "take the best, drop what overlaps it, repeat": a box is decided as soon as all
@@ -43,7 +46,7 @@ def rotated_nms(rboxes, scores, iou_threshold=0.1, rule='ge', groups=None):
     return order[_greedy(rboxes, better, worse, sure, threshold, rule)]
 
 
-def _check(rboxes, scores, iou_threshold, rule):
+def _check(rboxes: np.ndarray, scores: np.ndarray, iou_threshold: float, rule: str) -> None:
     if rule not in RULES:
         raise MTPError('unknown NMS rule {!r}'.format(rule), hint="use 'ge' (as on the CPU) or 'gt' (as on CUDA)")
     if not 0 < iou_threshold <= 1:
@@ -56,7 +59,8 @@ def _check(rboxes, scores, iou_threshold, rule):
             int(bad.sum()), len(bad), int(np.argmax(bad))))
 
 
-def _candidates(rboxes, groups, threshold):
+def _candidates(rboxes: np.ndarray, groups: Optional[np.ndarray],
+                threshold: float) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Pairs (better, worse) whose IoU may reach the threshold, and which of them surely exceed it.
 
     The inputs are sorted by falling score; the pairs are sorted by better.
@@ -79,7 +83,8 @@ def _candidates(rboxes, groups, threshold):
     return better[possible], worse[possible], sure[possible]
 
 
-def _greedy(rboxes, better, worse, sure, threshold, rule):
+def _greedy(rboxes: np.ndarray, better: np.ndarray, worse: np.ndarray, sure: np.ndarray, threshold: float,
+            rule: str) -> np.ndarray:
     """Which boxes stay, (n,) bool. ``better`` is sorted, so each box's worse neighbours are one run of ``worse``."""
     n = len(rboxes)
     begin = np.searchsorted(better, np.arange(n + 1))
@@ -101,7 +106,7 @@ def _greedy(rboxes, better, worse, sure, threshold, rule):
     return ~dropped
 
 
-def _pairs_of(boxes, begin):
+def _pairs_of(boxes: np.ndarray, begin: np.ndarray) -> np.ndarray:
     """Numbers of all pairs in which one of ``boxes`` is the better one."""
     counts = begin[boxes + 1] - begin[boxes]
     ends = np.cumsum(counts)

@@ -1,11 +1,15 @@
 """Which boxes can meet at all: candidate pairs from axis-aligned bounds, by a sweep in horizontal strips."""
+from typing import Optional, Tuple
+
 import numpy as np
 
 #: Bounds are widened by this many pixels, far more than any rounding in the exact test that follows.
 MARGIN = 1e-3
 
+_Pair = Tuple[np.ndarray, np.ndarray]
 
-def bounds_of_rboxes(rboxes):
+
+def bounds_of_rboxes(rboxes: np.ndarray) -> np.ndarray:
     """Axis-aligned bounds of rotated boxes: (n, 5) -> (n, 4) float64 x_min, y_min, x_max, y_max."""
     rboxes = np.asarray(rboxes, dtype=np.float64).reshape(-1, 5)
     cos, sin = np.abs(np.cos(rboxes[:, 4])), np.abs(np.sin(rboxes[:, 4]))
@@ -15,14 +19,15 @@ def bounds_of_rboxes(rboxes):
     return np.stack([x - half_x, y - half_y, x + half_x, y + half_y], axis=1)
 
 
-def bounds_of_polygons(polygons):
+def bounds_of_polygons(polygons: np.ndarray) -> np.ndarray:
     """Axis-aligned bounds of polygons: (n, 2k) -> (n, 4) float64."""
     corners = np.asarray(polygons, dtype=np.float64)
     corners = corners.reshape(len(corners), corners.shape[-1] // 2, 2)
     return np.concatenate([corners.min(axis=1), corners.max(axis=1)], axis=1)
 
 
-def overlapping_pairs(bounds, groups=None, other=None, other_groups=None):
+def overlapping_pairs(bounds: np.ndarray, groups: Optional[np.ndarray] = None, other: Optional[np.ndarray] = None,
+                      other_groups: Optional[np.ndarray] = None) -> _Pair:
     """Pairs of boxes of the same group whose bounds, widened by :data:`MARGIN`, overlap.
 
     The plane is cut into strips about twice as high as a box; in each strip a sweep along x finds the neighbours, so
@@ -61,7 +66,7 @@ def overlapping_pairs(bounds, groups=None, other=None, other_groups=None):
     return i[order], j[order]
 
 
-def _strips(bounds):
+def _strips(bounds: np.ndarray) -> _Pair:
     """First and last strip of each box: two (n,) int64."""
     heights = bounds[:, 3] - bounds[:, 1]
     height = max(2 * float(heights.mean()), 1e-6)
@@ -70,7 +75,7 @@ def _strips(bounds):
     return low, np.floor((bounds[:, 3] - origin) / height).astype(np.int64)
 
 
-def _sweep(bounds, groups, low, high):
+def _sweep(bounds: np.ndarray, groups: np.ndarray, low: np.ndarray, high: np.ndarray) -> _Pair:
     """Overlapping pairs (i, j), each once, unordered."""
     box, step = _expand(high - low + 1)
     strip = low[box] + step
@@ -93,14 +98,14 @@ def _sweep(bounds, groups, low, high):
     return i[meet], j[meet]
 
 
-def _expand(counts):
+def _expand(counts: np.ndarray) -> _Pair:
     """``counts`` (n,) -> for each unit its owner and its number within the owner: two (sum,) int64."""
     owner = np.repeat(np.arange(len(counts)), counts)
     ends = np.cumsum(counts)
     return owner, np.arange(len(owner)) - np.repeat(ends - counts, counts)
 
 
-def overlaps_between(rboxes, i, j):
+def overlaps_between(rboxes: np.ndarray, i: np.ndarray, j: np.ndarray) -> _Pair:
     """Bounds of the area that boxes ``i[k]`` and ``j[k]`` share, far cheaper than the area itself.
 
     Seen from one box of a pair, the other one lies between the largest rectangle of the first one's direction inside
@@ -124,7 +129,8 @@ def overlaps_between(rboxes, i, j):
     return np.maximum(first[0], second[0]), np.minimum(first[1], second[1])
 
 
-def _as_seen_from(own, other, x, y, c, s):
+def _as_seen_from(own: np.ndarray, other: np.ndarray, x: np.ndarray, y: np.ndarray, c: np.ndarray,
+                  s: np.ndarray) -> _Pair:
     """Bounds of the shared area, from the box with half sides ``own``; ``other`` lies ``x``, ``y`` from it, turned by
     an angle with cosine ``c`` and sine ``s``; signs do not matter."""
     around = other[0] * c + other[1] * s, other[0] * s + other[1] * c
@@ -137,6 +143,6 @@ def _as_seen_from(own, other, x, y, c, s):
     return np.where((inside[0] > 0) & (inside[1] > 0), least, 0.0), most
 
 
-def _shared_length(first, second, distance):
+def _shared_length(first: np.ndarray, second: np.ndarray, distance: np.ndarray) -> np.ndarray:
     """Of two intervals of half lengths ``first``, ``second``, whose centres are ``distance`` apart."""
     return np.maximum(np.minimum(np.minimum(2 * first, 2 * second), first + second - distance), 0.0)

@@ -1,9 +1,11 @@
 """``scripts/change_ckpt.py``: take a decoder of a pretraining model over to a fine-tuning toolbox."""
 import argparse
 import os
+from typing import Optional, Sequence, Tuple
 
+from mtp import ownership
 from mtp.checkpoints import files, layouts
-from mtp.checkpoints.backbone import families
+from mtp.checkpoints.share import families
 from mtp.checkpoints.writing import save
 from mtp.errors import OK, MTPError
 from mtp.files import write_json
@@ -15,7 +17,7 @@ TARGET = {'rotdet': 'mmrotate1', 'insseg': 'mmdet', 'semseg': 'mmseg'}
 NOTE = {'semseg': 'the pretraining decoder has 256 channels: add model.decode_head.channels=256 to --cfg-options'}
 
 
-def main(words=None):
+def main(words: Optional[Sequence[str]] = None) -> int:
     """Write ``<stem>_rot.pth`` (or ``_ins``, ``_seg``) beside each model given."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('models', nargs='*', default=[PUBLISHED], help='whole pretraining models (%(default)s)')
@@ -37,7 +39,7 @@ def main(words=None):
     return OK
 
 
-def change(path, arguments):
+def change(path: str, arguments: argparse.Namespace) -> Tuple[str, int]:
     """Convert one model and say what became of its tensors; the path written, and the number of tensors there."""
     checkpoint = files.load(path)
     if checkpoint.layout != 'mtp_model':
@@ -50,9 +52,12 @@ def change(path, arguments):
                        hint='which it has: python -m mtp.checkpoints inspect ' + path)
     out = resolve(arguments.out) if arguments.out else os.path.splitext(path)[0] + SUFFIX[arguments.task] + '.pth'
     if not arguments.dry_run:
+        ownership.refuse_inputs([out], [checkpoint.path], 'name')
         save(out, converted.state_dict, layouts.convert_meta(checkpoint.meta, target), arguments.overwrite)
     print('{}: {} tensors for {}{}'.format(out, len(converted.state_dict), target,
                                            ' (dry run: nothing written)' if arguments.dry_run else ''))
+    for sentence in layouts.single_stage(checkpoint.state_dict)[1]:
+        print('  ' + sentence)
     print('  dropped: ' + families(converted.dropped))
     print('  train with --cfg-options load_from={}'.format(out))
     if arguments.task in NOTE:

@@ -1,21 +1,23 @@
 """Is a file whole, is it the published one, and does it fit a model?"""
-import importlib
 import json
 import os
+from typing import Any, Dict, List, Mapping, Sequence, Tuple
+
+from torch import Tensor
 
 from mtp.errors import MTPError
 from mtp.files import sha256
 
-MANIFEST = os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir, os.pardir, 'weights', 'manifest.json')
+MANIFEST = os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir, 'weights', 'manifest.json')
 
 
-def manifest(path=MANIFEST):
-    """The entries of ``weights/manifest.json`` by file name."""
+def manifest(path: str = MANIFEST) -> Dict[str, Dict[str, Any]]:
+    """The entries of ``mtp/weights/manifest.json`` by file name."""
     with open(path, encoding='utf-8') as stream:
         return {entry['name']: entry for entry in json.load(stream)['weights']}
 
 
-def compare_with_manifest(path, entries):
+def compare_with_manifest(path: str, entries: Mapping[str, Mapping[str, Any]]) -> str:
     """One sentence on whether the file at ``path`` is the published one.
 
     Raises:
@@ -27,13 +29,8 @@ def compare_with_manifest(path, entries):
     for field, found in (('bytes', os.path.getsize(path)), ('sha256', entry['sha256'] and sha256(path))):
         if entry[field] is not None and entry[field] != found:
             raise MTPError('{}: {} is {}, published is {}'.format(path, field, found, entry[field]),
-                           hint='fetch it again from ' + entry['published'][0])
+                           hint='make weights GET={}'.format(entry['name']))
     return 'the published {}{}'.format(entry['what'], '' if entry['sha256'] else ' by its name; no hash is known')
-
-
-def model_of_config(config):
-    """The model of a toolbox's config. The only thing here that needs a toolbox, so it is looked up when asked for."""
-    return importlib.import_module('mtp.adapters.model_of_config').build(config)
 
 
 class Fit:
@@ -43,8 +40,10 @@ class Fit:
         fitting, missing, left_over: lists of keys; misfits: key -> (shape in the file, shape in the model).
     """
 
-    def __init__(self, state_dict, model_shapes):
-        self.fitting, self.left_over, self.misfits = [], [], {}
+    def __init__(self, state_dict: Mapping[str, Tensor], model_shapes: Mapping[str, Sequence[int]]) -> None:
+        self.fitting: List[str] = []
+        self.left_over: List[str] = []
+        self.misfits: Dict[str, Tuple[Tuple[int, ...], Tuple[int, ...]]] = {}
         for key, value in state_dict.items():
             if key not in model_shapes:
                 self.left_over.append(key)
@@ -55,6 +54,6 @@ class Fit:
         self.missing = [key for key in model_shapes if key not in state_dict]
 
     @property
-    def whole(self):
+    def whole(self) -> bool:
         """Every tensor of the model would be filled and nothing has another shape."""
         return bool(self.fitting) and not self.missing and not self.misfits

@@ -1,4 +1,4 @@
-"""From the key names of one layout to those of another (spec finetuning 2.6, 3.4, 3.5; data_and_submission 1.6).
+"""From the key names of one layout to those of another (published.md#layouts, #decoder-reuse).
 
 Layouts: ``mtp`` (a whole pretraining model), ``encoder`` (its encoder alone, bare names), and the detectors, segmentors
 and classifiers of ``mmpretrain``, ``mmdet``, ``mmseg``, ``opencd``, ``mmrotate1`` and ``mmrotate03``.
@@ -6,8 +6,12 @@ and classifiers of ``mmpretrain``, ``mmdet``, ``mmseg``, ``opencd``, ``mmrotate1
 Everything is decided by prefixes in the tables below. Between the two mmrotate generations the names are the same; so
 are the box coders (le90, edge swap, centre deltas along the proposal's axes), so a detector keeps its detections.
 """
-from collections import OrderedDict, namedtuple
+from collections import OrderedDict
+from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Tuple
 
+from torch import Tensor
+
+from mtp.checkpoints.files import Checkpoint
 from mtp.errors import MTPError
 
 TOOLBOXES = ('mmpretrain', 'mmdet', 'mmseg', 'opencd', 'mmrotate1', 'mmrotate03')
@@ -36,10 +40,14 @@ _DEAD = 'semsegdecoder.decode_head.conv_seg.'
 _SAME_HEADS = ({'mmrotate1', 'mmrotate03'},)
 _NOT_WEIGHTS = ('data_preprocessor.',)
 
-Converted = namedtuple('Converted', 'state_dict dropped')
+
+class Converted(NamedTuple):
+    """Tensors under their new names, in order, and the old names that have no place there."""
+    state_dict: Dict[str, Tensor]
+    dropped: List[str]
 
 
-def detect(checkpoint):
+def detect(checkpoint: Checkpoint) -> str:
     """Layout of a loaded checkpoint as one of ``LAYOUTS``; a toolbox is told from the heads and the meta entry."""
     if checkpoint.layout == 'mtp_model':
         return 'mtp'
@@ -63,7 +71,8 @@ def detect(checkpoint):
                    hint='name it with --from, one of ' + ', '.join(LAYOUTS))
 
 
-def new_names(keys, source, target, task=None, head=None):
+def new_names(keys: Iterable[str], source: str, target: str, task: Optional[str] = None,
+              head: Optional[str] = None) -> Dict[str, Optional[str]]:
     """What each key is called in the other layout.
 
     Args:
@@ -81,10 +90,10 @@ def new_names(keys, source, target, task=None, head=None):
     _check_bare(keys, source)
     toolbox = target if source == 'mtp' else source
     task = task or DEFAULT_TASK.get(toolbox, 'backbone')
-    names = OrderedDict()
+    names: Dict[str, Optional[str]] = OrderedDict()
     for key in keys:
         names[key] = _new_name(key, source, target, task, head)
-    seen = {}
+    seen: Dict[str, str] = {}
     for key, new in names.items():
         if new is not None and seen.setdefault(new, key) != key:
             raise MTPError('both {} and {} would become {}'.format(seen[new], key, new),
@@ -92,7 +101,7 @@ def new_names(keys, source, target, task=None, head=None):
     return names
 
 
-def _check(source, target, task, head):
+def _check(source: str, target: str, task: Optional[str], head: Optional[str]) -> None:
     for layout in (source, target):
         if layout not in LAYOUTS:
             raise MTPError('no layout is called {!r}'.format(layout), hint='one of ' + ', '.join(LAYOUTS))
@@ -105,7 +114,7 @@ def _check(source, target, task, head):
             ', '.join(DEFAULT_TASK), source, target), hint='leave out --head')
 
 
-def _check_bare(keys, source):
+def _check_bare(keys: Iterable[str], source: str) -> None:
     """An encoder's names are taken as they are, so those of a whole model would go through unchanged."""
     whole = next((key for key in keys if key.startswith(('encoder.', 'backbone.'))), None)
     if source == 'encoder' and whole is not None:
@@ -113,7 +122,7 @@ def _check_bare(keys, source):
                        hint='leave out --from, or name the layout of the whole model')
 
 
-def _new_name(key, source, target, task, head):
+def _new_name(key: str, source: str, target: str, task: str, head: Optional[str]) -> Optional[str]:
     if key.startswith(_NOT_WEIGHTS):
         return None
     own = {'mtp': 'encoder.', 'encoder': ''}.get(source, 'backbone.')
@@ -128,15 +137,15 @@ def _new_name(key, source, target, task, head):
     return None
 
 
-def _backbone_name(name, target):
-    """Fine-tuning variants lack the final norm and, for detection, the full-attention tables (spec 2.2)."""
+def _backbone_name(name: str, target: str) -> Optional[str]:
+    """Fine-tuning variants lack the final norm and, for detection, the full-attention tables (published.md#wirings)."""
     detection = target in ('mmdet', 'mmrotate1', 'mmrotate03')
     if detection and '.full_attn_rel_pos_' in name or (detection or target == 'mmseg') and name.startswith('norm.'):
         return None
     return {'mtp': 'encoder.', 'encoder': ''}.get(target, 'backbone.') + name
 
 
-def _decoder_name(key, task, head):
+def _decoder_name(key: str, task: str, head: Optional[str]) -> Optional[str]:
     if task == 'backbone' or key.startswith(_DEAD):
         return None
     tables = [DECODERS[task]]
@@ -149,7 +158,7 @@ def _decoder_name(key, task, head):
     return None
 
 
-def _pretraining_name(key, task):
+def _pretraining_name(key: str, task: str) -> Optional[str]:
     """A toolbox decoder under its pretraining name; its last layers belong to other classes and are left out."""
     if task == 'backbone' or key.startswith(tuple(HEADS[task].values())):
         return None
@@ -157,7 +166,28 @@ def _pretraining_name(key, task):
     return old + key[len(new):] if key.startswith(new) else None
 
 
-def convert(state_dict, source, target, task=None, head=None):
+def single_stage(state_dict: Mapping[str, Tensor]) -> Tuple[Dict[str, Tensor], List[str]]:
+    """A single-stage detector's box head as the proposal network of a two-stage one, as the guide's detectors load it.
+
+    Returns:
+        tuple: the OrderedDict with ``rpn_head.*`` for ``bbox_head.*`` wherever a model has the one and not the other,
+        and a sentence for each such model.
+    """
+    state: Dict[str, Tensor] = OrderedDict(state_dict)
+    sentences = []
+    for prefix in ('', 'inssegdecoder.', 'rotdetdecoder.'):
+        old, new = prefix + 'bbox_head.', prefix + 'rpn_head.'
+        if any(key.startswith(old) for key in state) and not any(key.startswith(new) for key in state):
+            count = sum(key.startswith(old) for key in state)
+            state = OrderedDict((new + key[len(old):] if key.startswith(old) else key, value)
+                                for key, value in state.items())
+            sentences.append(f'{count} tensors of a single-stage detector ({old}*) are taken as a proposal network '
+                             f'({new}*)')
+    return state, sentences
+
+
+def convert(state_dict: Mapping[str, Tensor], source: str, target: str, task: Optional[str] = None,
+            head: Optional[str] = None) -> Converted:
     """Rename the tensors of ``state_dict``; see :func:`new_names` for the arguments.
 
     Returns:
@@ -166,6 +196,8 @@ def convert(state_dict, source, target, task=None, head=None):
     Raises:
         MTPError: unknown layout, a collision of names, or nothing left.
     """
+    if source == 'mtp' or target == 'mtp':
+        state_dict = single_stage(state_dict)[0]
     names = new_names(state_dict, source, target, task, head)
     renamed = OrderedDict((new, state_dict[key]) for key, new in names.items() if new is not None)
     if not any(key.startswith('backbone.') for key in renamed) and target in TOOLBOXES:
@@ -177,15 +209,16 @@ def convert(state_dict, source, target, task=None, head=None):
     return Converted(renamed, [key for key, new in names.items() if new is None])
 
 
-def convert_meta(meta, target):
+def convert_meta(meta: Mapping[str, Any], target: str) -> Dict[str, Any]:
     """Meta entry for the other generation: where it looks for the class names. Plain values only."""
-    found = meta.get('dataset_meta') if isinstance(meta.get('dataset_meta'), dict) else {}
-    classes = found.get('classes', found.get('CLASSES', meta.get('CLASSES')))
-    palette = found.get('palette', found.get('PALETTE', meta.get('PALETTE')))
-    new = OrderedDict((key, value) for key, value in meta.items() if isinstance(value, (int, float, str)))
+    dataset = meta.get('dataset_meta')
+    dataset = dataset if isinstance(dataset, dict) else {}
+    classes = dataset.get('classes', dataset.get('CLASSES', meta.get('CLASSES')))
+    palette = dataset.get('palette', dataset.get('PALETTE', meta.get('PALETTE')))
+    new: Dict[str, Any] = {key: value for key, value in meta.items() if isinstance(value, (int, float, str))}
     if classes is not None:
         if target == 'mmrotate03':
             new.update(CLASSES=tuple(classes), PALETTE=palette)
         else:
             new['dataset_meta'] = dict(classes=tuple(classes), palette=palette)
-    return dict(new)
+    return new

@@ -1,244 +1,208 @@
 """Reading PyTorch files without running what is in them.
 
-A pickle is a program. The one thing it can do to us is call what ``find_class`` hands out, so this unpickler hands out
-containers, numbers, strings, NumPy arrays, and its own functions that make tensors; everything else is refused by name.
+A pickle is a program. Its steps are looked through before one is taken (:mod:`mtp.pickled`), and what they can name is
+containers, numbers, texts, NumPy arrays, and our own functions that make tensors; everything else is refused by name.
 Both file formats of ``torch.save`` are read here from their bytes: no version of torch is asked to unpickle anything.
 """
-import collections
+import mmap
 import os
-import pickle
 import struct
 import zipfile
+from typing import Any, BinaryIO, Dict, Optional, Tuple
 
-import numpy as np
 import torch
 
+from mtp import faults
+from mtp.checkpoints import tensors
+from mtp.checkpoints.tensors import ConfigDict, HistoryBuffer, Namespace, StandIn  # noqa: F401  (what a file may hold)
 from mtp.errors import MTPError
+from mtp.pickled import Damaged, Refused, Steps, measure
+from mtp.pickled.machine import Names
+from mtp.terminal import shown
 
 _LEGACY_MAGIC = 0x1950a86a20f9469cfc6c
 _LEGACY_PROTOCOL = 1001
-_DTYPES = {name + 'Storage': dtype for name, dtype in dict(
-    Double=torch.float64, Float=torch.float32, Half=torch.float16, BFloat16=torch.bfloat16, Long=torch.int64,
-    Int=torch.int32, Short=torch.int16, Char=torch.int8, Byte=torch.uint8, Bool=torch.bool,
-    ComplexFloat=torch.complex64, ComplexDouble=torch.complex128, Untyped=torch.uint8).items()}
+_BLOCK = 16 << 20
+_PLAIN_NAMES: Names = {}  # the first parts of a legacy file hold numbers, texts and dicts
 
 
-class Refused(pickle.UnpicklingError):
-    """The pickle asks for something that is not on the list."""
+class _Archive:
+    """The zip format of torch: ``<name>/data.pkl`` and ``<name>/data/<key>``, stored as they are."""
 
-
-class StandIn:
-    """Holds what a class outside the list was built from (``arguments``) and its ``state``; does nothing."""
-
-    state = None
-
-    def __new__(cls, *arguments):
-        self = object.__new__(cls)
-        self.arguments = arguments
-        return self
-
-    def __init__(self, *arguments):
-        pass
-
-    def __setstate__(self, state):
-        self.state = state
-
-
-class HistoryBuffer(StandIn):
-    """In place of mmengine's."""
-
-
-class Namespace(StandIn):
-    """In place of argparse's, which MAE checkpoints carry."""
-
-
-class ConfigDict(dict):
-    """In place of those of mmengine, mmcv and addict."""
-
-    def __setstate__(self, state):
-        if isinstance(state, dict):
-            self.update(state)
-
-
-class _Function:
-    """A function of ours in the hands of a pickle: it can be called, its attributes stay as they are."""
-
-    __slots__ = ('call',)
-
-    def __init__(self, call):
-        self.call = call
-
-    def __call__(self, *arguments):
-        return self.call(*arguments)
-
-    def __setstate__(self, state):
-        raise Refused('a change of the function {}'.format(self.call.__name__))
-
-
-def _encode(text, encoding='latin1'):
-    """How pickles of protocol 2 write bytes."""
-    if encoding not in ('latin1', 'latin-1', 'utf-8', 'ascii'):
-        raise Refused('_codecs.encode with encoding {!r}'.format(encoding))
-    return str(text).encode(encoding)
-
-
-def _array(subtype, shape, kind):
-    if subtype is not np.ndarray:
-        raise Refused('numpy array of type {!r}'.format(subtype))
-    return np.ndarray.__new__(np.ndarray, shape, kind)
-
-
-def _scalar(dtype, data=b''):
-    if dtype.hasobject:
-        raise Refused('numpy scalar that holds an object')
-    return np.frombuffer(data, dtype=dtype, count=1)[0]
-
-
-def _getattr(owner, name):
-    """mmengine's HistoryBuffer pickles a list of its own methods as ``getattr(HistoryBuffer, name)``."""
-    if owner is not HistoryBuffer or not isinstance(name, str):
-        raise Refused('builtins.getattr of {!r}'.format(owner))
-    return StandIn(name)
-
-
-def _rebuild_tensor(storage, offset, size, stride, *_):
-    """A view of ``storage`` (a flat tensor here); the trailing arguments are hooks and flags."""
-    need = offset + sum((n - 1) * step for n, step in zip(size, stride)) + 1 if all(size) else 0
-    if min((offset, 0) + tuple(size) + tuple(stride)) < 0 or need > storage.numel():
-        raise pickle.UnpicklingError('a tensor of size {} reaches beyond its storage'.format(tuple(size)))
-    return torch.as_strided(storage, tuple(size), tuple(stride), offset)
-
-
-def _rebuild_parameter(data, *_):
-    return data
-
-
-_ADMITTED = {
-    ('collections', 'OrderedDict'): collections.OrderedDict,
-    ('collections', 'Counter'): collections.Counter,  # milestones of MultiStepLR
-    ('collections', 'defaultdict'): collections.defaultdict,
-    ('_codecs', 'encode'): _Function(_encode),
-    ('numpy', 'ndarray'): np.ndarray,
-    ('numpy', 'dtype'): np.dtype,
-    ('torch', 'Size'): torch.Size,
-    ('torch', 'device'): torch.device,
-    ('torch._utils', '_rebuild_tensor'): _Function(_rebuild_tensor),
-    ('torch._utils', '_rebuild_tensor_v2'): _Function(_rebuild_tensor),
-    ('torch._utils', '_rebuild_parameter'): _Function(_rebuild_parameter),
-    ('argparse', 'Namespace'): Namespace,
-    ('builtins', 'getattr'): _Function(_getattr),
-    ('__builtin__', 'getattr'): _Function(_getattr),
-}
-for _module in ('builtins', '__builtin__'):
-    for _type in (set, frozenset, list, dict, tuple, int, float, bool, str, bytes, bytearray, complex, slice, object):
-        _ADMITTED[_module, _type.__name__] = _type
-for _module in ('numpy.core.multiarray', 'numpy._core.multiarray'):
-    _ADMITTED[_module, '_reconstruct'] = _Function(_array)
-    _ADMITTED[_module, 'scalar'] = _Function(_scalar)
-for _name in ('mmengine.logging.history_buffer', 'mmengine.logging'):
-    _ADMITTED[_name, 'HistoryBuffer'] = HistoryBuffer
-for _name in ('mmengine.config.config', 'mmengine.config', 'mmcv.utils.config'):
-    _ADMITTED[_name, 'ConfigDict'] = ConfigDict
-_ADMITTED['addict.addict', 'Dict'] = ConfigDict
-
-
-class _Unpickler(pickle.Unpickler):
-    """``storage(key, dtype, numel)`` gives the flat tensor behind a persistent id."""
-
-    def __init__(self, stream, storage):
-        super().__init__(stream, encoding='utf-8')
-        self.storage = storage
-
-    def find_class(self, module, name):
-        if (module, name) in _ADMITTED:
-            return _ADMITTED[module, name]
-        if module in ('torch', 'torch.storage') and name in _DTYPES:
-            return _DTYPES[name]
-        if module == 'torch' and isinstance(getattr(torch, name, None), torch.dtype):
-            return getattr(torch, name)
-        raise Refused('{}.{}'.format(module, name))
-
-    def persistent_load(self, saved):
-        if not isinstance(saved, tuple) or len(saved) < 5 or saved[0] != 'storage' \
-                or not isinstance(saved[1], torch.dtype) or not isinstance(saved[4], int) or saved[4] < 0:
-            raise pickle.UnpicklingError('unknown kind of storage')
-        return self.storage(str(saved[2]), saved[1], saved[4], saved[5] if len(saved) > 5 else None)
-
-
-def _item_size(dtype):
-    return torch.empty(0, dtype=dtype).element_size()
-
-
-def _read_zip(path):
-    with zipfile.ZipFile(path) as archive:
+    def __init__(self, path: str, archive: zipfile.ZipFile) -> None:
+        self.archive, self.size, self.left = archive, os.path.getsize(path), os.path.getsize(path)
         names = [name for name in archive.namelist() if name == 'data.pkl' or name.endswith('/data.pkl')]
         if len(names) != 1:
-            raise pickle.UnpicklingError('it is a zip archive without PyTorch data')
-        prefix = names[0][:-len('data.pkl')]
-        storages = {}
+            raise Damaged('it is a zip archive without PyTorch data' if not names else
+                          'it is a zip archive with {} times PyTorch data'.format(len(names)))
+        self.members: Dict[str, zipfile.ZipInfo] = {}
+        for member in archive.infolist():
+            if member.filename in self.members:
+                raise Damaged('two members of its archive have one name')
+            self.members[member.filename] = member
+        self.prefix = names[0][:-len('data.pkl')]
+        self.flat: Dict[str, torch.Tensor] = {}
 
-        def storage(key, dtype, numel, view):
-            if key not in storages:
-                data = bytearray(archive.read('{}data/{}'.format(prefix, key)))
-                if len(data) < numel * _item_size(dtype):
-                    raise EOFError('storage {} is shorter than it says'.format(key))
-                empty = torch.empty(0, dtype=dtype)  # frombuffer refuses nothing to read
-                storages[key] = torch.frombuffer(data, dtype=dtype, count=numel) if numel else empty
-            if storages[key].dtype != dtype or storages[key].numel() < numel:
-                raise pickle.UnpicklingError('storage {} is described in two ways'.format(key))
-            return storages[key]
+    def content(self, name: str) -> bytearray:
+        """Bytes of a member, as a bytearray. All that are read together are no more than the file has."""
+        member = self.members.get(self.prefix + name)
+        if member is None:
+            raise Damaged('the member {} is missing'.format(shown(name)))
+        if member.compress_type != zipfile.ZIP_STORED or member.flag_bits & 1:
+            raise Refused('a compressed or encrypted member {} (PyTorch stores them plain)'.format(shown(name)))
+        self.left -= member.file_size
+        if self.left < 0:
+            raise Damaged('its members are larger than the file')
+        data, at = bytearray(member.file_size), 0
+        with self.archive.open(member) as stream:
+            while at < len(data):
+                block = stream.read(min(_BLOCK, len(data) - at))
+                if not block:
+                    raise Damaged('the member {} ends in the middle'.format(shown(name)))
+                data[at:at + len(block)] = block
+                at += len(block)
+            if stream.read(1):  # reading to the end makes zipfile compare the check sum
+                raise Damaged('the member {} is longer than it says'.format(shown(name)))
+        return data
 
-        with archive.open(names[0]) as stream:
-            return _Unpickler(stream, storage).load()
+    def storage(self, key: str, dtype: torch.dtype, numel: int, view: Optional[tensors.View]) -> torch.Tensor:
+        """The flat tensor of a storage; it is read once."""
+        if view is not None:
+            raise Damaged('a storage that is part of another')
+        if key not in self.flat:
+            self.flat[key] = tensors.flat_tensor(self.content('data/' + key), dtype, numel)
+        if self.flat[key].dtype != dtype or self.flat[key].numel() < numel:
+            raise Damaged('a storage is described in two ways')
+        return self.flat[key]
 
-
-def _read_legacy(path):
-    """Several pickles in a row, then the storages' bytes in the order of a list of keys."""
-    size, storages = os.path.getsize(path), {}
-
-    def storage(key, dtype, numel, view):
-        if key not in storages:
-            if numel * _item_size(dtype) > size:
-                raise EOFError('storage {} is longer than the file'.format(key))
-            storages[key] = torch.empty(numel, dtype=dtype)
-        return storages[key] if view is None else storages[key][view[1]:view[1] + view[2]]
-
-    with open(path, 'rb') as stream:
-        def load():
-            return _Unpickler(stream, storage).load()
-
-        if load() != _LEGACY_MAGIC or load() != _LEGACY_PROTOCOL:
-            raise pickle.UnpicklingError('it is a pickle, but not one that PyTorch wrote')
-        load()  # description of the machine that wrote it
-        value = load()
-        for key in load():
-            target = storages[str(key)]
-            numel, = struct.unpack('<q', stream.read(8))
-            data = bytearray(stream.read(numel * target.element_size()))
-            if numel != target.numel() or len(data) != numel * target.element_size():
-                raise EOFError('storage {} is incomplete'.format(key))
-            if numel:
-                target.copy_(torch.frombuffer(data, dtype=target.dtype))
+    def read(self) -> Any:
+        """The object in the file."""
+        if 'big' in (bytes(self.content('byteorder')).decode('latin1')
+                     if self.prefix + 'byteorder' in self.members else ''):
+            raise Refused('numbers in big-endian order')
+        maker = tensors.Rebuilder(self.storage, self.size)
+        steps = Steps(bytes(self.content('data.pkl')), 0, maker.names)
+        value = steps.run(persistent=maker.storage)
+        measure(value, steps.size, tensors.LEAVES, tensors.INSIDE)
         return value
 
 
-def read(path):
-    """The object in the PyTorch file at ``path``, tensors on the CPU.
+def _read_zip(path: str) -> Any:
+    try:
+        archive = zipfile.ZipFile(path)
+    except (zipfile.BadZipFile, NotImplementedError, OSError, ValueError, struct.error, OverflowError) as error:
+        faults.not_of_the_file(error)
+        raise Damaged(shown(str(error) or type(error).__name__)) from None
+    with archive:
+        try:
+            return _Archive(path, archive).read()
+        except (zipfile.BadZipFile, NotImplementedError, OSError, EOFError, RuntimeError, ValueError,
+                struct.error, OverflowError) as error:  # zipfile on a damaged archive
+            faults.not_of_the_file(error)
+            raise Damaged(shown(str(error) or type(error).__name__)) from None
+
+
+class _Legacy:
+    """Several pickles in a row, then the storages' bytes in the order of a list of keys."""
+
+    def __init__(self, data: mmap.mmap) -> None:
+        self.data, self.at = data, 0
+        self.flat: Dict[str, torch.Tensor] = {}
+        self.described: Dict[str, Tuple[torch.dtype, int]] = {}
+
+    def next(self) -> Any:
+        """The value of the next pickle, which is plain."""
+        steps = Steps(self.data, self.at, _PLAIN_NAMES)
+        self.at = steps.stop
+        return steps.run()
+
+    def describe(self, key: str, dtype: torch.dtype, numel: int, view: Optional[tensors.View]) -> torch.Tensor:
+        """First reading: which storages there are; the bytes come behind. Nothing is made of them yet."""
+        known = self.described.setdefault(key, (dtype, numel))
+        if known[0] != dtype or known[1] < numel:
+            raise Damaged('a storage is described in two ways')
+        return torch.empty(0, dtype=dtype)
+
+    def storage(self, key: str, dtype: torch.dtype, numel: int, view: Optional[tensors.View]) -> torch.Tensor:
+        """Second reading: the flat tensor, or a part of it."""
+        flat = self.flat.get(key)
+        if flat is None:
+            raise Damaged('a storage is missing')
+        if view is None:
+            return flat
+        if view[1] + view[2] > flat.numel():
+            raise Damaged('a part of a storage that reaches beyond it')
+        return flat[view[1]:view[1] + view[2]]
+
+    def read(self) -> Any:
+        """The object in the file."""
+        if self.next() != _LEGACY_MAGIC or self.next() != _LEGACY_PROTOCOL:
+            raise Damaged('it is a pickle, but not one that PyTorch wrote')
+        self.next()  # description of the machine that wrote it
+        survey = tensors.Rebuilder(self.describe, len(self.data))
+        steps = Steps(self.data, self.at, survey.names)
+        self.at = steps.stop
+        for name in ('_rebuild_tensor', '_rebuild_tensor_v2'):
+            survey.names['torch._utils', name] = tensors.Maker(name, lambda *_: torch.empty(0))
+        steps.run(persistent=survey.storage)
+        self._bytes()
+        maker = tensors.Rebuilder(self.storage, len(self.data))
+        value = steps.run(maker.names, maker.storage)
+        measure(value, steps.size, tensors.LEAVES, tensors.INSIDE)
+        return value
+
+    def _bytes(self) -> None:
+        keys = self.next()
+        if type(keys) is not list or any(type(key) is not str or key not in self.described for key in keys):
+            raise Damaged('its list of storages is none')
+        for key in keys:
+            dtype, wanted = self.described[key]
+            numel, = struct.unpack('<q', self._take(8))
+            if numel < wanted or key in self.flat:
+                raise Damaged('a storage is shorter than it says')
+            self.flat[key] = tensors.flat_tensor(bytearray(self._take(numel * tensors.item_size(dtype))), dtype, numel)
+
+    def _take(self, count: int) -> bytes:
+        if count > len(self.data) - self.at:
+            raise Damaged('it ends in the middle')
+        self.at += count
+        return self.data[self.at - count:self.at]
+
+
+def _read_legacy(path: str, stream: BinaryIO) -> Any:
+    if not os.path.getsize(path):
+        raise Damaged('it is empty')
+    with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        if data[257:262] == b'ustar':
+            raise Refused('a tar archive, the format of PyTorch before 0.2')
+        return _Legacy(data).read()
+
+
+def read(path: str) -> Any:
+    """The object in the PyTorch file at ``path``, tensors on the CPU, contiguous, in the bytes of the file.
 
     Raises:
         MTPError: no such file, damaged or truncated, or it holds something that is not on the list.
     """
-    if not os.path.isfile(path):
-        raise MTPError('no checkpoint at {}'.format(path), hint='check the path, or see weights/manifest.json')
     try:
+        if not os.path.isfile(path):
+            problem = 'there is something else than a plain file' if os.path.lexists(path) else 'no checkpoint'
+            raise MTPError(f'{problem} at {shown(path, 500)}',
+                           hint='check the path, or see mtp/weights/manifest.json')
         with open(path, 'rb') as stream:
             is_zip = stream.read(4) == b'PK\x03\x04'
-        return _read_zip(path) if is_zip else _read_legacy(path)
+            return _read_zip(path) if is_zip else _read_legacy(path, stream)
     except Refused as error:
         raise MTPError('{} holds {}, which is refused: a checkpoint needs tensors, arrays, numbers, text and '
-                       'containers only, and loading more could run code'.format(path, error),
+                       'containers only, and loading more could run code'.format(path, shown(str(error))),
                        hint='load it where you trust it and save its state_dict alone, or as .safetensors') from None
-    except (pickle.UnpicklingError, EOFError, zipfile.BadZipFile, struct.error, KeyError, ValueError, TypeError,
-            AttributeError, IndexError, RuntimeError, OverflowError, MemoryError) as error:
-        raise MTPError('{} is not a whole PyTorch checkpoint: {}'.format(path, error or type(error).__name__),
-                       hint='compare its sha256 and size with the source and fetch it again') from error
+    except Damaged as error:
+        raise MTPError('{} is not a whole PyTorch checkpoint: {}'.format(path, error),
+                       hint='compare its sha256 and size with the source and fetch it again') from None
+    except MemoryError:
+        raise MTPError('{} needs more memory than there is'.format(path),
+                       hint='it has {} bytes; close other programs, or take another machine'.format(
+                           os.path.getsize(path))) from None
+    except OSError as error:
+        raise MTPError('cannot read the checkpoint {}: {}'.format(path, error.strerror or error),
+                       hint='check the path and who may read it') from None

@@ -1,13 +1,16 @@
 """Writing checkpoints: whole or not at all."""
 import os
+from types import ModuleType
+from typing import Any, BinaryIO, Dict, Mapping, Optional
 
 import torch
 
-from mtp.errors import MTPError
-from mtp.files import atomic_path
+from mtp.errors import FAILED, MTPError
+from mtp.files import PathLike, atomic_path
 
 
-def save(path, state_dict, meta=None, overwrite=False):
+def save(path: PathLike, state_dict: Mapping[str, torch.Tensor], meta: Optional[Mapping[str, Any]] = None,
+         overwrite: bool = False) -> None:
     """Write tensors and meta to ``path``, as ``.safetensors`` or in PyTorch's own format.
 
     Raises:
@@ -15,16 +18,62 @@ def save(path, state_dict, meta=None, overwrite=False):
     """
     if os.path.exists(path) and not overwrite:
         raise MTPError('{} exists'.format(path), hint='choose another name, or add --overwrite')
+    if os.path.isfile(path) and not _looks_like_one(path):
+        raise MTPError('{} is there, and is no checkpoint: it is left alone'.format(path), hint='choose another name')
     with atomic_path(path) as temporary:
         if str(path).endswith('.safetensors'):
-            save_file = safetensors().torch.save_file
-            tensors = {key: value.clone().contiguous() for key, value in state_dict.items()}  # no shared storage
-            save_file(tensors, temporary, metadata={key: str(value) for key, value in (meta or {}).items()})
+            _dump_tensors(state_dict, temporary, {key: str(value) for key, value in (meta or {}).items()}, path)
         else:
-            torch.save(dict(meta=meta or {}, state_dict=state_dict), temporary)
+            dump(dict(meta=meta or {}, state_dict=state_dict), temporary)
 
 
-def safetensors():
+def _looks_like_one(path: PathLike) -> bool:
+    """Whether a file begins as a checkpoint does, of either format."""
+    with open(path, 'rb') as stream:
+        head = stream.read(16)
+    return head.startswith((b'PK\x03\x04', b'\x80\x02')) or head[8:9] == b'{' and head[5:8] == bytes(3)
+
+
+class _Sink:
+    """A file for ``torch.save`` that keeps the first error to itself: raised inside torch, it ends the process."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self.stream = stream
+        self.error: Optional[OSError] = None
+
+    def write(self, data: bytes) -> int:
+        if self.error is None:
+            try:
+                self.stream.write(data)
+            except OSError as error:
+                self.error = error
+        return len(data)
+
+    def flush(self) -> None:
+        pass
+
+
+def dump(content: Any, path: str) -> None:
+    """``torch.save``, with an OSError where the disk refuses."""
+    with open(path, 'wb') as stream:
+        sink = _Sink(stream)
+        torch.save(content, sink)
+        if sink.error:
+            raise sink.error
+
+
+def _dump_tensors(state_dict: Mapping[str, torch.Tensor], temporary: str, metadata: Dict[str, str],
+                  path: PathLike) -> None:
+    package = safetensors()
+    tensors = {key: value.clone().contiguous() for key, value in state_dict.items()}  # no shared storage
+    try:
+        package.torch.save_file(tensors, temporary, metadata=metadata)
+    except package.SafetensorError as error:
+        raise MTPError('cannot write {}: {}'.format(path, error), hint='df -h . : make room, or choose another name',
+                       code=FAILED) from None
+
+
+def safetensors() -> ModuleType:
     """The safetensors package, or an error that says how to get it."""
     try:
         import safetensors.torch

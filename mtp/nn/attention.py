@@ -76,14 +76,20 @@ def attend(q, k, v, rel_h=None, rel_w=None, bias=None):
 
 
 def _attend_fused(q, k, v, rel_h, rel_w, bias):
-    """One kernel for everything: the position term becomes extra dimensions of q against one-hot dimensions of k."""
-    if rel_h is not None:
+    """One kernel for everything.
+
+    Windows have a bias, so the kernel reads a mask anyway: their position term is part of it. Full attention has no
+    bias, and a mask would be the whole logit matrix: the term becomes extra dimensions of q against one-hot ones of k.
+    """
+    mask = None if bias is None else bias.to(q.dtype)[None]
+    if rel_h is not None and bias is not None:
+        mask = mask + (rel_h.unsqueeze(-1) + rel_w.unsqueeze(-2)).flatten(-2).to(q.dtype)
+    elif rel_h is not None:
         height, width = rel_h.shape[-1], rel_w.shape[-1]
         padding = -(q.shape[-1] + height + width) % 8  # kernels want the head dimension in multiples of 8
         positions = _key_positions(height, width, padding, k.device, k.dtype)
         q = F.pad(torch.cat((q, rel_h.to(q.dtype), rel_w.to(q.dtype)), -1), (0, padding))
         k = torch.cat((k, positions.expand(k.shape[:2] + positions.shape)), -1)
-    mask = None if bias is None else bias.to(q.dtype)[None]
     return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=1.0)
 
 

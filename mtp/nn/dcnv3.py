@@ -1,6 +1,11 @@
-"""Deformable convolution v3 (spec 1.2; arXiv 2211.05778) in plain PyTorch, or by its compiled extension on a GPU."""
-import importlib
+"""Deformable convolution v3.
 
+See arXiv 2211.05778, published.md#dcnv3.
+
+It is multi-scale deformable attention (arXiv 2010.04159) with one level, nine points, a head for each group and the
+mask for weights. OpenMMLab carries that operator compiled for cards: where an adapter has given it
+(:func:`give_operator`) it computes on a card, plain PyTorch everywhere else.
+"""
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -10,17 +15,19 @@ from mtp.nn.layers import GELU, LayerNorm
 
 _KERNEL = 3
 _POINTS = _KERNEL * _KERNEL
+_given = []
 
 
-def _extension():
-    """The compiled ``DCNv3`` module, or None where it is not installed."""
-    try:
-        return importlib.import_module('DCNv3')
-    except ImportError:
-        return None
+def give_operator(function):
+    """Let DCNv3 compute on cards by ``function``, once for all; without one plain PyTorch serves them too.
 
-
-_COMPILED = _extension()
+    Args:
+        function: ``function(value, shapes, starts, locations, weights, step)`` as mmcv's
+            ``MultiScaleDeformableAttnFunction.apply`` takes them: value (B, H W, heads, d), shapes (1, 2) and starts
+            (1,) int64, locations (B, H W, heads, 1, 9, 2) in units of the map, x first, weights (B, H W, heads, 1, 9),
+            and how many samples one launch takes. Returns (B, H W, heads d).
+    """
+    _given[:] = [function]
 
 
 @cached_table
@@ -41,6 +48,19 @@ def _places(height, width, offset_scale, device):
     return centres + taps * size * offset_scale
 
 
+@cached_table
+def _map(height, width, offset_scale, device):
+    """The map as the compiled operator is told of it, without a copy from the host in each step.
+
+    Returns:
+        shapes (1, 2) and starts (1,) int64; places as :func:`_places` and the length of an offset of 1 (2,), both in
+        units of the map: 0 to 1 from edge to edge.
+    """
+    shapes, starts = torch.tensor([[height, width]]), torch.zeros(1, dtype=torch.long)
+    places = (_places(height, width, offset_scale, device) + 1) / 2
+    return shapes.to(device), starts.to(device), places, _pixels(height, width, device)[1] * (offset_scale / 2)
+
+
 def dcnv3(value, offset, mask, groups, offset_scale):
     """Kernel 3 x 3, stride 1, padding 1, dilation 1.
 
@@ -53,39 +73,34 @@ def dcnv3(value, offset, mask, groups, offset_scale):
     Returns:
         (B, H, W, C).
     """
-    if _COMPILED is not None and value.is_cuda:
-        return _CompiledDCNv3.apply(value, offset, mask, groups, offset_scale)
+    if _given and value.is_cuda:
+        return as_attention(_given[0], value, offset, mask, groups, offset_scale)
+    height, width = value.shape[1:3]
+    grid = _by_group(offset, groups).float().unflatten(-1, (_POINTS, 2)) * _pixels(height, width, value.device)[1]
+    places = grid * offset_scale + _places(height, width, offset_scale, value.device).squeeze(1)
+    maps = _by_group(value, groups).transpose(1, 2).unflatten(2, (height, width))
+    sampled = F.grid_sample(maps.float(), places, mode='bilinear', padding_mode='zeros', align_corners=False)
+    mixed = torch.einsum('gcnp,gnp->gnc', sampled, _by_group(mask, groups).to(sampled.dtype))
+    return mixed.unflatten(0, (-1, groups)).transpose(1, 2).reshape(value.shape).to(value.dtype)
+
+
+def _by_group(x, groups):
+    """(B, H, W, groups * C) -> (B * groups, H * W, C): groups are runs of channels."""
+    return x.flatten(1, 2).unflatten(-1, (groups, -1)).transpose(1, 2).flatten(0, 1)
+
+
+def as_attention(operator, value, offset, mask, groups, offset_scale):
+    """:func:`dcnv3` by an ``operator`` as :func:`give_operator` takes it, in full precision.
+
+    A position in half precision is off by hundredths of a pixel.
+    """
     batch, height, width, channels = value.shape
-    grid = offset.float().view(batch, height * width, groups, _POINTS, 2) * _pixels(height, width, value.device)[1]
-    grid = (grid * offset_scale + _places(height, width, offset_scale, value.device)).transpose(1, 2).flatten(0, 1)
-    value = value.view(batch, height * width, groups, -1).permute(0, 2, 3, 1).reshape(batch * groups, -1, height, width)
-    sampled = F.grid_sample(value.float(), grid, mode='bilinear', padding_mode='zeros', align_corners=False)
-    mask = mask.view(batch, height * width, groups, _POINTS).transpose(1, 2).reshape(batch * groups, 1, -1, _POINTS)
-    out = (sampled * mask).sum(-1).view(batch, channels, height * width)  # groups are runs of channels
-    return out.transpose(1, 2).reshape(batch, height, width, channels).to(value.dtype)
-
-
-class _CompiledDCNv3(torch.autograd.Function):
-    """The published CUDA/HIP operator, in full precision."""
-
-    @staticmethod
-    def _settings(channels, groups, offset_scale):
-        return (_KERNEL, _KERNEL, 1, 1, 1, 1, 1, 1, groups, channels // groups, offset_scale)
-
-    @staticmethod
-    def forward(ctx, value, offset, mask, groups, offset_scale):
-        ctx.settings, ctx.dtypes = (groups, offset_scale), (value.dtype, offset.dtype, mask.dtype)
-        tensors = [tensor.float().contiguous() for tensor in (value, offset, mask)]
-        ctx.save_for_backward(*tensors)
-        settings = _CompiledDCNv3._settings(value.shape[-1], groups, offset_scale)
-        return _COMPILED.dcnv3_forward(*tensors, *settings, value.shape[0]).to(value.dtype)
-
-    @staticmethod
-    def backward(ctx, grad):
-        tensors = ctx.saved_tensors
-        settings = _CompiledDCNv3._settings(tensors[0].shape[-1], *ctx.settings)
-        grads = _COMPILED.dcnv3_backward(*tensors, *settings, grad.float().contiguous(), tensors[0].shape[0])
-        return tuple(g.to(dtype) for g, dtype in zip(grads, ctx.dtypes)) + (None, None)
+    shapes, starts, places, step = _map(height, width, offset_scale, value.device)
+    look = torch.addcmul(places, offset.float().view(batch, height * width, groups, _POINTS, 2), step)
+    heads = value.float().reshape(batch, height * width, groups, channels // groups)
+    weights = mask.float().reshape(batch, height * width, groups, 1, _POINTS)
+    out = operator(heads, shapes, starts, look.unsqueeze(3), weights, batch)
+    return out.view(batch, height, width, channels).to(value.dtype)
 
 
 class DCNv3(nn.Module):

@@ -1,4 +1,7 @@
-"""Attention of every token with every other, with an optional decomposed relative position term (spec 1.1)."""
+"""Attention of every token with every other, with an optional decomposed relative position term.
+
+See published.md#full-attention.
+"""
 import torch
 from torch import nn
 

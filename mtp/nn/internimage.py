@@ -1,4 +1,7 @@
-"""InternImage as MTP uses it (spec 1.2; arXiv 2211.05778): four levels of post-norm DCNv3 layers, NHWC inside."""
+"""InternImage as MTP uses it: four levels of post-norm DCNv3 layers, NHWC inside.
+
+See arXiv 2211.05778, published.md#internimage.
+"""
 import torch
 from torch import nn
 
@@ -87,7 +90,7 @@ class InternImage(nn.Module):
         offset_scale: see :func:`mtp.nn.dcnv3.dcnv3`.
         with_cp: recompute each layer's activations in the backward pass.
         out_indices: levels to return.
-        pretrained: checkpoint for :meth:`init_weights`.
+        pretrained: path of a checkpoint, kept for the adapters, which load it before training.
         frozen_stages: -1 trains everything; n >= 0 freezes the stem and the first n levels.
         variant, recipe, init_cfg: accepted because backbones are configured alike; nothing depends on them here.
         Other published arguments are accepted with the values MTP gives them and refused otherwise.
@@ -123,12 +126,6 @@ class InternImage(nn.Module):
         for module in self.modules():
             if isinstance(module, DCNv3):
                 module.reset_parameters()
-
-    def init_weights(self):
-        """Load ``pretrained`` when it was given; called by OpenMMLab runners before training."""
-        if self.pretrained:
-            from mtp.checkpoints import load_backbone
-            load_backbone(self, self.pretrained)
 
     def _freeze(self):
         if self.frozen_stages >= 0:

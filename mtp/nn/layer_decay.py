@@ -1,11 +1,12 @@
-"""Layer-wise learning-rate decay: from a parameter's name to its learning-rate scale and weight decay (spec 2.3).
+"""Layer-wise learning-rate decay: from a parameter's name to its learning-rate scale and weight decay.
 
-Pure Python; the adapters wrap it as optimizer constructors. The learning rate of layer ``i`` of ``L`` is
-``rate ** (L - 1 - i)`` times the base: early layers move slowly, necks and heads at full speed.
+Pure Python (published.md#layer-decay); the adapters wrap it as optimizer constructors. The learning rate of layer ``i``
+of ``L`` is ``rate ** (L - 1 - i)`` times the base: early layers move slowly, necks and heads at full speed.
 
 The published rules look for one prefix each, ``backbone.`` for the ViT and ``encoder.`` for InternImage. A backbone is
-called ``encoder`` in pretraining and ``backbone`` in fine-tuning, so the ViT's decay never worked in pretraining (D4)
-and InternImage's never in fine-tuning. ``recipe='released_code'`` keeps that; ``'paper'`` takes either name.
+called ``encoder`` in pretraining and ``backbone`` in fine-tuning, so the ViT's decay never worked in pretraining
+(published.md#layer-decay-of-the-vit) and InternImage's never in fine-tuning. ``recipe='released_code'`` keeps that;
+``'paper'`` takes either name.
 """
 from collections import OrderedDict
 

@@ -1,4 +1,4 @@
-"""From one-stride token maps to strides 4, 8, 16 and 32 (spec 1.1), with the published keys.
+"""From one-stride token maps to strides 4, 8, 16 and 32 (published.md#pyramid), with the published keys.
 
 A transposed convolution with kernel 2 and stride 2 is a matrix product; its four outputs a pixel are laid side by side.
 Of two in a row, with only per-pixel operations between, the first needs no laying out in between.

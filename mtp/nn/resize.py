@@ -1,4 +1,7 @@
-"""Position embeddings and relative tables for sizes other than the one they were learned at (spec 1.1, 3.2)."""
+"""Position embeddings and relative tables for sizes other than the one they were learned at.
+
+See published.md#loading-a-backbone.
+"""
 import torch
 import torch.nn.functional as F
 

@@ -1,4 +1,7 @@
-"""The RVSA Vision Transformer of MTP: one class for pretraining and every fine-tuning task (spec 1.1, 2.2)."""
+"""The RVSA Vision Transformer of MTP: one class for pretraining and every fine-tuning task.
+
+See published.md#rvsa-vit, #wirings.
+"""
 from collections import namedtuple
 
 import torch
@@ -74,7 +77,7 @@ class RVSA(nn.Module):
         use_abs_pos_emb: learned position embedding.
         out_indices: 0-based blocks whose outputs become the maps.
         interval: block ``i`` has full attention when ``(i + 1) % interval == 0``.
-        pretrained: checkpoint for :meth:`init_weights`.
+        pretrained: path of a checkpoint, kept for the adapters, which load it before training.
         frozen_stages: -1 trains everything; n >= 0 freezes patch and position embedding and the first n blocks.
         variant: wiring of the task, a key of ``VARIANTS``.
         recipe: 'paper' or 'released_code'; see :class:`~mtp.nn.window_attention.RVSAttention`.
@@ -137,12 +140,6 @@ class RVSA(nn.Module):
             with torch.no_grad():
                 block.attn.proj.weight.div_((2 * number) ** 0.5)
                 block.mlp.fc2.weight.div_((2 * number) ** 0.5)
-
-    def init_weights(self):
-        """Load ``pretrained`` when it was given; called by OpenMMLab runners before training."""
-        if self.pretrained:
-            from mtp.checkpoints import load_backbone
-            load_backbone(self, self.pretrained)
 
     def _freeze(self):
         if self.frozen_stages >= 0:

@@ -1,5 +1,6 @@
-"""Rotated varied-size window attention (RVSA), the pretraining formulation of MTP (spec 1.1; arXiv 2208.03987).
+"""Rotated varied-size window attention (RVSA), the pretraining formulation of MTP.
 
+See arXiv 2208.03987, published.md#window-attention.
 Each 7 x 7 window asks, for each head, where to look: an offset, a scale and an angle predicted from the window's mean.
 Keys and values are sampled bilinearly at the 49 moved places, queries are not moved.
 """
@@ -122,7 +123,8 @@ class RVSAttention(nn.Module):
         dim: channels C. num_heads: heads. qkv_bias: bias of the qkv layer. qk_scale: replaces ``head_dim ** -0.5``.
         window_size: side of a window in tokens. proj_drop: dropout after the output layer.
         recipe: 'released_code' divides the x offset by the number of window rows and y by that of columns as published
-            (D10); 'paper' divides each by its own. They differ for maps that are not square only.
+            (published.md#window-offsets); 'paper' divides each by its own. They differ for maps that are not square
+            only.
     """
 
     def __init__(self, dim, num_heads, qkv_bias=True, qk_scale=None, window_size=7, proj_drop=0., recipe='paper'):
@@ -152,7 +154,8 @@ class RVSAttention(nn.Module):
         place_x, place_y = self._places(x, windows)
         index, weight = corners(place_x - windows.left, place_y - windows.top, height, width)
         q, k, v = _WindowTokens.apply(self.qkv(x), weight, index, windows, heads)
-        out = attend(q * self.scale, k, v, *self._relative(q), bias=self._bias())
+        rel_h, rel_w = self._relative(q)
+        out = attend(q * self.scale, k, v, rel_h, rel_w, self._bias())
         out = out.view(batch, windows.rows, windows.columns, heads, size, size, dim // heads)
         out = windows.join(out.permute(0, 1, 4, 2, 5, 3, 6).flatten(-2))
         return self.proj_drop(self.proj(out))

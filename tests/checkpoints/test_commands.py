@@ -8,6 +8,7 @@ import sys
 import pytest
 import torch
 
+from mtp.checkpoints import __main__ as commands
 from mtp.checkpoints import change, check, load
 from mtp.checkpoints.__main__ import main
 from mtp.errors import FAILED, OK, MTPError
@@ -87,7 +88,7 @@ def test_check_against_the_model_of_a_config(tmp_path, capsys, monkeypatch, dete
         def state_dict():
             return detector
 
-    monkeypatch.setattr(check, 'model_of_config', lambda config: Model)
+    monkeypatch.setattr(commands, 'model_of_config', lambda config: Model)
     assert main(['check', path, '--config', 'c.py']) == OK
     detector = dict(detector, **{'neck.new': torch.zeros(1), 'roi_head.bbox_head.fc_cls.weight': torch.zeros(11, 4)})
     assert main(['check', path, '--config', 'c.py']) == FAILED
@@ -98,7 +99,7 @@ def test_check_against_the_model_of_a_config(tmp_path, capsys, monkeypatch, dete
 def test_published_files_are_known_by_their_hash(tmp_path):
     path = tmp_path / 'w.pth'
     path.write_bytes(b'12345')
-    entry = dict(name='w.pth', what='thing', published=['https://example.org'], bytes=5, sha256=None)
+    entry = dict(name='w.pth', what='thing', bytes=5, sha256=None)
     assert 'no hash is known' in check.compare_with_manifest(str(path), {'w.pth': entry})
     entry['sha256'] = hashlib.sha256(b'12345').hexdigest()
     assert check.compare_with_manifest(str(path), {'w.pth': entry}) == 'the published thing'
@@ -109,30 +110,6 @@ def test_published_files_are_known_by_their_hash(tmp_path):
     with pytest.raises(MTPError, match='bytes is 3, published is 5'):
         check.compare_with_manifest(str(path), {'w.pth': entry})
     assert 'not a published' in check.compare_with_manifest(str(path), {})
-
-
-def test_the_manifest_holds_the_published_files():
-    """Spec finetuning 1.0 (init-weight files) and 3.5 (decoder reuse): three families, before and after MTP."""
-    names = {'vit-b-checkpoint-1599.pth', 'vit-l-mae-checkpoint-1599.pth', 'internimage_xl_22kto1k_384.pth'}
-    for backbone in ('vit_b_rvsa', 'vit_l_rvsa', 'internimage_xl'):
-        names.update('last_{}_ss_is_rd_pretrn_model{}.pth'.format(backbone, part) for part in ('', '_encoder'))
-    assert set(check.manifest()) == names
-
-
-def test_the_manifest_names_every_weight_a_config_wants():
-    entries = check.manifest()
-    for entry in entries.values():
-        assert set(entry) == {'name', 'what', 'layout', 'published', 'bytes', 'sha256', 'wanted_by'}
-        assert entry['published'] and all(link.startswith('https://') for link in entry['published'])
-    wanted = {}
-    for folder, _, names in os.walk(os.path.join(ROOT, 'configs')):
-        for name in names:
-            with open(os.path.join(folder, name), encoding='utf-8', errors='replace') as stream:
-                for word in stream.read().split("'weights/")[1:]:
-                    wanted.setdefault(word.split("'")[0], name)
-    assert len(wanted) >= 6 and set(wanted) <= set(entries), wanted
-    # Whole models are wanted by scripts/change_ckpt.py; any other entry by at least one config.
-    assert {name for name, entry in entries.items() if entry['layout'] != 'mtp_model'} <= set(wanted)
 
 
 @pytest.mark.parametrize('task, suffix, key', [

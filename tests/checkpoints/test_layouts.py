@@ -150,3 +150,18 @@ def test_class_names_move_with_the_generation():
     new = layouts.convert_meta(dict(dataset_meta=dict(classes=('a', 'b'), palette=[1]), epoch=3, cfg='x'), 'mmrotate03')
     assert new == dict(CLASSES=('a', 'b'), PALETTE=[1], epoch=3, cfg='x')
     assert layouts.convert_meta(new, 'mmrotate1')['dataset_meta'] == dict(classes=('a', 'b'), palette=[1])
+
+
+def test_a_single_stage_detector_gives_a_proposal_network_and_says_it():
+    """The guide's detectors do so when they are loaded."""
+    state = {'inssegdecoder.bbox_head.rpn_conv.weight': torch.ones(1), 'inssegdecoder.neck.a': torch.ones(1)}
+    found, said = layouts.single_stage(state)
+    assert list(found) == ['inssegdecoder.rpn_head.rpn_conv.weight',
+                           'inssegdecoder.neck.a'] and 'proposal network' in said[0]
+    whole = {'encoder.x': torch.ones(1), 'rotdetdecoder.bbox_head.rpn_cls.weight': torch.ones(1)}
+    converted = layouts.convert(whole, 'mtp', 'mmrotate1', 'rotdet')
+    assert set(converted.state_dict) == {'backbone.x', 'rpn_head.rpn_cls.weight'}
+    both = dict(state, **{'inssegdecoder.rpn_head.rpn_cls.weight': torch.ones(1)})
+    assert layouts.single_stage(both) == (both, [])
+    two_stage = {'roi_head.bbox_head.fc_cls.weight': torch.ones(1)}
+    assert layouts.single_stage(two_stage) == (two_stage, [])

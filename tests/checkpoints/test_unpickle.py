@@ -213,3 +213,23 @@ def test_other_files(tmp_path):
         read(path)
     with pytest.raises(MTPError, match='no checkpoint'):
         read(str(tmp_path / 'nothing'))
+
+
+@pytest.mark.parametrize('error, says', [
+    (RuntimeError('DataLoader worker (pid 7) is killed by signal: Bus error. It is possible that ...'), 'SHM_SIZE'),
+    (OSError(24, 'Too many open files'), 'ulimit -n'), (OSError(5, 'Input/output error'), 'dmesg')])
+@pytest.mark.parametrize('suffix', ['.pth', '.safetensors'])
+def test_a_fault_of_the_machine_is_no_damage_to_the_file(tmp_path, monkeypatch, suffix, error, says):
+    """A worker's death was told as damage of the checkpoint that was read just then, and an older one was taken."""
+    from mtp.checkpoints import files
+    from mtp.checkpoints.writing import save
+    path = str(tmp_path / ('a' + suffix))
+    save(path, {'blocks.0.w': torch.ones(2)})
+
+    def fail(*_, **__):
+        raise error
+    monkeypatch.setattr(zipfile.ZipFile, 'open', fail)
+    monkeypatch.setattr(files.safetensors(), 'safe_open', fail)
+    with pytest.raises(MTPError) as told:
+        files.load(path)
+    assert says in told.value.hint and 'whole' not in str(told.value)

@@ -1,4 +1,4 @@
-"""The golden files' helpers and the plain networks of the benchmark are importable in this folder."""
+"""The golden files' helpers are importable in this folder."""
 import os
 import sys
 
@@ -6,7 +6,7 @@ import pytest
 import torch
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir, os.pardir)
-sys.path[:0] = [os.path.join(ROOT, 'tests', 'golden'), os.path.join(ROOT, 'ci', 'bench')]
+sys.path.insert(0, os.path.join(ROOT, 'tests', 'golden'))
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@ import pytest
 import torch
 
 from mtp.nn import attention, build
+from mtp.nn.window_attention import RVSAttention
 
 GRID = (5, 6)
 
@@ -48,6 +49,24 @@ def test_blocks_of_any_size(monkeypatch, bias, position, budget):
 @pytest.mark.parametrize('position', [False, True])
 def test_fused(bias, position):
     agree(attention._attend_fused, inputs(bias, position))
+
+
+@pytest.mark.skipif(not attention._FUSED, reason='this torch has no fused attention with a scale')
+@pytest.mark.parametrize('size, height, width', [(7, 14, 21), (7, 15, 9)])  # whole windows, and padded ones of odd maps
+def test_fused_windows_are_the_plain_way(monkeypatch, size, height, width):
+    """Values and all gradients of a whole window layer to 1e-5: the position term is part of the kernel's mask."""
+    torch.manual_seed(0)
+    layer = RVSAttention(64, 4, window_size=size)
+    for name, parameter in layer.named_parameters():
+        torch.nn.init.normal_(parameter, std=.02 if name.startswith('sampling') else .2)
+    tokens = torch.randn(2, height * width, 64, requires_grad=True)
+    found = []
+    for way in (attention._attend_fused, attention._BlockedAttention.apply):
+        monkeypatch.setattr('mtp.nn.window_attention.attend', lambda *a, way=way, bias: way(*a, bias))
+        out = layer(tokens, height, width)
+        found.append([out] + list(torch.autograd.grad(out.sin().sum(), [tokens] + list(layer.parameters()))))
+    for ours, expected in zip(*found):
+        assert (ours - expected).abs().max() <= 1e-5 * max(expected.abs().max(), 1e-2)
 
 
 @pytest.mark.skipif(not attention._FUSED, reason='this torch has no fused attention with a scale')

@@ -1,58 +1,19 @@
 """The networks against numbers that the published code computed (tests/golden/README.md)."""
-import numpy as np
 import pytest
 import torch
-from golden_files import fill, golden, normal, probe_loss
-
-from mtp.nn import RVSA, InternImage
-
-REDUCED = dict(embed_dim=64, depth=6, num_heads=4, mlp_ratio=4, qkv_bias=True, interval=3, out_indices=[1, 2, 4, 5],
-               use_abs_pos_emb=True)
-INTERN = dict(channels=32, depths=[1, 1, 2, 1], groups=[2, 4, 8, 16], offset_scale=2.0, post_norm=True,
-              layer_scale=1e-5)
-CASES = {
-    'rvsa/rvsa_224': (lambda: RVSA(img_size=224, **REDUCED), (7, 2, 3, 224, 224)),
-    'rvsa/rvsa_112': (lambda: RVSA(img_size=112, **REDUCED), (7, 2, 3, 112, 112)),
-    'variants/cls': (lambda: RVSA(variant='cls', **dict(REDUCED, out_indices=[5])), (21, 2, 3, 224, 224)),
-    'variants/seg': (lambda: RVSA(variant='seg', **REDUCED), (21, 2, 3, 224, 224)),
-    'variants/det_branches': (lambda: RVSA(variant='det_branches', **REDUCED), (21, 2, 3, 224, 224)),
-    'internimage/intern_128': (lambda: InternImage(**INTERN), (31, 2, 3, 128, 128)),
-}
-
-
-def close(value, expected, name):
-    """Equal to 1e-4 relative to the largest expected value."""
-    value, expected = np.asarray(value, np.float64), np.asarray(expected, np.float64)
-    assert value.shape == expected.shape, name
-    error = abs(value - expected).max() / max(abs(expected).max(), 1e-12)
-    assert error < 1e-4, '{}: off by {:.2e}'.format(name, error)
+from golden_files import golden, normal, probe_loss
+from golden_networks import CASES, differences, model_and_image
 
 
 @pytest.mark.parametrize('case', sorted(CASES))
 @pytest.mark.parametrize('recipe', ['paper', 'released_code'])
 def test_outputs_loss_and_gradients(case, recipe):
-    build, shape = CASES[case]
-    expected = golden(case)
-    model = fill(build()).eval()
-    for module in model.modules():
-        if hasattr(module, 'recipe'):
-            module.recipe = recipe  # the inputs are square: both recipes are the same function
-    image = normal(*shape).requires_grad_()
-    maps = model(image)
-    assert isinstance(maps, tuple)
-    loss = probe_loss(maps)
-    loss.backward()
-    outputs = [key for key in expected if key.startswith('out')]
-    assert len(maps) == len(outputs)
-    for key in outputs:
-        close(maps[int(key[3:])].detach()[:len(expected[key])], expected[key], key)
-    close(loss.item(), expected['loss'], 'loss')
-    if 'grad_input' in expected:
-        close(image.grad, expected['grad_input'], 'grad_input')
-    norms = {name: p.grad.double().norm().item() for name, p in model.named_parameters() if p.grad is not None}
-    for name, norm in zip(expected['grad_names'], expected['grad_norms']):
-        assert abs(norms.get(name, 0.) - norm) <= 1e-4 * max(norm, 1e-6), (name, norms.get(name), norm)
-    assert sorted(name for name, p in model.named_parameters()) == sorted(expected['grad_names'])
+    """Equal to 1e-4, relative to the largest expected value."""
+    found = differences(case, recipe=recipe)
+    assert not {name: apart for name, apart in found.items() if not apart < 1e-4}
+    model, image = model_and_image(case)
+    assert isinstance(model(image), tuple)
+    assert sorted(name for name, p in model.named_parameters()) == sorted(golden(case)['grad_names'])
 
 
 def bfloat16_products_are_exact():
@@ -65,9 +26,7 @@ def bfloat16_products_are_exact():
 @pytest.mark.skipif(not bfloat16_products_are_exact(), reason='one bfloat16 matrix product is off by more')
 @pytest.mark.parametrize('case', sorted(CASES))
 def test_autocast_on_cpu_stays_close(case):
-    build, shape = CASES[case]
-    model = fill(build()).eval()
-    image = normal(*shape)
+    model, image = model_and_image(case)
     with torch.no_grad():
         exact = model(image)
         with torch.autocast('cpu', dtype=torch.bfloat16):
@@ -80,9 +39,8 @@ def test_autocast_on_cpu_stays_close(case):
 @pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
 @pytest.mark.parametrize('case', sorted(CASES))
 def test_gpu_and_its_autocast_stay_close(case, dtype):
-    build, shape = CASES[case]
-    model = fill(build()).eval()
-    expected, model, image = model(normal(*shape)), model.cuda(), normal(*shape).cuda()
+    model, image = model_and_image(case)
+    expected, model, image = model(image), model.cuda(), image.cuda()
     exact = model(image)
     with torch.autocast('cuda', dtype=dtype):
         rough = model(image)

@@ -1,4 +1,4 @@
-"""Learning rates and weight decay of every parameter against spec finetuning 2.3 and pretraining 4."""
+"""Learning rates and weight decay of every parameter against published.md#layer-decay and #optimizer."""
 import json
 import os
 import re
@@ -30,7 +30,7 @@ def test_scale_of_a_backbone_parameter(settings, name, power):
     for recipe in ('paper', 'released_code'):
         assert LayerDecay(recipe=recipe, **settings).rule(published + name, 2)[0] == pytest.approx(expected)
     assert LayerDecay(recipe='paper', **settings).rule(other + name, 2)[0] == pytest.approx(expected)
-    assert LayerDecay(recipe='released_code', **settings).rule(other + name, 2)[0] == 1  # D4 and its mirror image
+    assert LayerDecay(recipe='released_code', **settings).rule(other + name, 2)[0] == 1
 
 
 def test_constants_seen_in_the_published_logs():
@@ -39,7 +39,7 @@ def test_constants_seen_in_the_published_logs():
 
 
 def vit_power(name, depth):
-    """The rule of spec 2.3 once more, as the power of the decay: how many layers lie behind this one."""
+    """The rule of published.md#layer-decay once more, as the power of the decay: how many layers lie behind."""
     if re.match(r'(cls_token|mask_token|pos_embed)$|patch_embed', name):
         return depth + 1
     block = re.match(r'blocks\.(\d+)\.', name)
@@ -79,7 +79,7 @@ def test_every_parameter_of_the_published_models(case, settings, power, decays, 
             expected = settings['rate'] ** power(name), decays(name, len(shapes[name]))
             assert paper.rule(prefix + name, len(shapes[name])) == (pytest.approx(expected[0]), expected[1]), name
             if prefix != published:
-                expected = 1, expected[1]  # D4: the published rule does not know this prefix
+                expected = 1, expected[1]  # the published rule does not know this prefix
             assert released.rule(prefix + name, len(shapes[name])) == (pytest.approx(expected[0]), expected[1]), name
 
 
