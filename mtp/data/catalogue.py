@@ -36,6 +36,10 @@ Dataset = NamedTuple('Dataset', [
     ('spelling', Dict[str, str]),  # class name -> spelling in the publisher's files, where it differs
     ('groups', Dict[str, Tuple[str, ...]]),  # super-category -> its classes, where the publisher has such
     ('root', str),  # folder below MTP_DATA_ROOT
+    ('submission', str),  # format that its server takes (mtp.submit); '' where it has none, or nobody has told it
+    ('truth', str),  # format of label files that scores are taken from (mtp.submit.score); '' where there is none
+    ('sample', str),  # set of drawn samples that holds it (mtp.data.samples)
+    ('sample_images', Optional[int]),  # how many of them are enough for a rehearsal; None: as many as the set has
     ('source', Dict[str, Split]),  # as the publisher's archives unpack; empty where that is what is read
     ('splits', Dict[str, Split]),  # as training and testing read it
     ('files', Dict[str, str]),  # other files and folders a step needs; {split} stands for the split
@@ -79,15 +83,53 @@ def get(name):
         name=name, title=entry['title'], task=entry['task'], classes=classes, palette=colours,
         codes=tuple(entry.get('codes', ())), spelling=dict(facts['spelling'].get(key, {})),
         groups={title: tuple(members) for title, members in facts['groups'].get(key, {}).items()},
-        root=entry['root'], source=_splits(entry.get('source', {})),
-        splits=_splits(entry['splits']), files=dict(entry.get('files', {})), counts=dict(entry['counts']),
+        root=entry['root'], submission=entry.get('submission', ''), truth=entry.get('truth', ''),
+        sample=entry['sample'][0], sample_images=entry['sample'][1],
+        source=_splits(entry.get('source', {})), splits=_splits(entry['splits']),
+        files=dict(entry.get('files', {})), counts=dict(entry['counts']),
         published=tuple(entry['published']), licence=entry['licence'], download=tuple(entry['download']),
         prepare=tuple(entry['prepare']), notes=tuple(entry['notes']))
+
+
+def having(field, formats):
+    """Names of the data sets whose ``submission`` or ``truth`` (``field``) is one of ``formats``, in order."""
+    return tuple(name for name in names() if getattr(get(name), field) in formats)
 
 
 def _splits(entries):
     blank = {'labels': '', 'label_suffix': '', 'listing': '', 'count': None}
     return {name: Split(name=name, **dict(blank, **entry)) for name, entry in entries.items()}
+
+
+@functools.lru_cache(maxsize=None)
+def _known(classes):
+    facts = _facts()
+    spellings = {name: other for table in facts['spelling'].values() for name, other in table.items()}
+    known = {}
+    for name in classes:
+        for spelling in (name, spellings.get(name, name)):
+            known.setdefault(_letters(spelling), name)
+    return known
+
+
+def _letters(name):
+    return ''.join(letter for letter in str(name).lower() if letter.isalnum())
+
+
+def class_called(name, classes):
+    """The one of ``classes`` that ``name`` is another spelling of, or None.
+
+    Tools write ``Small_Car``, ``small car`` or ``SMALL-CAR`` where the catalogue has ``Small-Car``: letters and numbers
+    alone decide, whatever their case.
+    """
+    return name if name in classes else _known(tuple(classes)).get(_letters(name))
+
+
+def strange_class(name, classes, what='this data set'):
+    """What to say of a class name that is none of ``classes``, and what to do: (message, hint)."""
+    called = class_called(name, classes)
+    hint = 'write {}'.format(called) if called else 'the classes are ' + ', '.join(classes)
+    return '{!r} is not a class of {}'.format(str(name)[:60], what), hint
 
 
 def locate(path, **fields):

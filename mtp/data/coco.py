@@ -6,17 +6,29 @@ from typing import Iterable, Sequence, Tuple
 
 from mtp.files import atomic_path
 
-_STAMP = re.compile(r'"fingerprint":"([0-9a-f]{64})"')
+_STAMP = re.compile(r'\{"info":\{"fingerprint":"([0-9a-f]{64}|)"\}')
 
 
 def is_current(path, fingerprint) -> bool:
     """Whether ``path`` was written from inputs with this fingerprint."""
+    return _stamp(path) == fingerprint
+
+
+def is_ours(path) -> bool:
+    """Whether :func:`write` has written ``path``."""
+    return _stamp(path) is not None
+
+
+def _stamp(path):
+    """The fingerprint in a file, '' where something was left out; None in one that is not ours."""
     try:
+        if not os.path.isfile(path):
+            return None
         with open(path, encoding='utf-8') as stream:
-            found = _STAMP.search(stream.read(4096))
+            found = _STAMP.match(stream.read(4096))
     except (OSError, UnicodeDecodeError):
-        return False
-    return bool(found) and found.group(1) == fingerprint
+        return None
+    return found.group(1) if found else None
 
 
 def compact(value) -> str:
@@ -33,7 +45,7 @@ def write(path, classes: Sequence[str], rows: Iterable[Tuple[dict, Sequence[str]
         classes: category i gets id i.
         rows: for each image its entry without id, and its annotations as JSON objects without ``id`` and
             ``image_id`` (text beginning with ``{"``); they are made in the workers, and only numbered here.
-        fingerprint: hash of the inputs, kept in ``info``.
+        fingerprint: hash of the inputs, kept in ``info``; '' where something was left out.
         id_base: first annotation id. 1, because evaluation takes an id of 0 for "no match"; 0 as published.
         dry_run: go through all rows and write nothing.
 
@@ -49,7 +61,7 @@ def write(path, classes: Sequence[str], rows: Iterable[Tuple[dict, Sequence[str]
     categories = [{'id': index, 'name': name} for index, name in enumerate(classes)]
     images = []
     with atomic_path(path) as temporary, open(temporary, 'w', encoding='utf-8') as stream:
-        info = {'fingerprint': fingerprint} if fingerprint else {}
+        info = {'fingerprint': fingerprint}
         stream.write('{{"info":{},"categories":{},"annotations":['.format(compact(info), compact(categories)))
         separator = '\n'
         for image_id, (image, annotations) in enumerate(rows):

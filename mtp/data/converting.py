@@ -1,29 +1,31 @@
 """What all converters share: options, order, many processes, refusing to overwrite, the report."""
 import argparse
+import contextlib
 import hashlib
 import json
 import os
 import re
+import shlex
 from concurrent.futures.process import BrokenProcessPool
-from typing import Callable, Iterable, List, Sequence
+from typing import Callable, Dict, Iterable, List, Sequence
 
-from mtp import paths
+from mtp import faults, locks, numbers, ownership, paths, workers
 from mtp.data import text
 from mtp.errors import FAILED, OK, MTPError
 from mtp.files import write_json
 from mtp.progress import Progress
-from mtp.tiles import workers
 
 FEW = 64  # fewer items than this are not worth starting processes for
 
 
 def add_options(parser: argparse.ArgumentParser, strict=True) -> None:
     """Add the options that every converter understands."""
-    parser.add_argument('--jobs', type=int, default=min(8, os.cpu_count() or 1),
+    parser.add_argument('--jobs', type=numbers.count, default=min(8, os.cpu_count() or 1),
                         help='processes (default: %(default)s)')
     parser.add_argument('--dry-run', action='store_true', help='check and count, write nothing')
     parser.add_argument('--overwrite', action='store_true', help='replace existing output')
-    parser.add_argument('--report', metavar='FILE', help='write counts and problems to FILE as JSON')
+    parser.add_argument('--report', metavar='FILE', type=ownership.json_file('counts', 'problems'),
+                        help='write counts and problems to FILE as JSON')
     if strict:
         parser.add_argument('--lenient', action='store_true',
                             help='leave out what cannot be read, report it and end with code 1 (default: stop)')
@@ -31,11 +33,14 @@ def add_options(parser: argparse.ArgumentParser, strict=True) -> None:
 
 def natural(name):
     """Sort key that puts 2.png before 10.png."""
-    return [(0, int(part), part) if part.isdigit() else (1, 0, part) for part in re.split('([0-9]+)', str(name))]
+    parts = re.split('([0-9]+)', str(name))  # text and digits in turn
+    return [(0, int(part), part) if place % 2 else (1, 0, part) for place, part in enumerate(parts)]
 
 
 def listing(folder, suffix) -> List[str]:
     """Names in ``folder`` that end with ``suffix``, in natural order; hidden files (``._x`` of macOS) are left out.
+
+    Capitals make no difference: cameras and Windows write ``.PNG``.
 
     Raises:
         MTPError: there is no such folder.
@@ -44,7 +49,24 @@ def listing(folder, suffix) -> List[str]:
         entries = os.listdir(folder)
     except OSError as error:
         raise MTPError('cannot list {}: {}'.format(folder, error.strerror)) from None
-    return sorted((name for name in entries if name.endswith(suffix) and not name.startswith('.')), key=natural)
+    ending = suffix.lower()
+    return sorted((name for name in entries if name.lower().endswith(ending) and not name.startswith('.')), key=natural)
+
+
+def paths_by_stem(folder, suffix) -> Dict[str, str]:
+    """``{stem: path}`` of :func:`listing`.
+
+    Raises:
+        MTPError: no such folder, or two files of one stem (``a.png`` and ``a.PNG``).
+    """
+    found = {}
+    for name in listing(folder, suffix):
+        stem = name[:len(name) - len(suffix)]
+        if stem in found:
+            raise MTPError('{} and {} are one and the same'.format(found[stem], os.path.join(folder, name)),
+                           hint='keep one of them')
+        found[stem] = os.path.join(folder, name)
+    return found
 
 
 def stems(path) -> List[str]:
@@ -73,11 +95,24 @@ def share_of(total: int, part: int, whole: int) -> int:
     return max(1, min(total - 1, round(total * part / whole))) if total > 1 else total
 
 
-def refuse_existing(paths: Sequence[str], options) -> None:
-    """Stop before any work when an output is there already and ``--overwrite`` was not given."""
-    existing = [path for path in paths if os.path.exists(path)]
+def refuse_existing(paths: Sequence[str], options, is_ours: Callable) -> None:
+    """Stop before any work when an output is there already and is not ours, or ``--overwrite`` was not given."""
+    existing = [path for path in paths if os.path.lexists(path)]
+    foreign = [path for path in existing if not is_ours(path)]
+    if foreign:
+        raise MTPError('{} exists already, and was not written by this command: it is left alone'.format(foreign[0]),
+                       hint='give another --out, or move it away: mv {0} {0}.mine'.format(shlex.quote(foreign[0])))
     if existing and not (options.overwrite or options.dry_run):
         raise MTPError('{} exists already'.format(existing[0]), hint='add --overwrite to make it anew')
+
+
+@contextlib.contextmanager
+def alone(path, options):
+    """Hold the lock of one output file, where one is written."""
+    with contextlib.ExitStack() as stack:
+        if not options.dry_run:
+            stack.enter_context(locks.hold_file(path, 'data'))
+        yield
 
 
 class Guarded:
@@ -88,7 +123,8 @@ class Guarded:
 
     def __call__(self, item):
         try:
-            return self.function(item), None
+            with faults.explained():
+                return self.function(item), None
         except MTPError as error:
             return None, error
 
@@ -120,7 +156,8 @@ def run(function: Callable, items: Sequence, options, label: str, problems: list
             elif getattr(options, 'lenient', False):
                 problems.append(str(error))
             else:
-                raise MTPError(str(error), hint='mend it, or leave such items out with --lenient', code=FAILED)
+                lenient = 'mend it, or leave such items out with --lenient' if hasattr(options, 'lenient') else ''
+                raise MTPError(error.args[0], hint=error.hint or lenient, code=FAILED)
         progress.close()
     except BrokenProcessPool:
         raise MTPError('{}: a worker process died, perhaps for want of memory'.format(label),

@@ -4,7 +4,7 @@ import shlex
 import subprocess
 import sys
 
-from mtp.data import catalogue, converting
+from mtp.data import archives, catalogue, converting, images, scenes
 from mtp.errors import FAILED, OK, MTPError
 
 
@@ -33,6 +33,9 @@ def show(name) -> int:
     print('Published at  ' + '\n              '.join(dataset.published))
     print('Licence       ' + dataset.licence)
     print('Download      ' + '\n              '.join(dataset.download))
+    for archive in archives.of(name):
+        print('  {:<60} {}'.format(archive.name, archive.address or archive.page))
+    print('Fetch         make fetch-{} ACCEPT_LICENCE=1'.format(name))
     if dataset.source:
         print('\nPut it there')
         _show_splits(dataset.source.values())
@@ -82,10 +85,12 @@ def check(name, any_count=False) -> int:
     for title, splits in (('source', dataset.source), ('prepared', dataset.splits)):
         for split in splits.values():
             fault, stems = _check_split(split)
+            fault = fault or _unlike_training(dataset, split, title == 'prepared')
             verdict, said = ('fail', fault) if fault else _compare(len(stems), split.count, taken)
             if title == 'source' and fault:  # what training does not read may be gone or look otherwise
                 verdict = 'warn'
             missing += bool(fault) and verdict == 'fail'
+            stems = None if fault else stems
             differing += not fault and split.count not in (None, len(stems))
             found[title, split.name] = stems
             print('{:<5} {:<9} {:<14} {}'.format(verdict, title, split.name, said))
@@ -176,6 +181,36 @@ def _check_split(split):
     if not wanted:
         return 'no image in {}'.format(folder), None
     return '', wanted
+
+
+def _unlike_training(dataset, split, prepared):
+    """What is there and would not be read in training as it is counted here, or ''."""
+    if dataset.task == 'classification' and not split.listing:
+        try:
+            scenes.class_folders(catalogue.locate(split.images), dataset.classes)
+        except MTPError as error:
+            return error.args[0]
+    if not prepared:
+        return ''
+    labels = catalogue.locate(split.labels) if split.labels else ''
+    for folder, suffix in ((catalogue.locate(split.images), split.image_suffix), (labels, split.label_suffix)):
+        others = [path for path in _files(folder, suffix) if not path.endswith(suffix)]
+        if others:
+            return '{} files do not end in {}, by which training looks for them, first {}'.format(
+                len(others), suffix, others[0])
+    masks = catalogue.locate(dataset.files['semantic']) if 'semantic' in dataset.files else labels
+    suffix = '.png' if 'semantic' in dataset.files else split.label_suffix
+    if suffix not in images.SUFFIXES:
+        return ''
+    colours = [path for path in _files(masks, suffix) if images.header(path).bands != 1]
+    return colours and '{} masks are in colours, and training reads numbers, first {}'.format(
+        len(colours), colours[0]) or ''
+
+
+def _files(folder, suffix):
+    """Paths of the files below ``folder`` that end with ``suffix``, in capitals or not; none where it is no folder."""
+    return [os.path.join(where, name) for where, folders, files in os.walk(folder) for name in sorted(files)
+            if name.lower().endswith(suffix) and not name.startswith('.')]
 
 
 def _stems(folder, suffix):

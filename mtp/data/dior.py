@@ -1,7 +1,7 @@
 """Reader of DIOR annotations: horizontal (bndbox) and oriented (DIOR-R, robndbox)."""
 from typing import Optional, Sequence
 
-from mtp.data import records, text, xmltree
+from mtp.data import catalogue, records, text, xmltree
 from mtp.errors import MTPError
 
 CORNERS = tuple(axis + place for place in ('_left_top', '_right_top', '_right_bottom', '_left_bottom')
@@ -39,9 +39,10 @@ def read(path, kind: str, classes: Optional[Sequence[str]] = None):
 
 def _object(path, node, kind, classes):
     tag = xmltree.child(node, 'name', path)
-    name = tag.text.lower()
-    if not name or (classes is not None and name not in classes):
-        raise MTPError('{}: line {}: field name: {!r} is not a class of DIOR'.format(path, tag.line, tag.text[:60]))
+    name = tag.text.lower() if classes is None else catalogue.class_called(tag.text, classes)
+    if not name:
+        message, hint = catalogue.strange_class(tag.text, classes or (), 'DIOR')
+        raise MTPError('{}: line {}: field name: {}'.format(path, tag.line, message), hint=hint)
     # some horizontal files call the container robndbox too
     box = node.first('robndbox') or node.first('bndbox')
     fields = SIDES if kind == 'horizontal' else CORNERS

@@ -5,6 +5,7 @@ import os
 
 import numpy as np
 
+from mtp import numbers
 from mtp.data import catalogue, coco, converting, dior, images
 from mtp.errors import MTPError
 
@@ -16,13 +17,14 @@ def main(argv=None) -> int:
     options = _parser().parse_args(argv)
     jobs = [_job(options, split) for split in options.splits]
     stale = [job['out'] for job in jobs if options.overwrite or not coco.is_current(job['out'], job['fingerprint'])]
-    converting.refuse_existing(stale, options)
+    converting.refuse_existing(stale, options, coco.is_ours)
     counts, problems = {}, []
     for job in jobs:
         if job['out'] not in stale:
             print('{out}: made from these files already'.format(**job))
             continue
-        counts[job['out']] = _convert(job, options, problems)
+        with converting.alone(job['out'], options):
+            counts[job['out']] = _convert(job, options, problems)
         print('{}: {images} images, {annotations} boxes, {outside} reach outside, {degenerate} without area{}'.format(
             job['out'], ' (dry run: nothing written)' if options.dry_run else '', **counts[job['out']]))
     return converting.finish(counts, problems, options)
@@ -38,7 +40,7 @@ def _parser():
                         help='horizontal boxes, or the polygons of DIOR-R')
     parser.add_argument('--out', help='folder for DIOR_{split}_coco.json (default: the root, where the configs look; '
                         'the published script wrote into ImageSets/Main)')
-    parser.add_argument('--id-base', type=int, choices=(0, 1), default=1,
+    parser.add_argument('--id-base', type=numbers.not_negative, choices=(0, 1), default=1,
                         help='first annotation id; 0 as published, which evaluation takes for "no match"')
     parser.add_argument('--clip', action='store_true', help='cut boxes at the border of the image')
     parser.add_argument('--drop-degenerate', action='store_true', help='leave out boxes without area')

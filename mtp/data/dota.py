@@ -3,7 +3,8 @@ from typing import Optional, Sequence
 
 import numpy as np
 
-from mtp.data import records, text
+from mtp import numbers
+from mtp.data import catalogue, records, text
 from mtp.errors import MTPError
 
 FIELDS = ('x1', 'y1', 'x2', 'y2', 'x3', 'y3', 'x4', 'y4')
@@ -30,14 +31,27 @@ def read(path, classes: Optional[Sequence[str]] = None) -> records.Polygons:
             _header(path, number, tokens, line, meta)
             continue
         if len(tokens) > 10:
-            raise MTPError('{}: line {}: {} fields, and 9 or 10 are expected'.format(path, number, len(tokens)))
+            raise MTPError('{}: line {}: {} fields, and 9 or 10 are expected'.format(path, number, len(tokens)),
+                           hint=_blank_in_name(tokens, classes))
         corners = [text.number(token, path, number, field) for token, field in zip(tokens, FIELDS)]
         if classes is not None and tokens[8] not in classes:
-            raise MTPError('{}: line {}: field name: {!r} is not a class of this data set'.format(
-                path, number, tokens[8][:60]))
+            message, hint = catalogue.strange_class(_whole_name(tokens), classes)
+            raise MTPError('{}: line {}: field name: {}'.format(path, number, message), hint=hint)
         difficult = text.count(tokens[9], path, number, 'difficult') if len(tokens) == 10 else 0
         rows.append((tokens[8], corners, difficult))
     return records.polygons(rows, meta)
+
+
+def _whole_name(tokens):
+    """The name of a class that may have blanks: what stands between the corners and the difficulty."""
+    last = len(tokens) - 1 if len(tokens) > 9 and numbers.digits(tokens[-1]) else len(tokens)
+    return ' '.join(tokens[8:last])
+
+
+def _blank_in_name(tokens, classes):
+    name = _whole_name(tokens)
+    called = catalogue.class_called(name, classes or ()) or '-'.join(name.split())
+    return 'a name with blanks is several fields: write {}'.format(called)
 
 
 def _header(path, number, tokens, line, meta):

@@ -6,6 +6,7 @@ from typing import Optional, Sequence
 
 import numpy as np
 
+from mtp import ownership
 from mtp.data import catalogue, converting, dota, images, outputs, records, stamps, text, xmltree
 from mtp.errors import MTPError, run_main
 from mtp.files import write_text
@@ -39,9 +40,10 @@ def read(path, classes: Optional[Sequence[str]] = None) -> records.Polygons:
         result = xmltree.child(node, 'possibleresult', path)
         tag = xmltree.child(result, 'name', path)
         name = '-'.join(tag.text.replace('_', ' ').split())
-        if not name or (classes is not None and name not in classes):
-            raise MTPError('{}: line {}: field name: {!r} is not a class of FAIR1M'.format(
-                path, tag.line, tag.text[:60]))
+        name = name if classes is None else catalogue.class_called(name, classes)
+        if not name:
+            message, hint = catalogue.strange_class(tag.text, classes or (), 'FAIR1M')
+            raise MTPError('{}: line {}: field name: {}'.format(path, tag.line, message), hint=hint)
         rows.append((name, _points(path, xmltree.child(node, 'points', path)), 0))
         if result.first('probability') is not None:
             scores.append(xmltree.number(result, 'probability', path))
@@ -72,17 +74,14 @@ def main(argv=None) -> int:
     out = options.out or catalogue.locate(catalogue.get('fair1m').files['dota'])
     items = _collect(options, out)
     mark = converting.fingerprint([1, options.blank, options.last_column], [item[1] for item in items])
-    if not stamps.begin(out, mark, options):
-        print('{}: made from these files already'.format(out))
-        return 0
-    if not options.dry_run:
-        for folder in ('images', 'labelTxt'):
-            os.makedirs(os.path.join(out, folder), exist_ok=True)
     problems = []
-    work = functools.partial(_convert, options=options)
-    objects = sum(converting.run(work, items, options, 'FAIR1M to DOTA', problems))
-    if not (options.dry_run or problems):
-        stamps.complete(out, mark)
+    with stamps.filling(out, 'data fair1m', mark, _names(items), options) as filling:
+        if not filling.needed:
+            print('{}: made from these files already'.format(out))
+            return 0
+        work = functools.partial(_convert, options=options)
+        objects = sum(converting.run(work, items, options, 'FAIR1M to DOTA', problems))
+        filling.whole = not problems
     counts = {'images': len(items) - len(problems), 'objects': objects}
     print('{}: {images} images, {objects} objects{}'.format(
         out, ' (dry run: nothing written)' if options.dry_run else '', **counts))
@@ -114,18 +113,23 @@ def _collect(options, out):
         if not os.path.isdir(folders[0]):
             missing.append(folders[0])
             continue
-        for name in converting.listing(folders[0], split.label_suffix):
-            stem = name[:-len(split.label_suffix)]
+        images_of = converting.paths_by_stem(folders[1], split.image_suffix) if os.path.isdir(folders[1]) else {}
+        for stem, xml in converting.paths_by_stem(folders[0], split.label_suffix).items():
             target = PREFIX[part] + stem
             if target in items:
-                raise MTPError('two annotations want the name {}: {} and {}'.format(
-                    target, items[target][1], os.path.join(folders[0], name)))
-            items[target] = (target, os.path.join(folders[0], name),
-                             os.path.join(folders[1], stem + split.image_suffix), out)
+                raise MTPError('two annotations want the name {}: {} and {}'.format(target, items[target][1], xml))
+            image = images_of.get(stem, os.path.join(folders[1], stem + split.image_suffix))
+            items[target] = (target, xml, image, out)
     if missing and (options.parts or len(missing) == len(PREFIX)) or not items:
         raise MTPError('no FAIR1M annotations: looked for {}'.format(', '.join(missing) or options.parts),
                        hint='python -m mtp.data describe fair1m')
     return list(items.values())
+
+
+def _names(items):
+    """What is written, relative to the folder."""
+    return ownership.exactly(name for target, _, image, _ in items for name in (
+        'labelTxt/{}.txt'.format(target), 'images/{}{}'.format(target, os.path.splitext(image)[1].lower())))
 
 
 def _convert(item, options):
@@ -144,7 +148,7 @@ def _convert(item, options):
                   for name in labels.names)
     write_text(os.path.join(out, 'labelTxt', target + '.txt'),
                dota.lines(labels._replace(names=names, difficult=np.array(last, np.int64))))
-    outputs.link(image, os.path.join(out, 'images', target + os.path.splitext(image)[1]))
+    outputs.link(image, os.path.join(out, 'images', target + os.path.splitext(image)[1].lower()))
     return len(labels.names)
 
 

@@ -1,11 +1,14 @@
 """Reading GeoJSON feature by feature: the xView labels are one line of several hundred megabytes."""
 import json
+import re
 from typing import Dict, Iterator, Tuple
 
+from mtp.data import images
 from mtp.errors import MTPError
 
 CHUNK = 1 << 20
 MAX_VALUE = 64 << 20  # characters of one feature; beyond that the file is something else
+_BLANKS = re.compile('[ \t\r\n]*')
 
 
 def _refuse(token):
@@ -40,8 +43,7 @@ class _Reader:
     def peek(self) -> str:
         """The next character that is no blank; '' at the end."""
         while True:
-            while self.at < len(self.text) and self.text[self.at] in ' \t\r\n':
-                self.at += 1
+            self.at = _BLANKS.match(self.text, self.at).end()
             if self.at < len(self.text):
                 return self.text[self.at]
             if not self.more():
@@ -87,6 +89,7 @@ def features(path) -> Iterator[Tuple[int, Dict, Dict]]:
     Raises:
         MTPError: names the file and the line.
     """
+    images.require_plain(path, 'file')
     try:
         stream = open(path, encoding='utf-8-sig')
     except OSError as error:

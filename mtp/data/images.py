@@ -1,40 +1,199 @@
-"""Image files: size from the header alone."""
+"""Image files: which there are, size and number of bands from the header alone, and whether they are whole."""
+import os
+import shlex
+import stat
 import struct
-from typing import Tuple
+from typing import Dict, NamedTuple, Tuple
 
 from mtp.errors import MTPError
 
+#: What every verb takes for an image, whatever the case of its letters.
+SUFFIXES = ('.png', '.jpg', '.jpeg', '.tif', '.tiff', '.bmp', '.jp2')
+#: A header that says more is not believed: rows and lists of windows are made from what it says.
+MAX_SIDE, MAX_PIXELS = 1 << 20, 1 << 36
+PNG, JPEG = b'\x89PNG\r\n\x1a\n', b'\xff\xd8\xff'
+_JPEG_END = b'\xff\xd9'
+#: PNG colour type -> bands: gray, RGB, palette, gray with alpha, RGBA.
+_PNG_BANDS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+_MOST_IN_JPEG = 1024  # pixels that a byte can stand for: a block of 64 takes a bit at least, with room to spare
+_MOST_PACKED = 1040  # bytes that a byte of zlib's format can stand for, rounded up
+
+
+class Header(NamedTuple):
+    """What the beginning of an image file says: pixels, and number of bands."""
+    width: int
+    height: int
+    bands: int
+
 
 def size(path) -> Tuple[int, int]:
-    """(width, height) of the image file ``path`` in pixels, without decoding it.
+    """(width, height) of the image file ``path`` in pixels, without decoding it; see :func:`header`."""
+    return header(path)[:2]
+
+
+def header(path) -> Header:
+    """The :class:`Header` of the image file ``path``.
 
     Raises:
-        MTPError: the file is missing or no image.
+        MTPError: the file is missing, no plain file, no image, or says that it is larger than any image.
     """
+    require_plain(path)
     try:
         with open(path, 'rb') as stream:
-            head = stream.read(26)
-        if head[:8] == b'\x89PNG\r\n\x1a\n' and head[12:16] == b'IHDR':
-            width, height = struct.unpack('>II', head[16:24])
-        else:
-            width, height = _size_by_pillow(path)
+            head = stream.read(33)
+        found = _png(path, head) if head[:8] == PNG and head[12:16] == b'IHDR' else _other(path)
     except OSError as error:
         raise MTPError('cannot read the image {}: {}'.format(path, error.strerror or error)) from None
-    except MTPError:
-        raise
-    except Exception as error:  # Pillow raises many kinds for a damaged header
-        raise MTPError('cannot read the image {}: {}'.format(path, error)) from None
+    require_sane(path, found.width, found.height)
+    pixels = found.width * found.height
+    if head.startswith(JPEG) and pixels > 1 << 26 and pixels > _MOST_IN_JPEG * os.path.getsize(path):
+        raise MTPError('the image {} says that it has {} x {} pixels, and its {} bytes cannot hold them'.format(
+            path, found.width, found.height, os.path.getsize(path)), hint='replace this file with a whole copy')
+    return found
+
+
+def require_sane(path, width, height) -> None:
+    """Raise MTPError unless an image of this size can be: nothing is made from what a header says before."""
     if width < 1 or height < 1:
         raise MTPError('the image {} has {} x {} pixels'.format(path, width, height))
-    return width, height
+    if max(width, height) > MAX_SIDE or width * height > MAX_PIXELS:
+        raise MTPError('the image {} says that it has {} x {} pixels; more than {} a side or 2**36 in all are not '
+                       'read'.format(path, width, height, MAX_SIDE), hint='replace this file, or cut it in parts')
 
 
-def _size_by_pillow(path):
-    from PIL import Image
-
-    limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None  # only the header is read: no bomb can go off
+def require_plain(path, what='image') -> None:
+    """Raise MTPError unless ``path`` is a file with an end: a pipe or a device would be waited for, or never end."""
     try:
-        with Image.open(path) as image:
-            return image.size
-    finally:
-        Image.MAX_IMAGE_PIXELS = limit
+        found = os.stat(path)
+    except (OSError, ValueError) as error:
+        reason, hint = _missing(path, what) if isinstance(error, FileNotFoundError) else (
+            getattr(error, 'strerror', error), '')
+        raise MTPError('cannot read the {} {}: {}'.format(what, path, reason), hint=hint) from None
+    if not stat.S_ISREG(found.st_mode):
+        raise MTPError('cannot read the {} {}: it is {}'.format(
+            what, path, 'a folder' if stat.S_ISDIR(found.st_mode) else 'no plain file'))
+    if what == 'image' and not found.st_size:  # a text without a line is one, too
+        raise MTPError('cannot read the image {}: it is empty (0 bytes)'.format(path),
+                       hint='replace this file with a whole copy')
+
+
+def _missing(path, what):
+    """Why nothing is at ``path``, and what to look at: a link is there though what it leads to is not."""
+    if os.path.islink(path):
+        told = 'it is a link to {}, where there is nothing'.format(os.readlink(path))
+        return told, 'ls -l {}'.format(shlex.quote(path))
+    return 'there is no ' + what, ''
+
+
+def decoded(path, flags):
+    """What OpenCV makes of an image file.
+
+    Args:
+        flags: as ``cv2.imread`` has them.
+
+    Raises:
+        MTPError: the file is missing, no plain file, or cannot be decoded; or it is a JPEG that is cut short, of which
+            OpenCV would make gray pixels and a word on standard error.
+    """
+    import cv2
+
+    size(path)
+    require_whole(path)
+    try:
+        pixels = cv2.imread(path, flags)
+    except cv2.error as error:
+        raise MTPError('cannot decode image {}: {}'.format(path, error.err),
+                       hint='replace this file with a whole copy') from None
+    if pixels is None:
+        raise MTPError('cannot decode image {}'.format(path), hint='replace this file with a whole copy')
+    return pixels
+
+
+def require_whole(path) -> None:
+    """Raise MTPError where ``path`` is a JPEG without an end: decoders fill what is missing with gray, and go on."""
+    try:
+        with open(path, 'rb') as stream:
+            if stream.read(3) != JPEG:
+                return
+            stream.seek(-2, os.SEEK_END)
+            if stream.read(2) == _JPEG_END:
+                return
+            stream.seek(0)
+            data = stream.read()
+    except OSError as error:
+        raise MTPError('cannot read the image {}: {}'.format(path, error.strerror or error)) from None
+    if cut_short(data):
+        raise MTPError('the image {} is cut short: its {} bytes hold no end of a JPEG'.format(path, len(data)),
+                       hint='replace this file with a whole copy')
+
+
+def cut_short(data: bytes) -> bool:
+    """Whether ``data``, all of a file, begin as a JPEG does and hold no end of one."""
+    if data[:3] != JPEG or data[-2:] == _JPEG_END:
+        return False
+    return _JPEG_END not in data[_scan_of(data):]
+
+
+def _scan_of(data) -> int:
+    """Where the first scan of a JPEG begins: what comes before are segments, and one may hold a small whole JPEG."""
+    at = 2
+    while data[at:at + 1] == b'\xff' and data[at + 1:at + 2] not in (b'', b'\xda'):
+        alone = data[at + 1] in (0x01, 0xff) or 0xd0 <= data[at + 1] <= 0xd8  # markers without a length; fill bytes
+        at += (1 if data[at + 1] == 0xff else 2) if alone else 2 + int.from_bytes(data[at + 2:at + 4], 'big')
+    return at
+
+
+def _png(path, head):
+    width, height, depth, colour = struct.unpack('>IIBB', head[16:26].ljust(10, b'\0'))
+    if width < 1 << 31 and height < 1 << 31 and depth in (1, 2, 4, 8, 16):
+        # Only a file that could hold its rows is worth the work of finding out whether it does.
+        least = height * (1 + width * depth * _PNG_BANDS.get(colour, 1) // 8) // _MOST_PACKED
+        if width * height > 1 << 30 and least > os.path.getsize(path):
+            raise MTPError('the image {} says that it has {} x {} pixels, and its {} bytes cannot hold them'.format(
+                path, width, height, os.path.getsize(path)), hint='replace this file with a whole copy')
+    return Header(width, height, _PNG_BANDS.get(colour, 1))
+
+
+def _other(path):
+    """The header by Pillow's own classes: ``Image.open`` asks a limit of pixels that the whole process shares, and
+    switching it off for a header switches it off for every thread that decodes."""
+    from PIL import BmpImagePlugin, Jpeg2KImagePlugin, JpegImagePlugin, TiffImagePlugin
+
+    for kind in (JpegImagePlugin.JpegImageFile, TiffImagePlugin.TiffImageFile, BmpImagePlugin.BmpImageFile,
+                 Jpeg2KImagePlugin.Jpeg2KImageFile):
+        try:
+            with kind(path) as image:
+                return Header(image.size[0], image.size[1], len(image.getbands()))
+        except (SyntaxError, OSError) as error:  # another kind of file, in Pillow's words
+            if getattr(error, 'errno', None):
+                raise
+        except Exception as error:  # Pillow raises many kinds for a damaged header
+            raise MTPError('cannot read the image {}: {}'.format(path, error)) from None
+    return _by_gdal(path)  # Pillow knows few kinds of TIFF
+
+
+def _by_gdal(path):
+    from mtp.data import raster_files
+
+    with raster_files.open_raster(path) as opened:
+        return Header(opened.width, opened.height, opened.count)
+
+
+def is_image(name) -> bool:
+    """Whether a file of this name is taken for an image; hidden ones (``._x.png`` of macOS) are not."""
+    return os.path.splitext(name)[1].lower() in SUFFIXES and not name.startswith('.')
+
+
+def by_stem(paths) -> Dict[str, str]:
+    """``{stem: path}`` in the order given.
+
+    Raises:
+        MTPError: two files of one stem.
+    """
+    found = {}
+    for path in paths:
+        stem = os.path.splitext(os.path.basename(path))[0]
+        if stem in found and not os.path.samefile(found[stem], path):
+            raise MTPError('{} and {} share one image id'.format(found[stem], path), hint='keep one of them')
+        found[stem] = path
+    return found

@@ -2,6 +2,7 @@
 import argparse
 import os
 
+from mtp import ownership
 from mtp.data import catalogue, converting, outputs, stamps
 from mtp.errors import MTPError, run_main
 
@@ -18,26 +19,26 @@ def main(argv=None) -> int:
     for part in PARTS:
         split = catalogue.get(options.name).source[part]
         images, labels = catalogue.locate(split.images), catalogue.locate(split.labels)
-        for name in converting.listing(images, split.image_suffix):
-            stem = name[:-len(split.image_suffix)]
-            label = os.path.join(labels, stem + split.label_suffix)
-            if not os.path.isfile(label):
-                raise MTPError('{} has no label file {}'.format(os.path.join(images, name), label), code=1)
+        texts = converting.paths_by_stem(labels, split.label_suffix)
+        for stem, image in converting.paths_by_stem(images, split.image_suffix).items():
+            if stem not in texts:
+                raise MTPError('{} has no label file {}'.format(
+                    image, os.path.join(labels, stem + split.label_suffix)), code=1)
             if stem in items:
-                raise MTPError('{} is there twice: {} and {}'.format(name, items[stem][0], os.path.join(images, name)))
-            items[stem] = (os.path.join(images, name), label)
+                raise MTPError('{} is there twice: {} and {}'.format(os.path.basename(image), items[stem][0], image))
+            items[stem] = (image, texts[stem])
     if not items:
         raise MTPError('no image in {}'.format(images), hint='python -m mtp.data describe ' + options.name)
     out = catalogue.locate(options.name + '/trainval')
     mark = converting.fingerprint([1], [path for pair in items.values() for path in pair])
-    if not stamps.begin(out, mark, options):
-        print('{}: made from these files already'.format(out))
-        return 0
-    for image, label in () if options.dry_run else items.values():
-        outputs.link(image, os.path.join(out, 'images', os.path.basename(image)))
-        outputs.link(label, os.path.join(out, 'labelTxt', os.path.basename(label)))
-    if not options.dry_run:
-        stamps.complete(out, mark)
+    links = [(path, '{}/{}{}'.format(folder, stem, suffix)) for stem, pair in items.items() for path, folder, suffix
+             in zip(pair, ('images', 'labelTxt'), (split.image_suffix, split.label_suffix))]
+    with stamps.filling(out, 'data join', mark, ownership.exactly(name for _, name in links), options) as filling:
+        if not filling.needed:
+            print('{}: made from these files already'.format(out))
+            return 0
+        for path, name in () if options.dry_run else links:
+            outputs.link(path, os.path.join(out, name))
     print('{}: {} images'.format(out, len(items)))
     return converting.finish({'images': len(items)}, [], options)
 

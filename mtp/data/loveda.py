@@ -6,25 +6,21 @@ import zipfile
 
 import numpy as np
 
-from mtp import paths
-from mtp.data import catalogue, converting, images, outputs, stamps
+from mtp import numbers, ownership, paths
+from mtp.data import catalogue, converting, images, masks, outputs, stamps
 from mtp.errors import MTPError, run_main
 from mtp.files import atomic_path
 
+VERB = 'change_loveda_label'
 SIZE = 1024  # pixels of every LoveDA image
 TEST_IDS = range(4191, 5987)
+#: 0 is no data, 1 to 7 are the classes.
+MASKS = masks.Rule(7, catalogue.get('loveda').palette, 1)
 
 
 def _read(path) -> np.ndarray:
     """A prediction, (height, width) uint8; MTPError for a palette, colours or another depth."""
-    from PIL import Image
-
-    images.size(path)
-    try:
-        with Image.open(path) as image:
-            mode, pixels = image.mode, np.asarray(image)
-    except Exception as error:  # Pillow raises many kinds for a damaged file
-        raise MTPError('cannot read {}: {}'.format(path, error)) from None
+    mode, pixels = masks.decode(path)
     if mode != 'L' or pixels.dtype != np.uint8:
         raise MTPError('{}: it is {} and not one channel of 8 bits; class numbers cannot be told from colours'.format(
             path, {'P': 'a palette image', 'RGB': 'an RGB image'}.get(mode, 'of mode ' + mode)))
@@ -57,11 +53,17 @@ def choose_offset(ranges) -> int:
     outside = [name for name, _, high in ranges if high > 7]
     if outside:
         raise MTPError('{} of {} files hold values above 7, first {}'.format(len(outside), len(ranges), outside[0]))
+    both = [name for name, low, high in ranges if low == 0 and high == 7]
+    if both:
+        raise MTPError('{} holds 0 and 7, so it knows 8 classes, and LoveDA has 7: 0, no data, was learnt as a class'
+                       .format(both[0]), hint='train with reduce_zero_label=True, as the configs in '
+                       'configs/mmrotate1/loveda do, and predict again')
     zeros = [name for name, low, _ in ranges if low == 0]
     sevens = [name for name, _, high in ranges if high == 7]
     if zeros and sevens:
         raise MTPError('some files hold 0 ({}) and some 7 ({}): these are not predictions of one kind'.format(
-            zeros[0], sevens[0]), hint='were some files shifted already? predict again into an empty folder')
+            zeros[0], sevens[0]), hint='were some files shifted already, or does the network know 8 classes? predict '
+                'again into an empty folder, with a config of configs/mmrotate1/loveda')
     if not zeros and not sevens:
         raise MTPError('no file holds 0 or 7, so 1..7 cannot be told from 0..6',
                        hint='say it: --offset -1 or --offset 0')
@@ -82,7 +84,7 @@ def main(argv=None) -> int:
     if not files:
         raise MTPError('no .png in {}'.format(pred))
     mark = converting.fingerprint([1, options.offset, options.size], files)
-    if not stamps.needed(out, mark, options):
+    if not stamps.needed(out, VERB, mark, options):
         print('{}: made from these files already'.format(archive))
         return 0
     problems = _name_problems(files, options.expect_count)
@@ -92,13 +94,13 @@ def main(argv=None) -> int:
     wrong = [name for name, low, high in ranges if low + offset < 0 or high + offset > 6]
     if wrong:
         raise MTPError('with an offset of {} {} files leave 0..6, first {}'.format(offset, len(wrong), wrong[0]))
+    names = [os.path.basename(path) for path in files]
     if not options.dry_run:
-        stamps.begin(out, mark, options)
-        work = functools.partial(_shift, out=out, offset=offset)
-        for _ in converting.run(work, files, options, 'offset {}'.format(offset), problems):
-            pass
-        _zip(out, [os.path.basename(path) for path in files], archive)
-        stamps.complete(out, mark)
+        with stamps.filling(out, VERB, mark, ownership.exactly(names), options):
+            work = functools.partial(_shift, out=out, offset=offset)
+            for _ in converting.run(work, files, options, 'offset {}'.format(offset), problems):
+                pass
+            _zip(out, names, archive)
     print('{}: {} files, offset {}{}'.format(archive, len(files), offset,
                                              ' (dry run: nothing written)' if options.dry_run else ''))
     return converting.finish({'files': len(files), 'offset': offset}, problems, options)
@@ -109,9 +111,10 @@ def _parser():
     parser.add_argument('--pred', help='folder of the predictions (default: loveda/predict/submit below MTP_WORK_ROOT)')
     parser.add_argument('--out', help='folder for the shifted files; the zip lies beside it (default: PRED_0to6)')
     parser.add_argument('--offset', choices=('auto', '-1', '0'), default='auto', help='what to add to every value')
-    parser.add_argument('--expect-count', type=int, default=len(TEST_IDS), help='0: do not check number and names of '
+    parser.add_argument('--expect-count', type=numbers.not_negative, default=len(TEST_IDS),
+                        help='0: do not check number and names of '
                         'the files (default: %(default)s, ids 4191 to 5986)')
-    parser.add_argument('--size', type=int, default=SIZE, help='pixels of a side; 0: any')
+    parser.add_argument('--size', type=numbers.not_negative, default=SIZE, help='pixels of a side; 0: any')
     converting.add_options(parser, strict=False)
     return parser
 
@@ -161,30 +164,42 @@ def flatten(argv=None) -> int:
         counts[part] = len(items)
         out = os.path.join(options.root, part)
         mark = converting.fingerprint([1], [path for item in items for path in item[1:] if path])
-        if not stamps.begin(out, mark, options):
-            print('{}: made from these files already'.format(out))
-            continue
-        for name, image, mask in () if options.dry_run else items:
-            outputs.link(image, os.path.join(out, 'images', name))
-            if mask:
-                outputs.link(mask, os.path.join(out, 'labels', name))
-        if not options.dry_run:
-            stamps.complete(out, mark)
-        print('{}: {} images'.format(out, len(items)))
+        names = ['{}/{}'.format(folder, item[0]) for item in items
+                 for path, folder in zip(item[1:], ('images', 'labels')) if path]
+        work, turned = functools.partial(_place, out='' if options.dry_run else out), 0
+        with stamps.filling(out, 'data loveda', mark, ownership.exactly(names), options) as filling:
+            if filling.needed:
+                turned = sum(converting.run(work, items, options, 'LoveDA ' + part, []))
+        said = ', {} masks turned from colours into numbers'.format(turned) if turned else ''
+        print('{}: {}'.format(out, '{} images{}'.format(len(items), said) if filling.needed else
+                              'made from these files already'))
     return converting.finish(counts, [], options)
+
+
+def _place(item, out):
+    """Put one image and its mask where training reads them; whether the mask had to be turned into numbers."""
+    name, image, mask = item
+    numbers, plain = masks.read(mask, MASKS) if mask else (None, True)
+    if out:
+        outputs.link(image, os.path.join(out, 'images', name))
+    if out and mask and plain:
+        outputs.link(mask, os.path.join(out, 'labels', name))
+    elif out and mask:
+        outputs.save_image(os.path.join(out, 'labels', name), numbers)
+    return not plain
 
 
 def _area(root, source, area, part):
     """(name, image, mask or None) of one area; each mask must be there and as large as its image."""
     folder = os.path.join(root, source, area)
-    items = []
-    for name in converting.listing(os.path.join(folder, 'images_png'), '.png'):
-        image, mask = os.path.join(folder, 'images_png', name), os.path.join(folder, 'masks_png', name)
-        if part == 'test':
-            mask = None
-        elif images.size(image) != images.size(mask):
+    items, found = [], {}
+    if part != 'test':
+        found = converting.paths_by_stem(os.path.join(folder, 'masks_png'), '.png')
+    for stem, image in converting.paths_by_stem(os.path.join(folder, 'images_png'), '.png').items():
+        mask = None if part == 'test' else found.get(stem, os.path.join(folder, 'masks_png', stem + '.png'))
+        if mask and images.size(image) != images.size(mask):
             raise MTPError('{} and {} differ in size'.format(image, mask))
-        items.append((name, image, mask))
+        items.append((stem + '.png', image, mask))
     return items
 
 

@@ -4,12 +4,22 @@ import shutil
 
 import cv2
 
+from mtp.data import images
 from mtp.errors import FAILED, MTPError
 from mtp.files import atomic_path
 
 
 def link(source, target) -> None:
-    """Make ``target`` the same file as ``source``: a hard link, else a copy."""
+    """Make ``target`` the same file as the image or text ``source``: a hard link, else a copy.
+
+    Raises:
+        MTPError: it is no plain file, or no whole image, as its beginning and its end say: training would stop at it.
+    """
+    images.require_plain(source, 'file')
+    if images.is_image(os.path.basename(source)):
+        images.header(source)
+        images.require_whole(source)
+    source = os.path.realpath(source)  # Linux would link the link, which may lead nowhere from the other folder
     if os.path.exists(target) and os.path.samefile(source, target):
         return
     with atomic_path(target) as temporary:

@@ -6,15 +6,18 @@ and unchanged, so the F1 of changed pixels does not see them.
 """
 import argparse
 import functools
+import glob
 import os
 import random
 
 import cv2
 import numpy as np
 
-from mtp.data import catalogue, converting, outputs, stamps
+from mtp import numbers, ownership
+from mtp.data import catalogue, converting, images, outputs, stamps
 from mtp.errors import MTPError, run_main
 
+ROLES = ('A', 'B', 'label')
 TILE = {'whu': 256, 'levir': 256, 'oscd': 96}
 SHARES = (0.7, 0.1, 0.2)  # of WHU: 5,334, 762 and 1,524 of 7,620
 BANDS = ('B04', 'B03', 'B02')  # red, green, blue of Sentinel-2
@@ -59,10 +62,7 @@ def grid(image: np.ndarray, tile: int):
 
 
 def _load(path) -> np.ndarray:
-    image = cv2.imread(path, cv2.IMREAD_UNCHANGED)
-    if image is None:
-        raise MTPError('cannot read the image {}'.format(path))
-    return image
+    return images.decoded(path, cv2.IMREAD_UNCHANGED)
 
 
 def _colour(path, options) -> np.ndarray:
@@ -82,7 +82,7 @@ def _cut(item, name, out, options):
     """Cut one image pair; the number of patches. ``item``: stem, part or seeded split, paths of A, B and label."""
     stem, part, sources = item
     shape, counts = None, {}
-    for role, path in zip(('A', 'B', 'label'), sources):
+    for role, path in zip(ROLES, sources):
         image = binary(_load(path), path) if role == 'label' else _colour(path, options)
         if shape not in (None, image.shape[:2]):
             raise MTPError('{}: it has {} x {} pixels, and {} has {} x {}'.format(
@@ -121,16 +121,22 @@ def _items(name, root):
                     items.append((region, split.name, (os.path.join(folder, 'imgs_1_rect'), os.path.join(
                         folder, 'imgs_2_rect'), os.path.join(labels, region, 'cm', 'cm.png'))))
             continue
-        folder = os.path.join(root, split.name)
-        for file in converting.listing(os.path.join(folder, 'A'), split.image_suffix):
-            sources = tuple(os.path.join(folder, role, file) for role in ('A', 'B', os.path.basename(split.labels)))
-            items.append((os.path.splitext(file)[0], split.name, sources))
+        roles = ('A', 'B', os.path.basename(split.labels))
+        suffixes = (split.image_suffix, split.image_suffix, split.label_suffix)
+        folders = [os.path.join(root, split.name, role) for role in roles]
+        found = [converting.paths_by_stem(folder, suffix) if os.path.isdir(folder) else {}
+                 for folder, suffix in zip(folders, suffixes)]
+        places = list(zip(found, folders, suffixes))
+        for stem in found[0]:
+            sources = (paths.get(stem, os.path.join(folder, stem + suffix)) for paths, folder, suffix in places)
+            items.append((stem, split.name, tuple(sources)))
     return items
 
 
 def main(argv=None) -> int:
     """Cut (WHU, LEVIR, OSCD) or link (CDD) a change detection data set into the folders that training reads."""
     options = _parser().parse_args(argv)
+    numbers.rising('--stretch', options.stretch)
     name, dataset = options.name, catalogue.get(options.name)
     root = options.root or catalogue.locate({'whu': 'whu_cd'}.get(name, name))
     out = options.out or catalogue.locate(dataset.root)
@@ -144,25 +150,44 @@ def main(argv=None) -> int:
                        hint='python -m mtp.data describe {}'.format(name))
     mark = converting.fingerprint([1, name, options.tile, options.seed, list(options.stretch)],
                                   [path for item in items for path in item[2]])
-    if not stamps.begin(out, mark, options):
-        print('{}: made from these files already'.format(out))
-        return 0
     problems, totals = [], {}
     work = functools.partial(_link if name == 'cdd' else _cut, name=name, out=out, options=options)
-    for counts in converting.run(work, items, options, name, problems):
-        for part, number in counts.items():
-            totals[part] = totals.get(part, 0) + number
-    if not (options.dry_run or problems):
-        stamps.complete(out, mark)
+    with stamps.filling(out, 'data patches', mark, _names(name, items), options) as filling:
+        if not filling.needed:
+            print('{}: made from these files already'.format(out))
+            return 0
+        for counts in converting.run(work, items, options, name, problems):
+            for part, number in counts.items():
+                totals[part] = totals.get(part, 0) + number
+        filling.whole = not problems
     print('{}: {}'.format(out, ', '.join('{} {}'.format(number, part) for part, number in totals.items())))
     return converting.finish(totals, problems, options)
 
 
+def _names(name, items):
+    """What is written, relative to the folder, as patterns."""
+    if name == 'cdd':
+        return ownership.exactly('{}/{}/{}'.format(part, role, _target(stem, path)) for stem, part, sources in items
+                                 for role, path in zip(ROLES, sources))
+    four = '[0-9]' * 4 + '*'
+    return ['*/{}/{}_{}_{}.png'.format(role, glob.escape(stem), four, four) for stem, _, _ in items for role in ROLES]
+
+
+def _target(stem, path):
+    """Name under which training looks for a file: its suffix in small letters."""
+    return stem + os.path.splitext(path)[1].lower()
+
+
 def _link(item, name, out, options):
     stem, part, sources = item
-    for role, path in zip(('A', 'B', 'label'), sources):
-        if not options.dry_run:
-            outputs.link(path, os.path.join(out, part, role, os.path.basename(path)))
+    for role, path in zip(ROLES, sources):
+        target = os.path.join(out, part, role, _target(stem, path))
+        # training reads one channel of a label
+        turned = binary(_load(path), path) if role == 'label' and images.header(path).bands != 1 else None
+        if not options.dry_run and turned is not None:
+            outputs.save_image(target, turned)
+        elif not options.dry_run:
+            outputs.link(path, target)
     return {part: 1}
 
 
@@ -171,9 +196,10 @@ def _parser():
     parser.add_argument('name', choices=('whu', 'levir', 'oscd', 'cdd'))
     parser.add_argument('--root', help='source folder (default: from the catalogue)')
     parser.add_argument('--out', help='default: where training reads, from the catalogue')
-    parser.add_argument('--tile', type=int, help='pixels (default: 256; 96 for OSCD)')
-    parser.add_argument('--seed', type=int, default=0, help='of the split of WHU; the published one is not known')
-    parser.add_argument('--stretch', type=float, nargs=2, default=PERCENTILES, metavar=('LOW', 'HIGH'),
+    parser.add_argument('--tile', type=numbers.count, help='pixels (default: 256; 96 for OSCD)')
+    parser.add_argument('--seed', type=numbers.seed, default=0,
+                        help='of the split of WHU; the published one is not known')
+    parser.add_argument('--stretch', type=numbers.percentile, nargs=2, default=PERCENTILES, metavar=('LOW', 'HIGH'),
                         help='percentiles of an OSCD band that become 0 and 255; the published ones are not known')
     converting.add_options(parser)
     return parser

@@ -1,36 +1,15 @@
 """Reading label pickles without running what is in them."""
-import pickle
+import os
 
 from mtp.errors import MTPError
+from mtp.pickled import Damaged, Refused, Steps, arrays, measure
+from mtp.pickled.plain import NAMES as PLAIN
+from mtp.terminal import shown
 
-# containers, numbers and NumPy arrays; nothing that can import, call or open
-# (plain numbers, strings, lists and dicts need no name: the format has opcodes for them)
-ADMITTED = {
-    ('builtins', 'set'), ('builtins', 'frozenset'), ('collections', 'OrderedDict'), ('numpy', 'ndarray'),
-    ('numpy', 'dtype'), ('_codecs', 'encode'),
-} | {
-    (module, name)
-    for module in ('numpy.core.multiarray', 'numpy._core.multiarray') for name in ('_reconstruct', 'scalar')
-} | {
-    (module, '_frombuffer') for module in ('numpy.core.numeric', 'numpy._core.numeric')
-}
-
-
-def _no_bytes():
-    """Old protocols write empty bytes as a call of ``bytes``; with an argument that call could ask for any memory."""
-    return b''
-
-
-class _Unpickler(pickle.Unpickler):
-
-    def find_class(self, module, name):
-        if module == '__builtin__':  # pickles of Python 2
-            module = 'builtins'
-        if (module, name) == ('builtins', 'bytes'):
-            return _no_bytes
-        if (module, name) not in ADMITTED:
-            raise pickle.UnpicklingError('it names {}.{}, which label files have no business with'.format(module, name))
-        return super().find_class(module.replace('numpy._core', 'numpy.core'), name)
+MAX_BYTES = 1 << 30
+SOURCE = 'get the file again from where the data set is published'
+NAMES = dict(arrays.NAMES)
+NAMES.update((key, PLAIN[key]) for key in PLAIN if key[1] in ('set', 'frozenset', 'OrderedDict'))
 
 
 def load(path):
@@ -39,11 +18,26 @@ def load(path):
     Raises:
         MTPError: the file is missing, damaged, or names anything else.
     """
+    data = _content(path)
     try:
+        value = Steps(data, 0, NAMES).run(encoding='latin1')
+        measure(value, len(data), leaves=arrays.LEAVES)
+        return value
+    except Refused as error:
+        raise MTPError('{} holds {}, which label files have no business with'.format(path, shown(str(error))),
+                       hint=SOURCE) from None
+    except Damaged as error:
+        raise MTPError('{} is not a readable pickle: {}'.format(path, error), hint=SOURCE) from None
+
+
+def _content(path):
+    try:
+        if not os.path.isfile(path) and os.path.exists(path):  # a FIFO would wait for ever
+            raise MTPError('{} is no plain file'.format(path), hint=SOURCE)
         with open(path, 'rb') as stream:
-            return _Unpickler(stream).load()
+            if os.path.getsize(path) > MAX_BYTES:
+                raise MTPError('{} is larger than {} MiB, which no label file is'.format(path, MAX_BYTES >> 20),
+                               hint=SOURCE)
+            return stream.read()
     except OSError as error:
         raise MTPError('cannot read {}: {}'.format(path, error.strerror or error)) from None
-    except Exception as error:  # a damaged pickle can raise nearly anything while it is rebuilt
-        raise MTPError('{} is not a readable pickle: {}: {}'.format(path, type(error).__name__, error),
-                       hint='get the file again from where the data set is published') from None

@@ -4,6 +4,7 @@ import functools
 import json
 import os
 
+from mtp import numbers
 from mtp.data import catalogue, coco, converting, images, samrs
 from mtp.errors import MTPError
 
@@ -17,13 +18,14 @@ def main(argv=None) -> int:
     jobs, absent = _plan(options)
     for job in jobs:
         if not job['current']:
-            converting.refuse_existing([job['out']], options)
+            converting.refuse_existing([job['out']], options, coco.is_ours)
     counts, problems = {}, []
     for job in jobs:
         if job['current'] and not options.overwrite:
             print('{out}: made from these files already'.format(**job))
             continue
-        counts[job['out']] = _convert(job, options, problems)
+        with converting.alone(job['out'], options):
+            counts[job['out']] = _convert(job, options, problems)
         print('{}: {images} images, {annotations} instances{}'.format(
             job['out'], ' (dry run: nothing written)' if options.dry_run else '', **counts[job['out']]))
     for subset, listing in absent:
@@ -45,7 +47,7 @@ def _parser():
     parser.add_argument('--out', help='folder for the COCO files')
     parser.add_argument('--name-template', help='file name with {dataset} and {split} (default: the name that '
                         'pretraining reads)')
-    parser.add_argument('--id-base', type=int, choices=(0, 1), default=1,
+    parser.add_argument('--id-base', type=numbers.not_negative, choices=(0, 1), default=1,
                         help='first annotation id; 0 as published, which evaluation takes for "no match"')
     parser.add_argument('--bbox-from', choices=('mask', 'prompt'), default='mask',
                         help='box of the mask (as published) or the box it was made from')

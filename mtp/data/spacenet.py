@@ -6,14 +6,17 @@ import random
 import re
 from typing import List, Optional, Tuple
 
-import cv2
 import numpy as np
 
+from mtp import numbers, ownership
 from mtp.data import catalogue, converting, geojson, geotiff, outputs, rasterize, stamps
 from mtp.errors import MTPError
+from mtp.tiles.pixels import read_image
 
 OFFICIAL_TRAIN, OFFICIAL_ALL = 5000, 6940
 IGNORED = 255  # what the segmentation data set leaves out of the loss
+_FARTHEST = 1e9  # of a coordinate: no system of the Earth, in metres or feet, has one beyond
+_MOST_NESTED = 8  # collections in collections
 
 
 def read(path) -> Tuple[List[List[np.ndarray]], Optional[int], int]:
@@ -31,24 +34,37 @@ def read(path) -> Tuple[List[List[np.ndarray]], Optional[int], int]:
     for number, feature, top in geojson.features(path):
         geometry = feature.get('geometry')
         system = _system(path, top.get('crs'))
-        kind = geometry.get('type') if isinstance(geometry, dict) else None
-        if kind not in ('Polygon', 'MultiPolygon'):
-            skipped += 1
-            continue
-        parts = [geometry.get('coordinates')] if kind == 'Polygon' else geometry.get('coordinates')
-        for part in parts if isinstance(parts, list) else [None]:
-            polygons.append(_rings(path, number, part))
+        parts = _parts(geometry)
+        skipped += parts is None
+        polygons += [_rings(path, number, part) for part in parts or ()]
     return polygons, system, skipped
+
+
+def _parts(geometry, depth=0) -> Optional[list]:
+    """Coordinates of each polygon of a geometry, also inside a collection; None where nothing has an area."""
+    kind = geometry.get('type') if isinstance(geometry, dict) else None
+    if kind == 'GeometryCollection' and isinstance(geometry.get('geometries'), list) and depth < _MOST_NESTED:
+        found = [_parts(member, depth + 1) for member in geometry['geometries']]
+        return sum(filter(None, found), []) if any(part is not None for part in found) else None
+    if kind == 'Polygon':
+        return [geometry.get('coordinates')]
+    if kind == 'MultiPolygon':
+        return geometry['coordinates'] if isinstance(geometry.get('coordinates'), list) else [None]
+    return None
 
 
 def _rings(path, number, part):
     try:
-        # a third number, the height, is left out
-        rings = [np.array([point[:2] for point in ring], np.float64).reshape(-1, 2) for ring in part]
-    except (TypeError, ValueError):
+        # a third number, the height, is left out; a text or a truth value is no number, though NumPy makes one of it
+        plain = all(type(value) in (int, float) for ring in part for point in ring for value in point[:2])
+        rings = [np.array([point[:2] for point in ring], np.float64).reshape(-1, 2) for ring in part] if plain else None
+    except (TypeError, ValueError, OverflowError):
+        rings = None
+    if rings is None:
         raise MTPError('{}: feature {}, field coordinates: not rings of x, y pairs'.format(path, number)) from None
-    if not all(np.isfinite(ring).all() for ring in rings):
-        raise MTPError('{}: feature {}, field coordinates: a number that is not finite'.format(path, number))
+    if not all((np.abs(ring) <= _FARTHEST).all() for ring in rings):
+        raise MTPError('{}: feature {}, field coordinates: a number that is not finite, or beyond {:.0e}'.format(
+            path, number, _FARTHEST))
     return rings
 
 
@@ -101,21 +117,38 @@ def main(argv=None) -> int:
     flat = [path for _, raster, vector in pairs for path in (raster, vector)]
     mark = converting.fingerprint([1, options.foreground_value, options.layout, options.format,
                                    {part: [item[0] for item in items] for part, items in parts.items()}], flat)
-    if not stamps.begin(out, mark, options):
-        print('{}: made from these files already'.format(out))
-        return converting.finish({}, [], options)
     counts = {}
-    for part, items in parts.items():
-        work = functools.partial(_write, folder=os.path.join(out, part) if part else out, options=options)
-        results = list(converting.run(work, items, options, 'SpaceNet ' + (part or 'masks'), problems))
-        counts[part or 'all'] = {'images': len(results), 'without building': sum(share == 0 for share, _ in results),
-                                 'building pixels': float(np.mean([share for share, _ in results] or [0])),
-                                 'features without area': sum(skipped for _, skipped in results)}
-        print('{}: {images} images, {building pixels:.1%} building, {without building} without, {features without '
-              'area} features without area'.format(part or out, **counts[part or 'all']))
-    if not (options.dry_run or problems):
-        stamps.complete(out, mark)
+    with stamps.filling(out, 'data spacenet', mark, _names(parts, options), options) as filling:
+        if not filling.needed:
+            print('{}: made from these files already'.format(out))
+            return converting.finish({}, [], options)
+        for part, items in parts.items():
+            counts[part or 'all'] = _part(part, items, out, options, problems)
+        filling.whole = not problems
     return converting.finish(counts, problems, options)
+
+
+def _names(parts, options):
+    """What is written, relative to the folder."""
+    labels = 'labels/' if options.layout == 'split' else ''
+    names = []
+    for part, items in parts.items():
+        for stem in (item[0] for item in items):
+            names.append(os.path.join(part, '{}{}.{}'.format(labels, stem, options.format)))
+            names += [os.path.join(part, 'images', stem + '.png')] if labels else []
+    return ownership.exactly(names)
+
+
+def _part(part, items, out, options, problems):
+    """Write one part; its counts."""
+    work = functools.partial(_write, folder=os.path.join(out, part) if part else out, options=options)
+    results = list(converting.run(work, items, options, 'SpaceNet ' + (part or 'masks'), problems))
+    counts = {'images': len(results), 'without building': sum(share == 0 for share, _ in results),
+              'building pixels': float(np.mean([share for share, _ in results] or [0])),
+              'features without area': sum(skipped for _, skipped in results)}
+    print('{}: {images} images, {building pixels:.1%} building, {without building} without, {features without '
+          'area} features without area'.format(part or out, **counts))
+    return counts
 
 
 def _parser():
@@ -127,13 +160,14 @@ def _parser():
     parser.add_argument('--src_vector_dir', '--vectors', default=catalogue.locate(source.labels),
                         help='folder of the .geojson files')
     parser.add_argument('--dst_dir', '--out', help='default: spacenet/data below MTP_DATA_ROOT')
-    parser.add_argument('--foreground-value', type=int, default=1, help='of a building; published: 255')
+    parser.add_argument('--foreground-value', type=numbers.byte, default=1, help='of a building; published: 255')
     parser.add_argument('--layout', choices=('split', 'flat'), default='split',
                         help='split: {train,val}/{images,labels}, as training reads them; flat: masks only, as '
                         'published')
     parser.add_argument('--format', choices=('png', 'tif'), default='png', help='of the masks; published: tif')
-    parser.add_argument('--split', type=int, metavar='N', help='images of train (default: 5000 of 6940, in proportion)')
-    parser.add_argument('--seed', type=int, default=0, help='of the split; the published one is not known')
+    parser.add_argument('--split', type=numbers.count, metavar='N',
+                        help='images of train (default: 5000 of 6940, in proportion)')
+    parser.add_argument('--seed', type=numbers.seed, default=0, help='of the split; the published one is not known')
     parser.add_argument('--split-file', help='text with the image stems of train, one a line, instead of a draw')
     converting.add_options(parser)
     return parser
@@ -150,6 +184,9 @@ def _pairs(options, problems):
             number = re.search(r'img(\d+)', name)
             if number is None:
                 problems.append('{}: no image number in the name'.format(os.path.join(folder, name)))
+            elif int(number.group(1)) in numbered:
+                raise MTPError('{} and {} have one number'.format(numbered[int(number.group(1))],
+                                                                  os.path.join(folder, name)), hint='keep one of them')
             else:
                 numbered[int(number.group(1))] = os.path.join(folder, name)
         found.append(numbered)
@@ -190,9 +227,5 @@ def _write(pair, folder, options):
         split = options.layout == 'split'
         outputs.save_image(os.path.join(folder, 'labels' if split else '', '{}.{}'.format(stem, options.format)), label)
         if split:
-            image = cv2.imread(raster, cv2.IMREAD_UNCHANGED)
-            if image is None or image.dtype != np.uint8:
-                raise MTPError('{}: {}'.format(raster, 'cannot be read' if image is None else
-                                               'it has {} pixels, and 8 bits are expected'.format(image.dtype)))
-            outputs.save_image(os.path.join(folder, 'images', stem + '.png'), image)
+            outputs.save_image(os.path.join(folder, 'images', stem + '.png'), read_image(raster))
     return float((label > 0).mean()), skipped

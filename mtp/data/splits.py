@@ -1,12 +1,15 @@
 """Scene classification: EuroSAT and RESISC-45 split as training reads them, by a seeded draw within each class."""
 import argparse
+import collections
 import os
 import random
 
-from mtp.data import catalogue, converting, outputs, stamps
+from mtp import numbers, ownership
+from mtp.data import catalogue, converting, outputs, scenes, stamps
 from mtp.errors import MTPError, run_main
 from mtp.files import write_text
 
+VERB = 'data splits'
 # shares of each class in 100; EuroSAT leaves 20 unused, as its published 16,200 and 5,400 of 27,000 do
 SHARES = {'eurosat': {'train': 60, 'val': 20}, 'resisc45': {'train': 20, 'valid': 80}}
 
@@ -28,67 +31,72 @@ def main(argv=None) -> int:
     parser = argparse.ArgumentParser(prog='python -m mtp.data.splits', description=main.__doc__)
     parser.add_argument('name', choices=tuple(SHARES))
     parser.add_argument('--root', help='folder with one folder a class (default: from the catalogue)')
-    parser.add_argument('--seed', type=int, default=0, help='the published lists are not known')
+    parser.add_argument('--seed', type=numbers.seed, default=0, help='the published lists are not known')
     converting.add_options(parser, strict=False)
     options = parser.parse_args(argv)
     dataset = catalogue.get(options.name)
     root = options.root or catalogue.locate(dataset.source['all'].images)
     found = _classes(dataset, root)
-    files = [os.path.join(root, kind, name) for kind, names in found.items() for name in names]
+    files = [path for paths in found.values() for path in paths.values()]
     mark = converting.fingerprint([1, options.seed, SHARES[options.name]], files)
     parts = {part: [] for part in dataset.splits}
-    for kind, names in found.items():
-        for part, members in draw(names, SHARES[options.name], options.seed).items():
-            parts[part] += [(kind, name) for name in members]
+    for kind, paths in found.items():
+        for part, members in draw(paths, SHARES[options.name], options.seed).items():
+            parts[part] += [(kind, name, paths[name]) for name in members]
     writer = _folders if options.name == 'eurosat' else _lists
-    work = writer(dataset, root, parts)
-    if all([stamps.needed(folder, mark, options) is False for folder in work]):
+    work = writer(dataset, parts)
+    if all([stamps.needed(folder, VERB, mark, options) is False for folder in work]):
         print('{}: made from these files already'.format(', '.join(work)))
         return 0
     for folder, (links, texts) in work.items():
-        if not stamps.begin(folder, mark, options) or options.dry_run:
-            continue
-        for source, target in links:
-            outputs.link(source, target)
-        for path, text in texts:
-            write_text(path, text)
-        stamps.complete(folder, mark)
+        names = [os.path.relpath(pair[place], folder) for pairs, place in ((links, 1), (texts, 0)) for pair in pairs]
+        with stamps.filling(folder, VERB, mark, ownership.exactly(names), options) as filling:
+            if not filling.needed or options.dry_run:
+                continue
+            for source, target in links:
+                outputs.link(source, target)
+            for path, text in texts:
+                write_text(path, text)
     counts = {part: len(members) for part, members in parts.items()}
     print('{}: {}'.format(options.name, ', '.join('{} {}'.format(number, part) for part, number in counts.items())))
     return converting.finish(counts, [], options)
 
 
 def _classes(dataset, root):
-    """{class folder: image names}; every class of the catalogue must be there with images."""
+    """{class: {name: path}}; every class of the catalogue must be there with images."""
     if not os.path.isdir(root):
         raise MTPError('the folder {} is missing'.format(root),
                        hint='python -m mtp.data describe {}'.format(dataset.name))
-    found = {kind: converting.listing(os.path.join(root, kind), dataset.source['all'].image_suffix)
-             for kind in dataset.classes}
-    empty = [kind for kind, names in found.items() if not names]
+    folders = scenes.class_folders(root, dataset.classes)
+    suffix = dataset.source['all'].image_suffix
+    found = {kind: {stem + suffix: path for stem, path in converting.paths_by_stem(folder, suffix).items()}
+             for kind, folder in folders.items()}
+    empty = [kind for kind, paths in found.items() if not paths]
     if empty:
-        raise MTPError('{} has no {} image'.format(os.path.join(root, empty[0]), dataset.source['all'].image_suffix))
+        raise MTPError('{} has no {} image'.format(folders[empty[0]], suffix))
     return found
 
 
-def _folders(dataset, root, parts):
+def _folders(dataset, parts):
     """What to write for EuroSAT: {folder: (links, texts)}."""
     work = {}
     for part, split in dataset.splits.items():
         folder = catalogue.locate(split.images)
-        links = [(os.path.join(root, kind, name), os.path.join(folder, kind, name)) for kind, name in parts[part]]
+        links = [(path, os.path.join(folder, kind, name)) for kind, name, path in parts[part]]
         work[folder] = (links, [])
     return work
 
 
-def _lists(dataset, root, parts):
+def _lists(dataset, parts):
     """What to write for RESISC-45: all images in one folder, and lists of file and class index."""
     split = next(iter(dataset.splits.values()))
     images, lists = catalogue.locate(split.images), os.path.dirname(catalogue.locate(split.listing))
-    links = [(os.path.join(root, kind, name), os.path.join(images, name))
-             for rows in parts.values() for kind, name in rows]
+    links = [(path, os.path.join(images, name)) for rows in parts.values() for _, name, path in rows]
+    double = [name for name, count in collections.Counter(target for _, target in links).items() if count > 1]
+    if double:
+        raise MTPError('two classes have an image {}'.format(os.path.basename(double[0])), hint='rename one of them')
     texts = [(catalogue.locate(dataset.splits[part].listing),
-              ''.join('{} {}\n'.format(name, dataset.classes.index(kind)) for kind, name in rows))
+              ''.join('{} {}\n'.format(name, dataset.classes.index(kind)) for kind, name, _ in rows))
              for part, rows in parts.items()]
     return {images: (links, []), lists: ([], texts)}
 

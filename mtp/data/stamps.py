@@ -1,19 +1,33 @@
 """Output folders that know whether they are whole: never overwritten by mistake, continued after a kill."""
+import contextlib
 import os
-import shutil
+import sys
 
+from mtp import locks, ownership
 from mtp.data import text
 from mtp.errors import MTPError
-from mtp.files import write_text
 
-NAME = 'made_by_mtp.txt'
+BEFORE = 'made_by_mtp.txt'  # what earlier versions left; it does not say what they made
 
 
-def needed(folder, mark: str, options) -> bool:
+class Filling:
+    """What :func:`filling` gives.
+
+    Attributes:
+        needed: whether there is work to do; False when the folder is complete and was made from the same inputs.
+        whole: set it to False when something was left out: then the folder is not declared complete.
+    """
+
+    def __init__(self, needed):
+        self.needed, self.whole = needed, True
+
+
+def needed(folder, verb: str, mark: str, options) -> bool:
     """Whether there is work to do in ``folder``; nothing is written.
 
     Args:
-        folder: output folder; it must be new, empty, or made by a converter of ours.
+        folder: output folder; it must be new, empty, or made by the same converter.
+        verb: of the converter, as :mod:`mtp.ownership` keeps it.
         mark: fingerprint of inputs and settings (:func:`mtp.data.converting.fingerprint`).
         options: parsed ``--overwrite`` and ``--dry-run``.
 
@@ -23,55 +37,52 @@ def needed(folder, mark: str, options) -> bool:
     Raises:
         MTPError: the folder is not ours, or is complete and was made from other inputs.
     """
-    state, found = _read(folder)
-    if state == 'complete' and found == mark and not options.overwrite:
+    if _complete_before(folder, mark) and not options.overwrite:
         return False
-    if state == 'complete' and found != mark and not (options.overwrite or options.dry_run):
+    there = ownership.check(folder, verb)
+    complete, same = there.get('state') == 'complete', there.get('fingerprint') == mark
+    if complete and same and not options.overwrite:
+        return False
+    if complete and not same and not (options.overwrite or options.dry_run):
         raise MTPError('{} was made from other files or with other settings'.format(folder),
                        hint='add --overwrite to make it anew')
     return True
 
 
-def begin(folder, mark: str, options) -> bool:
-    """As :func:`needed`; where there is work, the folder is marked as being made.
+@contextlib.contextmanager
+def filling(folder, verb: str, mark: str, made, options):
+    """Give a :class:`Filling`; where there is work, the folder is marked and locked meanwhile, and complete at the end.
 
-    It is emptied first with ``--overwrite``, and where a run was stopped and its inputs have changed since, perhaps
-    because it found one of them damaged. So files that are there come from the same inputs, and need not be made again.
+    What we made there is removed first with ``--overwrite``, and where a run was stopped and its inputs have changed
+    since, perhaps because it found one of them damaged. So files of ours that are there come from the same inputs, and
+    need not be made again. What others put there stays.
+
+    Args:
+        made: patterns of what will be put there; see :func:`mtp.ownership.claim`.
+        folder, verb, mark, options: see :func:`needed`, which also says what is raised.
     """
-    if not needed(folder, mark, options):
-        return False
-    if not options.dry_run:
-        state, found = _read(folder)
-        if state != 'none' and (options.overwrite or found != mark):
-            _empty(folder)
-        write_text(os.path.join(folder, NAME), 'making {}\n'.format(mark))
-    return True
+    work = Filling(needed(folder, verb, mark, options))
+    if not work.needed or options.dry_run:
+        yield work
+        return
+    with locks.hold(folder, verb):
+        there = ownership.check(folder, verb)
+        if there and (options.overwrite or there['fingerprint'] != mark):
+            _empty(folder, there)
+        ownership.claim(folder, verb, made, mark, state='making')
+        yield work
+        if work.whole:
+            ownership.put(folder, dict(ownership.read(folder), state='complete'))
 
 
-def _empty(folder):
-    """Remove what is in ``folder`` but its stamp: killed half way, the folder is still known as ours."""
-    write_text(os.path.join(folder, NAME), 'making \n')
-    for entry in os.scandir(folder):
-        if entry.name == NAME:
-            continue
-        if entry.is_dir(follow_symlinks=False):
-            shutil.rmtree(entry.path)
-        else:
-            os.unlink(entry.path)
+def _empty(folder, there):
+    ownership.put(folder, dict(there, state='making', fingerprint=''))  # killed half way, it is not complete
+    left = ownership.clear(folder)
+    if left:
+        sys.stderr.write('{}: left alone, since it was not made here: {}\n'.format(folder, ownership.some(left)))
 
 
-def _read(folder):
-    """('none' | 'making' | 'complete', mark) of a folder; MTPError when it is not ours."""
-    stamp = os.path.join(folder, NAME)
-    if os.path.isfile(stamp):
-        state, _, found = text.read_lines(stamp)[0].partition(' ')
-        return ('making' if state == 'making' else 'complete'), found
-    if os.path.isdir(folder) and os.listdir(folder):
-        raise MTPError('{} is there already and was not made by this converter'.format(folder),
-                       hint='move it away, or choose another --out')
-    return 'none', ''
-
-
-def complete(folder, mark: str) -> None:
-    """Declare ``folder`` whole."""
-    write_text(os.path.join(folder, NAME), 'complete {}\n'.format(mark))
+def _complete_before(folder, mark):
+    """Whether an earlier version made the folder from the same inputs."""
+    path = os.path.join(folder, BEFORE)
+    return os.path.isfile(path) and text.read_lines(path)[0] == 'complete ' + mark

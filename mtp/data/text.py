@@ -1,18 +1,25 @@
 """Reading label text: encodings, size limits, numbers, with errors that name file, line and field."""
 import codecs
 import math
+import os
+import shlex
 from typing import List
 
+from mtp.data import images
 from mtp.errors import MTPError
+from mtp.files import check_plain
 
 MAX_BYTES = 256 << 20  # a label file beyond this is no label file
 
 
 def read_bytes(path) -> bytes:
     """Content of ``path``; MTPError when it is missing or too large."""
+    images.require_plain(path, 'file')
     try:
+        check_plain(path)
         with open(path, 'rb') as stream:
-            data = stream.read(MAX_BYTES + 1)
+            # no more than there is: Python sets aside as much as is asked for
+            data = stream.read(min(os.fstat(stream.fileno()).st_size, MAX_BYTES) + 1)
     except OSError as error:
         raise MTPError('cannot read {}: {}'.format(path, error.strerror or error)) from None
     if len(data) > MAX_BYTES:
@@ -33,7 +40,9 @@ def read_lines(path) -> List[str]:
     try:
         text = data.decode(encoding)
     except UnicodeDecodeError as error:
-        raise MTPError('{}: line {}: not UTF-8 text'.format(path, data.count(b'\n', 0, error.start) + 1)) from None
+        raise MTPError('{}: line {}: not UTF-8 text'.format(path, data.count(b'\n', 0, error.start) + 1),
+                       hint='iconv -f CP949 -t UTF-8 {0} > utf8.txt && mv utf8.txt {0}, where CP949 (Korean) is the '
+                            'encoding that it has'.format(shlex.quote(path))) from None
     if '\0' in text:
         raise MTPError('{}: line {}: it holds a NUL character, so it is not text'.format(
             path, text.count('\n', 0, text.index('\0')) + 1))
@@ -46,7 +55,7 @@ def number(token: str, path, line: int, field: str) -> float:
         value = float(token)
     except ValueError:
         value = math.nan
-    if not math.isfinite(value) or abs(value) > 1e9 or '_' in token:
+    if not math.isfinite(value) or abs(value) > 1e9 or '_' in token or not token.isascii():
         raise MTPError('{}: line {}: field {}: {!r} is not a number'.format(path, line, field, token[:40]))
     return value
 

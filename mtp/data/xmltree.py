@@ -43,7 +43,7 @@ def parse(path, root_tag: str) -> Node:
             elements nested too deep, another root.
     """
     top = Node('', 0)
-    stack = [top]
+    stack, texts = [top], [[]]  # elements that are open, and the pieces of text in each
     parser = expat.ParserCreate()
     parser.buffer_text = True
 
@@ -53,13 +53,13 @@ def parse(path, root_tag: str) -> Node:
             raise MTPError('{}: line {}: elements nested deeper than {}'.format(path, node.line, MAX_DEPTH))
         stack[-1].children.append(node)
         stack.append(node)
+        texts.append([])
 
     def end(_tag):
-        node = stack.pop()
-        node.text = node.text.strip()
+        stack.pop().text = ''.join(texts.pop()).strip()
 
     def characters(data):
-        stack[-1].text += data
+        texts[-1].append(data)
 
     def refuse(*_):
         raise MTPError('{}: line {}: it has a DOCTYPE, which label files do not need and which is not read'.format(

@@ -4,6 +4,7 @@ One command does what the published script did in four: labels, split into train
 """
 import argparse
 import functools
+import glob
 import math
 import os
 import random
@@ -11,9 +12,11 @@ import random
 import cv2
 import numpy as np
 
+from mtp import numbers
 from mtp.data import catalogue, coco, converting, stamps, xview
 from mtp.errors import MTPError
 from mtp.files import atomic_path, write_text
+from mtp.tiles.pixels import read_image
 
 OFFICIAL_TRAIN, OFFICIAL_ALL = 700, 846
 NEVER_THERE = {'1395.tif'}  # named by the labels, in no archive
@@ -26,24 +29,25 @@ def main(argv=None) -> int:
     out = options.out or os.path.dirname(catalogue.locate(catalogue.get('xview').splits['train'].labels))
     problems = []
     labels = xview.read(options.geojson, problems if options.lenient else None)
-    names = converting.listing(options.images, '.tif')
-    labelled = [name for name in names if name in labels]
-    for name in sorted(set(labels) - set(names) - NEVER_THERE, key=converting.natural):
+    paths = {stem + '.tif': path for stem, path in converting.paths_by_stem(options.images, '.tif').items()}
+    labelled = [name for name in paths if name in labels]
+    for name in sorted(set(labels) - set(paths) - NEVER_THERE, key=converting.natural):
         problems.append('{}: image {} has labels and is not in {}'.format(options.geojson, name, options.images))
     if not labelled:
-        raise MTPError('{} names none of the {} images in {}'.format(options.geojson, len(names), options.images))
+        raise MTPError('{} names none of the {} images in {}'.format(options.geojson, len(paths), options.images))
     parts = _split(labelled, options)
-    files = [options.geojson] + [os.path.join(options.images, name) for name in labelled]
+    files = [options.geojson] + [paths[name] for name in labelled]
     settings = [1, options.tile, options.min_overlap, options.keep_empty, options.pad_value, options.id_base,
                 options.clip, options.names, options.export_yolo, parts]
     mark = converting.fingerprint(settings, files)
-    if not stamps.begin(out, mark, options):
-        print('{}: made from these files already'.format(out))
-        return converting.finish({}, [], options)
-    counts = {part: _convert(part, members, labels, out, options, problems) for part, members in parts.items()}
+    with stamps.filling(out, 'data xview', mark, _made(parts, options), options) as filling:
+        if not filling.needed:
+            print('{}: made from these files already'.format(out))
+            return converting.finish({}, [], options)
+        found = {name: (paths[name], labels[name]) for name in labelled}
+        counts = {part: _convert(part, members, found, out, options, problems) for part, members in parts.items()}
+        filling.whole = not problems
     counts['skipped type ids'] = _skipped(labels)
-    if not (options.dry_run or problems):
-        stamps.complete(out, mark)
     print('labels of no class, left out: {}'.format(counts['skipped type ids'] or 'none'))
     return converting.finish(counts, problems, options)
 
@@ -55,29 +59,29 @@ def _parser():
     parser.add_argument('--geojson', default=catalogue.locate(source.labels))
     parser.add_argument('--images', default=catalogue.locate(source.images), help='folder of the .tif images')
     parser.add_argument('--out', help='default: xview/yolo_format_patch below MTP_DATA_ROOT')
-    parser.add_argument('--split', type=int, metavar='N', help='images of train (default: 700 of 846, in proportion)')
-    parser.add_argument('--seed', type=int, default=0, help='of the split; the published one was drawn without')
+    parser.add_argument('--split', type=numbers.count, metavar='N',
+                        help='images of train (default: 700 of 846, in proportion)')
+    parser.add_argument('--seed', type=numbers.seed, default=0,
+                        help='of the split; the published one was drawn without')
     parser.add_argument('--split-file', help='text with the file names of train, one a line, instead of a draw')
-    parser.add_argument('--tile', type=int, default=416, help='pixels')
-    parser.add_argument('--min-overlap', type=int, default=0, help='pixels')
+    parser.add_argument('--tile', type=numbers.count, default=416, help='pixels')
+    parser.add_argument('--min-overlap', type=numbers.not_negative, default=0, help='pixels')
     parser.add_argument('--keep-empty', action='store_true', help='keep tiles without objects')
-    parser.add_argument('--pad-value', type=int, default=128, help='gray beside images smaller than a tile')
+    parser.add_argument('--pad-value', type=numbers.byte, default=128, help='gray beside images smaller than a tile')
     parser.add_argument('--clip', choices=('exact', 'published'), default='exact',
                         help='published: boxes lose a pixel at the right and lower border of a tile')
     parser.add_argument('--names', choices=('offset', 'published'), default='offset',
                         help='offset: image__416__x___y.png; published: image_number.png, which cannot be traced back')
-    parser.add_argument('--id-base', type=int, choices=(0, 1), default=1, help='first annotation id')
+    parser.add_argument('--id-base', type=numbers.not_negative, choices=(0, 1), default=1, help='first annotation id')
     parser.add_argument('--export-yolo', action='store_true', help='write YOLO label text too')
     converting.add_options(parser)
     return parser
 
 
 def _check(options):
-    if options.tile < 1 or not 0 <= options.min_overlap < options.tile:
+    if options.min_overlap >= options.tile:
         raise MTPError('--tile is {} and --min-overlap {}; the overlap must be from 0 to below the tile'.format(
             options.tile, options.min_overlap))
-    if not 0 <= options.pad_value <= 255:
-        raise MTPError('--pad-value is {}, not 0 to 255'.format(options.pad_value))
     for path in (options.geojson, options.images):
         if not os.path.exists(path):
             raise MTPError('{} is missing'.format(path), hint='python -m mtp.data describe xview')
@@ -106,13 +110,23 @@ def starts(length: int, tile: int, overlap: int = 0) -> np.ndarray:
     return np.linspace(0, length - tile, count).astype(np.int64)
 
 
-def _convert(part, names, labels, out, options, problems):
+def _made(parts, options):
+    """What is written, relative to the folder, as patterns."""
+    found = ['xview_{}_coco_format.json'.format(part) for part in parts]
+    ends = '_*' if options.names == 'published' else '__*__*___*'
+    for part, names in parts.items():
+        for stem in (glob.escape(os.path.splitext(name)[0]) for name in names):
+            found += ['{}/images/{}{}.png'.format(part, stem, ends), '{}/labels/{}{}.txt'.format(part, stem, ends)]
+    return found
+
+
+def _convert(part, names, found, out, options, problems):
     dataset = catalogue.get('xview')
     work = functools.partial(_tiles, folder=os.path.join(out, part), options=options)
     totals = {'source images': len(names), 'outside': 0, 'degenerate': 0}
 
     def rows():
-        items = [(os.path.join(options.images, name), labels[name]) for name in names]
+        items = [found[name] for name in names]
         for tiles, outside, degenerate in converting.run(work, items, options, 'xView ' + part, problems):
             totals['outside'] += outside
             totals['degenerate'] += degenerate
@@ -131,9 +145,7 @@ def _convert(part, names, labels, out, options, problems):
 def _tiles(item, folder, options):
     """Cut one image; rows for :func:`coco.write` and how many boxes were outside or without area."""
     path, labels = item
-    image = cv2.imread(path, cv2.IMREAD_COLOR)
-    if image is None:
-        raise MTPError('cannot read the image {}'.format(path))
+    image = read_image(path)
     height, width = image.shape[:2]
     boxes = xview.clip(labels.boxes, width, height)
     real = (labels.boxes[:, 2:] > labels.boxes[:, :2]).all(1)
@@ -180,7 +192,7 @@ def _save(folder, name, pixels, row, options):
     tile = np.full((options.tile, options.tile, 3), options.pad_value, np.uint8)
     tile[:pixels.shape[0], :pixels.shape[1]] = pixels
     if options.export_yolo:
-        write_text(os.path.join(folder, 'labels', name + '.txt'), 
+        write_text(os.path.join(folder, 'labels', name + '.txt'),
                    ''.join(_yolo_line(entry, options.tile) for entry in row[1]))
     with atomic_path(path) as temporary, open(temporary, 'wb') as stream:
         stream.write(cv2.imencode('.png', tile, [cv2.IMWRITE_PNG_COMPRESSION, 3])[1].tobytes())

@@ -10,12 +10,13 @@ import cv2
 import numpy as np
 import pytest
 
+from mtp import ownership
 from mtp.data import converting, dior2coco, fair1m, join, loveda, patches, samrs2coco, spacenet, splits, xview2coco
 from mtp.data.describe import ROOT
 from mtp.data.samples import __main__ as samples
 from mtp.errors import MTPError
 from mtp.submit import fair1m_texts
-from mtp.tiles import cut
+from mtp.tiles import cut, journal
 
 # program, sample set, words, an input to damage (below the data root, of the sample in natural order)
 PROGRAMS = {
@@ -99,7 +100,8 @@ def test_promises(name, begin, data_root, tmp_path_factory, capsys):
     after = files(data_root)
     assert json.loads(report.read_text())['counts'] == planned
     assert len(after) > len(before) and all(after[path] == before[path] for path in before)
-    assert not [path for path in after if '/.' in path or path.endswith('.tmp')]
+    hidden = [path for path in after if '/.' in path and not path.endswith(ownership.NAME)]
+    assert not hidden and not [path for path in after if path.endswith('.tmp')]
     times = {path: os.stat(str(data_root / path)).st_mtime_ns for path in after}
     try:
         assert program(words) == 0
@@ -109,8 +111,8 @@ def test_promises(name, begin, data_root, tmp_path_factory, capsys):
     assert program(words + ['--overwrite'] + several) == 0
     again = files(data_root)
     if name == 'cut':  # its journal has the order in which images were finished
-        again['cut/' + cut.JOURNAL], after['cut/' + cut.JOURNAL] = (
-            sorted(found['cut/' + cut.JOURNAL].splitlines()) for found in (again, after))
+        again['cut/' + journal.NAME], after['cut/' + journal.NAME] = (
+            sorted(found['cut/' + journal.NAME].splitlines()) for found in (again, after))
     assert again == after
 
 
@@ -133,7 +135,7 @@ def test_damage_stops_it_and_mended_it_goes_on(name, begin, data_root, tmp_path_
     assert program(words) == 0
     after = files(data_root)
     for path, data in made.items():  # what the stopped run left is whole, or says that more is to come
-        assert after[path] == data or data.startswith(b'making ') or path.endswith(cut.JOURNAL)
+        assert after[path] == data or path.endswith((ownership.NAME, journal.NAME))
 
 
 def test_every_published_script_takes_the_common_options(capsys):

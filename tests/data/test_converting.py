@@ -7,10 +7,10 @@ import time
 
 import pytest
 
-from mtp.data import converting
+from mtp.data import converting, dota, fair1m, spacenet, xview
 from mtp.data.describe import ROOT
 from mtp.errors import MTPError
-from tests.tiles.test_workers import alive
+from tests.test_workers import alive
 
 
 def _options(**changes):
@@ -68,7 +68,7 @@ def test_what_has_not_begun_is_not_begun_after_an_error(tmp_path):
 
 PROGRAM = r'''
 import argparse, os, time
-from mtp.data import converting
+from mtp.data import converting, dota, fair1m, spacenet, xview
 
 def pid_of_worker(number):
     os.write(1, b'%d\n' % os.getpid())
@@ -134,3 +134,21 @@ def test_the_fingerprint_follows_the_data_root_and_the_files(tmp_path, monkeypat
     (1, (700, 846), 1)])
 def test_a_share_leaves_something_on_both_sides(total, share, part):
     assert converting.share_of(total, *share) == part
+
+
+@pytest.mark.parametrize('make', [os.mkfifo, os.mkdir, lambda path: os.symlink('/dev/zero', path),
+                                  lambda path: os.symlink(path, path)])
+@pytest.mark.parametrize('reader', [dota.read, fair1m.read, xview.read, spacenet.read, converting.stems])
+def test_what_is_no_plain_file_is_not_waited_for(tmp_path, reader, make):
+    path = str(tmp_path / 'labels')
+    make(path)
+    with pytest.raises(MTPError, match='cannot read the file .*labels'):
+        reader(path)
+
+
+def test_a_long_text_of_entities_is_read_in_one_go(tmp_path):
+    """Put together piece by piece, it would take minutes."""
+    (tmp_path / '0.xml').write_bytes(b'<annotation><objects><object><possibleresult><name>' + b'&amp;' * 400000
+                                     + b'</name></possibleresult></object></objects></annotation>')
+    with pytest.raises(MTPError, match='is not a class of FAIR1M'):
+        fair1m.read(str(tmp_path / '0.xml'), ('A220',))

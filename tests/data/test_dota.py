@@ -67,3 +67,13 @@ def test_real_p0706_is_harbors_and_ships_with_a_vertex_outside(real):
     labels = dota.read(real('dota', 'DOTA_devkit', 'labelTxt', 'P0706.txt'))
     assert labels.names.count('harbor') == 5 and labels.names.count('ship') == 531
     assert labels.polygons[..., 0].max() == 1112 and labels.meta['imagesource'] == 'GoogleEarth'
+
+
+@pytest.mark.parametrize('name, dataset, hint', [
+    ('small vehicle', 'dotav1', 'write small-vehicle'), ('Small Car', 'fair1m', 'write Small-Car'),
+    ('Small_Car', 'fair1m', 'write Small-Car'), ('PLANE', 'dotav1', 'write plane'), ('boat', 'dotav1', 'plane, ')])
+def test_a_name_in_another_spelling_is_answered_with_the_right_one(tmp_path, name, dataset, hint):
+    for line in (LINE.replace('plane', name), LINE[:-2].replace('plane', name)):
+        with pytest.raises(MTPError, match='P0.txt: line 1: ') as raised:
+            dota.read(_write(tmp_path, line), catalogue.get(dataset).classes)
+        assert hint in raised.value.hint

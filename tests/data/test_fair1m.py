@@ -28,6 +28,11 @@ def test_names_come_with_hyphens_and_four_points(tmp_path):
     assert labels.meta == {'width': 80, 'height': 60, 'filename': '0.tif'}
 
 
+@pytest.mark.parametrize('name', ['dry cargo ship', 'Dry_Cargo_Ship', 'DRY-CARGO-SHIP', 'Dry  Cargo Ship'])
+def test_other_spellings_are_taken_for_the_class(tmp_path, name):
+    assert fair1m.read(_write(tmp_path, _text(name)), CLASSES).names == ('Dry-Cargo-Ship',)
+
+
 def test_blanks_around_the_comma_and_scores_of_a_submission(tmp_path):
     text = _text('Van').replace(',', ' , ').replace('</name>', '</name><probability>0.25</probability>')
     labels = fair1m.read(_write(tmp_path, text))

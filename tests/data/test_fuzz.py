@@ -12,7 +12,7 @@ import pytest
 from mtp.data import (catalogue, converting, dior, dota, fair1m, geotiff, images, loveda, patches, pickles, samrs,
                       samrs2coco, spacenet, xview)
 from mtp.errors import MTPError
-from mtp.pretrain import annotations
+from mtp.pretrain.data import annotations
 from mtp.tiles import packed, rows
 
 MUTATIONS = int(os.environ.get('MTP_FUZZ', '1000'))

@@ -2,6 +2,7 @@ import struct
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from mtp.data import images
 from mtp.data.samples import writing
@@ -13,6 +14,14 @@ def test_size_of_every_format(tmp_path, suffix):
     path = str(tmp_path / ('a' + suffix))
     writing.save_image(path, np.zeros((30, 70, 3), np.uint8))
     assert images.size(path) == (70, 30)
+
+
+@pytest.mark.parametrize('suffix', ['.jpg', '.tif', '.bmp', '.jp2'])
+def test_a_size_is_read_whatever_the_process_has_for_a_limit_of_pixels(tmp_path, suffix, monkeypatch):
+    path = str(tmp_path / ('a' + suffix))
+    Image.fromarray(np.zeros((30, 70, 3), np.uint8)).save(path)
+    monkeypatch.setattr(Image, 'MAX_IMAGE_PIXELS', 10)  # of which nothing is heard, for no pixel is decoded
+    assert images.header(path) == (70, 30, 3)
 
 
 def test_a_huge_image_has_a_size(tmp_path):

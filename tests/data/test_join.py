@@ -1,4 +1,5 @@
 import os
+import shutil
 
 import pytest
 
@@ -22,3 +23,15 @@ def test_a_missing_label_is_named(sample, data_root):
     with pytest.raises(MTPError, match='P1000.png has no label file'):
         join.main(['dotav1'])
     assert not os.path.exists(os.path.join(root, 'trainval'))
+
+
+def test_capitals_in_a_suffix_make_no_difference(sample, data_root):
+    root = sample('dotav1')
+    for folder, name, other in (('images', 'P1000.png', 'P1000.PNG'), ('labelTxt', 'P1000.txt', 'P1000.Txt')):
+        os.rename(os.path.join(root, 'val', folder, name), os.path.join(root, 'val', folder, other))
+    assert join.main(['dotav1']) == 0
+    for kind, suffix in (('images', '.png'), ('labelTxt', '.txt')):  # as training and cutting look for them
+        assert sorted(os.listdir(os.path.join(root, 'trainval', kind))) == ['P0000' + suffix, 'P1000' + suffix]
+    shutil.copy(os.path.join(root, 'val', 'images', 'P1000.PNG'), os.path.join(root, 'val', 'images', 'P1000.png'))
+    with pytest.raises(MTPError, match='are one and the same'):
+        join.main(['dotav1', '--overwrite'])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mtp.data import loveda
+from mtp.data import catalogue, describe, loveda
 from mtp.errors import MTPError
 
 
@@ -131,3 +131,63 @@ def test_real_mask(real, tmp_path):
     cv2.imwrite(str(folder / '4191.png'), mask)
     assert loveda.main(['--pred', str(folder), '--expect-count', '0']) == 0
     np.testing.assert_array_equal(cv2.imread(str(tmp_path / 'pred_0to6' / '4191.png'), -1), mask - 1)
+
+
+def _mask(root, pixels):
+    path = root / 'Train' / 'Urban' / 'masks_png' / '0.png'
+    path.unlink()
+    cv2.imwrite(str(path), pixels)
+
+
+GOOD = np.arange(64, dtype=np.uint8).reshape(8, 8) % 8
+PALETTE = np.uint8([(0, 0, 0)] + [colour[::-1] for colour in catalogue.get('loveda').palette])
+
+
+@pytest.mark.parametrize('pixels', [GOOD, np.repeat(GOOD[..., None], 3, 2), PALETTE[GOOD]])
+def test_masks_in_colours_become_the_numbers_that_they_show(data_root, pixels, capsys):
+    root = _raw(data_root)
+    _mask(root, pixels)
+    assert loveda.flatten([]) == 0
+    assert ('1 masks turned' in capsys.readouterr().out) == (pixels.ndim == 3)
+    found = cv2.imread(str(root / 'trainval' / 'labels' / '0.png'), cv2.IMREAD_UNCHANGED)
+    np.testing.assert_array_equal(found, GOOD)
+
+
+@pytest.mark.parametrize('pixels, message', [
+    (np.full((8, 8), 9, np.uint8), 'masks_png/0.png: 9 at row 0, column 0; classes are numbered up to 7'),
+    (np.full((8, 8, 3), 100, np.uint8), 'masks_png/0.png: .*the colour of no class'),
+    (np.full((8, 8), 1, np.uint16), 'masks_png/0.png: a mask of mode')])
+def test_masks_that_training_would_stumble_over_are_refused(data_root, pixels, message):
+    root = _raw(data_root)
+    _mask(root, pixels)
+    with pytest.raises(MTPError, match=message) as raised:
+        loveda.flatten([])
+    assert '--lenient' not in str(raised.value)  # there is no such option
+
+
+def test_the_check_sees_masks_in_colours_and_names_in_capitals(data_root, capsys):
+    root = _raw(data_root)
+    assert loveda.flatten([]) == 0 and describe.check('loveda', any_count=True) == 0
+    label = root / 'trainval' / 'labels' / '1.png'
+    label.unlink()
+    cv2.imwrite(str(label), np.ones((8, 8, 3), np.uint8))
+    assert describe.check('loveda', any_count=True) == 1
+    assert '1 masks are in colours' in capsys.readouterr().out
+    (root / 'test' / 'images' / '4.png').rename(root / 'test' / 'images' / '4.PNG')
+    assert describe.check('loveda', any_count=True) == 1
+    assert 'do not end in .png' in capsys.readouterr().out
+
+
+def test_predictions_of_eight_classes_are_told_from_shifted_ones(tmp_path):
+    cv2.imwrite(str(tmp_path / '4191.png'), np.tile(GOOD, (4, 4)))
+    with pytest.raises(MTPError, match='4191.png holds 0 and 7, so it knows 8 classes') as raised:
+        _run(tmp_path)
+    assert 'reduce_zero_label' in raised.value.hint
+
+
+def test_images_and_masks_in_capitals_are_found(data_root):
+    root = _raw(data_root)
+    for kind in ('images_png', 'masks_png'):
+        (root / 'Train' / 'Urban' / kind / '0.png').rename(root / 'Train' / 'Urban' / kind / '0.PNG')
+    assert loveda.flatten([]) == 0
+    assert sorted(os.listdir(str(root / 'trainval' / 'labels'))) == ['0.png', '1.png', '2.png', '3.png']

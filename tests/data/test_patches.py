@@ -95,7 +95,7 @@ def test_oscd_bands_to_rgb(data_root):
     (data_root / 'oscd' / 'train_labels' / 'readme.txt').write_text('x')
     assert patches.main(['oscd']) == 0
     out = data_root / 'oscd_rgb_patch_dataset'
-    assert sorted(os.listdir(str(out))) == ['made_by_mtp.txt', 'test', 'train']
+    assert sorted(os.listdir(str(out))) == ['.mtp-output.json', 'test', 'train']
     assert len(os.listdir(str(out / 'train' / 'A'))) == 6
     patch = cv2.imread(str(out / 'train' / 'A' / 'paris_0000_0000.png')).astype(float)
     assert patch.shape == (96, 96, 3) and patch[..., 2].mean() > patch[..., 0].mean() + 50
@@ -130,3 +130,15 @@ def test_real_labels_are_understood(real):
         path = real('levir_cd', 'label', name + '.png')
         label = patches.binary(cv2.imread(path, cv2.IMREAD_UNCHANGED), path)
         assert label.shape == (256, 256) and set(np.unique(label)) <= {0, 255}
+
+
+def test_a_label_of_cdd_in_three_channels_becomes_one(data_root):
+    rng, label = np.random.default_rng(0), np.zeros((16, 16, 3), np.uint8)
+    label[4:9] = 255
+    for part in ('train', 'val', 'test'):
+        for role in ('A', 'B', 'OUT'):
+            _image(data_root / 'cdd' / part / role / '1.JPG', label if role == 'OUT' else _random(rng, 16, 16, 3))
+    assert patches.main(['cdd']) == 0
+    found = cv2.imread(str(data_root / 'cdd_dataset' / 'train' / 'label' / '1.jpg'), cv2.IMREAD_UNCHANGED)
+    np.testing.assert_array_equal(found >= 128, label[..., 0] > 0)
+    assert found.ndim == 2

@@ -4,7 +4,10 @@ import os
 import cv2
 import numpy as np
 import pytest
+import rasterio
 import shapely
+from PIL import Image
+from rasterio.features import rasterize
 
 from mtp.data import geotiff, spacenet
 from mtp.errors import MTPError
@@ -108,7 +111,9 @@ def test_parts_holes_heights_and_what_has_no_area(tmp_path):
         assert spacenet.read(_geojson(tmp_path, geometry)) == ([], None, 1)
 
 
-@pytest.mark.parametrize('coordinates', [None, 3, [3], [['a']], [[[1], [2, 3]]], [[[1, 'x']]]])
+@pytest.mark.parametrize('coordinates', [None, 3, [3], [['a']], [[[1], [2, 3]]], [[[1, 'x']]],
+                                         [[['1', '2'], ['3', '4'], ['5', '6']]], [[[True, False], [1, 2], [3, 4]]],
+                                         [[[1e308, 0], [1, 2], [3, 4]]], [[[10 ** 400, 0], [1, 2], [3, 4]]]])
 def test_bad_coordinates_are_named(tmp_path, coordinates):
     with pytest.raises(MTPError, match='feature 0, field coordinates'):
         spacenet.read(_geojson(tmp_path, {'type': 'Polygon', 'coordinates': coordinates}))
@@ -129,3 +134,49 @@ def test_an_image_without_place_or_no_image_is_refused(tmp_path):
     for path, message in ((plain, 'no GeoTIFF tags'), (damaged, 'cannot read'), (tmp_path / 'c.tif', 'cannot read')):
         with pytest.raises(MTPError, match=message):
             geotiff.read(str(path))
+
+
+PLACES = {
+    'north up': (0.5, 0, 400000, 0, -0.5, 4000000), 'south up': (0.5, 0, 400000, 0, 0.5, 4000000),
+    'turned': (0.4, 0.3, 400000, 0.3, -0.4, 4000000), 'mirrored': (-0.5, 0, 400000, 0, -0.5, 4000000)}
+
+
+@pytest.mark.parametrize('point', [False, True])
+@pytest.mark.parametrize('place', sorted(PLACES))
+def test_pixels_lie_where_gdal_has_them_to_a_hundredth(tmp_path, place, point):
+    """Also where the tags count from the middle of the first pixel."""
+    matrix = rasterio.Affine(*PLACES[place])
+    path = str(tmp_path / 'a.tif')
+    with rasterio.open(path, 'w', driver='GTiff', count=3, width=40, height=30, dtype='uint8', crs='EPSG:32650',
+                       transform=matrix) as stream:
+        stream.write(np.zeros((3, 30, 40), np.uint8))
+        stream.update_tags(AREA_OR_POINT='Point' if point else 'Area')
+    with Image.open(path) as image:
+        tags = image.tag_v2
+        keys = tags[34735]
+        raster_type = [keys[at + 3] for at in range(4, len(keys), 4) if keys[at] == 1025]
+        stored = (tags[33922][3], tags[33922][4]) if 33922 in tags else (tags[34264][3], tags[34264][7])
+    assert raster_type == [2 if point else 1]
+    assert np.allclose(stored, matrix * ((0.5, 0.5) if point else (0, 0)))  # it is the file that differs
+    wanted = np.array([[0, 0], [40, 30], [12.5, 7.25]])
+    ground = np.stack(matrix * wanted.T, 1)
+    assert np.abs(geotiff.read(path).pixels(ground) - wanted).max() < 0.01
+    from mtp.tiles.rasters import Raster
+    assert np.allclose(Raster(path).ground.to_ground, matrix[:6])
+
+
+@pytest.mark.parametrize('point', [False, True])
+def test_a_mask_is_what_gdal_burns_for_the_same_files(tmp_path, point):
+    path, matrix = str(tmp_path / 'a.tif'), rasterio.Affine(0.5, 0, 400000, 0, -0.5, 4000000)
+    with rasterio.open(path, 'w', driver='GTiff', count=1, width=40, height=30, dtype='uint8', crs='EPSG:32650',
+                       transform=matrix) as stream:
+        stream.write(np.zeros((1, 30, 40), np.uint8))
+        stream.update_tags(AREA_OR_POINT='Point' if point else 'Area')
+    corners = [matrix * place for place in ((3.4, 3.4), (20.6, 4), (19, 22.3), (3.4, 3.4))]
+    shape = {'type': 'GeometryCollection', 'geometries': [
+        {'type': 'Point', 'coordinates': [0, 0]},
+        {'type': 'GeometryCollection', 'geometries': [{'type': 'Polygon', 'coordinates': [corners]}]}]}
+    mask, skipped = spacenet.mask(path, _geojson(tmp_path, shape))
+    expected = rasterize([shape['geometries'][1]['geometries'][0]], (30, 40), transform=matrix)
+    np.testing.assert_array_equal(mask, expected)
+    assert mask.sum() > 100 and skipped == 0

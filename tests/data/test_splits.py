@@ -1,9 +1,13 @@
 import os
 
+import cv2
+import numpy as np
 import pytest
 
 from mtp.data import catalogue, splits
 from mtp.errors import MTPError
+
+JPEG = cv2.imencode('.jpg', np.zeros((8, 8, 3), np.uint8))[1].tobytes()
 
 
 def _raw(root, classes, number):
@@ -11,7 +15,7 @@ def _raw(root, classes, number):
         folder = root / kind
         folder.mkdir(parents=True)
         for index in range(number):
-            (folder / '{}_{}.jpg'.format(kind, index)).write_bytes(b'jpeg')
+            (folder / '{}_{}.jpg'.format(kind, index)).write_bytes(JPEG)
 
 
 def test_eurosat_folders(data_root, capsys):
@@ -62,3 +66,30 @@ def test_what_is_missing_is_named(data_root):
     _raw(data_root / 'eurosat' / '2750', catalogue.get('eurosat').classes[1:], 1)
     with pytest.raises(MTPError, match='AnnualCrop'):
         splits.main(['eurosat'])
+
+
+@pytest.mark.parametrize('name, is_folder, message', [
+    ('.ipynb_checkpoints', True, ''), ('README.txt', False, ''), ('Desert', True, "'Desert' is not a class"),
+    ('Annual Crop', True, 'are one class'), ('stray.jpg', False, 'the folder of no class')])
+def test_what_lies_beside_the_folders_of_classes_is_passed_over_or_refused(data_root, name, is_folder, message):
+    _raw(data_root / 'eurosat' / '2750', catalogue.get('eurosat').classes, 2)
+    path = data_root / 'eurosat' / '2750' / name
+    path.mkdir() if is_folder else path.write_bytes(b'')
+    if message:
+        with pytest.raises(MTPError, match=message):
+            splits.main(['eurosat'])
+    else:
+        assert splits.main(['eurosat']) == 0
+
+
+def test_other_spellings_and_capitals_are_taken_for_the_class(data_root):
+    classes = catalogue.get('resisc45').classes
+    _raw(data_root / 'nwpu' / 'NWPU-RESISC45', classes, 5)
+    folder = data_root / 'nwpu' / 'NWPU-RESISC45'
+    (folder / 'sea_ice' / 'sea_ice_1.jpg').rename(folder / 'sea_ice' / 'sea_ice_1.JPG')
+    (folder / 'sea_ice').rename(folder / 'Sea Ice')
+    assert splits.main(['resisc45']) == 0
+    lines = [line for part in ('train', 'valid') for line in
+             (data_root / 'nwpu' / 'mtp' / (part + '_labels_28_mtp.txt')).read_text().splitlines()]
+    assert 'sea_ice_1.jpg {}'.format(classes.index('sea_ice')) in lines and len(lines) == 225
+    assert (data_root / 'nwpu' / 'all_img' / 'sea_ice_1.jpg').exists()

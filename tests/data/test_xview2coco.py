@@ -60,11 +60,11 @@ def test_a_killed_run_is_continued(sample, data_root):
     out = os.path.join(root, 'yolo_format_patch')
     with open(os.path.join(out, 'xview_train_coco_format.json'), 'rb') as stream:
         before = stream.read()
-    stamp = os.path.join(out, 'made_by_mtp.txt')
+    stamp = os.path.join(out, '.mtp-output.json')
     with open(stamp) as stream:
         text = stream.read()
     with open(stamp, 'w') as stream:
-        stream.write(text.replace('complete', 'making'))
+        stream.write(text.replace('"complete"', '"making"'))
     folder = os.path.join(out, 'train', 'images')
     kept, lost = sorted(os.listdir(folder))[:2]
     os.unlink(os.path.join(folder, lost))
@@ -106,9 +106,15 @@ def test_small_images_are_padded_and_boxes_keep_their_size(data_root):
     assert entry['bbox'] == [10, 20, 20, 30] and entry['area'] == 600
 
 
-@pytest.mark.parametrize('arguments', [['--tile', '0'], ['--min-overlap', '416'], ['--pad-value', '256'],
-                                       ['--split', '99'], ['--geojson', 'nowhere']])
+@pytest.mark.parametrize('arguments', [['--min-overlap', '416'], ['--split', '99'], ['--geojson', 'nowhere']])
 def test_senseless_options(sample, data_root, arguments):
     sample('xview')
     with pytest.raises(MTPError):
         xview2coco.main(arguments)
+
+
+@pytest.mark.parametrize('arguments', [['--tile', '0'], ['--pad-value', '256'], ['--split', '0']])
+def test_senseless_numbers(arguments, capsys):
+    with pytest.raises(SystemExit) as left:
+        xview2coco.main(arguments)
+    assert left.value.code == 2 and 'a whole number ' in capsys.readouterr().err

@@ -4,8 +4,9 @@ import importlib
 import os
 import sys
 
+from mtp import locks, numbers
 from mtp.data.samples import writing
-from mtp.errors import MTPError, run_main
+from mtp.errors import run_main
 
 # name on the command line -> module, function, folder below --out, default number of images
 SETS = {
@@ -33,15 +34,11 @@ def main(argv=None):
     parser.add_argument('sets', nargs='+', choices=list(GROUPS) + list(SETS),
                         help='which sets; demo: {}'.format(', '.join(GROUPS['demo'])))
     parser.add_argument('--out', required=True, help='data root to write below (what MTP_DATA_ROOT will name)')
-    parser.add_argument('--seed', type=int, default=0, help='another seed draws other pictures')
-    parser.add_argument('--images', type=int, help='images for training (default: {})'.format(
+    parser.add_argument('--seed', type=numbers.seed, default=0, help='another seed draws other pictures')
+    parser.add_argument('--images', type=numbers.count, help='images for training (default: {})'.format(
         ', '.join('{} {}'.format(name, entry[-1]) for name, entry in SETS.items())))
     parser.add_argument('--overwrite', action='store_true', help='replace sample sets made with other settings')
     options = parser.parse_args(argv)
-    if options.images is not None and options.images < 1:
-        raise MTPError('--images is {}, and at least 1 is needed'.format(options.images))
-    if options.seed < 0:
-        raise MTPError('--seed is {}, and must not be negative'.format(options.seed))
     for name in dict.fromkeys(member for name in options.sets for member in GROUPS.get(name, (name,))):
         _write(name, options)
 
@@ -50,7 +47,8 @@ def _write(name, options):
     module_name, function, folder_name, default = SETS[name]
     folder = os.path.join(options.out, folder_name)
     settings = {'set': name, 'seed': options.seed, 'images': options.images or default}
-    with writing.sample_folder(folder, settings, options.overwrite) as scratch:
+    # beside the folder, which is put there whole; other sets may be drawn meanwhile
+    with locks.hold_file(folder, 'samples'), writing.sample_folder(folder, settings, options.overwrite) as scratch:
         if scratch is not None:
             module = importlib.import_module('mtp.data.samples.' + module_name)
             getattr(module, function)(scratch, seed=settings['seed'], images=settings['images'])

@@ -7,9 +7,10 @@ import shutil
 
 import cv2
 
+from mtp import ownership
 from mtp.data import catalogue
 from mtp.errors import MTPError
-from mtp.files import write_json
+from mtp.files import temporary_of, write_json
 
 MARK = catalogue.SAMPLE_MARK
 GENERATION = 1  # raise it when the same seed draws other pictures
@@ -17,10 +18,10 @@ GENERATION = 1  # raise it when the same seed draws other pictures
 
 @contextlib.contextmanager
 def sample_folder(path, settings, overwrite=False):
-    """Give a scratch folder that becomes ``path`` when the block succeeds, or None when the same set lies there.
+    """Give a scratch folder whose files go to ``path`` when the block succeeds, or None when the same set lies there.
 
-    A folder that was not written here is never touched; a killed run leaves only a scratch folder that the next one
-    removes.
+    A folder that was not written here is never touched; of one that was, only the files that were written. Its lock is
+    to be held.
 
     Args:
         path: the folder of the sample set.
@@ -31,8 +32,8 @@ def sample_folder(path, settings, overwrite=False):
         MTPError: ``path`` holds something else.
     """
     mark = dict(settings, generation=GENERATION)
-    if os.path.isdir(path) and os.listdir(path):
-        found = _read_mark(path)
+    if os.path.lexists(path) and not os.path.isdir(path) or ownership.content(path):
+        found, made = _read_mark(path)
         if found == mark:
             yield None
             return
@@ -41,25 +42,57 @@ def sample_folder(path, settings, overwrite=False):
         if not overwrite:
             raise MTPError('{} holds a sample set made otherwise: {}'.format(path, found),
                            hint='add --overwrite, or choose another --out')
-    scratch = os.path.join(os.path.dirname(path) or '.', '.{}.part'.format(os.path.basename(path)))
-    shutil.rmtree(scratch, ignore_errors=True)
+        if made is None:
+            raise MTPError('{} holds a sample set of an earlier version, which does not say what it wrote'.format(path),
+                           hint='choose another --out')
+    scratch = temporary_of(path)
     os.makedirs(scratch)
     try:
         yield scratch
-        write_json(os.path.join(scratch, MARK), mark)
-        if os.path.isdir(path):
-            shutil.rmtree(path)
-        os.rename(scratch, path)
+        _put(scratch, path, mark)
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
+def _put(scratch, path, mark):
+    """Move the files of ``scratch`` to ``path``; what an earlier set has left there goes, nothing else does."""
+    names = sorted(os.path.relpath(os.path.join(place, name), scratch)
+                   for place, _, leaves in os.walk(scratch) for name in leaves)
+    if not ownership.content(path):
+        write_json(os.path.join(scratch, MARK), dict(mark, made=names))
+        with contextlib.suppress(FileNotFoundError):
+            os.rmdir(path)
+        os.rename(scratch, path)
+        return
+    before = _read_mark(path)[1]
+    taken = [name for name in names if name not in before and os.path.lexists(os.path.join(path, name))]
+    if taken:
+        raise MTPError('{} holds {}, which is none of the sample set: it is left alone'.format(
+            path, ownership.some(taken)), hint='choose another --out')
+    write_json(os.path.join(path, MARK), dict(set='', made=sorted(set(before) | set(names))))
+    for name in before:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(os.path.join(path, name))
+    for name in names:
+        os.makedirs(os.path.dirname(os.path.join(path, name)), exist_ok=True)
+        os.replace(os.path.join(scratch, name), os.path.join(path, name))
+    write_json(os.path.join(path, MARK), dict(mark, made=names))
+
+
 def _read_mark(folder):
+    """(settings, names of the files that were written or None) of a sample set; (None, None) where none lies."""
     try:
         with open(os.path.join(folder, MARK), encoding='utf-8') as stream:
-            return json.load(stream)
-    except (OSError, ValueError):
-        return None
+            mark = json.load(stream)
+        made = mark.pop('made', None)
+    except (OSError, ValueError, RecursionError, AttributeError):
+        return None, None
+    plain = isinstance(made, list) and all(isinstance(name, str) and _below(name) for name in made)
+    return mark, made if plain else None
+
+
+def _below(name):
+    return not os.path.isabs(name) and '..' not in name.split('/')
 
 
 def _parent(path):

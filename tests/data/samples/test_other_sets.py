@@ -53,3 +53,12 @@ def test_loveda_truth_becomes_a_submission(data_root, tmp_path):
     arguments = ['--pred', str(pred), '--size', '512', '--expect-count']
     assert loveda_tools.main(arguments + ['0', '--out', str(tmp_path / 'x')]) == 0
     assert loveda_tools.main(arguments + ['2', '--out', str(tmp_path / 'y')]) == 0
+
+
+def test_every_data_set_has_drawn_samples():
+    for name in catalogue.names():
+        entry = catalogue.get(name)
+        module, function, folder, _ = command.SETS[entry.sample]
+        assert entry.sample_images is None or entry.sample_images > 0
+        if entry.task != 'pretraining' and entry.source:  # where the publisher's layout is drawn, its folder is there
+            assert {split.images.split('/')[0] for split in entry.source.values()} == {folder}

@@ -107,6 +107,7 @@ def test_other_settings_need_overwrite(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize('arguments', [['--images', '0'], ['--seed', '-1']])
-def test_senseless_numbers_are_refused(tmp_path, arguments):
-    with pytest.raises(MTPError):
+def test_senseless_numbers_are_refused(tmp_path, arguments, capsys):
+    with pytest.raises(SystemExit) as left:
         command.main(['dota', '--out', str(tmp_path)] + arguments)
+    assert left.value.code == 2 and 'is expected, not' in capsys.readouterr().err
