@@ -4,6 +4,7 @@ import os
 
 import numpy as np
 
+from mtp import locks, ownership
 from mtp.data import catalogue, converting
 from mtp.data import images as image_files
 from mtp.errors import FAILED, OK, MTPError, run_main
@@ -21,18 +22,18 @@ def main(arguments=None):
     verbs = parser.add_subparsers(dest='verb', required=True)
     verb = verbs.add_parser('validate', help='say everything that a server would reject')
     verb.add_argument('source', help='zip of the submission, or the folder it was written to')
-    verb.add_argument('--dataset', required=True, choices=sorted(validate.CHECKS))
-    verb.add_argument('--images', required=True, help='folder of the original test images')
-    verb.add_argument('--report', help='JSON file for all problems')
+    verb.add_argument('--dataset', required=True, choices=sorted(catalogue.having('submission', validate.CHECKS)))
+    verb.add_argument('--images', help='folder of the original test images (default: from the catalogue)')
+    verb.add_argument('--report', type=ownership.json_file('problems', 'warnings'), help='JSON file for all problems')
     verb.set_defaults(run=run_validate)
     verb = verbs.add_parser('score', help='average precision of result texts where the truth is known')
     verb.add_argument('source', help='zip or folder with Task1_<class>.txt')
-    verb.add_argument('--dataset', required=True, choices=sorted(score.READERS))
+    verb.add_argument('--dataset', required=True, choices=sorted(catalogue.having('truth', score.READERS)))
     verb.add_argument('--truth', required=True, help='folder of label files (DOTA: labelTxt, FAIR1M: labelXml)')
     verb.add_argument('--images', help='folder of the images: says how many detections lie wholly outside theirs')
     verb.add_argument('--list', help='text file with the ids of the images to score (default: all)')
     verb.add_argument('--mode', choices=score.MODES, default=score.MODES[0])
-    verb.add_argument('--json', help='JSON file for the figures')
+    verb.add_argument('--json', type=ownership.json_file('scores', 'classes'), help='JSON file for the figures')
     verb.add_argument('--page', help='folder for a page with curves of precision over recall and a table of confusions')
     verb.set_defaults(run=run_score)
     options = parser.parse_args(arguments)
@@ -41,24 +42,35 @@ def main(arguments=None):
 
 def run_validate(options):
     """Print the problems; 1 when there are any."""
-    report = validate.validate(resolve(options.source), options.dataset, resolve(options.images))
+    images = resolve(options.images) if options.images else test_images(options.dataset)
+    report = validate.validate(resolve(options.source), options.dataset, images)
+    number = len(report.problems) + report.unlisted
     for problem in report.problems[:_SHOWN]:
         print('problem: {}'.format(problem))
-    if len(report.problems) > _SHOWN:
-        print('problem: ... and {} more; --report FILE lists all'.format(len(report.problems) - _SHOWN))
+    if number > _SHOWN:
+        print('problem: ... and {} more; --report FILE lists {}'.format(
+            number - _SHOWN, 'the first {}'.format(len(report.problems)) if report.unlisted else 'all'))
     for warning in report.warnings:
         print('warning: {}'.format(warning))
     print('{} problems, {} warnings; {} images, {} detections'.format(
-        len(report.problems), len(report.warnings), report.images, report.detections))
+        number, len(report.warnings), report.images, report.detections))
     if options.report:
         write_json(resolve(options.report), report._asdict())
     return FAILED if report.problems else OK
 
 
+def test_images(dataset):
+    """Folder of the test images of a data set, below MTP_DATA_ROOT."""
+    facts = catalogue.get(dataset)
+    return catalogue.locate((facts.source.get('test') or facts.splits['test']).images)
+
+
 def run_score(options):
     """Print the table; write the JSON where asked to."""
+    if options.page:
+        ownership.check(resolve(options.page), 'score', '--page')
     classes = catalogue.get(options.dataset).classes
-    found = results.require(resolve(options.source), classes)
+    found = results.require(resolve(options.source), options.dataset, options.images and resolve(options.images) or '')
     stems = converting.stems(resolve(options.list)) if options.list else None
     found = found if stems is None else results.of_images(found, stems)
     truth = score.read_truth(resolve(options.truth), options.dataset, stems)
@@ -82,7 +94,10 @@ def run_score(options):
     if options.page:
         title = '{} scored against {}'.format(*(os.path.basename(os.path.abspath(name))
                                                 for name in (options.source, options.truth)))
-        print(figures.write(resolve(options.page), judged, found, matches, truth, classes, title))
+        page = resolve(options.page)
+        with locks.hold(page, 'score'):
+            ownership.claim(page, 'score', ['index.html', 'score.json', '*.png'], option='--page')
+            print(figures.write(page, judged, found, matches, truth, classes, title))
     return OK
 
 

@@ -39,7 +39,7 @@ def add(figures, found, matches, truth, classes, groups=None, threshold=0.5):
     """
     mode, table = figures['mode'], figures['classes']
     begin = np.searchsorted(found.label[matches.order], np.arange(len(classes) + 1))
-    kinds = _kinds(found, matches, truth, mode, threshold)
+    kinds = false_kinds(found, matches, truth, mode, threshold)
     size, found_size = size_of(truth.polygon), size_of(found.polygon)
     for number, name in enumerate(classes):
         rows = matches.order[begin[number]:begin[number + 1]]
@@ -77,8 +77,14 @@ def _by_size(rows, matches, truth, mine, size, found_size, mode, threshold) -> D
     return table
 
 
-def _kinds(found, matches, truth, mode, threshold):
-    """Index in :data:`KINDS` of each false detection, -1 for the others: (n,)."""
+def false_kinds(found, matches, truth, mode, threshold):
+    """Index in :data:`KINDS` of each false detection, -1 for the others: (n,).
+
+    Args:
+        found, matches, truth: as for :func:`add`.
+        mode: one of :data:`mtp.submit.score.MODES`.
+        threshold: IoU of a hit.
+    """
     kinds = np.full(len(found.label), -1, dtype=np.int64)
     hit, counted = score.hits(matches.order, matches, truth, mode, threshold)
     false = matches.order[counted & ~hit]

@@ -4,10 +4,10 @@ import zipfile
 
 import numpy as np
 
+from mtp import workers
 from mtp.boxes import rboxes_to_polygons
 from mtp.errors import MTPError
 from mtp.files import atomic_path
-from mtp.tiles import workers
 
 _CHUNK = 20000
 _WORTH_A_PROCESS = 20000  # detections
@@ -21,7 +21,9 @@ def write(detections, out_dir, images, jobs=1):
         raise MTPError('there is no detection at all, and the server takes no empty submission',
                        hint='check the weights and the score threshold of the test')
     target = os.path.join(out_dir, os.path.basename(os.path.abspath(out_dir)) + '.zip')
-    with atomic_path(target) as temporary, zipfile.ZipFile(temporary, 'w', zipfile.ZIP_DEFLATED) as archive:
+    # not strict: where a clock was never set, files are of 1970, and a zip begins with 1980
+    with atomic_path(target) as temporary, zipfile.ZipFile(temporary, 'w', zipfile.ZIP_DEFLATED,
+                                                           strict_timestamps=False) as archive:
         for path in paths:
             archive.write(path, os.path.basename(path))
     return [target] + paths

@@ -1,19 +1,19 @@
 """FAIR1M-2.0 results: one XML for every test image, in the folder ``test/`` of a zip."""
 import os
+import re
 import time
 import zipfile
 from typing import Dict, NamedTuple, Sequence, Tuple
 from xml.sax.saxutils import escape
 
 import numpy as np
-from PIL import Image
 
+from mtp import workers
 from mtp.boxes import rboxes_to_polygons
 from mtp.data import catalogue
-from mtp.errors import MTPError
+from mtp.data import images as image_files
 from mtp.files import atomic_path
 from mtp.progress import Progress
-from mtp.tiles import workers
 
 from .dota import write_texts
 
@@ -102,7 +102,7 @@ def write_zip(target, images: Dict[str, str], columns, jobs=1):
         columns: :class:`Columns`.
         jobs: processes that make XML, a block of images each; this one packs it meanwhile.
     """
-    stamp, ids = time.localtime()[:6], list(images)
+    stamp, ids = max(time.localtime()[:6], (1980, 1, 1, 0, 0, 0)), list(images)  # a zip begins with 1980
     blocks = [ids[start:start + _BLOCK] for start in range(0, len(ids), _BLOCK)]
     tasks = (_task(block, images, columns) for block in blocks)
     progress = Progress('xml', total=len(ids))
@@ -115,6 +115,15 @@ def write_zip(target, images: Dict[str, str], columns, jobs=1):
                 archive.writestr(member, text)
             progress.update(len(block))
     progress.close()
+
+
+def is_zip(path):
+    """Whether the file is what :func:`write_zip` writes: a zip of ``test/<id>.xml`` and nothing else."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return all(re.match(r'test/[^/]+\.xml$', name) for name in archive.namelist())
+    except (OSError, ValueError, zipfile.BadZipFile, NotImplementedError):
+        return False
 
 
 def _task(block, images, columns):
@@ -162,11 +171,4 @@ def document(image, path, objects, form):
 
 def _header(path):
     """Width, height and number of bands of an image, from its header."""
-    limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None  # no pixel is decoded
-    try:
-        with Image.open(path) as image:
-            return image.size[0], image.size[1], len(image.getbands())
-    except Exception as error:  # PIL's plugins raise many kinds for a damaged header
-        raise MTPError('cannot read the size of image {}: {}'.format(path, error)) from None
-    finally:
-        Image.MAX_IMAGE_PIXELS = limit
+    return image_files.header(path)

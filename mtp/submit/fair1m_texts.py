@@ -31,7 +31,7 @@ def convert(texts, images, target, any_class=False, dry_run=False, jobs=1):
         MTPError: names file and line of the first fault; nothing is written.
     """
     known = catalogue.get('fair1m').classes
-    found = results.require(texts, classes=None if any_class else known)
+    found = results.require(texts, 'fair1m', images, any_class)
     files = list_images(images)
     _check(found, files, images)
     names = fair1m.official_names(found.classes)
@@ -51,7 +51,8 @@ def _check(found, files, images):
     bad = np.flatnonzero(unknown[found.image]) if len(found.images) else []
     if len(bad):
         name = found.images[found.image[bad[0]]]
-        hint = ('the detections are of tiles: merge them first with python -m mtp.tiles.merge' if '__' in name else
+        hint = ('they are of tiles: python -m mtp.submit.merge --help merges what tools/test.py found' if '__' in name
+                else
                 'give the folder of the test images with --images')
         raise MTPError('{}: there is no image {} in {} ({} such lines)'.format(
             where.format(found.classes[found.label[bad[0]]], found.line[bad[0]]), name, images, len(bad)), hint=hint)
@@ -73,8 +74,9 @@ def main(arguments=None):
     options = parser.parse_args(arguments)
     texts, images = resolve(options.txt_dir), images_folder(options.images)
     target = resolve(options.out) if options.out else os.path.join(texts, 'test.zip')
-    converting.refuse_existing([target], options)
-    counts = convert(texts, images, target, options.any_class, options.dry_run, options.jobs)
+    converting.refuse_existing([target], options, fair1m.is_zip)
+    with converting.alone(target, options):
+        counts = convert(texts, images, target, options.any_class, options.dry_run, options.jobs)
     print('{}: {} images, {} detections{}'.format(target, *counts, ' (dry run: nothing written)' if options.dry_run
                                                   else ''))
     return converting.finish(dict(zip(('images', 'detections'), counts)), [], options)

@@ -114,9 +114,19 @@ def write(folder, figures, found, matches, truth, classes, title):
     _draw_confusion(os.path.join(folder, 'confusion.png'), table, classes)
     page.figure('confusion.png', 'true classes and what they were taken for')
     page.link('score.json', 'all figures as JSON')
+    _walk(folder, page)
     path = os.path.join(folder, 'index.html')
     page.write(path)
     return path
+
+
+def _walk(folder, page):
+    """How to see every image with its mistakes: a link to the page of ``make browse`` when that lies here."""
+    page.section('Every image', 'Truth, what was found and the mistakes over each image in full resolution.')
+    if os.path.isfile(os.path.join(folder, 'browse', 'index.html')):
+        page.link('browse/index.html', 'walk through all images')
+    else:
+        page.command('make browse RUN=folder of the results OUT={}/browse'.format(folder))
 
 
 def _explain(folder, page, figures):

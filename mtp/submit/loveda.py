@@ -7,23 +7,24 @@ from PIL import Image
 
 from mtp.progress import track
 
-from . import results
-from .results import Problem, Report
+from . import zips
+from .problems import Problem, Problems, Report
 
+_SPARE = 1 << 20  # bytes of a PNG beside its pixels
 _HIGHEST = 6  # classes 0..6; MMSegmentation counts from 1
 _FOREIGN = {'P': 'a palette image', 'RGB': 'an RGB image', 'RGBA': 'an RGBA image'}
 
 
 def check(source, classes, sizes):
-    """:class:`~mtp.submit.results.Report` of a zip.
+    """:class:`~mtp.submit.problems.Report` of a zip.
 
     Args:
         source: its path.
         classes: not used: numbers stand for them.
         sizes: image id -> (width, height).
     """
-    problems, seen = [], set()
-    with results.open_zip(source) as archive:
+    problems, seen = Problems(), set()
+    with zips.open_zip(source) as archive:
         for member in track(archive.namelist(), 'validate'):
             stem, suffix = os.path.splitext(member)
             if '/' in member or '\\' in member:
@@ -36,16 +37,21 @@ def check(source, classes, sizes):
                 problems.append(Problem(member, 0, 'is not an image of the test set'))
             else:
                 seen.add(stem)
-                fault = _fault(archive.read(member), sizes[stem])
+                most = sizes[stem][0] * sizes[stem][1] + _SPARE
+                fault = _fault(zips.read_member(archive, member, most), sizes[stem])
                 problems += [Problem(member, 0, fault)] if fault else []
     problems += [Problem('{}.png'.format(stem), 0, 'is missing') for stem in sizes if stem not in seen]
-    return Report(problems, [], len(seen), 0)
+    return Report(list(problems), [], len(seen), 0, problems.unlisted)
 
 
 def _fault(data, size):
     """What is wrong with a prediction, or ''."""
+    if data is None:
+        return 'has more bytes than pixels, or is packed in a way that servers do not read'
     try:
         with Image.open(io.BytesIO(data)) as image:
+            if image.size != tuple(size):
+                return 'is {} x {}, the image is {} x {}'.format(*(image.size + tuple(size)))
             kind, mode, pixels = image.format, image.mode, np.asarray(image)
     except Exception as error:  # Pillow raises many kinds for a damaged file
         return 'cannot be read: {}'.format(error)
@@ -53,9 +59,9 @@ def _fault(data, size):
         return 'is {} and not PNG'.format(kind)
     if mode != 'L' or pixels.dtype != np.uint8:
         return 'is {} and not one channel of 8 bits'.format(_FOREIGN.get(mode, 'of mode ' + mode))
-    if pixels.shape[::-1] != tuple(size):
-        return 'is {} x {}, the image is {} x {}'.format(*(pixels.shape[::-1] + tuple(size)))
     highest = int(pixels.max())
+    if highest == _HIGHEST + 1 and pixels.min() == 0:
+        return 'holds 0 and 7: it knows 8 classes, and LoveDA has 7; no data was learnt as a class'
     if highest == _HIGHEST + 1:
         return 'holds 7, on which the server breaks off: classes are 0 to 6; scripts/change_loveda_label.py shifts them'
     return 'holds {}, and classes are 0 to {}'.format(highest, _HIGHEST) if highest > _HIGHEST else ''

@@ -1,9 +1,12 @@
 """From merged detections to the files a server takes."""
 import os
+import re
+import shlex
 import sys
 
 import numpy as np
 
+from mtp import ownership
 from mtp.boxes import polygon_areas, rboxes_to_polygons
 from mtp.data import catalogue
 from mtp.errors import MTPError
@@ -13,8 +16,8 @@ from . import dota, fair1m
 
 _CHUNK = 20000  # boxes looked at a time: the intermediate arrays stay small
 
-#: Data sets that have a server, and what writes for it.
-WRITERS = {'dotav1': dota.write, 'dotav15': dota.write, 'dotav2': dota.write, 'fair1m': fair1m.write}
+#: Format of a submission (``submission`` in the catalogue) -> what writes it from merged detections.
+WRITERS = {'dota': dota.write, 'fair1m': fair1m.write}
 
 
 def package(detections, dataset, out_dir, images, jobs=None):
@@ -22,7 +25,7 @@ def package(detections, dataset, out_dir, images, jobs=None):
 
     Args:
         detections: :class:`~mtp.tiles.detections.Detections`; class names are mapped to the data set's by name.
-        dataset: a key of :data:`WRITERS`.
+        dataset: a name of the catalogue, with a format of :data:`WRITERS`.
         out_dir: folder to fill; must not exist or be empty.
         images: folder of the original test images.
         jobs: processes (default: all cores).
@@ -35,16 +38,28 @@ def package(detections, dataset, out_dir, images, jobs=None):
     Raises:
         MTPError: unknown data set, class or image; a test image that no tile belongs to; nothing detected (DOTA).
     """
-    if dataset not in WRITERS:
-        raise MTPError('no submission is known for data set {!r}'.format(dataset),
-                       hint='take one of: ' + ', '.join(sorted(WRITERS)))
+    write = WRITERS[format_of(dataset, WRITERS)]
     check_out(out_dir)
     found = list_images(images)
+    check_ids(found)
     detections = _with_classes_of(detections, dataset)
     check_images(detections.images, found, images)
     detections = _with_area(detections)
     os.makedirs(out_dir, exist_ok=True)
-    return WRITERS[dataset](detections, out_dir, found, jobs or os.cpu_count() or 1)
+    return write(detections, out_dir, found, jobs or os.cpu_count() or 1)
+
+
+def format_of(dataset, formats):
+    """Format of the submission of a data set, which is one of ``formats``.
+
+    Raises:
+        MTPError: it has none of them.
+    """
+    known = catalogue.having('submission', formats)
+    if dataset not in known:
+        raise MTPError('no submission is known for data set {!r}'.format(dataset),
+                       hint='take one of: ' + ', '.join(sorted(known)))
+    return catalogue.get(dataset).submission
 
 
 def check_out(out_dir):
@@ -54,7 +69,7 @@ def check_out(out_dir):
     """
     if os.path.exists(out_dir) and not os.path.isdir(out_dir):
         raise MTPError('{} is a file, not a folder'.format(out_dir), hint='give another --out')
-    if os.path.isdir(out_dir) and os.listdir(out_dir):
+    if ownership.content(out_dir):
         raise MTPError('{} is not empty'.format(out_dir), hint='remove it, or give another --out')
     above = os.path.abspath(out_dir)
     while not os.path.isdir(above):
@@ -85,6 +100,21 @@ def _with_area(detections):
         return detections
     sys.stderr.write('warning: {} of {} detections have no area and are left out\n'.format(flat.sum(), len(flat)))
     return detections.select(~flat)
+
+
+def check_ids(found):
+    """Raise MTPError when the name of an image cannot stand in a result text, whose fields are parted by blanks.
+
+    Args:
+        found: image id -> path.
+    """
+    for name, path in found.items():
+        if name.split() != [name] or not name.isprintable():
+            good = re.sub(r'[^\w.()+=,@%-]+', '_', name)
+            hint = 'mv {} {}'.format(*map(shlex.quote, (path, os.path.join(
+                os.path.dirname(path), good + os.path.splitext(path)[1]))))
+            raise MTPError('the name of the image {!r} has blanks; a line of results with it could not be read'.format(
+                name), hint=hint)
 
 
 def check_images(ids, found, folder):

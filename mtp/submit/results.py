@@ -1,39 +1,23 @@
 """Reading result texts (``Task1_<class>.txt``), from a folder or a zip, line by line with every fault named."""
+import collections
 import os
-import zipfile
+import shlex
+import sys
 from array import array
 from typing import List, NamedTuple, Tuple
 
 import numpy as np
 
+from mtp.data import catalogue, images
 from mtp.errors import MTPError
+
+from .problems import MOST_OF_FILE, Problem, Problems
+from .zips import PACKED, open_zip
 
 _PREFIX, _SUFFIX = 'Task1_', '.txt'
 _FIELDS = ('score', 'x1', 'y1', 'x2', 'y2', 'x3', 'y3', 'x4', 'y4')
-
-
-class Problem(NamedTuple):
-    """A fault: where, and what. ``line`` 0 means the file as a whole."""
-    file: str
-    line: int
-    message: str
-
-    def __str__(self):
-        return '{}{}: {}'.format(self.file, ':{}'.format(self.line) if self.line else '', self.message)
-
-
-class Report(NamedTuple):
-    """Outcome of a validation.
-
-    Attributes:
-        problems: what a server would reject.
-        warnings: what it would take, but is likely a mistake.
-        images, detections: how many there are.
-    """
-    problems: List[Problem]
-    warnings: List[str]
-    images: int
-    detections: int
+_LONGEST_LINE = 4096  # bytes
+_MOST_TEXT = 1 << 30  # bytes of the results of one class: ten million detections
 
 
 class Results(NamedTuple):
@@ -47,6 +31,7 @@ class Results(NamedTuple):
         polygon: (n, 8) float64.
         line: (n,) int64 line number in the file of the class, from 1.
         score_text: (n,) the scores as they stand in the file.
+        empty: classes whose file holds nothing, as MMRotate writes it where nothing was found.
     """
     classes: Tuple[str, ...]
     images: Tuple[str, ...]
@@ -56,154 +41,191 @@ class Results(NamedTuple):
     polygon: np.ndarray
     line: np.ndarray
     score_text: List[str]
+    empty: Tuple[str, ...] = ()
 
 
-def text_files(source):
-    """Result texts of a folder or zip: list of (file name, bytes), and :class:`Problem` of what is no such text.
+def is_result_text(name):
+    """Whether a file is called ``Task1_<class>.txt``."""
+    return name.startswith(_PREFIX) and name.endswith(_SUFFIX)
+
+
+def text_files(source, problems):
+    """Yield (file name, function without arguments to an open stream) of the result texts of a folder or zip.
+
+    ``problems`` gets a :class:`Problem` for what is no such text.
 
     Raises:
         MTPError: ``source`` does not exist, or is no whole zip.
     """
     if os.path.isdir(source):
-        names = sorted(name for name in os.listdir(source) if name.startswith(_PREFIX) and name.endswith(_SUFFIX))
-        return [(name, _read(os.path.join(source, name))) for name in names], []
-    files, problems = [], []
+        for name in sorted(filter(is_result_text, os.listdir(source))):
+            path = os.path.join(source, name)
+            images.require_plain(path, 'file')
+            yield name, lambda: open(path, 'rb')
+        return
     with open_zip(source) as archive:
+        seen = collections.Counter()
         for member in archive.infolist():
-            if '/' in member.filename or '\\' in member.filename:
-                problems.append(Problem(member.filename, 0, 'lies in a folder; the zip must be flat'))
-            elif not (member.filename.startswith(_PREFIX) and member.filename.endswith(_SUFFIX)):
-                problems.append(Problem(member.filename, 0, 'is not called Task1_<class>.txt'))
+            name = member.filename
+            seen[name] += 1
+            if '/' in name or '\\' in name:
+                problems.append(Problem(name, 0, 'lies in a folder; the zip must be flat'))
+            elif not is_result_text(name):
+                problems.append(Problem(name, 0, 'is not called Task1_<class>.txt'))
+            elif member.compress_type not in PACKED:
+                problems.append(Problem(name, 0, 'is packed in a way that servers do not read'))
             else:
-                files.append((member.filename, archive.read(member)))
-    names = [name for name, _ in files]
-    problems += [Problem(name, 0, 'is in the zip more than once') for name in sorted(set(names))
-                 if names.count(name) > 1]
-    return files, problems
-
-
-def open_zip(path):
-    """A zip whose every member is whole.
-
-    Raises:
-        MTPError: no such file, not a zip, cut short or damaged.
-    """
-    if not os.path.isfile(path):
-        raise MTPError('there is no file {}'.format(path))
-    try:
-        archive = zipfile.ZipFile(path)
-    except (zipfile.BadZipFile, OSError, NotImplementedError) as error:
-        raise MTPError('{} is not a whole zip file: {}'.format(path, error), hint='write it again') from error
-    try:
-        broken = archive.testzip()
-    except Exception as error:  # zlib.error, EOFError, BadZipFile, RuntimeError (encrypted) ...
-        archive.close()
-        raise MTPError('{} is damaged: {}'.format(path, error), hint='write it again') from error
-    if broken:
-        archive.close()
-        raise MTPError('{}: {} is damaged'.format(path, broken), hint='write it again')
-    return archive
+                yield name, lambda: archive.open(member)
+        problems += [Problem(name, 0, 'is in the zip more than once') for name, count in sorted(seen.items())
+                     if count > 1 and is_result_text(name)]
 
 
 def read_results(source):
-    """Detections in a folder or zip, and the list of :class:`Problem` of what cannot be read.
+    """Detections in a folder or zip, and :class:`Problems` of what cannot be read.
 
     Lines with a problem are left out of the detections.
     """
-    files, problems = text_files(source)
-    images, scores, parts = {}, [], []
-    for name, data in files:
-        part = _parse(name, _decode(name, data, problems), images, scores, problems)
-        parts.append(part)
-    image, numbers, line = (np.concatenate(column) for column in zip(*parts)) if parts else (
-        np.zeros(0, np.int64), np.zeros((0, 9)), np.zeros(0, np.int64))
+    problems, ids, scores, names, parts, empty = Problems(), {}, [], [], [], []
+    for name, opener in text_files(source, problems):
+        names.append(name)
+        parts.append(_parse(source, name, opener, ids, scores, problems))
+        empty += [] if parts[-1] else [name[len(_PREFIX):-len(_SUFFIX)]]
+    parts = [part or _NOTHING for part in parts]
+    image, numbers, line = (np.concatenate(column) for column in zip(*(parts or [_NOTHING])))
     label = np.repeat(np.arange(len(parts)), [len(part[0]) for part in parts])
     good = np.isfinite(numbers).all(axis=1)
-    for row in np.flatnonzero(~good):
-        problems.append(Problem(files[label[row]][0], int(line[row]), 'a number is not finite'))
-    classes = tuple(name[len(_PREFIX):-len(_SUFFIX)] for name, _ in files)
+    problems += [Problem(names[label[row]], int(line[row]), 'a number is not finite') for row in np.flatnonzero(~good)]
+    classes = tuple(name[len(_PREFIX):-len(_SUFFIX)] for name in names)
     texts = scores if good.all() else [text for text, keep in zip(scores, good) if keep]
-    return Results(classes, tuple(images), image[good], label[good], numbers[good, 0], numbers[good, 1:], line[good],
-                   texts), problems
+    return Results(classes, tuple(ids), image[good], label[good], numbers[good, 0], numbers[good, 1:], line[good],
+                   texts, tuple(empty)), problems
 
 
-def of_images(found, ids):
-    """The detections of :class:`Results` that lie in the images ``ids``."""
-    wanted = set(ids)
+_NOTHING = (np.zeros(0, np.int64), np.zeros((0, 9)), np.zeros(0, np.int64))
+
+
+def of_images(found, wanted):
+    """The detections of :class:`Results` that lie in the images ``wanted``."""
+    wanted = set(wanted)
     rows = np.flatnonzero([found.images[number] in wanted for number in found.image.tolist()])
     return found._replace(image=found.image[rows], label=found.label[rows], score=found.score[rows],
                           polygon=found.polygon[rows], line=found.line[rows],
                           score_text=[found.score_text[row] for row in rows])
 
 
-def require(source, classes=None):
-    """:func:`read_results`, but the first problem is an error.
+def require(source, dataset, folder='', any_class=False):
+    """:func:`read_results`, but the first problem is an error. Empty files are classes of which nothing was found.
 
     Args:
         source: folder or zip.
-        classes: admitted class names; None admits all.
+        dataset: whose classes are admitted; other spellings of them are taken for them, and that is said.
+        folder: of the images, for the command that lists all problems.
+        any_class: take class names as they are.
 
     Raises:
         MTPError: names file and line.
     """
-    results, problems = read_results(source)
-    unknown = [name for name in results.classes if classes is not None and name not in classes]
-    problems += [Problem(_PREFIX + name + _SUFFIX, 0, '{!r} is not a class of this data set'.format(name))
-                 for name in unknown]
+    found, problems = read_results(source)
+    if not any_class:
+        found, notes = with_known_classes(found, catalogue.get(dataset).classes, problems)
+        for note in notes:
+            sys.stderr.write('note: {}\n'.format(note))
     if problems:
-        raise MTPError('{}: {}{}'.format(source, problems[0], ' (and {} more)'.format(len(problems) - 1)
-                                         if len(problems) > 1 else ''),
-                       hint='python -m mtp.submit validate {} says all of them'.format(source))
-    if not results.classes:
+        more = len(problems) + problems.unlisted - 1
+        words = ['python', '-m', 'mtp.submit', 'validate', source, '--dataset', dataset]
+        words += ['--images', folder] if folder else []
+        raise MTPError('{}: {}{}'.format(source, problems[0], ' (and {} more)'.format(more) if more else ''),
+                       hint=' '.join(map(shlex.quote, words)))
+    if not found.classes:
         raise MTPError('no Task1_<class>.txt in {}'.format(source), hint='give the folder or zip of a submission')
-    return results
+    return found
 
 
-def _read(path):
-    with open(path, 'rb') as stream:
-        return stream.read()
+def with_known_classes(found, classes, problems):
+    """The results under the names that a data set has for its classes, and what to say about other spellings.
 
-
-def _decode(name, data, problems):
-    """Text of a file; faults go to ``problems``."""
-    try:
-        text = data.decode('utf-8')
-    except UnicodeDecodeError as error:
-        line = data[:error.start].count(b'\n') + 1
-        problems.append(Problem(name, line, 'is not UTF-8 text (byte 0x{:02x})'.format(data[error.start])))
-        return ''
-    if text.startswith('\ufeff'):
-        problems.append(Problem(name, 1, 'starts with a byte order mark, which becomes part of the image id'))
-        text = text[1:]
-    if not text.strip():
-        problems.append(Problem(name, 0, 'is empty; the official evaluation crashes on it, leave the file out'))
-    return text
-
-
-def _parse(name, text, images, scores, problems):
-    """Image index (n,), numbers (n, 9), line number (n,) of a file.
-
-    ``images`` (id -> index) and ``scores`` (texts) grow; faults go to ``problems``.
+    Files of no class, and a second file of a class, go to ``problems``.
     """
-    image, numbers, at = array('q'), array('d'), array('q')
-    lines = text.split('\n')
-    if not lines[-1]:
-        lines.pop()
-    for number, line in enumerate(lines, 1):
-        row = line.split()
+    called, notes = [], []
+    for name in found.classes:
+        known = catalogue.class_called(name, classes)
+        if known is None:
+            problems.append(Problem(_PREFIX + name + _SUFFIX, 0, '{!r} is not a class of this data set'.format(name)))
+        elif known in called:
+            problems.append(Problem(_PREFIX + name + _SUFFIX, 0, 'is a second file of the class {}'.format(known)))
+        elif known != name:
+            notes.append('{}{}{} is taken for the class {}'.format(_PREFIX, name, _SUFFIX, known))
+        called.append(known or name)
+    return found._replace(classes=tuple(called)), notes
+
+
+def _parse(source, name, opener, ids, scores, problems):
+    """Image index (n,), numbers (n, 9), line number (n,) of a file; None where it is empty.
+
+    ``ids`` (image id -> index) and ``scores`` (texts) grow; faults go to ``problems``.
+    """
+    image, numbers, at, blank = array('q'), array('d'), array('q'), []
+    anything = False
+    for number, line in _lines(source, name, opener, problems):
+        row = (line or '').split()
+        anything = anything or line is None or bool(row)
+        if not row:
+            blank += [number] if line is not None and len(blank) <= MOST_OF_FILE else []
+            continue
         if len(row) != 10:
-            fault = 'has {} fields, not 10 (image score x1 y1 ... x4 y4)'.format(len(row)) if row else 'is blank'
-            problems.append(Problem(name, number, fault))
+            problems.append(Problem(name, number, _other_fields(row)))
             continue
         try:
             numbers.extend([float(token) for token in row[1:]])
         except ValueError:
             problems.append(Problem(name, number, _not_a_number(row)))
             continue
-        image.append(images.setdefault(row[0], len(images)))
+        image.append(ids.setdefault(row[0], len(ids)))
         scores.append(row[1])
         at.append(number)
+    if not anything:
+        return None
+    problems += [Problem(name, number, 'is blank') for number in blank]
     return np.array(image, dtype=np.int64), np.array(numbers).reshape(-1, 9), np.array(at, dtype=np.int64)
+
+
+def _lines(source, name, opener, problems):
+    """Yield number and text of each line; reading ends with the first that is no text, for which None comes."""
+    total, number = 0, 0
+    try:
+        with opener() as stream:
+            for data in iter(lambda: stream.readline(_LONGEST_LINE + 1), b''):
+                number, total = number + 1, total + len(data)
+                fault, line = _text(data, total, number, name, problems)
+                if fault:
+                    problems.append(Problem(name, number, fault))
+                    yield number, None
+                    return
+                yield number, line
+    except Exception as error:  # zlib.error, EOFError, BadZipFile, RuntimeError (encrypted), OSError ...
+        raise MTPError('{} of the zip or folder {} is damaged: {}'.format(name, source, error),
+                       hint='write it again') from None
+
+
+def _text(data, total, number, name, problems):
+    """What keeps from reading on, or '', and the text of a line."""
+    if len(data) > _LONGEST_LINE or total > _MOST_TEXT:
+        return 'is longer than any line of results' if total <= _MOST_TEXT else 'lies behind the first GiB', ''
+    try:
+        line = data.decode('utf-8')
+    except UnicodeDecodeError as error:
+        return 'is not UTF-8 text (byte 0x{:02x})'.format(data[error.start]), ''
+    if number == 1 and line.startswith('\ufeff'):
+        problems.append(Problem(name, 1, 'starts with a byte order mark, which becomes part of the image id'))
+        line = line[1:]
+    return '', line
+
+
+def _other_fields(row):
+    words = 'has {} fields, not 10 (image score x1 y1 ... x4 y4)'.format(len(row))
+    if len(row) > 10 and _not_a_number(row[-10:]) is None:
+        words += '; is {!r} an image whose name has blanks?'.format(' '.join(row[:-9])[:60])
+    return words
 
 
 def _not_a_number(row):
@@ -212,3 +234,4 @@ def _not_a_number(row):
             float(token)
         except ValueError:
             return 'field {}: {!r} is not a number'.format(field, token[:40])
+    return None

@@ -6,23 +6,23 @@ annotation, a hit is IoU >= threshold.
 """
 import functools
 import os
-from typing import Dict, NamedTuple, Tuple
+from typing import Callable, Dict, NamedTuple, Tuple
 
 import numpy as np
 import shapely
 
 from mtp.boxes import (bounds_of_polygons, min_area_rboxes, overlapping_pairs, polygons_to_rboxes, rotated_iou)
-from mtp.data import catalogue, dior, dota, fair1m
-from mtp.data.converting import natural
+from mtp.data import catalogue, converting, dior, dota, fair1m
 from mtp.errors import MTPError
 
 THRESHOLDS = tuple(np.arange(50, 100, 5) / 100)
 MODES = ('official', 'mmrotate')
 #: Figures of a class of which there is a mean.
 MEANT = ('AP50_11', 'AP50_area', 'AP75_11', 'mAP_11', 'mAP_area')
-#: Data set -> reader of a label file, and the suffix of its files.
-READERS = {'dotav1': (dota.read, '.txt'), 'dotav15': (dota.read, '.txt'), 'dotav2': (dota.read, '.txt'),
-           'fair1m': (fair1m.read, '.xml'), 'diorr': (functools.partial(dior.read, kind='oriented'), '.xml')}
+#: Format of label files (``truth`` in the catalogue) -> reader of one, and their suffix.
+READERS: Dict[str, Tuple[Callable, str]] = {
+    'dota': (dota.read, '.txt'), 'fair1m': (fair1m.read, '.xml'),
+    'dior': (functools.partial(dior.read, kind='oriented'), '.xml')}
 
 
 class Truth(NamedTuple):
@@ -74,16 +74,15 @@ def read_truth(folder, dataset, stems=None):
 
     Args:
         folder: of DOTA texts, FAIR1M XML or DIOR-R XML.
-        dataset: a key of :data:`READERS`.
+        dataset: a name of the catalogue, with a format of :data:`READERS`.
         stems: image ids to read; None: all that have a file.
 
     Raises:
         MTPError: no label file, or a file that cannot be read.
     """
     classes = catalogue.get(dataset).classes
-    reader, suffix = READERS[dataset]
-    names = os.listdir(folder) if os.path.isdir(folder) else []
-    names = sorted((name for name in names if name.endswith(suffix)), key=natural)
+    reader, suffix = READERS[catalogue.get(dataset).truth]
+    names = converting.listing(folder, suffix) if os.path.isdir(folder) else []
     if not names:
         raise MTPError('no label file (*{}) in {}'.format(suffix, folder), hint='give the folder with --truth')
     if stems is not None:

@@ -3,25 +3,28 @@ import functools
 import itertools
 import os
 import re
-import zipfile
+import shlex
 from xml.etree import ElementTree
 
 import numpy as np
 
+from mtp import workers
 from mtp.boxes import bounds_of_polygons, polygon_areas
 from mtp.data import catalogue
 from mtp.data import images as image_files
-from mtp.errors import MTPError
 from mtp.progress import track
-from mtp.tiles import workers
 from mtp.tiles.pixels import list_images
 
-from . import fair1m, loveda, results
-from .results import Problem, Report
+from . import fair1m, loveda, results, zips
+from .package import format_of
+from .problems import Problem, Problems, Report
 
 _XML_NAME = re.compile(r'test/([^/\\]+)\.xml')
 _BLOCK = 200  # XML that a process checks at a time
 _OBJECT = re.compile(b'<object[ >/]')
+_MOST_XML = 64 << 20  # bytes of one file: a hundred thousand objects
+#: What makes the submission of a data set from a folder of result texts.
+_PACK = 'python scripts/dota_submit_txt_to_fair1m_xml.py --txt_dir {} --images {}'
 
 
 def validate(source, dataset, images):
@@ -30,46 +33,71 @@ def validate(source, dataset, images):
     Args:
         source: zip of a submission, or the folder that :func:`mtp.submit.package` wrote it to. A folder of DOTA texts
             without a zip is taken as the zip that would be made of them.
-        dataset: a key of :data:`CHECKS`.
+        dataset: a name of the catalogue, with a format of :data:`CHECKS`.
         images: folder of the original test images.
 
     Returns:
-        :class:`~mtp.submit.results.Report`.
+        :class:`~mtp.submit.problems.Report`.
 
     Raises:
         MTPError: the zip or the images cannot be read at all.
     """
-    if dataset not in CHECKS:
-        raise MTPError('no submission is known for data set {!r}'.format(dataset),
-                       hint='take one of: ' + ', '.join(sorted(CHECKS)))
+    kind = format_of(dataset, CHECKS)
     sizes = {stem: image_files.size(path) for stem, path in list_images(images).items()}
-    return CHECKS[dataset](_archive(source, dataset), catalogue.get(dataset).classes, sizes)
+    path, check = source, CHECKS[kind]
+    if os.path.isdir(source):
+        path = ARCHIVES[kind](source)
+        if path == source and kind in UNPACKED:
+            check = functools.partial(UNPACKED[kind], images=images)
+    return check(path, catalogue.get(dataset).classes, sizes)
 
 
-def _archive(source, dataset):
-    """Path of the zip that belongs to the folder of a submission, or ``source`` itself."""
-    if not os.path.isdir(source):
-        return source
-    if dataset == 'loveda':  # it lies beside the folder
-        return source.rstrip('/') + '.zip'
-    name = 'test.zip' if dataset == 'fair1m' else os.path.basename(os.path.abspath(source)) + '.zip'
-    path = os.path.join(source, name)
-    return path if os.path.isfile(path) or dataset == 'fair1m' else source
+def _named_zip(folder):
+    """The zip in ``folder`` that has its name, or ``folder`` itself, which is taken as one."""
+    path = os.path.join(folder, os.path.basename(os.path.abspath(folder)) + '.zip')
+    return path if os.path.isfile(path) else folder
+
+
+def _test_zip(folder):
+    """``test.zip`` in ``folder``; the folder itself where it holds texts that were not packed yet."""
+    path = os.path.join(folder, 'test.zip')
+    return path if os.path.isfile(path) or not any(map(results.is_result_text, os.listdir(folder))) else folder
+
+
+def _zip_beside(folder):
+    return folder.rstrip('/') + '.zip'
 
 
 def _check_dota(source, classes, sizes):
     found, problems = results.read_results(source)
     if not found.classes:
         problems.append(Problem(source, 0, 'holds no Task1_<class>.txt'))
-    for label, name in enumerate(found.classes):
+    for name in found.classes:
         if name not in classes:
-            problems.append(Problem(_text_name(name), 0, '{!r} is not a class of this data set'.format(name)))
+            called = catalogue.class_called(name, classes)
+            problems.append(Problem(_text_name(name), 0, '{!r} is not a class of this data set{}'.format(
+                name, called and '; the server calls it ' + called or '')))
+    problems += [Problem(_text_name(name), 0, 'is empty; the official evaluation crashes on it, leave the file out')
+                 for name in found.empty]
+    return _report(found, classes, sizes, problems, [])
+
+
+def _check_unpacked(source, classes, sizes, images):
+    """A folder of FAIR1M's result texts that was not packed yet: empty files, and other spellings, do no harm."""
+    found, problems = results.read_results(source)
+    found, notes = results.with_known_classes(found, classes, problems)
+    command = _PACK.format(shlex.quote(source), shlex.quote(images))
+    return _report(found, classes, sizes, problems, notes + ['not packed yet: ' + command])
+
+
+def _report(found, classes, sizes, problems, warnings):
+    """:class:`~mtp.submit.problems.Report` on result texts; ``problems`` has what was seen of them already."""
     for rows, message in _faulty_rows(found, sizes):
-        problems += [Problem(_text_name(found.classes[found.label[row]]), int(found.line[row]), message(row))
-                     for row in np.flatnonzero(rows)]
-    warnings = ['no text for class {}: taken as no detection'.format(name) for name in classes
-                if name not in found.classes]
-    return Report(sorted(problems), warnings + _suspicions(found, sizes), len(sizes), len(found.score))
+        problems += (Problem(_text_name(found.classes[found.label[row]]), int(found.line[row]), message(row))
+                     for row in np.flatnonzero(rows))
+    warnings = warnings + ['no text for class {}: taken as no detection'.format(name) for name in classes
+                           if name not in found.classes] + _suspicions(found, sizes)
+    return Report(sorted(problems), warnings, len(sizes), len(found.score), problems.unlisted)
 
 
 def _text_name(name):
@@ -128,17 +156,18 @@ def _suspicions(found, sizes):
 
 
 def _check_fair1m(source, classes, sizes):
-    problems, warnings, count, empty, outside = [], [], 0, 0, []
-    with results.open_zip(source) as archive:
+    problems, warnings, count, empty, outside = Problems(), [], 0, 0, []
+    with zips.open_zip(source) as archive:
         wanted = _wanted(archive.namelist(), sizes, problems)
     work = functools.partial(_check_xmls, source, frozenset(fair1m.official_names(classes)))
     blocks = [wanted[start:start + _BLOCK] for start in range(0, len(wanted), _BLOCK)]
     found = itertools.chain.from_iterable(workers.in_order(work, blocks, min(os.cpu_count() or 1, len(blocks))))
-    for (member, _, _), (objects, astray, faults) in zip(track(wanted, 'validate'), found):
+    for (member, _, _), (objects, astray, faults, unlisted) in zip(track(wanted, 'validate'), found):
         count += objects
         empty += not objects
         outside += [member] * astray
         problems += faults
+        problems.unlisted += unlisted
     seen = {image for _, image, _ in wanted}
     problems += [Problem('test/{}.xml'.format(image), 0, 'is missing') for image in sizes if image not in seen]
     if outside:
@@ -146,7 +175,7 @@ def _check_fair1m(source, classes, sizes):
             len(outside), outside[0]))
     if empty:
         warnings.append('{} of {} images have no detection'.format(empty, len(sizes)))
-    return Report(problems, warnings, len(seen), count)
+    return Report(list(problems), warnings, len(seen), count, problems.unlisted)
 
 
 def _wanted(members, sizes, problems):
@@ -168,12 +197,16 @@ def _wanted(members, sizes, problems):
 
 
 def _check_xmls(source, names, wanted):
-    """For each of ``wanted`` (member, image id, size): objects, those outside the image, problems."""
+    """For each of ``wanted`` (member, image id, size): objects, those outside the image, problems, how many more."""
     checked = []
-    with zipfile.ZipFile(source) as archive:
+    with zips.open_zip(source) as archive:
         for member, image, size in wanted:
-            problems = []
-            checked.append(_check_xml(member, image, archive.read(member), size, names, problems) + (problems,))
+            problems, data = Problems(), zips.read_member(archive, member, _MOST_XML)
+            if data is None:
+                problems.append(Problem(member, 0, 'has more than {} MiB, or is packed in a way that servers do not '
+                                                   'read'.format(_MOST_XML >> 20)))
+            counts = (0, 0) if data is None else _check_xml(member, image, data, size, names, problems)
+            checked.append(counts + (list(problems), problems.unlisted))
     return checked
 
 
@@ -198,23 +231,23 @@ def _check_xml(member, image, data, size, names, problems):
     stated = (root.findtext('size/width'), root.findtext('size/height'))
     if stated != (str(size[0]), str(size[1])):
         problems.append(Problem(member, 0, 'says {} x {}, the image is {} x {}'.format(*(stated + tuple(size)))))
-    nodes, corners = objects.findall('object'), []
-    for index, node in enumerate(nodes):
+    nodes, corners, lines = objects.findall('object'), [], _lines_of_objects(data)
+    for node, line in zip(nodes, itertools.chain(lines, itertools.repeat(0))):
         fault, points = _object_fault(node, names)
         corners.append(points)
         if fault:
-            problems.append(Problem(member, _line_of_object(data, index), fault))
-    return len(nodes), _outside_and_flat(member, data, corners, size, problems)
+            problems.append(Problem(member, line, fault))
+    return len(nodes), _outside_and_flat(member, lines, corners, size, problems)
 
 
-def _outside_and_flat(member, data, corners, size, problems):
+def _outside_and_flat(member, lines, corners, size, problems):
     """How many of the boxes (8 numbers, or None) lie outside; flat and crossed ones are problems."""
     rows = [index for index, points in enumerate(corners) if points]
     boxes = np.array([corners[index] for index in rows], dtype=np.float64).reshape(-1, 8)
     flat = ~(polygon_areas(boxes) > 0)
     for fault, message in ((flat, 'the box has no area'), (_crossed(boxes) & ~flat, 'the sides of the box cross')):
         for row in np.flatnonzero(fault):
-            problems.append(Problem(member, _line_of_object(data, rows[row]), message))
+            problems.append(Problem(member, lines[rows[row]] if rows[row] < len(lines) else 0, message))
     return int(wholly_outside(boxes, np.array([size])).sum())
 
 
@@ -224,12 +257,11 @@ def wholly_outside(polygons, size):
     return ((bounds[:, 2:] <= 0) | (bounds[:, :2] >= size)).any(axis=1)
 
 
-def _line_of_object(data, index):
-    """Line on which object number ``index`` starts."""
-    for number, match in enumerate(_OBJECT.finditer(data)):
-        if number == index:
-            return data.count(b'\n', 0, match.start()) + 1
-    return 0
+def _lines_of_objects(data):
+    """The line on which each object starts."""
+    starts = np.array([match.start() for match in _OBJECT.finditer(data)], dtype=np.int64)
+    ends = np.flatnonzero(np.frombuffer(data, np.uint8) == ord('\n'))
+    return (np.searchsorted(ends, starts) + 1).tolist()
 
 
 def _object_fault(node, names):
@@ -259,6 +291,8 @@ def _number(text):
     return value if value - value == 0 else None
 
 
-#: Data sets whose servers' rules are known.
-CHECKS = {'dotav1': _check_dota, 'dotav15': _check_dota, 'dotav2': _check_dota, 'fair1m': _check_fair1m,
-          'loveda': loveda.check}
+#: Format of a submission (``submission`` in the catalogue) -> check of its zip, where the server's rules are known ...
+CHECKS = {'dota': _check_dota, 'fair1m': _check_fair1m, 'loveda': loveda.check}
+#: ... the zip that belongs to a folder of it, and the check of a folder that was not packed yet.
+ARCHIVES = {'dota': _named_zip, 'fair1m': _test_zip, 'loveda': _zip_beside}
+UNPACKED = {'fair1m': _check_unpacked}

@@ -2,9 +2,10 @@
 import numpy as np
 import shapely
 
-from mtp.boxes import bounds_of_polygons, overlapping_pairs
+from mtp.boxes import bounds_of_polygons
 
 _LEAST_AREA = 1e-6
+_AT_ONCE = 1 << 22  # pairs that are looked at together
 
 
 def assign(polygons, windows, min_inside):
@@ -32,7 +33,7 @@ def assign(polygons, windows, min_inside):
 
 def _shares(polygons, windows):
     """Pairs (object, window) that may overlap, and the share of the object inside the window."""
-    index, window = overlapping_pairs(bounds_of_polygons(polygons), other=windows)
+    index, window = _meeting(bounds_of_polygons(polygons), np.asarray(windows))
     shapes = shapely.polygons(np.asarray(polygons, dtype=np.float64).reshape(-1, 4, 2))
     broken = ~shapely.is_valid(shapes)
     if broken.any():  # corners in crossing order: take what they enclose instead of failing in the intersection
@@ -41,6 +42,19 @@ def _shares(polygons, windows):
     shared = shapely.area(shapely.intersection(shapes[index], frames[window]))
     area = np.maximum(shapely.area(shapes).astype(np.float32), np.float32(_LEAST_AREA))
     return index, window, shared / area[index]
+
+
+def _meeting(bounds, windows):
+    """Pairs (object, window) whose bounds (n, 4) and (m, 4) meet: two (k,) int64, by object.
+
+    Each object is held against each window, not against other objects: any number of these may lie in one place.
+    """
+    found, step = [], max(1, _AT_ONCE // max(1, len(windows)))
+    for start in range(0, len(bounds), step):
+        low, high = bounds[start:start + step, None, :2], bounds[start:start + step, None, 2:]
+        index, window = np.nonzero(((low <= windows[:, 2:]) & (windows[:, :2] <= high)).all(axis=2))
+        found.append((index + start, window))
+    return tuple(np.concatenate(column) for column in zip(*found)) if found else (np.zeros(0, np.int64),) * 2
 
 
 def lines(polygons, names, difficult, indices, cut, x_start, y_start):

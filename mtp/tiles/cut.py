@@ -1,47 +1,44 @@
 """Cut images into tiles, with their annotations: ``python -m mtp.tiles.cut --preset dotav1_ms --images DIR --out DIR``.
 
 Writes ``OUT/images/<tile>.png`` and ``OUT/annfiles/<tile>.txt`` (empty where a tile holds no object, also without
-``--labels``), equal to what MMRotate's splitter writes. ``OUT/cut.jsonl`` keeps the settings and one line for each
-image that is finished: started again, the command goes on behind these.
+``--labels``), equal to what MMRotate's splitter writes. Started again, the command does what is not done, or not as it
+is now: see :mod:`mtp.tiles.journal`.
 
 :func:`windows_of` gives the same tiles without writing files.
 """
 import argparse
-import contextlib
-import json
 import os
-import shutil
-from concurrent import futures
 from typing import NamedTuple
 
 import cv2
 import numpy as np
 
+from mtp import locks, ownership, workers
 from mtp.data import converting, dota
 from mtp.data import images as image_files
 from mtp.errors import MTPError, run_main
-from mtp.files import write_text
+from mtp.files import atomic_path
 from mtp.paths import resolve
 from mtp.progress import Progress
 
-from . import annotations, packed, workers
+from . import annotations, journal, packed
 from .pixels import list_images
 from .rows import ArrayRows, open_rows, panels
-from .windows import PRESETS, preset, tile_id, window_positions
+from .windows import PRESETS, parts_of, preset, tile_id, window_positions
 
-JOURNAL = 'cut.jsonl'
 #: Packing an image for all its tiles pays where these have more than so many times its pixels.
 _OVERLAP = 1.2
 
 
 class Task(NamedTuple):
-    """One image to cut: ``label`` is its DOTA text, or empty."""
+    """One image to cut, or the ``part``-th of ``parts`` of its windows: ``label`` is its DOTA text, or empty."""
     stem: str
     image: str
     label: str
     out: str
     preset: str
-    threads: int
+    part: int = 0
+    parts: int = 1
 
 
 def windows_of(image, how, stem=None):
@@ -72,7 +69,8 @@ def crop(rows, window, padding):
     """Pixels of a window, filled with ``padding`` (BGR) where it reaches beyond the right or lower border.
 
     Args:
-        rows: (height of the window or less, width of the image, 3), those of the image that the window covers.
+        rows: (height of the window or less, width of the image, 3), those of the image that the window covers; a
+            fourth channel, which says where there is data, is 0 beyond the border.
         window: x_start, y_start, x_stop, y_stop.
         padding: BGR.
     """
@@ -80,29 +78,32 @@ def crop(rows, window, padding):
     inside = rows[:, x_start:x_stop]
     if inside.shape[:2] == (y_stop - y_start, x_stop - x_start):
         return inside
-    tile = np.empty((y_stop - y_start, x_stop - x_start, 3), dtype=np.uint8)
-    tile[:] = padding
+    tile = np.zeros((y_stop - y_start, x_stop - x_start, rows.shape[2]), dtype=np.uint8)
+    tile[..., :3] = padding
     tile[:inside.shape[0], :inside.shape[1]] = inside
     return tile
 
 
 def cut_image(task):
-    """Write all tiles of one image; returns what the journal says about it."""
+    """Write the tiles of one image, or of its part; returns what the journal says about the image, bytes aside."""
     row, windows, lines = _plan(task)
     padding, shared = preset(task.preset).padding, _worth_sharing(windows, row['width'], row['height'])
+    mine = parts_of(windows, np.prod(windows[:, 2:] - windows[:, :2], axis=1), task.parts) == task.part
     rows = open_rows(task.image)
     if (rows.width, rows.height) != (row['width'], row['height']):
         raise MTPError('{}: the header says {} x {}, the pixels are {} x {}'.format(
             task.image, row['width'], row['height'], rows.width, rows.height))
-    with futures.ThreadPoolExecutor(task.threads) as pool:  # packing releases the interpreter lock
-        for part, x_start, group in panels(rows, windows[shared]) if shared.any() else ():
-            _cut_packed(task, part, x_start, group, pool)
-        if not shared.all():
-            _cut_plain(task, open_rows(task.image) if shared.any() else rows, windows[~shared], padding, pool)
-    for window, text in zip(windows, lines):
-        with _replacing(os.path.join(task.out, 'annfiles', tile_id(task.stem, window) + '.txt')) as temporary:
-            with open(temporary, 'w', encoding='utf-8', newline='') as stream:
-                stream.write(text)
+    packing, plain = windows[mine & shared], windows[mine & ~shared]
+    for part, x_start, group in panels(rows, packing) if len(packing) else ():
+        _cut_packed(task, part, x_start, group)
+    if len(plain):
+        _cut_plain(task, open_rows(task.image) if len(packing) else rows, plain, padding)
+    for window, text, wanted in zip(windows, lines, mine):
+        if wanted:
+            path = os.path.join(task.out, 'annfiles', tile_id(task.stem, window) + '.txt')
+            with atomic_path(path, durable=False) as temporary:
+                with open(temporary, 'w', encoding='utf-8', newline='') as stream:
+                    stream.write(text)
     return row
 
 
@@ -132,39 +133,33 @@ def _worth_sharing(windows, width, height):
     return inside & (sides[inside].prod(1).sum() > _OVERLAP * width * height)
 
 
-def _cut_packed(task, rows, x_start, windows, pool):
+def _cut_packed(task, rows, x_start, windows):
     """Write the tiles of windows inside the image; its rows (from column ``x_start`` on) are read, and packed, once."""
     shift = np.array([x_start, 0, x_start, 0])
-    columns, strips, begun, waiting = packed.columns_of(windows - shift), [], 0, []
+    columns, strips = packed.columns_of(windows - shift), []
+    begun = int(windows[:, 1].min()) // packed.STRIP * packed.STRIP  # the same strips, and so files, in every part
     for y_start, level in _levels(windows):  # from top to bottom
         while begun < level[:, 3].max():
-            band = rows.take(begun, min(begun + packed.STRIP, rows.height)).copy()
-            strips.append(pool.submit(packed.pack, begun, band, columns))
+            band = rows.take(begun, min(begun + packed.STRIP, rows.height))
+            strips.append(packed.pack(begun, band, columns))
             begun += len(band)
-            strips[-1 - min(task.threads, len(strips) - 1)].result()  # rows that wait to be packed take memory
-        while strips[0].result().stop <= y_start:
+        while strips[0].stop <= y_start:
             del strips[0]
-        ready = [strip.result() for strip in strips]
-        _finish(waiting)  # the level before is written while the rows of this one are read
-        waiting = [pool.submit(_write, task, window, packed.png, ready, window - shift) for window in level]
-    _finish(waiting)
+        for window in level:
+            _write(task, window, packed.png(strips, window - shift))
 
 
-def _cut_plain(task, rows, windows, padding, pool):
+def _cut_plain(task, rows, windows, padding):
     """Write the tiles of windows one by one, padded where they reach beyond the image."""
     for y_start, level in _levels(windows):
         band = rows.take(y_start, level[:, 3].max())
-        _finish([pool.submit(_write, task, window, _png, band, window, padding) for window in level])
+        for window in level:
+            _write(task, window, _png(band, window, padding))
 
 
 def _levels(windows):
     """(y_start, windows that begin there), from top to bottom."""
     return [(y_start, windows[windows[:, 1] == y_start]) for y_start in np.unique(windows[:, 1])]
-
-
-def _finish(waiting):
-    for future in waiting:
-        future.result()
 
 
 def _objects(label):
@@ -175,11 +170,12 @@ def _objects(label):
     return labels.polygons.reshape(-1, 8).astype(np.float32), labels.names, labels.difficult
 
 
-def _write(task, window, encode, *arguments):
-    """Write the parts of a file that ``encode`` makes."""
-    with _replacing(os.path.join(task.out, 'images', tile_id(task.stem, window) + '.png')) as temporary:
+def _write(task, window, parts):
+    """Write the parts of a tile's file, one behind the other."""
+    path = os.path.join(task.out, 'images', tile_id(task.stem, window) + '.png')
+    with atomic_path(path, durable=False) as temporary:
         with open(temporary, 'wb') as stream:
-            for part in encode(*arguments):
+            for part in parts:
                 stream.write(part)
 
 
@@ -191,16 +187,7 @@ def _png(band, window, padding):
     return [data.data]
 
 
-@contextlib.contextmanager
-def _replacing(path):
-    """A hidden temporary name to write to, renamed at the end: a killed run leaves no half tile under a final name."""
-    folder, name = os.path.split(path)
-    temporary = os.path.join(folder, '.{}.{}'.format(os.getpid(), name))
-    yield temporary
-    os.replace(temporary, path)
-
-
-def cut_folder(preset_name, images, out, labels='', jobs=1, dry_run=False):
+def cut_folder(preset_name, images, out, labels='', jobs=1, dry_run=False, overwrite=False):
     """Cut every image of a folder.
 
     Args:
@@ -210,32 +197,50 @@ def cut_folder(preset_name, images, out, labels='', jobs=1, dry_run=False):
         labels: folder with a DOTA text for every image, or empty.
         jobs: processes.
         dry_run: read headers and labels, and count; write nothing.
+        overwrite: remove first what an earlier call has cut.
 
     Returns:
         ``{'images', 'tiles', 'objects', 'placed'}`` counts over everything in ``out``.
 
     Raises:
-        MTPError: bad input, or ``out`` holds something else. What was finished stays and is not done again.
+        MTPError: bad input, or ``out`` holds something else, or somebody else cuts into it. What was finished stays and
+            is not done again.
     """
     preset(preset_name)
     found = list_images(images)
-    tasks = [Task(stem, path, _label_of(stem, labels), out, preset_name, 1) for stem, path in found.items()]
-    journal, done = ('', {}) if dry_run else _open_journal(preset_name, out, bool(labels))
+    tasks = [Task(stem, path, _label_of(stem, labels), out, preset_name) for stem, path in found.items()]
+    if dry_run:
+        return _totals({row['image']: row for row in _run(count_image, tasks, {}, min(jobs, len(tasks)))})
+    ownership.check(out, journal.VERB) if overwrite else journal.check(out, preset_name, bool(labels))
+    with locks.hold(out, journal.VERB):
+        if overwrite:
+            journal.clear(out)
+        book = journal.Journal(out, preset_name, bool(labels), found)
+        states = {task.stem: journal.state_of(task.image, task.label) for task in tasks}
+        book.keep(states)
+        for row in _run(cut_image, tasks, book.done, jobs):
+            names = journal.tile_files(row['image'], row['width'], row['height'], preset_name)
+            book.add(dict(row, bytes=[os.path.getsize(os.path.join(out, name)) for name in names],
+                          **states[row['image']]))
+        return _totals(book.done)
+
+
+def _run(function, tasks, done, jobs):
+    """Rows of the images that are not done, as they are finished; an image is cut by several when there are few."""
     todo = [task for task in tasks if task.stem not in done]
-    strange = sorted(set(done) - set(found))
-    if strange:
-        raise MTPError('{} holds tiles of {} images that are not in {}, for example {}'.format(
-            out, len(strange), images, strange[0]), hint='give another --out')
-    threads = max(1, jobs // max(1, len(todo)))
-    todo = [task._replace(threads=threads) for task in todo]
-    progress = Progress('cut', total=len(tasks), done=len(done))
-    for row in workers.run(count_image if dry_run else cut_image, todo, jobs):
-        if journal:
-            with open(journal, 'a', encoding='utf-8') as stream:
-                stream.write(json.dumps(row) + '\n')
-        done[row['image']] = row
-        progress.update(note='{} tiles'.format(row['tiles']))
+    parts = max(1, -(-jobs // max(1, len(todo))))
+    waiting = {task.stem: parts for task in todo}
+    progress = Progress('cut', total=len(tasks), done=len(tasks) - len(todo))
+    for row in workers.run(function, [task._replace(part=part, parts=parts) for task in todo for part in range(parts)],
+                           jobs):
+        waiting[row['image']] -= 1
+        if not waiting[row['image']]:
+            yield row
+            progress.update(note='{} tiles'.format(row['tiles']))
     progress.close()
+
+
+def _totals(done):
     totals = {key: sum(row[key] for row in done.values()) for key in ('tiles', 'objects', 'placed')}
     return dict(images=len(done), **totals)
 
@@ -244,44 +249,11 @@ def _label_of(stem, labels):
     if not labels:
         return ''
     path = os.path.join(labels, stem + '.txt')
-    if not os.path.isfile(path):
+    if not os.path.lexists(path):
         raise MTPError('image {} has no label file {}'.format(stem, path),
                        hint='leave out --labels to cut images without annotations')
+    image_files.require_plain(path, 'label file')
     return path
-
-
-def _open_journal(preset_name, out, labelled):
-    """Path of the journal, and the rows of finished images by stem."""
-    path = os.path.join(out, JOURNAL)
-    head = {'cut': 1, 'preset': preset_name, 'labelled': labelled}
-    if not os.path.isfile(path):
-        if os.path.isdir(out) and os.listdir(out):
-            raise MTPError('{} is not empty and was not made by this command'.format(out), hint='give another --out')
-        for name in ('images', 'annfiles'):
-            os.makedirs(os.path.join(out, name), exist_ok=True)
-        write_text(path, json.dumps(head) + '\n')
-        return path, {}
-    with open(path, encoding='utf-8') as stream:
-        text = stream.read()
-    _sweep_up(out)
-    whole = text[:text.rfind('\n') + 1]  # a line without its end was being written when the run was killed
-    if whole != text:
-        write_text(path, whole)
-    try:
-        first, *rows = [json.loads(line) for line in whole.splitlines()]
-    except ValueError as error:
-        raise MTPError('{} is damaged: {}'.format(path, error), hint='remove {} and cut again'.format(out)) from error
-    if first != head:
-        raise MTPError('{} was cut with other settings: {}, now {}'.format(out, first, head), hint='give another --out')
-    return path, {row['image']: row for row in rows}
-
-
-def _sweep_up(out):
-    """Remove the temporary files of a killed run."""
-    for folder in ('images', 'annfiles'):
-        for name in os.listdir(os.path.join(out, folder)):
-            if name.startswith('.'):
-                os.unlink(os.path.join(out, folder, name))
 
 
 def main(arguments=None):
@@ -294,10 +266,8 @@ def main(arguments=None):
     parser.set_defaults(jobs=os.cpu_count())
     options = parser.parse_args(arguments)
     out = resolve(options.out)
-    if options.overwrite and not options.dry_run and os.path.isfile(os.path.join(out, JOURNAL)):
-        shutil.rmtree(out)
     counts = cut_folder(options.preset, resolve(options.images), out, resolve(options.labels), options.jobs,
-                        options.dry_run)
+                        options.dry_run, options.overwrite)
     print('{images} images, {tiles} tiles, {objects} objects placed {placed} times{said}'.format(
         said=' (dry run: nothing written)' if options.dry_run else '', **counts))
     return converting.finish(counts, [], options)

@@ -1,4 +1,4 @@
-"""Merge tile detections: ``python -m mtp.tiles.merge SHARDS --dataset dotav1 --images DIR --out DIR``.
+"""Merge the detections of tiles to those of whole images; ``python -m mtp.submit.merge`` does it and packs them.
 
 As MMRotate 0.3.4 merges: the tile's offset is added to the centres in float32, everything else is float64, then rotated
 NMS for each image and class. The rule of its CPU operator, IoU >= threshold, is the default; ``--rule gt`` is that of
@@ -7,32 +7,77 @@ windows.
 
 Memory is bounded: images are worked on in blocks, by all cores; only what survives is kept.
 """
-import argparse
 import functools
-import os
-import sys
+from typing import NamedTuple
 
 import numpy as np
 
+from mtp import workers
 from mtp.boxes import rotated_nms
 from mtp.boxes.nms import RULES
 from mtp.data import images as image_files
 from mtp.data.converting import natural
-from mtp.errors import OK, MTPError, run_main
-from mtp.paths import resolve
+from mtp.errors import MTPError
 from mtp.progress import Progress
 
-from . import shards, workers
+from . import shards
 from .detections import Detections
 from .pixels import list_images
-from .windows import PRESETS, parse_tile_id, preset, tile_id, window_positions
+from .windows import parse_tile_id, tile_id, window_positions
 
 __all__ = ['Detections', 'expected_tiles', 'merge']
 
 _BLOCK = 30000  # detections worked on at a time
+_WRITTEN = "merge = dict(iou_thr=0.1, rule='ge')"
 
 
-def merge(folder, iou_threshold=0.1, rule='ge', score_threshold=0.0, whole_images=False, expected=None, jobs=1):
+class Rule(NamedTuple):
+    """When the worse of two boxes of a class and an image goes.
+
+    Attributes:
+        iou_thr: IoU in (0, 1], compared as float32.
+        rule: ``'ge'``: at that IoU and above, as MMRotate on a CPU; ``'gt'``: above it, as with CUDA.
+    """
+    iou_thr: float = 0.1
+    rule: str = 'ge'
+
+    def __str__(self) -> str:
+        return 'IoU {} {:g}, as on {}'.format('>=' if self.rule == 'ge' else '>', self.iou_thr,
+                                              'a CPU' if self.rule == 'ge' else 'CUDA')
+
+    @property
+    def in_words(self) -> str:
+        """One line for the terminal."""
+        return 'merge: of two boxes of a class in an image the worse one goes at {}'.format(self)
+
+
+#: Where a config says nothing: rotated boxes as MMRotate merges them, and upright ones, which overlap more.
+DEFAULT, UPRIGHT = Rule(), Rule(iou_thr=0.5)
+
+
+def rule_of(settings, default: Rule = DEFAULT) -> Rule:
+    """The :class:`Rule` of a config's ``merge = dict(iou_thr=0.1, rule='ge')``; what is left away is as in ``default``.
+
+    Raises:
+        MTPError: another key, or a value that cannot be.
+    """
+    settings = dict(settings or {})
+    unknown = sorted(set(settings) - set(Rule._fields))
+    if unknown:
+        raise MTPError('merge has no {}; it has {}'.format(', '.join(unknown), ', '.join(Rule._fields)),
+                       hint='in the config: {}'.format(_WRITTEN))
+    made = default._replace(**settings)
+    if isinstance(made.iou_thr, bool) or not isinstance(made.iou_thr, (int, float)) or not 0 < made.iou_thr <= 1:
+        raise MTPError('merge: iou_thr is {!r}; it has to be a number above 0 and at most 1'.format(made.iou_thr),
+                       hint='--iou-thr 0.1, or in the config: {}'.format(_WRITTEN))
+    if made.rule not in RULES:
+        raise MTPError('merge: rule is {!r}; it can be {}'.format(made.rule, ', '.join(RULES)),
+                       hint='--rule ge, or in the config: {}'.format(_WRITTEN))
+    return made
+
+
+def merge(folder, iou_threshold=DEFAULT.iou_thr, rule=DEFAULT.rule, score_threshold=0.0,
+          whole_images=False, expected=None, jobs=1):
     """Detections of a data set from its shards.
 
     Args:
@@ -134,32 +179,6 @@ def _nothing():
     return (np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.float32), np.zeros((0, 5)))
 
 
-def main(arguments=None):
-    from mtp import submit
-    parser = argparse.ArgumentParser(prog='python -m mtp.tiles.merge',
-                                     description='Merge the shards of a test and write the submission.')
-    parser.add_argument('shards', help='folder that the test wrote')
-    parser.add_argument('--dataset', required=True, choices=sorted(submit.WRITERS))
-    parser.add_argument('--images', required=True, help='folder of the original test images')
-    parser.add_argument('--out', required=True, help='folder for the submission; must not exist or be empty')
-    parser.add_argument('--iou-thr', type=float, default=0.1, help='threshold of the NMS (default: 0.1)')
-    parser.add_argument('--rule', choices=RULES, default='ge', help='drop at IoU >= (CPU) or > (CUDA) the threshold')
-    parser.add_argument('--score-thr', type=float, default=0.0, help='leave out detections below this score')
-    parser.add_argument('--preset', choices=sorted(PRESETS),
-                        help='how the images were cut: check that no tile is missing')
-    parser.add_argument('--whole-images', action='store_true', help='the test ran on whole images, not on tiles')
-    parser.add_argument('--jobs', type=int, default=os.cpu_count(), help='processes (default: all cores)')
-    options = parser.parse_args(arguments)
-    images, out = resolve(options.images), resolve(options.out)
-    submit.check_out(out)
-    expected = expected_tiles(images, preset(options.preset)) if options.preset else None
-    merged = merge(resolve(options.shards), options.iou_thr, options.rule, options.score_thr, options.whole_images,
-                   expected, options.jobs)
-    sys.stderr.write('{} detections in {} images\n'.format(len(merged.score), len(merged.images)))
-    for path in submit.package(merged, options.dataset, out, images):
-        print(path)
-    return OK
-
-
 if __name__ == '__main__':
-    run_main(main)
+    from mtp import moved
+    moved.run('mtp.submit.merge')

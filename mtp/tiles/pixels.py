@@ -1,10 +1,9 @@
-"""Reading images: which there are, and their pixels."""
+"""Reading images: which there are in a folder, and their pixels."""
 import os
 
+from mtp.data import images
 from mtp.data.converting import natural
 from mtp.errors import MTPError
-
-SUFFIXES = ('.png', '.jpg', '.jpeg', '.tif', '.tiff', '.bmp')
 
 
 def list_images(folder):
@@ -15,31 +14,34 @@ def list_images(folder):
     """
     if not os.path.isdir(folder):
         raise MTPError('there is no image folder {}'.format(folder))
-    found = {}
-    for name in sorted(os.listdir(folder), key=natural):
-        stem, suffix = os.path.splitext(name)
-        if suffix.lower() not in SUFFIXES or name.startswith('.'):
-            continue
-        path = os.path.join(folder, name)
-        if stem in found:
-            raise MTPError('{} and {} share one image id'.format(found[stem], path), hint='keep one of them')
-        found[stem] = path
-    if not found:
-        raise MTPError('no image in {}'.format(folder), hint='images end in ' + ', '.join(SUFFIXES))
-    return found
+    names = sorted(filter(images.is_image, os.listdir(folder)), key=natural)
+    if not names:
+        raise MTPError('no image in {}'.format(folder), hint='images end in ' + ', '.join(images.SUFFIXES))
+    return images.by_stem([os.path.join(folder, name) for name in names])
 
 
 def read_image(path):
-    """Pixels of an image as (height, width, 3) uint8, BGR.
+    """Pixels of an image as (height, width, 3) uint8, BGR, by the rule of :mod:`mtp.tiles.rasters`.
 
-    Gray, palette, RGBA and 16-bit images come as OpenCV's colour mode makes them, as MMRotate's splitter reads them; an
-    orientation tag is not applied, because boxes refer to the stored rows.
+    Raises:
+        MTPError: the file cannot be decoded, or is too large to be decoded whole.
+    """
+    from . import rows
+
+    width, height = images.size(path)
+    if width * height > rows.MOST_PIXELS:
+        raise MTPError('the image {} has {} x {} pixels, too many to be decoded whole'.format(path, width, height),
+                       hint='python -m mtp.tiles.cut --help: cut it first')
+    found = rows.open_rows(path)
+    return by_opencv(path) if isinstance(found, rows.PngRows) else found.take(0, height)  # faster, the same pixels
+
+
+def by_opencv(path):
+    """As :func:`read_image`, of a file whose pixels OpenCV makes by that rule; the orientation tag is not applied.
 
     Raises:
         MTPError: the file cannot be decoded.
     """
     import cv2
-    pixels = cv2.imread(path, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION) if os.path.isfile(path) else None
-    if pixels is None:
-        raise MTPError('cannot decode image {}'.format(path), hint='replace this file with a whole copy')
-    return pixels
+
+    return images.decoded(path, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)

@@ -2,20 +2,21 @@
 
 PNG rows are packed one after another, each perhaps as a difference to the one above. So a band of rows is a PNG of its
 own once the row above it stands before it in plain form: such small PNGs are put together here, uncompressed, and
-OpenCV decodes them. Pixels are those of a decoded whole image. TIFFs are read by rows too (:mod:`mtp.tiles.tiff`).
-Other formats, and PNGs with a palette, 16 bits or interlacing, are decoded whole.
+OpenCV decodes them. Pixels are those of a decoded whole image. A JPEG is decoded whole by OpenCV, as the toolboxes do
+when they train: decoders round differently. All else is read by GDAL (:mod:`mtp.tiles.rasters`).
 """
 import struct
 import zlib
 
 import numpy as np
 
+from mtp.data import images
 from mtp.errors import MTPError
 
-from . import tiff
-from .pixels import read_image
+from . import rasters
+from .pixels import by_opencv
 
-_SIGNATURE = b'\x89PNG\r\n\x1a\n'
+MOST_PIXELS = 1 << 30  # that OpenCV decodes
 _BAND_BYTES = 1 << 19  # decoded at a time
 _READ = 1 << 18
 _PANEL = 4  # of the largest windows
@@ -23,8 +24,8 @@ _PANEL = 4  # of the largest windows
 _CHANNELS = {0: 1, 2: 3, 4: 2, 6: 4}
 
 
-def open_rows(path):
-    """A reader with ``width``, ``height`` and ``take(start, stop)``.
+def open_rows(path, colours=rasters.Colours()):
+    """A reader with ``width``, ``height`` and ``take(start, stop)``; :mod:`mtp.tiles.rasters` says what the pixels are.
 
     ``take`` gives rows as (stop - start, width, 3) uint8 BGR. ``start`` must not fall from call to call: rows above it
     are forgotten. What ``take`` gave is valid until the next call.
@@ -32,13 +33,17 @@ def open_rows(path):
     Raises:
         MTPError: the file cannot be read, here or in ``take``.
     """
+    width, height = images.size(path)
     with open(path, 'rb') as stream:
         head = stream.read(33)
-    if head[:8] == _SIGNATURE and len(head) == 33:
-        width, height, depth, colour, _, _, interlaced = struct.unpack('>IIBBBBB', head[16:29])
-        if depth == 8 and colour in _CHANNELS and not interlaced and width and height:
-            return PngRows(path, width, height, colour)
-    return tiff.open_windows(path) or ArrayRows(read_image(path))
+    if colours != rasters.Colours() or not (len(head) == 33 and head.startswith((images.PNG, images.JPEG))):
+        return rasters.Raster(path, colours)
+    if head.startswith(images.JPEG):
+        fits = width * height <= MOST_PIXELS
+        return ArrayRows(by_opencv(path)) if fits else rasters.Raster(path)
+    depth, colour, interlaced = head[24], head[25], head[28]
+    plain = depth == 8 and colour in _CHANNELS and not interlaced
+    return PngRows(path, width, height, colour) if plain else rasters.Raster(path)
 
 
 def panels(rows, windows):
@@ -101,8 +106,9 @@ class PngRows:
             elif at + len(rows) > 0:
                 self._buffer[:at + len(rows)] = rows[-at:]
             self._next += len(rows)
-            if self._next == self.height and b''.join(self._packed):  # reads on to the check sums
-                raise MTPError('cannot decode image {}: it holds more than {} rows'.format(self.path, self.height))
+            if self._next == self.height and any(self._packed):  # reads on to the check sums, or the first byte more
+                raise MTPError('cannot decode image {}: it holds more than {} rows'.format(self.path, self.height),
+                               hint='replace this file with a whole copy')
         return self._buffer[start - self._first:stop - self._first]
 
     def _forget(self, start):
@@ -146,7 +152,7 @@ class PngRows:
 def _png(width, height, colour, rows):
     """A PNG, uncompressed, of rows in packed form."""
     header = struct.pack('>IIBBBBB', width, height, 8, colour, 0, 0, 0)
-    parts = [_SIGNATURE]
+    parts = [images.PNG]
     for kind, data in ((b'IHDR', header), (b'IDAT', zlib.compress(rows, 0)), (b'IEND', b'')):
         parts += [struct.pack('>I', len(data)), kind, data, struct.pack('>I', zlib.crc32(data, zlib.crc32(kind)))]
     return b''.join(parts)
@@ -176,7 +182,7 @@ def _inflate(path, size):
 def _image_data(path):
     """Yield the compressed pixels of a PNG, piece by piece; every chunk's check sum is verified."""
     with open(path, 'rb') as stream:
-        stream.seek(len(_SIGNATURE))
+        stream.seek(len(images.PNG))
         while True:
             head = stream.read(8)
             if len(head) < 8:

@@ -23,8 +23,9 @@ from typing import Dict, List, NamedTuple, Tuple
 
 import numpy as np
 
+from mtp import sealed
 from mtp.errors import MTPError
-from mtp.files import atomic_path
+from mtp.files import atomic_path, check_plain
 
 VERSION = 1
 _MAGIC, _TILE = b'MTPSHARD', b'TILE'
@@ -225,7 +226,7 @@ class PayloadReader:
 def _paths(folder):
     """Shards in a folder, by rank."""
     names = [name for name in os.listdir(folder) if _NAME.fullmatch(name)]
-    return [os.path.join(folder, name) for name in sorted(names, key=lambda name: int(_NAME.fullmatch(name).group(1)))]
+    return [os.path.join(folder, name) for name in sorted(names, key=_rank)]
 
 
 def _rank(path):
@@ -239,6 +240,7 @@ def _header(classes, fingerprint):
 
 def _scan(path):
     """Header (None when damaged), entries of the whole records, and (offset, reason) of the damaged tail or None."""
+    check_plain(path)
     size = os.path.getsize(path)
     if size < _HEAD.size:
         return None, [], (0, 'the file is cut short')
@@ -248,15 +250,20 @@ def _scan(path):
         end = _HEAD.size + length
         if magic != _MAGIC or end > size or zlib.crc32(view[_HEAD.size:end]) != check:
             return None, [], (0, 'the header is damaged')
-        header = json.loads(bytes(view[_HEAD.size:end]))
+        header = sealed.parse(bytes(view[_HEAD.size:end]))
+        if not isinstance(header, dict) or not isinstance(header.get('version'), int):
+            return None, [], (0, 'the header is not one of ours')
         if header['version'] != VERSION:
             raise MTPError('{} is a shard of version {}, this program reads {}'.format(
-                path, header['version'], VERSION))
-        entries, damage = _records(path, view, end)
+                path, header['version'], VERSION), hint='run the test again into a folder of its own')
+        names, mark = header.get('classes'), header.get('fingerprint')
+        if not isinstance(names, list) or not all(isinstance(text, str) for text in names + [mark]):
+            return None, [], (0, 'the header is not one of ours')
+        entries, damage = _records(path, view, end, len(names))
         return header, entries, damage
 
 
-def _records(path, view, offset):
+def _records(path, view, offset, classes):
     entries, size = [], len(view)
     while offset < size:
         if offset + _RECORD.size > size:
@@ -269,6 +276,23 @@ def _records(path, view, offset):
             return entries, (offset, 'the record at byte {} is cut short'.format(offset))
         if zlib.crc32(view[start:end]) != check:
             return entries, (offset, 'the record at byte {} is damaged'.format(offset))
-        entries.append(Entry(bytes(view[start:payload]).decode('utf-8'), path, payload, count))
+        name = _name(view[start:payload])
+        if name is None or not _sane(view[payload:end], count, classes):
+            return entries, (offset, 'the record at byte {} is not one of ours'.format(offset))
+        entries.append(Entry(name, path, payload, count))
         offset = end
     return entries, None
+
+
+def _name(data):
+    """The tile's name, or None: nobody but us writes records with a right check sum, but a file may be anybody's."""
+    try:
+        return bytes(data).decode('utf-8')
+    except UnicodeDecodeError:
+        return None
+
+
+def _sane(data, count, classes):
+    """Whether every number is finite and every label one of the classes."""
+    numbers, labels = np.frombuffer(data[:24 * count], '<f4'), np.frombuffer(data[24 * count:], '<u2')
+    return bool(np.isfinite(numbers).all()) and (not count or int(labels.max()) < classes)

@@ -1,7 +1,8 @@
 """Where a test takes its tiles from: files, or windows cut on the fly; and how they are dealt to processes.
 
 A :class:`Piece` is what one process reads in one go: a tile's file, or neighbouring windows of one image, so that its
-rows are read once. Pieces are dealt by pixels: images of a test set differ in size by a factor of a thousand.
+rows are read once. Pieces are dealt by what they cost: images of a test set differ in size by a factor of a thousand,
+and windows of several scales in their pixels by nine, but the network sees each of them at one size.
 """
 import heapq
 from typing import NamedTuple, Optional
@@ -13,10 +14,12 @@ from mtp.data import images as image_files
 from .cut import crop
 from .pixels import read_image
 from .rows import open_rows, panels
-from .windows import parse_tile_id, tile_id, window_positions
+from .windows import parse_tile_id, parts_of, tile_id, window_positions
 
 #: An image is split when its windows are more than this share of what each reader gets.
 _SPLIT = 4
+#: What reading a pixel costs, in windows through the network: 2 % of one of 1024 x 1024 (ci/bench/infer.py).
+_READING = 0.02 / 1024 ** 2
 
 
 class Piece(NamedTuple):
@@ -27,13 +30,13 @@ class Piece(NamedTuple):
         stem: id of the tile (a file) or of the image (windows).
         windows: (n, 4) int64 x_start, y_start, x_stop, y_stop, by row; None where the file is the tile.
         padding: BGR of what lies outside the image.
-        pixels: of all its tiles.
+        cost: of all its tiles, in windows through the network.
     """
     path: str
     stem: str
     windows: Optional[np.ndarray]
     padding: tuple
-    pixels: int
+    cost: float
 
     @property
     def tiles(self):
@@ -48,7 +51,7 @@ def of_files(files, whole=False):
         files: tile id -> path, in order.
         whole: the files are whole images, whose names say nothing about their size.
     """
-    return [Piece(path, tile, None, (), _pixels(tile, path, whole)) for tile, path in files.items()]
+    return [Piece(path, tile, None, (), 1 + _READING * _pixels(tile, path, whole)) for tile, path in files.items()]
 
 
 def _pixels(tile, path, whole):
@@ -75,36 +78,33 @@ def of_images(images, how, readers=1, size=image_files.size):
         windows = window_positions(*size(path), how)
         order = np.lexsort((windows[:, 0], windows[:, 2] - windows[:, 0], windows[:, 1]))
         found.append((path, stem, windows[order]))
-    total = sum(_area(windows) for _, _, windows in found)
+    total = sum(_cost(windows) for _, _, windows in found)
     limit = total / (_SPLIT * readers) if readers > 1 else total
-    return [Piece(path, stem, part, how.padding, _area(part)) for path, stem, windows in found
+    return [Piece(path, stem, part, how.padding, _cost(part)) for path, stem, windows in found
             for part in _split(windows, limit)]
 
 
-def _area(windows):
-    return int(((windows[:, 2] - windows[:, 0]) * (windows[:, 3] - windows[:, 1])).sum())
+def _cost(windows):
+    return len(windows) + _READING * float(((windows[:, 2] - windows[:, 0]) * (windows[:, 3] - windows[:, 1])).sum())
 
 
 def _split(windows, limit):
-    """Runs of windows of about ``limit`` pixels; a row of windows stays together, because its pixels are read once."""
-    parts = int(max(1, np.ceil(_area(windows) / max(1, limit))))
-    starts = np.flatnonzero(np.diff(windows[:, 1], prepend=-1))
-    at = np.unique(starts[np.searchsorted(starts, np.arange(parts) * len(windows) // parts)
-                          .clip(max=len(starts) - 1)])
-    at[0] = 0
-    return np.split(windows, at[1:])
+    """Runs of windows, in order from top to bottom, that cost about ``limit``."""
+    count = int(max(1, np.ceil(_cost(windows) / max(1, limit))))
+    part = parts_of(windows, np.ones(len(windows)), count)
+    return np.split(windows, np.flatnonzero(np.diff(part)) + 1)
 
 
 def deal(pieces, hands):
-    """Pieces to ``hands`` processes, so that each has about the same number of pixels: a list of lists, each in order.
+    """Pieces to ``hands`` processes, so that each takes about as long: a list of lists, each in order.
 
     It depends on the arguments alone: all processes deal alike. The heaviest goes first, to whoever has least so far.
     """
     loads, dealt = [(0, hand) for hand in range(hands)], [[] for _ in range(hands)]
-    for index in sorted(range(len(pieces)), key=lambda index: -pieces[index].pixels):
+    for index in sorted(range(len(pieces)), key=lambda index: -pieces[index].cost):
         load, hand = heapq.heappop(loads)
         dealt[hand].append(index)
-        heapq.heappush(loads, (load + pieces[index].pixels, hand))
+        heapq.heappush(loads, (load + pieces[index].cost, hand))
     return [[pieces[index] for index in sorted(hand)] for hand in dealt]
 
 
@@ -116,7 +116,7 @@ def without(pieces, done):
         if len(todo) == len(piece.tiles):
             left.append(piece)
         elif todo:
-            left.append(piece._replace(windows=piece.windows[todo], pixels=_area(piece.windows[todo])))
+            left.append(piece._replace(windows=piece.windows[todo], cost=_cost(piece.windows[todo])))
     return left
 
 

@@ -13,8 +13,8 @@ from mtp.errors import MTPError
 #: Windows within this much of the largest share count as the largest, where no window is filled enough.
 _NEAR = 0.01
 #: What tiles are called here, and by DOTA_devkit, which has a rate for the window.
-_LOOKS_CUT = re.compile(r'.+__(?P<rate>\d+(\.\d+)?)__-?\d+___-?\d+')
-_TILE_ID = re.compile(r'(?P<image>.+)__(?P<window>\d+)__(?P<x>\d+)___(?P<y>\d+)')
+_LOOKS_CUT = re.compile(r'.+__(?P<rate>\d+(\.\d+)?)__-?\d+___-?\d+', re.ASCII | re.DOTALL)
+_TILE_ID = re.compile(r'(?P<image>.+)__(?P<window>\d{1,9})__(?P<x>\d{1,9})___(?P<y>\d{1,9})', re.ASCII | re.DOTALL)
 _CUT_HINT = 'cut the images with: python -m mtp.tiles.cut --help'
 #: No window is this small; DOTA_devkit writes the rate (1, 2 or 0.5) where MMRotate writes the window.
 _LEAST_WINDOW = 16
@@ -80,7 +80,7 @@ def window_positions(width, height, how):
         size, overlap = int(how.window / rate), int(how.overlap / rate)
         if not 0 <= overlap < size:
             raise MTPError('window {} with overlap {} never advances'.format(size, overlap))
-        x, y = np.meshgrid(_starts(width, size, overlap), _starts(height, size, overlap), indexing='ij')
+        x, y = np.meshgrid(starts(width, size, overlap), starts(height, size, overlap), indexing='ij')
         start = np.stack([x.ravel(), y.ravel()], axis=1)
         layers.append(np.concatenate([start, start + size], axis=1))
     windows = np.concatenate(layers)
@@ -90,7 +90,7 @@ def window_positions(width, height, how):
     return windows[kept if kept.any() else share.max() - share < _NEAR]
 
 
-def _starts(length, size, overlap):
+def starts(length, size, overlap):
     """Window starts along one axis; the last window is pulled back to the border."""
     step = size - overlap
     count = 1 if length <= size else int(np.ceil((length - size) / step + 1))
@@ -98,6 +98,24 @@ def _starts(length, size, overlap):
     if count > 1:
         starts[-1] = min(starts[-1], length - size)
     return starts
+
+
+def parts_of(windows, weights, count):
+    """Number of the part, of ``count``, that each window belongs to: about as heavy each, from top to bottom.
+
+    Windows that begin in one row stay together, because its pixels are read once.
+
+    Args:
+        windows: (n, 4) x_start, y_start, x_stop, y_stop, in any order.
+        weights: (n,) of each.
+
+    Returns:
+        (n,) int64; a part may have none.
+    """
+    _, row = np.unique(windows[:, 1], return_inverse=True)
+    heavy = np.bincount(row, weights)
+    before = np.cumsum(heavy) - heavy
+    return (before * count // heavy.sum()).astype(np.int64)[row]
 
 
 def tile_id(image_id, window):

@@ -1,11 +1,13 @@
 """Result texts become the same XML as the published script's, in one pass."""
 import os
+import shlex
 import zipfile
 
 import pytest
 from PIL import Image
 
 from mtp.errors import MTPError
+from mtp.submit.__main__ import main as submit_main
 from mtp.submit.fair1m_texts import convert, main
 
 SAMPLE = os.path.join(os.path.dirname(__file__), '../../../shared/data/fair1m/mmrotate_results')
@@ -35,6 +37,40 @@ def test_one_pass(folder):
     assert '<point>30.000000,40.123457</point>' in text
 
 
+@pytest.mark.parametrize("name", ["Task1_Dump_Truck.txt", "Task1_Dump Truck.txt", "Task1_dump-truck.txt",
+                                  "Task1_DUMPTRUCK.txt"])
+def test_other_spellings_of_a_class_are_taken_for_it_and_said(folder, name, capsys):
+    (folder / 'txt' / name).write_text('3 0.5 1 2 30 2 30 40 1 40\n')
+    assert convert(str(folder / 'txt'), str(folder / 'images'), str(folder / 'out.zip')) == (2, 4)
+    with zipfile.ZipFile(str(folder / 'out.zip')) as archive:
+        assert b'<name>Dump Truck</name>' in archive.read('test/3.xml')
+    assert '{} is taken for the class Dump-Truck'.format(name) in capsys.readouterr().err
+
+
+def test_empty_files_are_classes_of_which_nothing_was_found(folder):
+    """MMRotate writes a file for every class."""
+    for name in ('A220', 'Van', 'Dump-Truck'):
+        (folder / 'txt' / 'Task1_{}.txt'.format(name)).write_text('')
+    assert convert(str(folder / 'txt'), str(folder / 'images'), str(folder / 'out.zip')) == (2, 3)
+
+
+def test_the_command_that_lists_all_faults_works_as_it_stands(folder, capsys):
+    spaced = folder / 'my results'
+    (folder / 'txt').rename(spaced)
+    (spaced / 'Task1_Van.txt').write_text('3 0.5\n9 0.5 1 2 30 2 30 40 1 40\n')
+    with pytest.raises(MTPError) as raised:
+        convert(str(spaced), str(folder / 'images'), str(folder / 'out.zip'))
+    words = shlex.split(raised.value.hint)
+    assert words[:3] == ['python', '-m', 'mtp.submit'] and submit_main(words[3:]) == 1
+    said = capsys.readouterr().out
+    assert '2 problems' in said and "Task1_Van.txt:1: has 2 fields" in said and "Task1_Van.txt:2: '9' is not" in said
+    (spaced / 'Task1_Van.txt').write_text('')
+    assert submit_main(words[3:]) == 0
+    packed = [line for line in capsys.readouterr().out.splitlines() if 'not packed yet: ' in line]
+    assert main(shlex.split(packed[0].split('not packed yet: ')[1])[2:]) == 0
+    assert submit_main(words[3:]) == 0 and 'not packed' not in capsys.readouterr().out
+
+
 def test_command_line(folder, capsys):
     arguments = ['--txt_dir', str(folder / 'txt'), '--images', str(folder / 'images')]
     assert main(arguments) == 0
@@ -49,9 +85,9 @@ def test_command_line(folder, capsys):
     ('Task1_Van.txt', '3 0.5 1 2 30 2 30 4O 1 40', 'field y3'),
     ('Task1_Van.txt', '3 nan 1 2 30 2 30 40 1 40', 'not finite'),
     ('Task1_Van.txt', '7 0.5 1 2 30 2 30 40 1 40', 'line 1: there is no image 7'),
-    ('Task1_Van.txt', '3__800__0___0 0.5 1 2 30 2 30 40 1 40', 'mtp.tiles.merge'),
+    ('Task1_Van.txt', '3__800__0___0 0.5 1 2 30 2 30 40 1 40', 'mtp.submit.merge'),
     ('Task1_Van.txt', '3 0.5 1 2 30 2 1 2 1 2', 'no area'),
-    ('Task1_Van.txt', '', 'is empty'),
+    ('Task1_small_car.txt', '3 0.5 1 2 30 2 30 40 1 40', 'a second file of the class Small-Car'),
 ])
 def test_faults_name_file_and_line_and_write_nothing(folder, name, line, message):
     (folder / 'txt' / name).write_text(line)

@@ -1,5 +1,7 @@
 """What is written is what the servers take."""
 import os
+import subprocess
+import time
 import zipfile
 
 import numpy as np
@@ -8,10 +10,13 @@ from PIL import Image
 
 from mtp.data import catalogue, fair1m
 from mtp.errors import MTPError
-from mtp.submit import check_out, package
+from mtp.submit import check_ids, check_out, package, score
+from mtp.submit import validate as checks
 from mtp.submit.fair1m import official_names
+from mtp.submit.package import WRITERS, format_of
 from mtp.submit.validate import validate
 from mtp.tiles.detections import Detections
+from mtp.tiles.pixels import list_images
 
 
 @pytest.fixture
@@ -137,3 +142,35 @@ def test_check_out(tmp_path):
     for name in ('empty', 'new', 'new/deeper'):
         check_out(str(tmp_path / name))
     assert sorted(os.listdir(str(tmp_path))) == ['empty', 'file', 'full']
+
+
+@pytest.mark.parametrize('name', ['harbour 1', 'a\tb', 'tail ', 'a\u00a0b'])
+def test_an_image_whose_name_has_blanks_is_refused_with_a_command_that_renames_it(tmp_path, images, name):
+    path = os.path.join(images, name + '.tif')
+    Image.new('RGB', (300, 300)).save(path)
+    with pytest.raises(MTPError, match='has blanks') as raised:
+        check_ids(list_images(images))
+    subprocess.check_call(raised.value.hint, shell=True)
+    check_ids(list_images(images))
+    assert not os.path.exists(path) and len(os.listdir(images)) == 4
+
+
+def test_every_format_of_the_catalogue_has_its_functions_and_none_is_idle():
+    entries = [catalogue.get(name) for name in catalogue.names()]
+    assert {entry.submission for entry in entries} - {''} == set(checks.CHECKS) == set(checks.ARCHIVES)
+    assert {entry.truth for entry in entries} - {''} == set(score.READERS)
+    assert set(WRITERS) <= set(checks.CHECKS) and set(checks.UNPACKED) <= set(checks.CHECKS)
+
+
+def test_a_data_set_without_a_server_is_named():
+    with pytest.raises(MTPError, match=r"for data set 'dior'\n.*dotav1, dotav15"):
+        format_of('dior', WRITERS)
+
+
+@pytest.mark.parametrize('dataset', ['dotav1', 'fair1m'])
+def test_a_clock_that_was_never_set_is_no_reason_to_lose_a_submission(tmp_path, images, monkeypatch, dataset):
+    """A zip cannot hold a date before 1980."""
+    monkeypatch.setattr(time, 'localtime', lambda *_: time.gmtime(0))
+    path = package(detections(catalogue.get(dataset).classes), dataset, str(tmp_path / 'out'), images)[0]
+    with zipfile.ZipFile(path) as archive:
+        assert {info.date_time[0] for info in archive.infolist()} == {1980} and archive.testzip() is None

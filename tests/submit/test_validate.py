@@ -2,6 +2,8 @@
 import io
 import json
 import re
+import struct
+import tracemalloc
 import zipfile
 
 import numpy as np
@@ -206,3 +208,75 @@ def test_command_prints_problems_and_writes_a_report(tmp_path, images, capsys):
     said = capsys.readouterr().out
     assert 'problem: Task1_plane.txt:1: ' in said and 'and 10 more' in said and '60 problems' in said
     assert len(json.loads((tmp_path / 'report.json').read_text())['problems']) == 60
+
+
+def zeros(path, name, mebibytes):
+    with zipfile.ZipFile(str(path), 'w', zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        with archive.open(name, 'w', force_zip64=True) as stream:
+            for _ in range(mebibytes):
+                stream.write(bytes(1 << 20))
+
+
+@pytest.mark.parametrize('dataset, name', [('dotav1', 'Task1_plane.txt'), ('fair1m', 'test/1.xml'),
+                                           ('loveda', '1.png')])
+def test_a_member_that_unpacks_to_a_flood_is_named_and_not_kept(tmp_path, images, dataset, name):
+    zeros(tmp_path / 'a.zip', name, 200)
+    tracemalloc.start()
+    try:
+        problems = validate(str(tmp_path / 'a.zip'), dataset, images).problems
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert any(problem.file == name for problem in problems) and most < 64 << 20
+
+
+def test_a_member_that_hides_its_size_is_damaged(tmp_path, images):
+    zeros(tmp_path / 'a.zip', 'test/1.xml', 100)
+    data = (tmp_path / 'a.zip').read_bytes().replace(struct.pack('<Q', 100 << 20), struct.pack('<Q', 1000))
+    (tmp_path / 'a.zip').write_bytes(data.replace(struct.pack('<I', 100 << 20), struct.pack('<I', 1000)))
+    tracemalloc.start()
+    try:
+        with pytest.raises(MTPError, match='damaged'):
+            validate(str(tmp_path / 'a.zip'), 'fair1m', images)
+        assert tracemalloc.get_traced_memory()[1] < 64 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_ways_of_packing_that_servers_do_not_read_are_named(tmp_path, images):
+    for kind in (zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):
+        with zipfile.ZipFile(str(tmp_path / 'a.zip'), 'w', kind) as archive:
+            archive.writestr('Task1_plane.txt', '1 0.5 1 1 9 1 9 9 1 9\n')
+            archive.writestr('test/1.xml', '<annotation/>')
+        for dataset, name in (('dotav1', 'Task1_plane.txt'), ('fair1m', 'test/1.xml')):
+            problems = validate(str(tmp_path / 'a.zip'), dataset, images).problems
+            assert any(problem.file == name and 'packed' in problem.message for problem in problems)
+
+
+@pytest.mark.parametrize('dataset, name, row', [('fair1m', 'test/1.xml', b'<object/>\n'),
+                                                ('dotav1', 'Task1_plane.txt', b'9 2 1 1 9 1 9 9 1 9\n')])
+def test_many_faults_are_counted_and_the_first_are_listed(tmp_path, images, dataset, name, row):
+    data = row * 40000
+    if dataset == 'fair1m':
+        data = b'<annotation><objects>' + data + b'</objects></annotation>'
+    with zipfile.ZipFile(str(tmp_path / 'a.zip'), 'w', zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(name, data)
+    report = validate(str(tmp_path / 'a.zip'), dataset, images)
+    listed = [problem for problem in report.problems if problem.file == name]
+    assert 1000 <= len(listed) <= 1002 and report.unlisted >= 39000 and len(report.problems) < 1010
+    assert [problem.line for problem in listed if 'class' in problem.message][:5] in ([1, 2, 3, 4, 5], [])
+
+
+def test_names_cannot_write_to_the_terminal(tmp_path, images, capsys):
+    with zipfile.ZipFile(str(tmp_path / 'a.zip'), 'w') as archive:
+        archive.writestr('Task1_a\x1b[2J.txt', b'x')
+    assert command.main(['validate', str(tmp_path / 'a.zip'), '--dataset', 'dotav1', '--images', images]) == 1
+    assert '\x1b' not in capsys.readouterr().out
+
+
+def test_the_folder_of_the_test_images_is_known(tmp_path, images, monkeypatch):
+    path = submission(tmp_path, 'dotav1', images)
+    monkeypatch.setenv('MTP_DATA_ROOT', str(tmp_path / 'data'))
+    (tmp_path / 'data/dotav1/test').mkdir(parents=True)
+    (tmp_path / 'images').rename(tmp_path / 'data/dotav1/test/images')
+    assert command.main(['validate', path, '--dataset', 'dotav1']) == 0

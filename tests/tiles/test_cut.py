@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from mtp.errors import MTPError
-from mtp.tiles import cut
-from mtp.tiles.windows import PRESETS, Preset, window_positions
+from mtp.tiles import annotations, cut, journal
+from mtp.tiles.windows import PRESETS, Preset, parts_of, preset, window_positions
 
 cv2 = pytest.importorskip('cv2')
 
@@ -114,25 +114,45 @@ def test_tiles_equal_the_reference(folder, preset):
             for line in ours[name].decode().splitlines()} == {'0', '1', '2'}
 
 
-@pytest.mark.parametrize('path', ['dota/DOTA_devkit/images/P0706.png', 'dota/mmrotate_demo/dota_demo.jpg',
-                                  'fair1m/images_unannotated/1008.jpg', 'spacenet/sample_geotiff.tif'])
-def test_real_images_are_cut_as_the_reference_cuts_them(tmp_path, path):
+def real_image(folder, path):
+    """Put a real image and its labels into ``folder``."""
     source = os.path.join(SHARED, path)
     if not os.path.isfile(source):
         pytest.skip('the real samples are not here')
     for name in ('images', 'labelTxt'):
-        (tmp_path / name).mkdir()
+        (folder / name).mkdir()
     with open(source, 'rb') as stream:
-        (tmp_path / 'images' / os.path.basename(path)).write_bytes(stream.read())
+        (folder / 'images' / os.path.basename(path)).write_bytes(stream.read())
     labels = os.path.join(SAMPLE, 'labelTxt', os.path.splitext(os.path.basename(path))[0] + '.txt')
     text = b''
     if os.path.isfile(labels):
         with open(labels, 'rb') as stream:
             text = stream.read()
-    (tmp_path / 'labelTxt' / (os.path.splitext(os.path.basename(path))[0] + '.txt')).write_bytes(text)
+    (folder / 'labelTxt' / (os.path.splitext(os.path.basename(path))[0] + '.txt')).write_bytes(text)
+
+
+@pytest.mark.parametrize('path', ['dota/DOTA_devkit/images/P0706.png', 'dota/mmrotate_demo/dota_demo.jpg',
+                                  'fair1m/images_unannotated/1008.jpg'])
+def test_real_images_are_cut_as_the_reference_cuts_them(tmp_path, path):
+    real_image(tmp_path, path)
     theirs = reference_tiles(tmp_path, 'fair1m_ms')
     run(tmp_path, 'fair1m_ms')
     assert_same_tiles(contents(tmp_path / 'out'), theirs)
+
+
+def test_16_bits_are_cut_where_the_reference_cuts_them_and_stretched_where_it_keeps_a_tenth(tmp_path):
+    real_image(tmp_path, 'spacenet/sample_geotiff.tif')
+    theirs = reference_tiles(tmp_path, 'dotav1_ss')
+    run(tmp_path, 'dotav1_ss')
+    ours = contents(tmp_path / 'out')
+    assert sorted(ours) == sorted(theirs)
+    name = 'images/sample_geotiff__1024__0___0.png'
+    tile, dark = (cv2.imdecode(np.frombuffer(data[name], np.uint8), 1)[:900, :900] for data in (ours, theirs))
+    assert dark.max() == 25  # OpenCV keeps the upper byte of numbers up to 6615
+    raw = cv2.imread(str(tmp_path / 'images/sample_geotiff.tif'), cv2.IMREAD_UNCHANGED).astype(float)
+    low, high = np.percentile(raw, (0.5, 99.5))
+    expected = np.clip(np.rint((raw - low) * 255 / (high - low)), 0, 255)
+    assert np.abs(tile - expected[..., None]).max() <= 1  # float32 in one, float64 in the other
 
 
 def test_test_images_get_empty_annotation_files(folder):
@@ -172,8 +192,7 @@ def test_a_killed_run_continues(folder, monkeypatch):
     monkeypatch.setattr(cut, '_write', dies)
     with pytest.raises(KeyboardInterrupt):
         run(folder)
-    (folder / 'out/images/.77.P2__1024__0___0.png').write_bytes(b'half')
-    with open(str(folder / 'out' / cut.JOURNAL), 'a') as stream:
+    with open(str(folder / 'out' / journal.NAME), 'a') as stream:
         stream.write('{"image": "P1')
     seen = []
     monkeypatch.setattr(cut, '_write', lambda task, *rest: (seen.append(task.stem), real(task, *rest)))
@@ -182,15 +201,37 @@ def test_a_killed_run_continues(folder, monkeypatch):
     assert contents(folder / 'out') == contents(folder / 'whole')
 
 
-def test_processes_give_the_same(folder):
-    assert run(folder, jobs=2) == run(folder, out='single')
+@pytest.mark.parametrize('jobs', [2, 5])
+def test_processes_give_the_same(folder, jobs):
+    assert run(folder, jobs=jobs) == run(folder, out='single')
     assert contents(folder / 'out') == contents(folder / 'single')
+
+
+@pytest.mark.parametrize('suffix', ['.png', '.tif'])
+@pytest.mark.parametrize('jobs', [2, 3, 9])
+def test_processes_share_one_image_and_write_the_same_bytes(tmp_path, suffix, jobs):
+    for name in ('images', 'labelTxt'):
+        (tmp_path / name).mkdir()
+    make_image(tmp_path / 'images' / ('P1' + suffix), 2300, 2900, 1)
+    make_labels(tmp_path / 'labelTxt' / 'P1.txt', 2300, 2900, 40, 1)
+    assert run(tmp_path, jobs=jobs) == run(tmp_path, out='single')
+    assert contents(tmp_path / 'out') == contents(tmp_path / 'single')
+
+
+@pytest.mark.parametrize('parts', [1, 2, 3, 7, 50])
+def test_each_window_is_in_one_part(parts):
+    windows = window_positions(5000, 4000, preset('dotav1_ms'))
+    area = np.prod(windows[:, 2:] - windows[:, :2], axis=1)
+    numbers = parts_of(windows, area, parts)
+    shares = [numbers == part for part in range(parts)]
+    assert (np.sum(shares, axis=0) == 1).all()
+    assert max(area[share].sum() for share in shares) < area.sum() / parts + area[windows[:, 1] == 0].sum()
 
 
 def test_a_foreign_folder_is_refused_and_left_alone(folder):
     (folder / 'out').mkdir()
     (folder / 'out/precious.txt').write_text('mine')
-    with pytest.raises(MTPError, match='not empty'):
+    with pytest.raises(MTPError, match='precious.txt and no mark'):
         run(folder)
     assert os.listdir(str(folder / 'out')) == ['precious.txt']
     run(folder, 'dotav1_ss', out='other')
@@ -240,9 +281,9 @@ def test_the_journal_counts(folder, capsys):
     cut.main(['--preset', 'dotav1_ss', '--images', str(folder / 'images'), '--labels', str(folder / 'labelTxt'),
               '--out', str(folder / 'out'), '--jobs', '1'])
     assert '3 images' in capsys.readouterr().out
-    rows = [json.loads(line) for line in (folder / 'out' / cut.JOURNAL).read_text().splitlines()]
-    assert rows[0] == {'cut': 1, 'preset': 'dotav1_ss', 'labelled': True}
-    assert [row['image'] for row in rows[1:]] == ['P1', 'P2', 'P10']
+    rows = [json.loads(line.rpartition(' ')[0]) for line in (folder / 'out' / journal.NAME).read_text().splitlines()]
+    assert [row['image'] for row in rows] == ['P1', 'P2', 'P10']
+    assert (rows[0]['width'], rows[0]['height'], rows[0]['objects']) == (1300, 900, 40)
 
 
 @pytest.mark.skipif(not os.path.isdir(SAMPLE), reason='the real samples are not here')
@@ -254,3 +295,12 @@ def test_real_sample(tmp_path):
     counts = cut.cut_folder('dotav1_ss', os.path.join(SAMPLE, 'images'), str(tmp_path / 'out'), str(labels))
     assert counts['objects'] == 536 and counts['placed'] >= 536
     assert counts['tiles'] == len(window_positions(1111, 1182, Preset(1024, 200))) == 4
+
+
+def test_any_number_of_objects_may_lie_in_one_place():
+    """Held against each other, 30,000 boxes of one place would be 900 million pairs."""
+    polygons = np.tile(np.float32([1, 1, 20, 1, 20, 20, 1, 20]), (30000, 1))
+    windows = np.array([[0, 0, 64, 64], [48, 0, 112, 64], [0, 10, 64, 74]])
+    (first, whole), (second, _), (third, cut_off) = annotations.assign(polygons, windows, 0.5)
+    assert len(first) == len(third) == 30000 and not len(second)
+    assert not whole.any() and cut_off.all()

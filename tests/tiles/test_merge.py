@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from mtp.errors import MTPError
+from mtp.submit import merge as submission
 from mtp.tiles import merge as merging
 from mtp.tiles.merge import merge
 from mtp.tiles.shards import ShardWriter
@@ -146,7 +147,25 @@ def test_command(tmp_path, capsys):
     write(tmp_path / 'shards', results)
     arguments = [str(tmp_path / 'shards'), '--dataset', 'dotav1', '--images', str(tmp_path / 'images'), '--out',
                  str(tmp_path / 'sub'), '--preset', 'dotav1_ms', '--jobs', '1']
-    assert merging.main(arguments) == 0
+    assert submission.main(arguments) == 0
     assert (tmp_path / 'sub/sub.zip').is_file() and 'sub.zip' in capsys.readouterr().out
-    with pytest.raises(MTPError, match='not empty'):
-        merging.main(arguments)
+    assert submission.main(arguments) == 0  # as after a kill while it packed
+    os.unlink(str(tmp_path / 'sub/.mtp-output.json'))
+    with pytest.raises(MTPError, match='was not made by merge'):
+        submission.main(arguments)
+    assert (tmp_path / 'sub/sub.zip').is_file()
+
+
+def test_a_rule_of_a_config_takes_what_is_left_away_from_the_default():
+    assert merging.rule_of(None) == merging.DEFAULT == (0.1, 'ge')
+    assert merging.rule_of(None, merging.UPRIGHT) == (0.5, 'ge')
+    assert merging.rule_of(dict(rule='gt'), merging.UPRIGHT) == (0.5, 'gt')
+    assert merging.rule_of(dict(iou_thr=0.3)) == (0.3, 'ge')
+
+
+@pytest.mark.parametrize('settings, said', [(dict(iou=0.1), 'merge has no iou'), (dict(iou_thr=0), 'iou_thr is 0;'),
+                                            (dict(iou_thr='high'), "iou_thr is 'high'"), (dict(rule='lt'), 'rule is')])
+def test_a_rule_that_cannot_be_is_told_with_one_that_can(settings, said):
+    with pytest.raises(MTPError, match=said) as told:
+        merging.rule_of(settings)
+    assert "merge = dict(iou_thr=0.1, rule='ge')" in told.value.hint

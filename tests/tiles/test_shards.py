@@ -1,5 +1,6 @@
 """Shards survive kills and damage; nothing that was written whole is lost."""
 import os
+import zlib
 
 import numpy as np
 import pytest
@@ -128,3 +129,32 @@ def test_a_newer_version_is_refused(tmp_path, monkeypatch):
         write(tmp_path, ['a'])
     with pytest.raises(MTPError, match='version 2'):
         contents(tmp_path)
+
+
+@pytest.mark.parametrize('header', [b'[]', b'{}', b'1', b'"version"', b'{"version": "1"}', b'[' * 100000,
+                                    b'{"version": 1, "classes": "plane", "fingerprint": "a"}',
+                                    b'{"version": 1, "classes": [1, 2], "fingerprint": "a"}',
+                                    b'{"version": 1, "classes": [], "fingerprint": null}'])
+def test_a_whole_header_that_is_not_ours(tmp_path, header):
+    (tmp_path / 'rank-00000.shard').write_bytes(
+        shards._HEAD.pack(b'MTPSHARD', len(header), zlib.crc32(header)) + header)
+    with pytest.raises(MTPError, match='header is not one of ours'):
+        contents(tmp_path)
+    write(tmp_path, ['a'])  # a test that goes on puts it aside, and begins anew
+    check(tmp_path, ['a'])
+
+
+def record(name, numbers=(1, 1, 9, 9, 0, 0.5), label=0):
+    body = name + np.array(numbers, '<f4').tobytes() + np.array([label], '<u2').tobytes()
+    return shards._RECORD.pack(b'TILE', len(name), 1, zlib.crc32(body)) + body
+
+
+@pytest.mark.parametrize('forged', [record(b'\xff\xfe'), record(b'b', label=2), record(b'b', label=65535),
+                                    record(b'b', (np.nan, 1, 9, 9, 0, 0.5)), record(b'b', (1, 1, 9, 9, 0, np.inf))])
+def test_a_record_that_nobody_of_us_writes_counts_as_a_damaged_tail(tmp_path, forged):
+    write(tmp_path, ['a'])
+    with open(str(tmp_path / 'rank-00000.shard'), 'ab') as stream:
+        stream.write(forged + record(b'cc'))
+    assert 'not one of ours' in contents(tmp_path).damaged[0][2]
+    write(tmp_path, ['bb'])
+    check(tmp_path, ['a', 'bb'])

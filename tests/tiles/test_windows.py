@@ -78,3 +78,13 @@ def test_unknown_preset_and_endless_windows():
         preset('dota')
     with pytest.raises(MTPError, match='advances'):
         window_positions(100, 100, Preset(10, 10))
+
+
+@pytest.mark.parametrize('name', ['a__1024__' + '9' * 400 + '___0', 'a__1024__0___' + '9' * 10, 'a__١٠٢٤__0___0'])
+def test_offsets_that_no_image_has(name):
+    with pytest.raises(MTPError, match='is not the name of a tile'):
+        parse_tile_id(name)
+
+
+def test_an_image_may_have_a_line_end_in_its_name():
+    assert parse_tile_id('a\nb__1024__0___512') == ('a\nb', 1024, 0, 512)

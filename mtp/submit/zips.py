@@ -1,0 +1,42 @@
+"""Zips of strangers: opened, and unpacked bit by bit."""
+import os
+import zipfile
+
+from mtp.errors import MTPError
+
+_READ = 1 << 20
+#: What every server unpacks; other methods can stand for any number of bytes.
+PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+
+
+def open_zip(path):
+    """A zip; whether its members are whole is seen when they are read.
+
+    Raises:
+        MTPError: no such file, not a zip, cut short or damaged.
+    """
+    if not os.path.isfile(path):
+        raise MTPError('there is no file {}'.format(path), hint='give the zip or the folder of a submission')
+    try:
+        return zipfile.ZipFile(path)
+    except Exception as error:  # BadZipFile, OSError, NotImplementedError, ValueError of a seek ...
+        raise MTPError('{} is not a whole zip file: {}'.format(path, error), hint='write it again') from None
+
+
+def read_member(archive, name, most):
+    """Bytes of a member of a zip, or None where it is packed otherwise than servers read, or has more than ``most``.
+
+    It is unpacked bit by bit, whatever it says about itself.
+
+    Raises:
+        MTPError: it is damaged.
+    """
+    member = archive.getinfo(name)
+    if member.compress_type not in PACKED or member.file_size > most:
+        return None
+    try:
+        with archive.open(member) as stream:
+            return b''.join(iter(lambda: stream.read(_READ), b''))
+    except Exception as error:  # zlib.error, EOFError, BadZipFile, RuntimeError (encrypted) ...
+        raise MTPError('the zip {} is damaged: {}: {}'.format(archive.filename, name, error),
+                       hint='write it again') from None
