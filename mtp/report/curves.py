@@ -1,54 +1,66 @@
 """Loss curves as PNG from logs with one JSON object a line (ours, and mmengine's ``scalars.json``)."""
 import json
 import os
+from typing import Any, Dict, Iterable, List, Mapping, Sequence, Tuple
 
 from mtp import files
 from mtp.errors import MTPError
 
 
-def read_lines(path):
+Curve = Tuple[Sequence[float], Sequence[float]]  # steps and values, equally many
+
+
+def read_lines(path: str) -> List[Dict[str, Any]]:
     """The JSON objects of a log, in order. A last line cut short by a kill is left out.
 
     Raises:
         MTPError: the file is missing, or a line before the last is not JSON (names file and line).
     """
     try:
-        with open(path, encoding='utf-8') as stream:
+        with open(path, encoding='utf-8', errors='replace') as stream:
             lines = stream.read().split('\n')
     except OSError as error:
-        raise MTPError('cannot read the log {}: {}'.format(path, error))
+        raise MTPError('cannot read the log {}: {}'.format(path, error.strerror)) from None
     records = []
     for number, line in enumerate(lines, 1):
         try:
             if line.strip():
-                records.append(json.loads(line))
-        except ValueError as error:
+                records.append(dict(json.loads(line)))
+        except (ValueError, TypeError, RecursionError) as error:
             if any(rest.strip() for rest in lines[number:]):
-                raise MTPError('{}, line {}: not a JSON object: {}'.format(path, number, error))
+                raise MTPError('{}, line {}: not a JSON object: {}'.format(path, number, error),
+                               hint="remove it: sed -i {}d '{}'".format(number, path)) from None
     return records
 
 
-def series(records, keys, step='step'):
+def series(records: Sequence[Mapping[str, Any]], keys: Iterable[str], step: str = 'step') -> Dict[str, Curve]:
     """``{key: (steps, values)}`` of those records that hold both ``step`` and the key.
 
     A step that stands twice, as after a resume from an older checkpoint, counts with its later value.
     """
-    found = {}
+    curves: Dict[str, Curve] = {}
     for key in keys:
-        points = {record[step]: record[key] for record in records if key in record and step in record}
+        points = {record[step]: record[key] for record in records
+                  if _is_number(record.get(key)) and _is_number(record.get(step))}
         if points:
-            found[key] = tuple(zip(*sorted(points.items())))
-    return found
+            steps, values = zip(*sorted(points.items()))
+            curves[key] = (steps, values)
+    return curves
 
 
-def smooth(values, share=0.1):
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def smooth(values: Sequence[float], share: float = 0.1) -> List[float]:
     """Running mean over a window of ``share`` of the values, as many before as behind each."""
     half = max(1, int(len(values) * share / 2))
     windows = [values[max(0, i - half):i + half + 1] for i in range(len(values))]
     return [sum(window) / len(window) for window in windows]
 
 
-def plot(lines, path, title, ylabel='loss', log=False, xlabel='step'):
+def plot(lines: Mapping[str, Curve], path: files.PathLike, title: str, ylabel: str = 'loss', log: bool = False,
+         xlabel: str = 'step') -> str:
     """Write the curves ``{name: (xs, ys)}`` to the PNG ``path``: each measured value thin, the running mean on top."""
     import matplotlib
     matplotlib.use('Agg')

@@ -1,31 +1,34 @@
-"""Pictures of detections on whole images: ``python -m mtp.report.draw --detections ZIP --images DIR --out DIR``."""
-import argparse
+"""Pictures of detections on whole images; ``python -m mtp.submit.draw`` draws those of a submission."""
 import colorsys
 import functools
 import os
+from typing import List, Optional, Sequence, Tuple
 
 import cv2
 import numpy as np
 
-from mtp.boxes import polygons_to_rboxes, rboxes_to_polygons
+from mtp import ownership, workers
+from mtp.boxes import rboxes_to_polygons
 from mtp.data import catalogue
 from mtp.data import images as image_files
-from mtp.errors import OK, MTPError, run_main
+from mtp.errors import MTPError
 from mtp.files import write_bytes
-from mtp.paths import resolve
 from mtp.progress import track
-from mtp.tiles import workers
 from mtp.tiles.detections import Detections
 from mtp.tiles.pixels import list_images, read_image
 
+Palette = Sequence[Sequence[int]]  # red, green, blue of each class
+
+VERB = 'pictures'
 MAX_SIDE = 2048
 THRESHOLD = 0.3
 _MEMORY = 2 << 30  # bytes of decoded images in all processes together
 _LEAST_TEXT_SIDE = 22  # boxes with a shorter side on the picture would disappear behind their score
 
 
-def draw_detections(image, rboxes, labels, scores, classes, palette, threshold=THRESHOLD, max_side=MAX_SIDE,
-                    legend=True):
+def draw_detections(image: np.ndarray, rboxes: np.ndarray, labels: np.ndarray, scores: Optional[np.ndarray],
+                    classes: Sequence[str], palette: Palette, threshold: float = THRESHOLD, max_side: int = MAX_SIDE,
+                    legend: bool = True) -> np.ndarray:
     """A picture of the detections of one image.
 
     Args:
@@ -60,21 +63,21 @@ def draw_detections(image, rboxes, labels, scores, classes, palette, threshold=T
     return picture
 
 
-def _text(picture, text, position, colour, scale):
+def _text(picture: np.ndarray, text: str, position: Sequence[float], colour: Tuple[int, ...], scale: float) -> None:
     """Text with a dark edge, so that it can be read on any ground."""
     spot = int(position[0]), max(10, int(position[1]) - 2)
     cv2.putText(picture, text, spot, cv2.FONT_HERSHEY_SIMPLEX, scale, (0, 0, 0), 3, cv2.LINE_AA)
     cv2.putText(picture, text, spot, cv2.FONT_HERSHEY_SIMPLEX, scale, colour, 1, cv2.LINE_AA)
 
 
-def _legend(picture, labels, classes, palette):
+def _legend(picture: np.ndarray, labels: np.ndarray, classes: Sequence[str], palette: Palette) -> None:
     scale = max(0.45, max(picture.shape[:2]) / 2400)
     for row, (label, count) in enumerate(zip(*np.unique(labels, return_counts=True))):
         text = '{} {}'.format(classes[label], count)
         _text(picture, text, (8, int((row + 1) * 38 * scale)), tuple(int(v) for v in palette[label][::-1]), scale)
 
 
-def palette_of(classes):
+def palette_of(classes: Sequence[str]) -> Palette:
     """Colours of a list of classes: the catalogue's where a data set has just these, else evenly spread hues."""
     for name in catalogue.names():
         if catalogue.get(name).classes == tuple(classes):
@@ -83,29 +86,32 @@ def palette_of(classes):
     return tuple(tuple(int(255 * value) for value in hue) for hue in hues)
 
 
-def detections(found, images, out, threshold=THRESHOLD, max_side=MAX_SIDE, palette=None, jobs=None):
+def detections(found: Detections, images: str, out: str, threshold: float = THRESHOLD, max_side: int = MAX_SIDE,
+               palette: Optional[Palette] = None, jobs: Optional[int] = None, option: str = '--show-dir') -> List[str]:
     """Draw one picture for every image, ``out/<image>.jpg``; those that are there already are drawn again.
 
     Args:
         found: :class:`~mtp.tiles.detections.Detections`.
         images: folder of the original images; only those that ``found`` lists are drawn.
-        out: folder, made when missing.
+        out: folder, new or one of pictures that were drawn here (:mod:`mtp.ownership`).
         threshold: lowest score drawn.
         max_side: of a picture.
         palette: RGB of each class; default :func:`palette_of` its classes.
         jobs: processes (default: all cores), fewer where images are so big that they would take too much memory.
+        option: of the command line that names another folder.
 
     Returns:
         Paths written, in order of the images.
 
     Raises:
-        MTPError: an image is missing or cannot be decoded.
+        MTPError: an image is missing or cannot be decoded; the folder holds something else.
     """
     files = list_images(images)
     missing = [name for name in found.images if name not in files]
     if missing:
         raise MTPError('{} of {} images are not in {}, for example {}'.format(
             len(missing), len(found.images), images, missing[0]), hint='give the folder of the original images')
+    ownership.claim(out, VERB, ownership.exactly(name + '.jpg' for name in found.images), option=option)
     order = np.argsort(found.image, kind='stable')
     rows_of = np.split(order, np.searchsorted(found.image[order], np.arange(1, len(found.images))))
     tasks = ((files[name], os.path.join(out, name + '.jpg'), found.rbox[rows], found.label[rows], found.score[rows])
@@ -117,14 +123,15 @@ def detections(found, images, out, threshold=THRESHOLD, max_side=MAX_SIDE, palet
     return list(track(workers.in_order(work, tasks, jobs), 'draw', len(found.images)))
 
 
-def _draw_image(task, classes, palette, threshold, max_side):
+def _draw_image(task: Tuple[str, str, np.ndarray, np.ndarray, np.ndarray], classes: Sequence[str], palette: Palette,
+                threshold: float, max_side: int) -> str:
     """Write the picture of one image; its path."""
     image, path, *columns = task
     save(path, draw_detections(read_image(image), *columns, classes, palette, threshold, max_side))
     return path
 
 
-def save(path, picture):
+def save(path: str, picture: np.ndarray) -> None:
     """Write a BGR picture as JPEG, atomically."""
     done, data = cv2.imencode('.jpg', picture, [cv2.IMWRITE_JPEG_QUALITY, 88])
     if not done:
@@ -132,47 +139,6 @@ def save(path, picture):
     write_bytes(path, data.tobytes())
 
 
-def of_results(results, images):
-    """:class:`~mtp.tiles.detections.Detections` from result texts, listing also the images without a detection.
-
-    Args:
-        results: :class:`~mtp.submit.results.Results`.
-        images: ids of all images.
-    """
-    position = {name: index for index, name in enumerate(images)}
-    unknown = [name for name in results.images if name not in position]
-    if unknown:
-        raise MTPError('the image folder lacks {} images, for example {}'.format(len(unknown), unknown[0]),
-                       hint='give the folder of the original images with --images')
-    numbers = np.array([position[name] for name in results.images], dtype=np.int64)
-    return Detections(results.classes, tuple(images), numbers[results.image] if len(numbers) else results.image,
-                      results.label, results.score.astype(np.float32), polygons_to_rboxes(results.polygon))
-
-
-def main(arguments=None):
-    from mtp.submit.results import require
-    parser = argparse.ArgumentParser(prog='python -m mtp.report.draw', description='Draw detections on whole images.')
-    parser.add_argument('--detections', required=True, help='zip or folder with Task1_<class>.txt')
-    parser.add_argument('--images', required=True, help='folder of the original images')
-    parser.add_argument('--out', required=True, help='folder for the pictures')
-    parser.add_argument('--dataset', choices=catalogue.names(), help='take the colours of this data set')
-    parser.add_argument('--score-thr', type=float, default=THRESHOLD, help='lowest score drawn (default: %(default)s)')
-    parser.add_argument('--max-side', type=int, default=MAX_SIDE, help='of a picture (default: %(default)s)')
-    options = parser.parse_args(arguments)
-    images = resolve(options.images)
-    results = require(resolve(options.detections))
-    found = of_results(results, list(list_images(images)))
-    palette = None
-    if options.dataset:
-        known = catalogue.get(options.dataset)
-        strange = [name for name in results.classes if name not in known.classes]
-        if strange:
-            raise MTPError('{!r} is not a class of {}'.format(strange[0], options.dataset))
-        palette = [known.palette[known.classes.index(name)] for name in results.classes]
-    written = detections(found, images, resolve(options.out), options.score_thr, options.max_side, palette)
-    print('{} pictures in {}'.format(len(written), options.out))
-    return OK
-
-
 if __name__ == '__main__':
-    run_main(main)
+    from mtp import moved
+    moved.run('mtp.submit.draw')

@@ -2,9 +2,10 @@
 import html
 import os
 import re
+from typing import Iterable, List, Optional, Tuple
 from urllib.parse import quote, unquote
 
-from mtp import files
+from mtp import files, paths
 
 STYLE = """
 :root { color-scheme: light dark; --line: #8884; --soft: #8881; --good: #1a7f37; --bad: #cf222e; }
@@ -22,10 +23,15 @@ code, pre { background: var(--soft); padding: .1rem .3rem; } pre { padding: .8re
 NUMBER = re.compile(r'^[-+]?\d[\d.,:]*( ?(%|s|MiB))?$')
 
 
-def _cell(value):
+def _cell(value: object) -> str:
     text = '–' if value is None else '{:.4g}'.format(value) if isinstance(value, float) else str(value)
-    kind = ' class="number"' if NUMBER.match(text) else ''
-    return '<td{}>{}</td>'.format(kind, html.escape(text))
+    look = ' class="number"' if NUMBER.match(text) else ''
+    return f'<td{look}>{_told(text)}</td>'
+
+
+def _told(text: str) -> str:
+    """``text`` as HTML; paths in it as the user may type them, wherever the page is read."""
+    return html.escape(paths.short(text))
 
 
 class Page(object):
@@ -36,51 +42,52 @@ class Page(object):
         lead: one or two sentences below the heading.
     """
 
-    def __init__(self, title, lead=''):
+    def __init__(self, title: str, lead: str = '') -> None:
         self.title, self.lead = title, lead
-        self._parts, self._headings = [], []
+        self._parts: List[str] = []
+        self._headings: List[Tuple[str, str]] = []
 
-    def section(self, heading, text=''):
+    def section(self, heading: str, text: str = '') -> None:
         """Start a section; it is listed at the top of the page."""
         anchor = 's{}'.format(len(self._headings) + 1)
         self._headings.append((anchor, heading))
-        self._parts.append('<h2 id="{}">{}</h2>'.format(anchor, html.escape(heading)))
+        self._parts.append('<h2 id="{}">{}</h2>'.format(anchor, _told(heading)))
         if text:
             self.text(text)
 
-    def text(self, text):
-        self._parts.append('<p>{}</p>'.format(html.escape(text)))
+    def text(self, text: str) -> None:
+        self._parts.append('<p>{}</p>'.format(_told(text)))
 
-    def command(self, text):
+    def command(self, text: str) -> None:
         """A command line or its output, as typed."""
-        self._parts.append('<pre>{}</pre>'.format(html.escape(text)))
+        self._parts.append('<pre>{}</pre>'.format(_told(text)))
 
-    def table(self, head, rows):
+    def table(self, head: Iterable[object], rows: Iterable[Iterable[object]]) -> None:
         """A table; numbers are set flush right, None is a dash."""
-        heads = ''.join('<th>{}</th>'.format(html.escape(str(name))) for name in head)
+        heads = ''.join('<th>{}</th>'.format(_told(str(name))) for name in head)
         lines = ''.join('<tr>{}</tr>\n'.format(''.join(_cell(value) for value in row)) for row in rows)
         self._parts.append('<div class="wide"><table><tr>{}</tr>\n{}</table></div>'.format(heads, lines))
 
-    def figure(self, path, caption, width=None):
+    def figure(self, path: str, caption: str, width: Optional[int] = None) -> None:
         """A picture beside the page; ``path`` is relative to the page's folder."""
         size = ' width="{}"'.format(int(width)) if width else ''
         self._parts.append('<figure><a href="{0}"><img src="{0}" alt="{1}"{2} loading="lazy"></a>'
-                           '<figcaption>{1}</figcaption></figure>'.format(quote(path), html.escape(caption), size))
+                           '<figcaption>{1}</figcaption></figure>'.format(quote(path), _told(caption), size))
 
-    def link(self, path, text):
+    def link(self, path: str, text: str) -> None:
         """A link to a file beside the page."""
-        self._parts.append('<p><a href="{}">{}</a></p>'.format(quote(path), html.escape(text)))
+        self._parts.append('<p><a href="{}">{}</a></p>'.format(quote(path), _told(text)))
 
-    def write(self, path):
+    def write(self, path: files.PathLike) -> None:
         """Write the page to ``path`` atomically; a picture that is missing is an error of ours, so it is checked."""
         folder = os.path.dirname(os.fspath(path))
         body = '\n'.join(self._parts)
         for name in re.findall(r'<img src="([^"]+)"', body):
             if not os.path.isfile(os.path.join(folder, unquote(name))):
                 raise FileNotFoundError('the page {} shows a picture that is not there: {}'.format(path, name))
-        menu = ' '.join('<a href="#{}">{}</a>'.format(a, html.escape(h)) for a, h in self._headings)
+        menu = ' '.join('<a href="#{}">{}</a>'.format(a, _told(h)) for a, h in self._headings)
         files.write_text(path, '<!doctype html>\n<html lang="en"><meta charset="utf-8">'
                          '<meta name="viewport" content="width=device-width, initial-scale=1">\n<title>{0}</title>'
                          '<style>{1}</style>\n<h1>{0}</h1>\n<p>{2}</p>\n<nav>{3}</nav>\n{4}\n</html>\n'
-                         .format(html.escape(self.title), STYLE, html.escape(self.lead), menu, body))
+                         .format(_told(self.title), STYLE, _told(self.lead), menu, body))
 

@@ -11,12 +11,16 @@ import hashlib
 import os
 import re
 import sys
+from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Mapping, Optional, Union
 
-from mtp import files
+from mtp import files, paths, sealed
 from mtp.errors import MTPError
 from mtp.launch.passports import KEYS, SCHEMA, read  # noqa: F401 -- one place to ask for both sides
 
 from . import identity
+
+if TYPE_CHECKING:  # whoever has tensors has loaded it
+    from torch import Tensor
 
 STAMP, STAMP_BYTES = re.compile(rb'"fingerprint":"[0-9a-f]{64}"'), 4096
 MANY = 1000  # beyond this many files only their number and one hash over all hashes are kept
@@ -24,7 +28,7 @@ STATES = ('running', 'complete', 'stopped', 'failed')
 
 
 class Passport:
-    """One run's passport at ``path`` (JSON). One process of a run writes it.
+    """One run's passport at ``path`` (JSON). One process of a run writes it. Paths in it have their short form.
 
     Args:
         path: the file. A passport of the same run that is there already is kept in ``earlier``: a run that was stopped,
@@ -37,20 +41,22 @@ class Passport:
         **facts: whatever else is worth knowing of this kind of run.
     """
 
-    def __init__(self, path, kind, config, data, seed, processes, **facts):
+    def __init__(self, path: files.PathLike, kind: str, config: Any, data: Mapping[str, Any], seed: Optional[int],
+                 processes: int, **facts: Any) -> None:
         self.path = os.fspath(path)
         self.content = dict(schema=SCHEMA, kind=kind, status='running', started=_now(), finished=None,
-                            command=[sys.executable] + sys.argv, folder=os.path.dirname(os.path.abspath(self.path)),
+                            command=identity.command(), folder=os.path.dirname(os.path.abspath(self.path)),
                             environment=identity.environment(), code=identity.code(), hardware=identity.hardware(),
-                            nodes=identity.nodes(), roots=identity.roots(), variables=identity.variables(),
+                            nodes=identity.nodes(), roots=identity.roots(self.path), variables=identity.variables(),
                             config=config, data=data, seed=seed, processes=processes, earlier=_earlier(self.path),
                             metrics=None, **facts)
         self.write()
 
-    def write(self):
-        files.write_json(self.path, self.content)
+    def write(self) -> None:
+        files.write_json(self.path, sealed.seal(paths.short_tree(self.content)))
 
-    def complete(self, status, metrics=None, weights=None, **facts):
+    def complete(self, status: str, metrics: Optional[Mapping[str, Any]] = None,
+                 weights: Union[str, Mapping[str, str], None] = None, **facts: Any) -> None:
         """Add the end of the run.
 
         Args:
@@ -65,36 +71,42 @@ class Passport:
         self.write()
 
 
-def _earlier(path):
+def _earlier(path: str) -> List[Dict[str, Any]]:
     """One short entry for each time this run was started before."""
     try:
         before = read(path)
-    except MTPError:
+    except MTPError as error:
+        if os.path.exists(path):
+            sys.stderr.write('warning: {}\n  it is made anew, without what it said of earlier starts\n'.format(
+                str(error).split('\n')[0]))
         return []
     entry = {key: before[key] for key in ('started', 'finished', 'status', 'nodes', 'code')}
-    return before.get('earlier', []) + [dict(entry, image=before['environment']['image'])]
+    earlier, environment = before.get('earlier'), before['environment']
+    image = environment.get('image') if isinstance(environment, dict) else None
+    return (earlier if isinstance(earlier, list) else []) + [dict(entry, image=image)]
 
 
-def _now():
+def _now() -> str:
     return datetime.datetime.now(datetime.timezone.utc).isoformat(timespec='seconds')
 
 
-def manifest(paths):
+def manifest(paths: Iterable[files.PathLike]) -> Dict[str, Any]:
     """Number, total bytes and SHA-256 of the files ``paths``; of each one unless they are many. Reads every byte.
 
     Our converters write into a label file a stamp of the names and times of what it was made from; it is left out of
     the hash, so that the same labels converted on two machines are the same data.
     """
-    paths = [os.path.abspath(path) for path in paths]
-    folder = os.path.commonpath([os.path.dirname(path) for path in paths]) if paths else ''
-    hashes = {os.path.relpath(path, folder).replace(os.sep, '/'): unstamped(path) for path in paths}
-    found = dict(files=len(paths), bytes=sum(os.path.getsize(path) for path in paths), sha256=_joint(hashes))
-    if len(paths) <= MANY:
-        found['each'] = hashes
-    return found
+    full = [os.path.abspath(path) for path in paths]
+    folder = os.path.commonpath([os.path.dirname(path) for path in full]) if full else ''
+    hashes = {os.path.relpath(path, folder).replace(os.sep, '/'): unstamped(path) for path in full}
+    facts: Dict[str, Any] = dict(files=len(full), bytes=sum(os.path.getsize(path) for path in full),
+                                 sha256=_joint(hashes))
+    if len(full) <= MANY:
+        facts['each'] = hashes
+    return facts
 
 
-def unstamped(path):
+def unstamped(path: files.PathLike) -> str:
     """SHA-256 of a file without the stamp of a converter, which stands at its beginning."""
     with open(path, 'rb') as stream:
         digest = hashlib.sha256(STAMP.sub(b'', stream.read(STAMP_BYTES), count=1))
@@ -103,7 +115,7 @@ def unstamped(path):
     return digest.hexdigest()
 
 
-def listing(folder):
+def listing(folder: files.PathLike) -> Dict[str, Any]:
     """Number, total bytes and one SHA-256 over names and sizes of all files below ``folder``; none is read."""
     sizes = {}
     for place, folders, names in os.walk(folder):
@@ -114,7 +126,7 @@ def listing(folder):
     return dict(files=len(sizes), bytes=sum(sizes.values()), names_and_sizes=_joint(sizes))
 
 
-def fingerprint(state_dict):
+def fingerprint(state_dict: Mapping[str, 'Tensor']) -> str:
     """SHA-256 over name, type, shape and bytes of every tensor: equal if and only if the weights are, bit for bit.
 
     A hash of the file would not do: what is written beside the weights (times, paths) differs from run to run.
@@ -127,6 +139,6 @@ def fingerprint(state_dict):
     return digest.hexdigest()
 
 
-def _joint(values):
+def _joint(values: Mapping[str, object]) -> str:
     return hashlib.sha256('\n'.join('{} {}'.format(name, value)
                                     for name, value in sorted(values.items())).encode()).hexdigest()

@@ -7,6 +7,7 @@ from mtp.errors import MTPError
 
 cv2 = pytest.importorskip('cv2')
 from mtp.report import draw  # noqa: E402
+from mtp.submit import draw as of_submission  # noqa: E402
 from mtp.tiles.detections import Detections  # noqa: E402
 
 RED, GREEN = (255, 0, 0), (0, 255, 0)
@@ -90,7 +91,20 @@ def test_command(tmp_path, capsys):
     (tmp_path / 'txt/Task1_ship.txt').write_text('P1 0.9 40 40 80 40 80 60 40 60\n')
     arguments = ['--detections', str(tmp_path / 'txt'), '--images', str(tmp_path / 'images'), '--out',
                  str(tmp_path / 'out')]
-    assert draw.main(arguments) == 0 and '1 pictures' in capsys.readouterr().out
-    assert draw.main(arguments + ['--dataset', 'dotav1']) == 0
+    assert of_submission.main(arguments) == 0 and '1 pictures' in capsys.readouterr().out
+    assert of_submission.main(arguments + ['--dataset', 'dotav1']) == 0
     with pytest.raises(MTPError, match="'ship'"):
-        draw.main(arguments + ['--dataset', 'fair1m'])
+        of_submission.main(arguments + ['--dataset', 'fair1m'])
+
+
+def test_pictures_of_others_are_not_replaced(tmp_path):
+    (tmp_path / 'images').mkdir()
+    cv2.imwrite(str(tmp_path / 'images' / 'P1.jpg'), np.zeros((60, 80, 3), np.uint8))
+    before = (tmp_path / 'images' / 'P1.jpg').read_bytes()
+    found = Detections(('ship',), ('P1',), np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.float32),
+                       np.zeros((0, 5)))
+    with pytest.raises(MTPError, match='was not made by pictures'):
+        draw.detections(found, str(tmp_path / 'images'), str(tmp_path / 'images'))
+    assert (tmp_path / 'images' / 'P1.jpg').read_bytes() == before
+    for _ in range(2):  # those of ours are drawn again
+        assert draw.detections(found, str(tmp_path / 'images'), str(tmp_path / 'out')) == [str(tmp_path / 'out/P1.jpg')]

@@ -17,6 +17,17 @@ def test_page_escapes_lists_sections_and_links_pictures(tmp_path):
     assert 'src="a%20b.png"' in text
 
 
+def test_paths_below_the_roots_are_short_wherever_they_stand(tmp_path, monkeypatch):
+    monkeypatch.setenv('MTP_WORK_ROOT', str(tmp_path))
+    page = Page(str(tmp_path / 'run'), str(tmp_path / 'run'))
+    page.section('s', str(tmp_path / 'a'))
+    page.table([str(tmp_path / 'b')], [[str(tmp_path / 'c')]])
+    page.command('--save_path {}/d'.format(tmp_path))
+    page.write(tmp_path / 'index.html')
+    text = (tmp_path / 'index.html').read_text(encoding='utf-8')
+    assert str(tmp_path) not in text and '<td>work_dirs/c</td>' in text and '--save_path work_dirs/d' in text
+
+
 def test_a_missing_picture_is_told_and_no_page_is_written(tmp_path):
     page = Page('x')
     page.figure('gone.png', 'gone')

@@ -1,0 +1,152 @@
+"""What is known to be in the images: label files in a folder, or a COCO file."""
+import json
+import os
+
+import numpy as np
+
+from mtp.data import catalogue, dior
+from mtp.errors import MTPError
+from mtp.files import check_plain
+from mtp.submit import score
+from mtp.submit.score import Truth
+
+#: Folders of labels, looked for beside the folder of the images.
+BESIDE = ('truth', 'labelTxt', 'labelXml')
+HORIZONTAL = {'dior': 'horizontal'}
+
+
+def beside(images, dataset):
+    """Folder of the labels of a folder of images: one of ``BESIDE``, or as the catalogue has it; None without.
+
+    Args:
+        images: folder.
+        dataset: a name of the catalogue, or None.
+    """
+    above = os.path.dirname(os.path.abspath(images))
+    places = [os.path.join(above, name) for name in BESIDE]
+    if dataset:
+        known = catalogue.get(dataset)
+        places += [catalogue.locate(split.labels) for split in list(known.source.values()) + list(known.splits.values())
+                   if split.labels and _same(catalogue.locate(split.images), images)]
+    return next((place for place in places if os.path.exists(place)), None)
+
+
+def _same(one, other):
+    return os.path.realpath(one) == os.path.realpath(other)
+
+
+def none(images):
+    """A truth that lists the images and knows nothing of them, and that it knows of none."""
+    nothing = np.zeros(0, dtype=np.int64)
+    return Truth(tuple(images), nothing, nothing, np.zeros((0, 8)), nothing > 0), np.zeros(len(images), dtype=bool)
+
+
+def read(place, dataset, images, classes):
+    """The truth of some images.
+
+    Args:
+        place: folder of label files, or a COCO file.
+        dataset: name in the catalogue of what the label files are; not needed for a COCO file.
+        images: ids.
+        classes: names in which the labels count.
+
+    Returns:
+        :class:`~mtp.submit.score.Truth` that lists ``images``, and (images,) bool: which have a label file.
+
+    Raises:
+        MTPError: a file that cannot be read; a folder without labels of these images.
+    """
+    if os.path.isfile(place):
+        return of_coco(place, images, classes)
+    suffix = _suffix(place, dataset)
+    there = [stem for stem in images if os.path.isfile(os.path.join(place, stem + suffix))]
+    if not there:
+        raise MTPError('{} holds no label file of these images, for example {}'.format(
+            place, next(iter(images), '') + suffix), hint='give the folder of their label files: --truth FOLDER')
+    found = _horizontal(place, there, classes) if dataset in HORIZONTAL else score.read_truth(place, dataset, there)
+    number = {name: index for index, name in enumerate(images)}
+    at = np.array([number[name] for name in found.images], dtype=np.int64)
+    known = np.zeros(len(images), dtype=bool)
+    known[at] = True
+    return found._replace(images=tuple(images), image=at[found.image]), known
+
+
+def _suffix(place, dataset):
+    if dataset in HORIZONTAL:
+        return '.xml'
+    known = catalogue.having('truth', score.READERS)
+    if dataset not in known:
+        raise MTPError('{} holds label files, and nothing says of which data set'.format(place), hint=(
+            '--dataset {}, or --truth FILE in COCO form'.format('|'.join(sorted([*known, *HORIZONTAL])))))
+    return score.READERS[catalogue.get(dataset).truth][1]
+
+
+def _horizontal(place, stems, classes):
+    image, label, boxes, difficult = [], [], [np.zeros((0, 4))], []
+    for number, stem in enumerate(stems):
+        found = dior.read(os.path.join(place, stem + '.xml'), 'horizontal', classes)
+        image += [number] * len(found.names)
+        label += [classes.index(name) for name in found.names]
+        boxes.append(found.boxes.reshape(-1, 4))
+        difficult += found.difficult.tolist()
+    return Truth(tuple(stems), np.array(image, dtype=np.int64), np.array(label, dtype=np.int64),
+                 corners(np.concatenate(boxes)), np.array(difficult, dtype=np.int64) > 0)
+
+
+def corners(boxes):
+    """Corners (n, 8) of upright boxes (n, 4) x1, y1, x2, y2."""
+    x1, y1, x2, y2 = np.asarray(boxes, dtype=np.float64).reshape(-1, 4).T
+    return np.stack([x1, y1, x2, y1, x2, y2, x1, y2], axis=1)
+
+
+def of_coco(path, images, classes):
+    """The truth in a COCO file, as :func:`read` gives it; four corners in ``segmentation`` go before ``bbox``."""
+    content = load_coco(path)
+    names = {entry['id']: entry['name'] for entry in content['categories']}
+    strange = [name for name in names.values() if catalogue.class_called(name, classes) is None]
+    if strange:
+        message, hint = catalogue.strange_class(strange[0], classes, 'what was found')
+        raise MTPError('{}: {}'.format(path, message), hint=hint)
+    label_of = {key: classes.index(catalogue.class_called(name, classes)) for key, name in names.items()}
+    number = {name: index for index, name in enumerate(images)}
+    stems = {entry['id']: number.get(stem_of(entry['file_name'])) for entry in content['images']}
+    known = np.zeros(len(images), dtype=bool)
+    known[[index for index in stems.values() if index is not None]] = True
+    mine = [entry for entry in content['annotations'] if stems.get(entry['image_id']) is not None]
+    return Truth(tuple(images), np.array([stems[entry['image_id']] for entry in mine], dtype=np.int64),
+                 np.array([label_of[entry['category_id']] for entry in mine], dtype=np.int64),
+                 np.array([quadrilateral(entry) for entry in mine], dtype=np.float64).reshape(-1, 8),
+                 np.array([entry.get('iscrowd', 0) or entry.get('ignore', 0) for entry in mine], dtype=np.int64) > 0
+                 ), known
+
+
+def load_coco(path):
+    """A COCO file: ``images``, ``categories``, ``annotations``.
+
+    Raises:
+        MTPError: it is not JSON, or lacks one of them.
+    """
+    try:
+        check_plain(path)
+        with open(path, encoding='utf-8') as stream:
+            content = json.load(stream)
+        for key in ('images', 'categories', 'annotations'):
+            if not all(isinstance(entry, dict) for entry in content[key]):
+                raise ValueError('{} is no list of objects'.format(key))
+    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        raise MTPError('{} is no COCO file: {}'.format(path, error), hint='write it again') from None
+    return content
+
+
+def quadrilateral(entry):
+    """Four corners of a COCO annotation: its polygon where that has four, else its box."""
+    polygon = entry.get('segmentation')
+    if isinstance(polygon, list) and len(polygon) == 1 and len(polygon[0]) == 8:
+        return polygon[0]
+    x, y, w, h = entry['bbox']
+    return [x, y, x + w, y, x + w, y + h, x, y + h]
+
+
+def stem_of(name):
+    """Id of an image from the name of its file."""
+    return os.path.splitext(os.path.basename(str(name)))[0]
