@@ -55,7 +55,28 @@ def test_a_rehearsal_judges_only_that_a_figure_has_come(folders, capsys):
     assert judged(folders, None, '--rehearsal')[0] == 1
 
 
+def test_where_nothing_was_found_it_is_said_and_counts_as_zero(folders, capsys):
+    train, test = folders
+    (test / 'passport-test.json').write_text(json.dumps(dict(metrics={'changed/Fscore': None, 'mIoU': 48.})))
+    words = [ENV, 'configs/mmrotate1/whu/rvsa-b-unet-256-mae-mtp_whu.py', '--train', str(train), '--test', str(test)]
+    sentence = 'nothing was found in the images of the test, so F1 is not a number (0 / 0) and counts as 0'
+    assert judge.main(words + ['--rehearsal']) == 0 and sentence in capsys.readouterr().out
+    assert judge.main(words) == 1 and 'F1 0.00, published' in capsys.readouterr().out
+    assert sentence in (train / 'reproduction.html').read_text()
+
+
 def test_the_older_generation_numbers_steps_by_epoch(tmp_path):
     lines = [dict(mode='train', epoch=epoch, iter=step, loss=epoch + step) for epoch in (1, 2) for step in (1, 2)]
     (tmp_path / 'x.log.json').write_text('\n'.join(map(json.dumps, lines + [dict(mode='val', mAP=0.1)])))
     assert judge.losses(str(tmp_path)) == ((1, 2, 3, 4), (2, 3, 3, 4))
+
+
+@pytest.mark.parametrize('batch, said', [
+    (dict(found=1, published=4), True), (dict(found=4, published=4), False), (dict(found=4, published=None), False)])
+def test_another_batch_than_the_published_one_is_said_in_the_verdict(folders, capsys, batch, said):
+    passport = json.loads((folders[0] / 'passport.json').read_text())
+    passport['config']['images_per_update'] = batch
+    (folders[0] / 'passport.json').write_text(json.dumps(passport))
+    judged(folders, 0.815)
+    sentence = 'trained with 1 images per update, published with 4'
+    assert (sentence in capsys.readouterr().out) == (sentence in (folders[0] / 'reproduction.html').read_text()) == said

@@ -41,3 +41,14 @@ def test_dryrun_prints_every_step_and_makes_nothing(tmp_path):
         places.append(start)
     assert code == 0 and places == sorted(places) and str(tmp_path / 'rehearsal') in text
     assert not os.listdir(str(tmp_path))
+
+
+@pytest.mark.parametrize('words, said', [
+    (dict(CONFIG=DIOR), '# published with 4 processes, here with 1: ACCUMULATE=auto sums gradients'),
+    (dict(CONFIG=DIOR, ACCUMULATE='1', GPUS='2'), '# published with 4 processes, here with 2: ACCUMULATE=1\n'),
+    (dict(CONFIG='configs/mmrotate03/dotav1/oriented_rcnn_rvsa_l_1024_mae_mtp_dota10.py'),
+     '# trains configs/mmrotate1/dotav1/oriented_rcnn_rvsa_l_1024_mae_mtp_dota10.py: the published number of')])
+def test_what_differs_from_the_published_run_is_said_in_the_plan(tmp_path, words, said):
+    code, text, _ = reproduce(tmp_path, DRYRUN='1', **words)
+    assert code == 0 and said in text
+    assert '# published with' not in reproduce(tmp_path, DRYRUN='1', **dict(words, GPUS='4', CONFIG=DIOR))[1]

@@ -33,6 +33,9 @@ def test_accuracy_is_in_percent_already():
 def test_a_class_of_which_nothing_was_found_has_the_figure_zero():
     entry = results.expected('mmrotate1', 'configs/mmrotate1/whu/rvsa-l-unet-256-mae-mtp_whu.py')
     assert results.percent(entry, {'changed/Fscore': None}) == 0 and results.percent(entry, {'mIoU': 50.}) is None
+    said = [results.nothing_found(entry, figures) for figures in (
+        {'changed/Fscore': None}, {'changed/Fscore': 0.}, {'mIoU': 50.}, {}, None)]
+    assert said == [True, False, False, False, False]
 
 
 def test_the_coco_metric_says_nothing_where_nothing_was_found():

@@ -2,6 +2,7 @@ import os
 
 import pytest
 
+from mtp.launch import configs, ledger
 from mtp.launch import plan as planning
 from mtp.reproduce import stages
 from tests.launch import fakes
@@ -27,7 +28,8 @@ def test_the_paper_trains_in_one_environment_and_tests_in_the_other(root):
     fakes.touch(os.path.join(root, 'work_dirs/mmrotate1/dotav1', DOTA, 'epoch_12.pth'))
     fakes.touch(os.path.join(root, 'work_dirs/mmrotate03/dotav1', DOTA, 'epoch_99.pth'))  # of another run
     train, test, judge = [words(stage, settings, root)[0] for stage in stages.real(run)]
-    assert 'mmrotate1/bin/python' in train and train.endswith('--resume --cfg-options recipe=released_code')
+    assert 'mmrotate1/bin/python' in train and train.endswith('--resume --accumulate auto --cfg-options '
+                                                              'recipe=released_code')
     assert test.endswith('--cfg-options recipe=released_code')  # as the published number was got
     assert 'mmrotate03/bin/python' in test and 'work_dirs/mmrotate1/dotav1/{}/epoch_12.pth'.format(DOTA) in test
     assert '--test work_dirs/mmrotate03/dotav1/{}/predict'.format(DOTA) in judge and '--rehearsal' not in judge
@@ -37,6 +39,24 @@ def test_a_config_named_with_its_environment_stays_there(root):
     settings = fakes.ask(RUNTIME='native', CONFIG='configs/mmrotate03/dotav1/{}.py'.format(DOTA))
     run = stages.run_of(settings, root)
     assert (run.env, run.test_env) == ('mmrotate03', 'mmrotate03')
+
+
+def test_every_number_is_trained_where_the_published_one_was():
+    leaves = [leaf for leaf in configs.leaves(ledger.ROOT) if leaf.env == 'mmrotate03' and leaf.dataset != 'demo']
+    assert len(leaves) == 12
+    for leaf in leaves:
+        config = configs.leaf_path(leaf)
+        run = stages.run_of(fakes.ask(RUNTIME='native', CONFIG=config), ledger.ROOT)
+        real = stages.as_published(run, ledger.ROOT)
+        assert (real.env, real.test_env, real.test_config) == ('mmrotate1', 'mmrotate03', config)
+        assert real.config == config.replace('mmrotate03', 'mmrotate1')
+        assert stages.as_published(real, ledger.ROOT) == real
+
+
+def test_the_published_batch_is_kept_unless_another_is_asked_for(root):
+    settings = fakes.ask(RUNTIME='native', CONFIG=DOTA, ACCEL='none', ACCUMULATE='1')
+    train = stages.real(stages.run_of(settings, root))[0]
+    assert '--accumulate 1 ' in words(train, settings, root)[0]
 
 
 def test_a_rehearsal_draws_trains_in_two_parts_and_says_that_it_is_one(root):
