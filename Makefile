@@ -1,5 +1,5 @@
 # The front door. A setting goes behind the verb (make demo RUNTIME=docker) or into the environment; DRYRUN=1 prints
-# what would run, ready to paste. All settings: mtp/launch/settings.py.
+# what would run, ready to paste. All settings: docs/settings.md.
 RUNTIME          ?= auto
 LAUNCHER         ?= local
 NODES            ?= 1
@@ -19,27 +19,39 @@ PYTHON           ?= python3
 export RUNTIME LAUNCHER NODES GPUS ACCEL ENV VARIANT GRES PARTITION CONFIG CHECKPOINT ARGS
 export MTP_DATA_ROOT MTP_WEIGHTS_ROOT MTP_WORK_ROOT
 
-LAUNCH = @$(PYTHON) -m mtp.launch $@
+VERBS := help weights setup images sif bundle verify-bundle replay lock doctor demo check bench samples \
+	pretrain finetune test predict browse reproduce status \
+	logs cluster-up cluster-down
+# What was typed reaches the launcher as it was typed: mtp/launch/makeflags.py.
+LAUNCH = @MTP_BY_MAKE=1 $(PYTHON) -m mtp.launch '$@'
+# A bundle holds what its checksums list and nothing else: Python leaves no compiled files in it.
+ifneq ($(wildcard bundle.json),)
+export PYTHONDONTWRITEBYTECODE := 1
+WHOLE = @$(PYTHON) -I mtp/launch/sums.py .
+endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup images sif bundle verify-bundle replay lock doctor demo check bench samples pretrain finetune test predict reproduce status logs cluster-up cluster-down FORCE
+.PHONY: $(VERBS) FORCE
 
 help:
 	@$(PYTHON) -m mtp.launch help
 
 setup:  ## native: both virtual environments from the locks (ENV=one of them)
 	$(LAUNCH)
-images:  ## docker: build the images (ENV=, VARIANT=cpu|cu113)
+images:  ## docker: build the images (ENV=, VARIANT=cpu|cu117|cu121)
 	$(LAUNCH)
 sif:  ## apptainer: build the images from the docker images (ENV=, VARIANT=)
 	$(LAUNCH)
 bundle:  ## one folder that builds and runs with no network (OUT=, ENV=, VARIANT=, PARTS=)
 	$(LAUNCH)
 verify-bundle:  ## is BUNDLE=folder whole and complete? (OFFLINE=1: set up from it with the network off)
+	$(WHOLE)
 	$(LAUNCH)
 lock:  ## resolve the locks anew from docker/environments.json
 	$(LAUNCH)
 doctor:  ## judge this machine for the chosen runtime, with the next command (JSON=1)
+	$(LAUNCH)
+weights:  ## published weights: here or missing, for which runs (CONFIG=, GET=name, IMPORT=file|folder)
 	$(LAUNCH)
 demo:  ## the whole job on a small input: work_dirs/demo/index.html (DATA=folder of real samples)
 	$(LAUNCH)
@@ -51,11 +63,13 @@ samples:  ## tiny sample sets of the data formats (OUT=work_dirs/samples)
 	$(LAUNCH)
 pretrain:  ## multi-task pretraining as published (BACKBONE=, TASKS=, DATASETS=, ARGS=)
 	$(LAUNCH)
-finetune:  ## train CONFIG=configs/mtp/<dataset>/<name>.py
+finetune:  ## train CONFIG=configs/mtp/<dataset>/<name>.py, or on your own data: DATA=folder TASK=
 	$(LAUNCH)
 test:  ## test CONFIG= with CHECKPOINT= (default: its newest)
 	$(LAUNCH)
-predict:  ## objects in any image or GeoTIFF: IMAGES='files folders' CONFIG= CHECKPOINT= (OUT=)
+predict:  ## objects, maps, changes or scenes: IMAGES= or BEFORE= AFTER=, CONFIG= CHECKPOINT= (OUT=)
+	$(LAUNCH)
+browse:  ## a page of RUN=folder to pan, zoom and filter: what a test or prediction found (OUT=)
 	$(LAUNCH)
 replay:  ## the run of PASSPORT=file once more, and what differs (RUNTIME=, TOLERANCE=, OUT=)
 	$(LAUNCH)
@@ -71,10 +85,18 @@ cluster-down:  ## take it away
 	$(LAUNCH)
 data-%: FORCE  ## turn the published files of a dataset into what training reads
 	$(LAUNCH)
+fetch-%: FORCE  ## get the archives of a dataset, unpack and prepare them (ACCEPT_LICENCE=1, ARCHIVES=, OUT=)
+	$(LAUNCH)
 finetune-%: FORCE  ## train the paper's main config of a dataset
 	$(LAUNCH)
 test-%: FORCE  ## test the paper's main config of a dataset
 	$(LAUNCH)
 FORCE:
+# Files and folders of these names (tests, docs, weights) are no verbs, and nothing is up to date.
+STRANGERS := $(filter-out $(VERBS) data-% finetune-% test-%,$(wildcard $(MAKECMDGOALS)))
+ifneq ($(STRANGERS),)
+$(STRANGERS): FORCE
+	$(LAUNCH)
+endif
 .DEFAULT:
 	$(LAUNCH)

@@ -23,13 +23,15 @@ import sys
 import tarfile
 import tempfile
 import time
+import zipfile
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, ROOT)
 
+from mtp import fatbin  # noqa: E402
 from mtp.errors import FAILED, OK, MTPError, run_main  # noqa: E402
 from mtp.files import atomic_path, sha256, write_json, write_text  # noqa: E402
-from mtp.launch import ledger, lock  # noqa: E402
+from mtp.launch import ledger, lock, toolkit  # noqa: E402
 from mtp.progress import Progress  # noqa: E402
 
 NINJA = re.compile(r'^\[(\d+)/(\d+)\] ')  # what ninja says behind every finished object
@@ -47,18 +49,18 @@ print(json.dumps({'python': platform.python_version(), 'abi': sysconfig.get_conf
 """
 
 
-def facts(python):
+def facts(python, minor):
     """What the interpreter ``python`` is: ``python``, ``abi``, ``platform``, ``libc``, ``torch``.
 
     Raises:
-        MTPError: it does not run, is no 3.8, or has no torch.
+        MTPError: it does not run, is another Python than ``minor`` (``3.8``), or has no torch.
     """
     try:
         found = json.loads(subprocess.check_output([python, '-c', FACTS]).decode())
     except (OSError, subprocess.CalledProcessError) as error:
         raise MTPError('{} does not run: {}'.format(python, error), hint='make setup')
-    if not found['python'].startswith('3.8.'):
-        raise MTPError('{} is Python {}, the operators are built for 3.8'.format(python, found['python']),
+    if not found['python'].startswith(minor + '.'):
+        raise MTPError('{} is Python {}, the operators are built for {}'.format(python, found['python'], minor),
                        hint='make setup')
     if not found['torch']:
         raise MTPError('{} has no torch, against which the operators are compiled'.format(python), hint='make setup')
@@ -74,11 +76,15 @@ def recipe(env, variant, about):
     wanted = ledger.shipped(env, variant)['torch']
     if about['torch'] != wanted:
         raise MTPError('torch {} is installed, {} {} wants {}'.format(about['torch'], env, variant, wanted),
-                       hint='make setup')
-    ops, flags = ledger.environment(env)['ops'], ledger.variant(variant)['ops_flags']
-    return {'package': ops['package'], 'version': ops['version'], 'sha256': ops['sha256'], 'torch': about['torch'],
-            'abi': about['abi'], 'platform': about['platform'], 'libc': about['libc'], 'variant': variant,
-            'flags': flags}
+                       hint='make setup ENV={} VARIANT={}'.format(env, variant))
+    ops, chosen = ledger.environment(env)['ops'], ledger.variant(env, variant)
+    found = {'package': ops['package'], 'version': ops['version'], 'sha256': ops['sha256'], 'torch': about['torch'],
+             'abi': about['abi'], 'platform': about['platform'], 'libc': about['libc'], 'variant': variant,
+             'flags': ledger.ops_flags(env, variant)}
+    patches = [[patch['file'], patch['before'], patch['after']] for patch in chosen['ops_patches']]
+    found.update({'patches': patches} if patches else {})
+    found.update({'nvcc': chosen['nvcc']['version']} if chosen['cuda'] else {})
+    return found
 
 
 def key(wanted):
@@ -98,7 +104,7 @@ def finished(folder):
     for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else []:
         path = os.path.join(folder, name)
         if name.endswith('.whl') and os.path.exists(path + '.sha256'):
-            with open(path + '.sha256') as stream:
+            with open(path + '.sha256', encoding='ascii') as stream:
                 if stream.read().strip() == sha256(path):
                     return path
             sys.stderr.write('{} is damaged and not used\n'.format(path))
@@ -118,7 +124,7 @@ def place(wheel, folder):
 def locked(folder):
     """Hold ``folder`` alone; a second build of the same wheel waits for the first. Gives the lock's file."""
     os.makedirs(folder, exist_ok=True)
-    with open(os.path.join(folder, '.lock'), 'w') as stream:
+    with open(os.path.join(folder, '.lock'), 'wb') as stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -127,8 +133,8 @@ def locked(folder):
         yield stream
 
 
-def check_machine(folder, flags):
-    """Refuse at once what would fail after minutes: no compiler, no nvcc, no disk.
+def check_machine(folder, env, variant):
+    """Refuse at once what would fail after minutes: no compiler, no nvcc or another one, no disk.
 
     Raises:
         MTPError: names what is missing and the command that brings it.
@@ -136,10 +142,9 @@ def check_machine(folder, flags):
     compiler = os.environ.get('CXX', 'c++').split()[0]
     if not shutil.which(compiler):
         raise MTPError('there is no C++ compiler ({})'.format(compiler), hint='sudo apt-get install g++')
-    cuda = os.path.join(os.environ.get('CUDA_HOME', '/usr/local/cuda'), 'bin', 'nvcc')
-    if flags['FORCE_CUDA'] == '1' and not (shutil.which('nvcc') or os.path.exists(cuda)):
-        raise MTPError('there is no nvcc, neither on PATH nor at {}'.format(cuda),
-                       hint='make images VARIANT=cu113, which brings its own, or CUDA_HOME=folder')
+    cuda = ledger.variant(env, variant)['cuda']
+    if cuda:
+        toolkit.require(os.environ, env, variant, cuda)
     free = shutil.disk_usage(folder).free
     if free < NEEDED_BYTES:
         raise MTPError('{} has {:.1f} GB left, compiling needs {:.1f}'.format(folder, free / 1e9, NEEDED_BYTES / 1e9),
@@ -150,17 +155,21 @@ def jobs():
     """How many files to compile at once: one a core, as far as memory goes."""
     cores = len(os.sched_getaffinity(0))
     try:
-        with open('/proc/meminfo') as stream:
+        with open('/proc/meminfo', encoding='ascii') as stream:
             available = int(re.search(r'MemAvailable:\s+(\d+) kB', stream.read()).group(1)) * 1024
     except (OSError, AttributeError):
         return cores
     return max(1, min(cores, available // BYTES_PER_JOB))
 
 
-def environment(flags, tools):
+def environment(env, variant, tools):
     """Variables of the compile. A card in this machine is hidden: it must not decide what is compiled."""
     result = dict(os.environ)
-    result.update(flags)
+    result.update(ledger.ops_flags(env, variant))
+    entry = ledger.variant(env, variant)
+    compiler = entry['nvcc']['compiler'] if entry['cuda'] else ''
+    if compiler and shutil.which(compiler) and 'CXX' not in os.environ:  # nvcc takes no later one
+        result.update(CC=compiler, CXX=compiler)
     result.setdefault('MAX_JOBS', str(jobs()))
     result.update({'CUDA_VISIBLE_DEVICES': '', 'PYTHONPATH': tools, 'PYTHONNOUSERSITE': '1',
                    'PATH': os.path.join(tools, 'bin') + os.pathsep + os.environ.get('PATH', os.defpath)})
@@ -170,20 +179,20 @@ def environment(flags, tools):
 def pip(python, words, what, variables=None):
     """Run pip quietly; what it said is shown only when it fails."""
     done = subprocess.run([python, '-m', 'pip'] + words, env=variables, stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT, universal_newlines=True)
+                          stderr=subprocess.STDOUT, encoding='utf-8', errors='replace')
     if done.returncode:
         raise MTPError('{} failed:\n{}'.format(what, done.stdout[-2000:]),
                        hint='is the package index reachable? then start the same command again', code=FAILED)
 
 
-def get_tools(python, folder):
+def get_tools(python, env, folder):
     """What compiling needs beside the environment (ninja ...), from its lock, in a folder of its own."""
     tools = os.path.join(folder, 'tools')
     if not os.path.isdir(tools):
         fresh = tools + '.tmp'
         shutil.rmtree(fresh, ignore_errors=True)
         pip(python, ['install', '--quiet', '--no-deps', '--require-hashes', '--only-binary', ':all:', '--target', fresh,
-                     '--requirement', lock.path('build')], 'getting the build tools')
+                     '--requirement', lock.path(env + '-build')], 'getting the build tools')
         os.rename(fresh, tools)
     return tools
 
@@ -205,8 +214,24 @@ def get_archive(python, env, folder, variables):
     return archive
 
 
-def get_source(python, env, folder, variables):
-    """The unpacked source archive of the ledger; a folder of that name is whole, for it was renamed last."""
+def patch(source, patches):
+    """Do what the ledger's ``ops_patches`` say in the folder ``source``.
+
+    Raises:
+        MTPError: a text that is to be replaced is not there: then the ledger speaks of another source.
+    """
+    for each in patches:
+        path = os.path.join(source, each['file'])
+        with open(path, encoding='utf-8') as stream:
+            text = stream.read()
+        if each['before'] not in text:
+            raise MTPError('{} holds no {!r}, which the ledger replaces by {!r}'.format(
+                path, each['before'], each['after']), hint='correct "ops_patches" in docker/environments.json')
+        write_text(path, text.replace(each['before'], each['after']))
+
+
+def get_source(python, env, folder, variables, patches=()):
+    """The unpacked source archive of the ledger, patched; a folder of that name is whole, for it was renamed last."""
     source = os.path.join(folder, 'source')
     if os.path.isdir(source):
         return source
@@ -215,6 +240,7 @@ def get_source(python, env, folder, variables):
     archive = get_archive(python, env, fresh, variables)
     with tarfile.open(archive) as stream:
         stream.extractall(fresh)
+    patch(archive[:-len('.tar.gz')], patches)
     os.rename(archive[:-len('.tar.gz')], source)
     shutil.rmtree(fresh)
     return source
@@ -236,7 +262,7 @@ def compile_wheel(python, source, folder, variables, lock_stream, label):
     command = [python, '-m', 'pip', 'wheel', '-v', '--no-deps', '--no-build-isolation', '--no-index', '--wheel-dir',
                fresh, source]
     progress = Progress(label)
-    with open(log, 'w') as record, open(log) as follow:
+    with open(log, 'wb') as record, open(log, encoding='utf-8', errors='replace') as follow:
         # A group of its own: an interrupt reaches pip, ninja and every compiler at once, through us. It holds the lock
         # too: where we are killed outright it goes on alone, and the next build waits for it and takes its objects.
         child = subprocess.Popen(command, env=variables, stdin=subprocess.DEVNULL, stdout=record,
@@ -254,7 +280,7 @@ def compile_wheel(python, source, folder, variables, lock_stream, label):
             raise
     progress.close('objects')
     if code:
-        with open(log) as stream:
+        with open(log, encoding='utf-8', errors='replace') as stream:
             said = stream.read()
         errors = [line for line in said.splitlines() if re.search(r'\b(error|fatal):? ', line)] or said.splitlines()
         raise MTPError('compiling failed:\n' + '\n'.join(errors[-8:]), hint='the whole log: ' + log, code=FAILED)
@@ -262,21 +288,51 @@ def compile_wheel(python, source, folder, variables, lock_stream, label):
     return os.path.join(fresh, wheels[0])
 
 
+def check_cards(wheel, env, variant):
+    """Refuse a wheel whose operators lack the code for a card that the variant is made for.
+
+    Raises:
+        MTPError: names the shared object and the architectures that it lacks.
+    """
+    entry = ledger.variant(env, variant)
+    if not entry['cuda']:
+        return
+    wanted, seen = {tuple(map(int, each.split('.'))) for each in entry['architectures']}, False
+    with zipfile.ZipFile(wheel) as archive, tempfile.TemporaryDirectory(prefix='mtp-cards-') as folder:
+        for name in archive.namelist():
+            if not name.endswith('.so'):
+                continue
+            try:
+                found = fatbin.architectures(archive.extract(name, folder))
+            except fatbin.Unreadable as error:
+                raise MTPError('{} in {}: {}'.format(name, wheel, error), code=FAILED)
+            seen = True
+            if wanted - set(found):
+                raise MTPError('{} in {} has no code for {}, only for {}'.format(
+                    name, wheel, ', '.join('sm_{}{}'.format(*each) for each in sorted(wanted - set(found))),
+                    ', '.join('sm_{}{}'.format(*each) for each in found) or 'processors'), code=FAILED,
+                    hint='rm -r {}, then the same command again'.format(os.path.dirname(os.path.abspath(wheel))))
+    if not seen:
+        raise MTPError('{} holds no compiled operators'.format(wheel), code=FAILED,
+                       hint='rm -r {}, then the same command again'.format(os.path.dirname(os.path.abspath(wheel))))
+
+
 def build(env, variant, python, cache, wheelhouse=None, say=print):
     """Path of the wheel for ``env`` and ``variant``: from the wheelhouse, from the cache, or compiled now.
 
     Args:
         env, variant: names of the ledger.
-        python: interpreter 3.8 with the torch of the lock.
+        python: interpreter with the torch of the lock.
         cache: folder of finished wheels and of compiles under way.
         wheelhouse: folder of finished wheels that came from elsewhere, only read; or None.
         say: takes one line of what is being done.
     """
-    wanted = recipe(env, variant, facts(python))
+    wanted = recipe(env, variant, facts(python, ledger.minor(env)))
     name = key(wanted)
     for folder in ([wheelhouse] if wheelhouse else []) + [cache]:
         wheel = finished(os.path.join(folder, name))
         if wheel:
+            check_cards(wheel, env, variant)
             say('{}: taken from {}'.format(os.path.basename(wheel), os.path.dirname(wheel)))
             return wheel
     folder = os.path.join(cache, name)
@@ -284,14 +340,15 @@ def build(env, variant, python, cache, wheelhouse=None, say=print):
         wheel = finished(folder)  # another process may have built it while we waited
         if wheel:
             return wheel
-        check_machine(folder, wanted['flags'])
+        check_machine(folder, env, variant)
         write_json(os.path.join(folder, 'key.json'), wanted)
-        tools = get_tools(python, folder)
-        variables = environment(wanted['flags'], tools)
-        source = get_source(python, env, folder, variables)
+        tools = get_tools(python, env, folder)
+        variables = environment(env, variant, tools)
+        source = get_source(python, env, folder, variables, ledger.variant(env, variant)['ops_patches'])
         say('compiling {package} {version} for torch {torch} ({variant}), {} files at once'.format(
             variables['MAX_JOBS'], **wanted))
         wheel = compile_wheel(python, source, folder, variables, held, 'compiling ' + wanted['package'])
+        check_cards(wheel, env, variant)
         wheel = place(wheel, folder)
         for leftover in ('source', 'tools', 'wheel.tmp'):
             shutil.rmtree(os.path.join(folder, leftover), ignore_errors=True)
@@ -319,8 +376,8 @@ def main(argv=None):
     """Compile the pinned mmcv or mmcv-full into a wheel, or take it from the cache."""
     parser = argparse.ArgumentParser(prog='build_ops.py', description=main.__doc__)
     parser.add_argument('--env', help='environment of the ledger')
-    parser.add_argument('--variant', default='cpu', help='variant of the ledger (default cpu)')
-    parser.add_argument('--python', help='Python 3.8 with the torch of the lock')
+    parser.add_argument('--variant', help='variant of the ledger (default: that of processors)')
+    parser.add_argument('--python', help='interpreter with the torch of the lock')
     parser.add_argument('--out', help='folder for a copy of the wheel')
     parser.add_argument('--cache', default=default_cache(), help='default: %(default)s')
     parser.add_argument('--wheelhouse', help='folder of finished wheels that came from elsewhere')
@@ -334,14 +391,15 @@ def main(argv=None):
         return OK
     if options.source and options.env and options.python:
         with tempfile.TemporaryDirectory(prefix='mtp-tools-') as folder:
-            flags = ledger.variant(options.variant)['ops_flags']
-            variables = environment(flags, get_tools(options.python, folder))
+            kind = options.variant or ledger.plain(options.env)
+            variables = environment(options.env, kind, get_tools(options.python, options.env, folder))
             print(get_archive(options.python, options.env, options.source, variables))
         return OK
     if not (options.env and options.python and options.out):
         parser.error('--env, --python and --out are needed')
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # stop the compilers too
-    wheel = build(options.env, options.variant, options.python, options.cache, options.wheelhouse)
+    kind = options.variant or ledger.plain(options.env)
+    wheel = build(options.env, kind, options.python, options.cache, options.wheelhouse)
     print(place(wheel, options.out))
     return OK
 

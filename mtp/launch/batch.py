@@ -1,12 +1,15 @@
 """The script that ``SUBMIT=1`` hands to ``sbatch``. Pure: a text from settings, host, jobs. It starts ``batch.sh``."""
+import hashlib
 import os
 import shlex
 
+from mtp.errors import MTPError
 from mtp.launch import slurm
-from mtp.launch.plan import Plan, Script, command, render_command
+from mtp.launch.plan import Plan, Problem, Script, command, render_command
 
 LEAD_SECONDS = 300  # before the time limit: for the step at hand and the checkpoint of the largest network
 FOLDER = 'work_dirs/slurm'  # scripts and logs
+MARK = 'mtp:'  # in the comment of a job, before what stands for a place it writes to
 
 
 def plan(settings, host, prepared, reason, problems, makes):
@@ -18,6 +21,7 @@ def plan(settings, host, prepared, reason, problems, makes):
     name = slurm.job_name(settings, [job for job, _ in prepared])
     script = Script('{}/{}.sbatch'.format(folder, name), text(settings, host, prepared, name, folder))
     commands = (command(('sbatch', script.path)),)
+    problems = list(problems) + busy(settings, host, [job for job, _ in prepared])
     return Plan(reason, host.root, commands, tuple(problems), tuple(makes) + (folder,), script)
 
 
@@ -25,23 +29,50 @@ def text(settings, host, prepared, name, folder):
     """The batch script."""
     job = prepared[0][0]
     lines = ['#!/usr/bin/env bash'] + slurm.directives(settings, host, job, name)
-    lines += ['#SBATCH ' + word for word in own_directives(settings, host, len(prepared), folder)]
-    lines += ['#SBATCH ' + word for word in settings.sbatch_args]
+    names, marks = [each.name for each, _ in prepared], [mark(settings, host, each) for each, _ in prepared]
+    lines += [slurm.directive(word) for word in own_directives(settings, host, names, folder, marks)]
+    lines += [slurm.directive(word) for word in settings.sbatch_args]
     lines += ['',
               '# What is preempted, cut short by its time limit or loses a node goes on by itself: mtp/launch/batch.sh',
               'cd ' + shlex.quote(host.root)]
-    calls = [_call(job, item) for job, item in prepared]
+    calls = [_call(each, item) for each, item in prepared]
     if len(calls) == 1:
         return '\n'.join(lines + ['exec ' + calls[0]]) + '\n'
     cases = ['{})\n  exec {}\n  ;;'.format(number, call.replace('\n', '\n  ')) for number, call in enumerate(calls)]
     return '\n'.join(lines + ['case "$SLURM_ARRAY_TASK_ID" in'] + cases + ['esac']) + '\n'
 
 
-def own_directives(settings, host, count, folder):
-    """What makes a job come back, and where it writes."""
-    log = os.path.join(host.root, folder, '%x-%A_%a.log' if count > 1 else '%x-%j.log')
-    words = ['--time=' + settings.time_limit] if settings.time_limit else []
-    words += ['--array=0-{}'.format(count - 1)] if count > 1 else []
+def mark(settings, host, job):
+    """What a job of the queue says of the place it writes to: short, the same for the same place, and no path."""
+    place = job.kept or '{} in {}'.format(job.name, settings.data_root)
+    path = os.path.normpath(os.path.join(host.root, place))
+    return hashlib.sha256(path.encode('utf-8', 'surrogateescape')).hexdigest()[:12]
+
+
+def busy(settings, host, jobs):
+    """A :class:`Problem` for each job that waits or runs already and writes where one of ``jobs`` would."""
+    found = []
+    for job in jobs:
+        own = mark(settings, host, job)
+        for number, name, state, comment in host.queue:
+            if MARK + own in comment.split(','):
+                found.append(Problem('job {} ({}, {}) writes to {} already'.format(
+                    number, name, state.lower(), job.kept or settings.data_root),
+                    'make status; scancel {}, or another SAVE_PATH or MTP_WORK_ROOT for this one'.format(number)))
+    return found
+
+
+def own_directives(settings, host, names, folder, marks=()):
+    """What makes a job come back, where it writes, and for an array what each task does."""
+    place = os.path.join(host.root, folder).replace('%', '%%')  # a % is a pattern of sbatch's
+    if '\\' in place:
+        raise MTPError('{!r} holds a backslash, behind which sbatch replaces no %j in the name of a log'.format(place),
+                       hint='MTP_WORK_ROOT=folder without one')
+    log = os.path.join(place, '%x-%A_%a.log' if len(names) > 1 else '%x-%j.log')
+    words = ['--array=0-{}'.format(len(names) - 1)] if len(names) > 1 else []
+    # All tasks of an array have one name: make status reads in the comment which is which. Behind: where each writes.
+    told = (list(names) if len(names) > 1 else []) + [MARK + each for each in marks]
+    words += ['--comment=' + ','.join(told)] if told else []
     # B: only the batch shell hears it, and tells srun. Appending: a job that comes back goes on in its log.
     return words + ['--requeue', '--signal=B:USR1@{}'.format(lead(settings.time_limit)), '--open-mode=append',
                     '--output=' + log]
@@ -60,7 +91,8 @@ def lead(time_limit):
 
 
 def _call(job, item):
-    words = ['bash', 'mtp/launch/batch.sh', '--kept', job.kept] + (['--again', job.resume] if job.resume else [])
+    words = ['bash', 'mtp/launch/batch.sh', '--name', job.name, '--kept', job.kept]
+    words += ['--again', job.resume] if job.resume else []
     # Variables go in front of the program that needs them: exec takes none.
     pairs = ['{}={}'.format(*pair) for pair in sorted(item.environment.items())]
     environment = ['env'] + pairs if pairs else []

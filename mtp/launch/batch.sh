@@ -2,9 +2,11 @@
 # Runs a batch job on its first node, outside of any image: starts the command, passes on the warning before the time
 # limit, and when the work is not done asks SLURM to run the same job once more. It has scontrol; an image does not.
 #
-#   batch.sh --kept FOLDER [--again WORD] srun ...
+#   batch.sh [--name NAME] --kept FOLDER [--again WORD] srun ...
 #
-# --kept FOLDER: where the work leaves what it goes on from.  --again WORD: added to a command that finds some of it.
+# --name NAME: what this job, or this task of an array, does; its log begins with it.
+# --kept FOLDER: where the work leaves what it goes on from; '' where it goes on from whatever is there.
+# --again WORD: added to a command that finds some of it.
 set -uo pipefail
 
 RESTARTS=${MTP_RESTARTS:-100}  # a fault that always comes back must end some day
@@ -15,7 +17,9 @@ PROBE_SECONDS=45
 say() { printf '[mtp] %s %s\n' "$(date '+%F %T')" "$*"; }
 
 # Checkpoints and shards in the folder of the run, or those newer than a file.
-kept() { find "$folder" -type f \( -name '*.pth' -o -name '*.shard' \) "$@" -print -quit 2>/dev/null | grep -q .; }
+kept() {
+  [ -z "$folder" ] || find "$folder" -type f \( -name '*.pth' -o -name '*.shard' \) "$@" -print -quit 2>/dev/null | grep -q .
+}
 
 # Whether a run that has kept nothing this time was stopped while it was starting. One that has never kept anything gets
 # three starts: its time limit may be too short for any.
@@ -58,19 +62,23 @@ again() {
   exit "$code"
 }
 
-told='' heard=0 child='' reminder='' at=0 resume=''
+name='' told='' heard=0 child='' reminder='' at=0 resume=''
 trap warned USR1
 trap 'told=end heard=$((heard + 1))' TERM
 while :; do
   case "$1" in
     --kept) folder=$2 ;;
     --again) resume=$2 ;;
+    --name) name=$2 ;;
     *) break ;;
   esac
   shift 2
 done
 
-say "job $SLURM_JOB_ID on $SLURM_JOB_NODELIST, start $((${SLURM_RESTART_COUNT:-0} + 1))"
+# With this the processes of the job sign their meeting (mtp/launch/meeting.py); nobody else can read it.
+export MTP_JOB_TOKEN=${MTP_JOB_TOKEN:-$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')}
+
+say "job $SLURM_JOB_ID on $SLURM_JOB_NODELIST, start $((${SLURM_RESTART_COUNT:-0} + 1))${name:+: $name}"
 began=$(mktemp)
 trap 'rm -f "$began"' EXIT
 if [ -n "$resume" ] && [ "${SLURM_RESTART_COUNT:-0}" != 0 ] && kept; then set -- "$@" "$resume"; fi
@@ -91,7 +99,7 @@ done
 if [ "$code" = 0 ]; then
   say complete
 elif [ "$told" = end ]; then
-  say "stopped: SLURM ends this job (cancelled, preempted or requeued)"
+  say "stopped: SLURM ends this job (cancelled, preempted or requeued)"  # the line before, of SLURM's own, says which
 elif [ "$code" = 75 ] && kept -newer "$began"; then
   again 'it was asked to stop and has saved'
 elif [ "$told" = limit ] && kept -newer "$began"; then

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from mtp.errors import FAILED, NOT_YET, OK, MTPError, run_main
 from mtp.files import write_text
 from mtp.launch import execute, ledger
-from mtp.launch.host import venv_python
+from mtp.launch.runtimes import native
 from mtp.launch.settings import from_environ
 
 Result = NamedTuple('Result', [('name', str), ('code', int), ('seconds', float), ('says', str)])
@@ -44,10 +44,10 @@ def measure(python, path, root, folder):
     os.makedirs(folder, exist_ok=True)
     child = subprocess.Popen([python, path], cwd=root, env=dict(os.environ, PYTHONPATH=root, PYTHONUNBUFFERED='1'),
                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                             universal_newlines=True, errors='replace', preexec_fn=execute.tied(15))
+                             encoding='utf-8', errors='replace', preexec_fn=execute.tied(15))
     try:
         with open(log, 'w', encoding='utf-8') as stream:
-            for line in child.stdout:
+            for line in child.stdout or ():
                 sys.stdout.write('  ' + line)
                 sys.stdout.flush()
                 stream.write(line)
@@ -77,7 +77,7 @@ def main():
     unknown = [name for name in settings.args if name not in names]
     if unknown:
         raise MTPError('there is no benchmark {!r}; there are {}'.format(unknown[0], ', '.join(names)))
-    python = venv_python(settings, settings.env or 'mmrotate1')
+    python = native.python(settings, settings.env or ledger.serving('tools')[0])
     folder = os.path.join(ledger.ROOT, settings.work_root, 'bench')
     results = []
     for name, path in zip(names, paths):

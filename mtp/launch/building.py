@@ -2,31 +2,60 @@
 import os
 
 from mtp.errors import NOT_YET, MTPError
-from mtp.launch import bundle, ledger
-from mtp.launch.host import sif_path
+from mtp.launch import bundle, choice, ledger, lock, runtimes
 from mtp.launch.plan import Problem, command
 
+PROJECT = 'MTP reproducibility kit'  # stands on an image whose repository has no address
 
-def images(settings, host, envs, kind):
-    """(commands, problems) of ``docker build`` for ``envs``; in a bundle: loading what it has, or building from it."""
+
+def images(settings, host, asked):
+    """(commands, problems, what is not pinned) of ``docker build`` for ``asked``, pairs of environment and variant.
+
+    In a bundle: loading what it has, or building from it.
+    """
     need(host, 'docker/Dockerfile')
-    docker = 'docker' if host.builder in ('', host.tools.get('docker')) else host.builder
+    engine = runtimes.maker(settings, host)
+    docker = engine.builder(host)
     about, commands = bundle.read(host.root), []
     held = about.get('images', {}) if not settings.words['REBUILD'] else {}
-    todo = [env for env in envs if bundle.archive(env, kind) not in held]
-    commands += [command([docker, 'load', '--input', bundle.archive(env, kind)]) for env in envs if env not in todo]
+    todo = [pair for pair in asked if bundle.archive(*pair) not in held]
+    commands += [command([docker, 'load', '--input', bundle.archive(*pair)]) for pair in asked if pair not in todo]
     bases = about.get('bases', {}) if todo else {}
     commands += [command([docker, 'load', '--input', bundle.BASES])] if bases else []
     if todo:
         # Operators that this machine has compiled before, for an image of the same kind.
         commands.append(command(['python3', 'docker/build_ops.py', '--export', bundle.WHEELHOUSE, '--cache',
                                  os.path.join(settings.cache_root, 'wheels')]))
-    commands += [build(settings, host, docker, env, kind, bases.get(env)) for env in todo]
-    for env in envs:
+    commands += [build(settings, host, engine, env, kind, bases.get(env)) for env, kind in todo]
+    for env, kind in asked:
         out = os.path.join(settings.work_root, 'images', '{}-{}.cdx.json'.format(env, kind))
         commands.append(command(['python3', 'docker/sbom.py', '--docker', docker, '--image', tag(settings, env, kind),
                                  '--out', out]))
-    return commands, engine_problems(host, bool(todo))
+    problems = list(engine.unfit(host, bool(todo))) + unresolved(todo)
+    notes = [choice.unseen(todo), '' if bases else unpinned(settings.further[engine.args], todo)]
+    return commands, problems, '; '.join(filter(None, notes))
+
+
+def unresolved(pairs):
+    """Locks that cannot be installed: said before gigabytes are fetched, for their install is refused at its end."""
+    found = []
+    for env, kind in pairs:
+        try:
+            lock.require_resolved('{}-{}'.format(env, kind))
+        except MTPError as error:
+            found.append(Problem(error.args[0], error.hint))
+    return found
+
+
+def unpinned(words, pairs):
+    """One line on the base images that are taken by their tag; '' when none is, or ``words`` of a build name others."""
+    given = bundle.given_arguments(words)
+    names = {} if len(given) == len(bundle.BASE_NAMES) else {
+        name: resolve for pair in pairs for name, resolve in sorted(ledger.unpinned(*pair).items())}
+    if not names:
+        return ''
+    return ('not pinned, taken by tag: {}; nobody has seen the digest. Each is told by: docker buildx imagetools '
+            'inspect NAME'.format(', '.join(sorted(names))))
 
 
 def tag(settings, env, kind):
@@ -34,46 +63,33 @@ def tag(settings, env, kind):
     return settings.image or ledger.image_tag(env, kind)
 
 
-def build(settings, host, docker, env, kind, bases):
+def build(settings, host, engine, env, kind, bases):
     """``docker build`` of one image; with the ``bases`` of a bundle without any network."""
-    words, site = [docker, 'build', '--file', 'docker/Dockerfile', '--tag', tag(settings, env, kind)], settings.words
-    arguments = ledger.build_args(env, kind, host.revision, site['SOURCE'])
+    words, site = [engine.builder(host), 'build'] + list(engine.build_words), settings.words
+    words += ['--file', 'docker/Dockerfile', '--tag', tag(settings, env, kind)]
+    arguments = ledger.build_args(env, kind, host.revision, site['SOURCE'] or host.source or PROJECT)
     arguments.update(bases or {})
     words += ['--network', 'none'] if bases else []
     for name, value in arguments.items():
         words += ['--build-arg', '{}={}'.format(name, value)]
     words += ['--build-arg', 'PIP_INDEX_URL=' + site['PIP_INDEX_URL']] if site['PIP_INDEX_URL'] else []
     words += ['--secret', 'id=ca,src=' + site['PIP_CERT']] if site['PIP_CERT'] else []
-    return command(words + list(settings.docker_args) + list(settings.args) + ['.'], {'DOCKER_BUILDKIT': '1'})
+    return command(words + list(settings.further[engine.args]) + list(settings.args) + ['.'], engine.build_environment)
 
 
-def sif(settings, host, envs, kind):
-    """(commands, problems) of ``apptainer build`` from the docker images, or from the archives of a bundle."""
-    commands, held = [], bundle.read(host.root).get('images', {})
-    for env in envs:
-        definition, archive = 'apptainer/{}.def'.format(env), bundle.archive(env, kind)
-        need(host, definition)
-        words = ['apptainer', 'build', '--force', '--build-arg']
-        words += ['BOOTSTRAP=docker-archive', '--build-arg', 'IMAGE=' + archive, '--build-arg', 'VARIANT='] \
-            if archive in held else ['VARIANT=' + kind]
-        commands.append(command(words + list(settings.apptainer_args) + list(settings.args) +
-                                [sif_path(settings, env, kind), definition]))
-    missing = Problem('apptainer is not installed', 'https://apptainer.org/docs/admin/main/installation.html')
-    return commands, [] if 'apptainer' in host.tools else [missing]
+def sif(settings, host, asked):
+    """(commands, problems) of making a file of each image, from those of an engine or from the archives of a bundle."""
+    runtime, held = runtimes.file_maker(settings), bundle.read(host.root).get('images', {})
+    engine, commands = runtimes.maker(settings, host), []
+    for env, kind in asked:
+        for path in runtime.recipe(env):
+            need(host, path)
+        archive = bundle.archive(env, kind)
+        commands.append(command(runtime.build(settings, env, kind, engine.name, archive if archive in held else '')))
+    return commands, list(runtime.unfit(settings, host, asked))
 
 
 def need(host, path):
     """Refuse a verb whose recipe is not in the checkout."""
     if not os.path.isfile(os.path.join(host.root, path)):
         raise MTPError('not yet: {} is not built'.format(path), code=NOT_YET)
-
-
-def engine_problems(host, builds):
-    """What the engine lacks for loading images, or for building them."""
-    if 'docker' not in host.tools:
-        return [Problem('docker is not installed', 'https://docs.docker.com/engine/install/')]
-    if host.daemon:
-        return [Problem('the docker daemon does not answer: ' + host.daemon, 'sudo systemctl start docker')]
-    if builds and not host.builder:
-        return [Problem('no docker client on PATH can build with BuildKit', 'install the buildx plug-in of docker')]
-    return []

@@ -9,39 +9,40 @@ A bundle is a checkout with everything in its place, so nothing in it has to be 
 * ``apptainer/*.sif``: those that were there;
 * ``bundle.json``: what is in it and what was left out; ``SHA256SUMS``: of every file, written last.
 
-Started again it goes on: what is there and whole is kept.
+Started again it goes on: what is there and still has the hash that was noted is kept.
 """
+import filecmp
 import glob
-import json
 import os
 import shutil
 import subprocess
-import sys
 
+from mtp import files, locks
 from mtp.errors import FAILED, OK, MTPError, run_main
 from mtp.files import atomic_path, sha256, write_json, write_text
-from mtp.launch import clients, containers, host, ledger, lock, setup
+from mtp.launch import choice, clients, engines, host, ledger, lock, setup, sums
+from mtp.launch.runtimes import apptainer, native
 from mtp.launch.settings import from_environ
 from mtp.progress import Progress
+from mtp.terminal import say
 
-NAME, SUMS, IMAGES = 'bundle.json', 'SHA256SUMS', 'images'
+NAME, IMAGES = 'bundle.json', 'images'
 WHEELS, WHEELHOUSE = 'docker/wheels', 'docker/wheelhouse'
 BASES = IMAGES + '/bases.tar'
+FETCHED = ('.whl', '.whl.sha256', '.tar.gz', 'key.json')  # files of the two
 PARTS = ('wheels', 'bases', 'images', 'sif')  # beside the source, which is always there
-# What somebody who works in a bundle leaves there.
-OWN = ('.venv', 'work_dirs', 'data', '.git', '__pycache__', '.pytest_cache', '.hypothesis')
 # Which images a build starts from: argument of the Dockerfile -> name in a bundle.
 BASE_NAMES = {'PYTHON_IMAGE': 'mtp-bundle/python-{env}:{kind}', 'BUILD_IMAGE': 'mtp-bundle/build:{kind}',
               'BASE_IMAGE': 'mtp-bundle/base:{kind}'}
 
 
 def read(root):
-    """``bundle.json`` of the checkout at ``root``; {} where it is no bundle."""
+    """``bundle.json`` of the checkout at ``root``; {} where it is no bundle, or nothing can be read of it."""
     try:
-        with open(os.path.join(root, NAME), encoding='utf-8') as stream:
-            return json.load(stream)
+        found = files.read_json(os.path.join(root, NAME))
     except (OSError, ValueError):
         return {}
+    return found if isinstance(found, dict) else {}
 
 
 def archive(env, kind):
@@ -49,18 +50,22 @@ def archive(env, kind):
     return '{}/{}-{}.tar'.format(IMAGES, env, kind)
 
 
-def contents(folder):
-    """Every file of a bundle, relative, sorted; what its users left there is not part of it."""
-    found = []
-    for place, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if name not in OWN)
-        found += [os.path.relpath(os.path.join(place, name), folder).replace(os.sep, '/') for name in names]
-    return sorted(name for name in found if name != SUMS and not name.endswith(('.tmp', '.sif.digest')))
+def sums_of(folder):
+    """``{name: SHA-256}`` that the bundle at ``folder`` lists; None where it was not finished.
+
+    Raises:
+        MTPError: the list cannot be read.
+    """
+    try:
+        return sums.listed(folder)
+    except (OSError, ValueError) as error:
+        raise MTPError('the checksums cannot be read: {}'.format(error), hint='copy the bundle again')
 
 
 def lock_names(envs, kind):
     """Locks whose wheels a bundle holds: those of the environments, the installer's, the tests', the compiler's."""
-    return ['pip', 'dev', 'build'] + ['{}-{}'.format(env, kind) for env in envs]
+    return ['{}-{}'.format(env, part) for env in envs for part in ['pip', 'dev', 'build', kind] + (
+        [ledger.headers(kind)] if ledger.variant(env, kind)['cuda'] else [])]
 
 
 def lacking(name, held):
@@ -86,9 +91,10 @@ class Bundler(object):
         self.out = os.path.abspath(os.path.join(self.root, settings.words['OUT'] or
                                                 os.path.join(settings.work_root, 'bundle')))
         self.parts = settings.words['PARTS'].split() or list(PARTS)
-        self.kind = settings.variant or 'cpu'
-        self.envs = [settings.env] if settings.env else ledger.names()
-        self.left_out, self.images, self.bases = [], {}, {}
+        pairs = choice.asked(settings)
+        self.envs, self.kind = [env for env, _ in pairs], pairs[0][1]
+        self.seen = machine.engines.get('docker', engines.UNASKED)
+        self.left_out, self.images, self.bases, self.source, self.sifs = [], {}, {}, [], []
 
     def make(self):
         """Gather every part; the checksums come last, so a bundle without them is not finished."""
@@ -96,14 +102,19 @@ class Bundler(object):
         if unknown:
             raise MTPError('PARTS names {}; there are {}'.format(', '.join(unknown), ', '.join(PARTS)))
         for env in self.envs:
-            ledger.environment(env)
+            ledger.variant(env, self.kind)
             lock.require_resolved('{}-{}'.format(env, self.kind))
         if os.path.isdir(self.out) and os.listdir(self.out) and not os.path.exists(os.path.join(self.out, NAME)):
             raise MTPError('{} is there and is no bundle'.format(self.out), hint='OUT=folder that is new')
+        with locks.hold_file(self.out, 'bundle'):
+            self._fill()
+
+    def _fill(self):
         before = read(self.out)
-        self._drop(SUMS)
+        self.listed = (sums_of(self.out) or {}) if before else {}
+        self._drop(sums.SUMS)
+        self._source(before)
         self._note(before.get('images', {}))
-        self._source()
         for part in PARTS:
             if part in self.parts:
                 getattr(self, '_' + part)(before)
@@ -117,22 +128,20 @@ class Bundler(object):
             os.path.join(self.out, NAME), {
                 'schema': 1, 'revision': self.machine.revision, 'ledger': ledger.digest(), 'environments': self.envs,
                 'variant': self.kind, 'parts': self.parts, 'images': images, 'bases': self.bases,
-                'left_out': self.left_out
+                'left_out': self.left_out, 'source': self.source
             })
 
-    def _source(self):
-        tracked = tracked_files(self.root)
-        say('source: {} files of {}'.format(len(tracked), self.machine.revision))
-        kept = ('{}/'.format(WHEELS), WHEELHOUSE + '/', IMAGES + '/', NAME)
-        for name in contents(self.out):
-            if name not in tracked and not name.startswith(kept) and not name.endswith('.sif'):
-                self._drop(name)  # of an earlier revision
-        for name in tracked:
+    def _source(self, before):
+        self.source = tracked_files(self.root)
+        say('source: {} files of {}'.format(len(self.source), self.machine.revision))
+        for name in sorted(set(before.get('source', [])) - set(self.source)):
+            self._drop(name)  # of an earlier revision; what others put there is not ours to remove
+        for name in self.source:
             place(os.path.join(self.root, name), os.path.join(self.out, name))
 
     def _wheels(self, before):
         folder = os.path.join(self.out, WHEELS)
-        python = os.path.join(self.root, host.venv_python(self.settings, self.envs[0]))
+        python = os.path.join(self.root, native.python(self.settings, self.envs[0]))
         if self.machine.venvs[self.envs[0]] != 'ready':
             raise MTPError(
                 'the wheels are fetched by the native environment {}, which is not ready'.format(self.envs[0]),
@@ -150,7 +159,7 @@ class Bundler(object):
             ops = ledger.environment(env)['ops']
             if ops['sha256'] not in held:
                 say('{}: the source {}'.format(env, ops['sdist']))
-                own = os.path.join(self.root, host.venv_python(self.settings, env))
+                own = os.path.join(self.root, native.python(self.settings, env))
                 call([own, 'docker/build_ops.py', '--env', env, '--python', own, '--source', folder], self.root,
                      'getting ' + ops['sdist'])
             if not operators(self.out, env, self.kind):
@@ -163,11 +172,12 @@ class Bundler(object):
         names = lock_names(self.envs, self.kind) + [env + '-ops' for env in self.envs]
         admitted = {value for name in names for _, each in lock.pins(lock.read(name)).values() for value in each}
         for digest, path in hashes(folder).items():
-            if digest not in admitted and not path.endswith('README.md'):
+            if digest not in admitted and path.endswith(('.whl', '.tar.gz')):  # nothing that others put there
                 os.unlink(path)
 
     def _download(self, python, name, folder, count):
-        index = ledger.variant(self.kind)['index'] if name.endswith(self.kind) else ''
+        env, _, part = name.rpartition('-')
+        index = ledger.variant(env, self.kind)['index'] if part == self.kind else ''
         words = (python, '-m', 'pip', 'download', '--no-deps', '--require-hashes', '--only-binary', ':all:', '--dest',
                  folder, '--find-links', folder, '--progress-bar', 'raw', '--disable-pip-version-check', '-r',
                  lock.path(name))
@@ -186,14 +196,14 @@ class Bundler(object):
         docker = self._engine('docker images')
         for env in self.envs if docker else ():
             tag = self.settings.image or ledger.image_tag(env, self.kind)
-            if self.machine.images.get(tag) != ledger.digest(env):
-                self.left_out.append('{}: there is none of this ledger here (make images)'.format(tag))
+            if self.seen.images.get(tag) != ledger.inputs(env, self.kind):
+                self.left_out.append('{}: there is none of these inputs here (make images)'.format(tag))
                 continue
-            self._save(docker, archive(env, self.kind), [tag], self.machine.image_ids[tag], before)
+            self._save(docker, archive(env, self.kind), [tag], self.seen.ids[tag], before)
 
     def _bases(self, before):
         docker = self._engine('base images')
-        tags, given = [], given_arguments(self.settings.docker_args)
+        tags, given = [], given_arguments(self.settings.further['DOCKER_ARGS'])
         for env in self.envs if docker else ():
             self.bases[env] = {name: each.format(env=env, kind=self.kind) for name, each in BASE_NAMES.items()}
             for name, tag in sorted(self.bases[env].items()):
@@ -209,7 +219,7 @@ class Bundler(object):
 
     def _engine(self, what):
         """A docker client that can build and whose daemon answers; None, and a note, without one."""
-        if self.machine.builder and not self.machine.daemon:
+        if self.machine.builder and not self.seen.refusal:
             return self.machine.builder
         self.left_out.append('{}: no engine that can build answers here'.format(what))
         return None
@@ -219,7 +229,7 @@ class Bundler(object):
         arguments = dict(ledger.build_args(env, self.kind), **given)
         if name == 'BUILD_IMAGE':
             words = [docker, 'build', '--quiet', '--file', 'docker/Dockerfile', '--target', 'system', '--tag', tag]
-            for each in BASE_NAMES:
+            for each in list(BASE_NAMES) + [name for name in arguments if name.startswith('NVCC')]:
                 words += ['--build-arg', '{}={}'.format(each, arguments[each])]
             call(words + ['.'], self.root, 'making ' + tag, DOCKER_BUILDKIT='1')
             return
@@ -228,38 +238,53 @@ class Bundler(object):
         call([docker, 'tag', arguments[name], tag], self.root, 'naming ' + tag)
 
     def _save(self, docker, name, tags, what, before):
-        path = os.path.join(self.out, name)
-        self.images[name] = {'tags': tags, 'id': what}
-        if os.path.exists(path) and before.get('images', {}).get(name) == self.images[name]:
+        path, old = os.path.join(self.out, name), before.get('images', {}).get(name, {})
+        if os.path.exists(path) and (old.get('tags'), old.get('id')) == (tags, what) and sha256(path) == old['sha256']:
             say('{}: kept'.format(name))
+            self.images[name] = old
             return
         say('{}: {}'.format(name, ', '.join(tags)))
         with atomic_path(path) as temporary:
             call([docker, 'save', '--output', temporary] + tags, self.root, 'saving ' + name)
             os.chmod(temporary, 0o644)  # docker keeps it to whoever saved it; a bundle is for others
+        self.images[name] = {'tags': tags, 'id': what, 'sha256': sha256(path)}
+        self._note(dict(before.get('images', {}), **self.images))
 
     def _sif(self, before):
         for env in self.envs:
-            name = host.sif_path(self.settings, env, self.kind)
+            name = apptainer.sif_path(self.settings, env, self.kind)
             if os.path.exists(os.path.join(self.root, name)):
                 say(name)
-                place(os.path.join(self.root, name), os.path.join(self.out, 'apptainer', os.path.basename(name)))
+                self.sifs.append('apptainer/' + os.path.basename(name))
+                place(os.path.join(self.root, name), os.path.join(self.out, self.sifs[-1]))
             else:
                 self.left_out.append('{}: there is none here (make sif)'.format(name))
 
     def _sums(self):
-        names = contents(self.out)
+        names, others = self._parts()
         total = sum(os.path.getsize(os.path.join(self.out, name)) for name in names)
         progress, lines = Progress('checksums', len(names)), []
         for name in names:
             lines.append('{}  {}\n'.format(sha256(os.path.join(self.out, name)), name))
             progress.update(1, name[-40:])
         progress.close()
-        write_text(os.path.join(self.out, SUMS), ''.join(lines))
-        say('{}: {} files, {:.2f} GB'.format(self.out, len(names), total / 1e9))
+        write_text(os.path.join(self.out, sums.SUMS), ''.join(lines))
+        say('{}: {} files, {:.2f} GB; its {} is sha256:{}'.format(
+            self.out, len(names), total / 1e9, sums.SUMS, sha256(os.path.join(self.out, sums.SUMS))))
+        for name in sums.gathered(others):
+            say('not ours, left alone and not listed: ' + name)
         for note in self.left_out:
             say('left out: ' + note)
         say('next: make verify-bundle BUNDLE={}'.format(self.out))
+
+    def _parts(self):
+        """(files that this run gathered, other files that lie in the folder), relative, sorted."""
+        files, strange = sums.walk(self.out)
+        known = set(self.source) | set(self.images) | set(self.sifs) | {NAME}
+        held = tuple('{}/'.format(name) for name in (WHEELS, WHEELHOUSE))
+        names = [name for name in files if name in known or (name.startswith(held) and name.endswith(FETCHED) and (
+            'wheels' in self.parts or self.listed.get(name) == sha256(os.path.join(self.out, name))))]
+        return names, [name for name in files + strange if name not in names and not name.endswith(sums.CACHED)]
 
     def _drop(self, name):
         path = os.path.join(self.out, name)
@@ -284,11 +309,19 @@ def given_arguments(words):
 
 
 def tracked_files(root):
-    """Files of the source: what git tracks, or all of a bundle."""
+    """Files of the source: what git tracks, or what a bundle lists of it.
+
+    Raises:
+        MTPError: it is no checkout; or a bundle that was not finished.
+    """
     if read(root):
+        names = sums_of(root)
+        if names is None:
+            raise MTPError('{} is a bundle without {}: it was not finished'.format(root, sums.SUMS),
+                           hint='make it again where it comes from')
         kept = (WHEELS + '/', WHEELHOUSE + '/', IMAGES + '/', NAME)
-        return [name for name in contents(root) if not name.endswith('.sif') and not name.startswith(kept)] + [
-            WHEELS + '/README.md']
+        return sorted([name for name in names if not name.endswith('.sif') and not name.startswith(kept)] +
+                      [WHEELS + '/README.md'])
     try:
         said = subprocess.check_output(['git', '-C', root, 'ls-files', '-z']).decode('utf-8')
     except (OSError, subprocess.CalledProcessError):
@@ -297,9 +330,8 @@ def tracked_files(root):
 
 
 def place(source, target):
-    """Copy a file with its rights, unless it is there already (same size, same time)."""
-    new, old = os.stat(source), os.stat(target) if os.path.exists(target) else None
-    if old and (old.st_size, old.st_mtime_ns) == (new.st_size, new.st_mtime_ns):
+    """Copy a file with its rights, unless the same bytes are there already; in the place of a link comes the file."""
+    if os.path.isfile(target) and not os.path.islink(target) and filecmp.cmp(source, target, shallow=False):
         return
     with atomic_path(target) as temporary:
         shutil.copy2(source, temporary)
@@ -312,24 +344,15 @@ def call(words, folder, what, **variables):
         MTPError: they failed.
     """
     done = subprocess.run(words, cwd=folder, env=dict(os.environ, **variables), stdin=subprocess.DEVNULL,
-                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True)
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding='utf-8', errors='replace')
     if done.returncode:
         raise MTPError('{} failed:\n{}'.format(what, done.stdout[-1500:]), code=FAILED,
                        hint='mend that, then the same command again')
 
 
-def say(line):
-    """One line for the user, at once."""
-    sys.stdout.write(line + '\n')
-    sys.stdout.flush()
-
-
 def main():
     """Gather a bundle in OUT."""
     settings = from_environ(os.environ)
-    kind = settings.variant or containers.variant(settings, 'none')
-    ledger.variant(kind)
-    settings = settings._replace(variant=kind)
     Bundler(settings, host.look(settings, builds=True)).make()
     return OK
 

@@ -15,7 +15,7 @@ def said(words, timeout=60):
     """(exit code, output) of a short command."""
     try:
         done = subprocess.run(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                              universal_newlines=True, timeout=timeout)
+                              encoding='utf-8', errors='replace', timeout=timeout)
     except (OSError, subprocess.TimeoutExpired) as error:
         return 1, str(error)
     return done.returncode, done.stdout
@@ -26,7 +26,7 @@ def has_buildkit(client):
     if said([client, 'buildx', 'version'])[0] == 0:
         return True
     version = re.search(r'version (\d+)\.', said([client, '--version'])[1])
-    return bool(version) and 19 <= int(version.group(1)) < 23
+    return version is not None and 19 <= int(version.group(1)) < 23
 
 
 def builder(search=None):

@@ -5,6 +5,7 @@ and its folder says in which environment it runs. The published names, bare name
 """
 import difflib
 import os
+import re
 from typing import NamedTuple
 
 from mtp.errors import MTPError
@@ -12,23 +13,29 @@ from mtp.launch import ledger
 
 # Folder names of the published trees that differ from the name of the dataset.
 DATASET_ALIASES = {'dior-r': 'diorr', 'fair1m20': 'fair1m', 'fair1mv2': 'fair1m', 'dota': 'dotav1', 'nwpu': 'resisc45'}
-# Which environment is meant when both have a leaf of that name (FAIR1M and DOTA-v1.0 were trained in one, tested in
-# the other).
-PREFERRED = {'train': 'mmrotate1', 'test': 'mmrotate03'}
 
+# A leaf in an environment that runs it: several may share one folder of configs.
 Leaf = NamedTuple('Leaf', [('env', str), ('dataset', str), ('stem', str)])
 
 
 def leaf_path(leaf):
     """Path of a leaf below the repository."""
-    return 'configs/{}/{}/{}.py'.format(leaf.env, leaf.dataset, leaf.stem)
+    return 'configs/{}/{}/{}.py'.format(ledger.environment(leaf.env)['configs'], leaf.dataset, leaf.stem)
+
+
+def preferred(purpose):
+    """Which environment is meant when several have a leaf of that name.
+
+    FAIR1M and DOTA-v1.0 were trained in one and tested in the other.
+    """
+    return ledger.serving(purpose)[0]
 
 
 def leaves(root='.'):
-    """All :class:`Leaf` values below ``root``, sorted. Only folders named like an environment hold leaves."""
+    """All :class:`Leaf` values below ``root``, sorted. Only folders that an environment names hold leaves."""
     found = []
     for env in ledger.names():
-        top = os.path.join(root, 'configs', env)
+        top = os.path.join(root, 'configs', ledger.environment(env)['configs'])
         for dataset in sorted(os.listdir(top)) if os.path.isdir(top) else ():
             folder = os.path.join(top, dataset)
             if os.path.isdir(folder):
@@ -65,8 +72,9 @@ def find(name, env=None, purpose='train', prefer=None, root='.'):
     fitting = [leaf for leaf in found if env in (None, '', leaf.env)]
     if not fitting:
         raise MTPError('{} belongs to {}, but {} is asked for'.format(leaf_path(found[0]), found[0].env, env),
-                       hint='use ENV={}, or a config below configs/{}/'.format(found[0].env, env))
-    order = [prefer, PREFERRED[purpose]]
+                       hint='use ENV={}, or a config below configs/{}/'.format(
+                           found[0].env, ledger.environment(env)['configs']))
+    order = [prefer, preferred(purpose)]
     best = min(fitting, key=lambda leaf: order.index(leaf.env) if leaf.env in order else len(order))
     same = [leaf for leaf in fitting if leaf.env == best.env]
     if len(same) > 1:
@@ -84,7 +92,7 @@ def of_dataset(dataset, env=None, purpose='train', root='.'):
     main = [leaf for leaf in known if _is_main(leaf.stem)]
     if not main:
         return None
-    best = min(main, key=lambda leaf: (leaf.env != PREFERRED[purpose], len(leaf.stem), leaf))
+    best = min(main, key=lambda leaf: (leaf.env != preferred(purpose), len(leaf.stem), leaf))
     return best.env, leaf_path(best)
 
 
@@ -114,10 +122,9 @@ def _matches(name, known, root):
     stem = parts[-1][:-3] if parts[-1].endswith('.py') else parts[-1]
     if parts[0] == 'configs':
         parts = parts[1:]
-    envs = ledger.names()
-    if len(parts) > 1 and parts[0] in envs:
-        known = [leaf for leaf in known if leaf.env == parts[0]]
-    if len(parts) > 1 and (parts[0] in envs or parts[0] == 'mtp'):
+    if len(parts) > 1 and ledger.sharing(parts[0]):
+        known = [leaf for leaf in known if leaf.env in ledger.sharing(parts[0])]
+    if len(parts) > 1 and (ledger.sharing(parts[0]) or parts[0] == 'mtp'):
         parts = parts[1:]
     if len(parts) > 2:
         return []
@@ -138,10 +145,20 @@ def _inside(name, root):
     return os.path.normpath(name) if name else name
 
 
+def _by_bases(path):
+    """The first environment of the one folder whose base blocks a config of somebody's own builds on, or None."""
+    with open(path, encoding='utf-8', errors='replace') as stream:
+        found = set(re.findall(r'configs/(?:_base_/)?(\w+)/', stream.read()))
+    folders = [folder for folder in sorted(found) if ledger.sharing(folder)]
+    return ledger.sharing(folders[0])[0] if len(folders) == 1 else None
+
+
 def _own_file(name, env, known, root):
     if name.endswith('.py') and os.path.isfile(os.path.join(root, name)):
+        env = env or _by_bases(os.path.join(root, name))
         if not env:
-            raise MTPError('{} lies outside configs/<environment>/, so nothing says in which environment it runs'
+            raise MTPError('{} lies outside configs/<environment>/ and has no base of one, so nothing says in which '
+                           'environment it runs'
                            .format(name), hint='ENV={}'.format(' or ENV='.join(ledger.names())))
         return env, _inside(name, root).replace(os.sep, '/')
     stems = sorted(set(leaf.stem for leaf in known))

@@ -6,61 +6,46 @@ from typing import Dict, NamedTuple, Tuple
 
 from mtp.data import catalogue
 from mtp.errors import FAILED, OK, run_main
-from mtp.launch import containers, facts, host, ledger
-from mtp.launch.settings import from_environ
+from mtp.launch import choice, containers, engines, facts, host, ledger, runtimes, setup
+from mtp.launch import doctor_cards
+from mtp.launch import doctor_node as compute
+from mtp.launch.findings import FAIL, PASS, WARN, fail, good, shared_memory, warn
+from mtp.launch.settings import Settings, from_environ
 
-PASS, WARN, FAIL = 'pass', 'warn', 'fail'
-SHM_BYTES = 2 << 30  # the workers of one training hand their batches over in shared memory
 WORK_BYTES = 20 << 30  # checkpoints of one ViT-L training with optimizer states
-# Oldest driver for a CUDA release (NVIDIA's table of CUDA 11.x minor version compatibility, Linux x86_64).
-DRIVERS = {'11.3': (450, 80)}
-# Newest architecture that the torch of the ledger has code for: torch 1.10 was released before Ada and Hopper.
-NEWEST_ARCHITECTURE = (8, 6)
-AGAIN = {'native': 'make setup', 'docker': 'make images', 'apptainer': 'make sif'}
 
-Finding = NamedTuple('Finding', [('status', str), ('what', str), ('says', str), ('next', str)])
 Question = NamedTuple('Question', [
-    ('settings', object), ('host', object), ('facts', object),
+    ('settings', Settings), ('host', host.Host), ('facts', facts.Facts),
     ('envs', Tuple[str, ...]), ('runtimes', Dict[str, str]),  # environment -> runtime that would be taken
 ])
 
 
-def good(what, says):
-    """A finding that needs nothing."""
-    return Finding(PASS, what, says, '')
-
-
-def warn(what, says, following=''):
-    """A finding that stops nothing."""
-    return Finding(WARN, what, says, following)
-
-
-def fail(what, says, following):
-    """A finding that stops the work, and the next command."""
-    return Finding(FAIL, what, says, following)
-
-
 def python(question):
-    """The host's Python, and the one that native environments are made of."""
+    """The host's Python, and those that native environments are made of."""
     said = question.facts.python
     new = tuple(map(int, said.split('.')[:2])) >= (3, 6)
-    yield good('Python of the launcher', said) if new else fail('Python of the launcher', said, 'make PYTHON=python3.8')
-    envs = [env for env in question.envs if question.runtimes[env] == 'native' and question.host.venvs[env] != 'ready']
-    if envs and not question.facts.python38:
-        yield fail('Python 3.8', 'there is none', question.facts.python38_advice)
-        return
+    yield good('Python of the launcher', said) if new else fail(
+        'Python of the launcher', said, 'make PYTHON=python3.8, or any from 3.6 on')
+    envs = _unready(question)
+    for minor in dict.fromkeys(map(ledger.minor, envs)):
+        if not question.facts.pythons[minor][0]:
+            yield fail('Python ' + minor, 'there is none', question.facts.pythons[minor][1])
     for env in envs:  # of those that are ready the self-check inside says the rest
-        path, seen = question.facts.python38
-        wanted, said = ledger.environment(env)['python']['shipped'], '{} ({})'.format(seen, path)
-        if seen != wanted:
-            said += '; the ledger says {}: any 3.8 works, the difference is declared'.format(wanted)
-        yield (good if seen == wanted else warn)('Python 3.8 for ' + env, said)
+        minor = ledger.minor(env)
+        if question.facts.pythons[minor][0]:
+            yield _interpreter(env, minor, *question.facts.pythons[minor][0])
+
+
+def _interpreter(env, minor, path, seen):
+    wanted, said = ledger.environment(env)['python']['shipped'], '{} ({})'.format(seen, path)
+    if seen != wanted:
+        said += '; the ledger says {}: any {} works, the difference is declared'.format(wanted, minor)
+    return (good if seen == wanted else warn)('Python {} for {}'.format(minor, env), said)
 
 
 def compiler(question):
     """Needed once, for mmcv's operators in a native environment."""
-    needed = any(question.runtimes[env] == 'native' and question.host.venvs[env] != 'ready' for env in question.envs)
-    if question.facts.compiler or not needed:
+    if question.facts.compiler or not _unready(question):
         yield good('C++ compiler', question.facts.compiler or 'there is none, and none is needed')
     else:
         yield fail('C++ compiler', 'there is none', 'sudo apt-get install g++')
@@ -76,15 +61,26 @@ def runtime(question):
             yield fail('runtime for ' + env, '{}: {}'.format(taken, problem.message), problem.hint)
 
 
+def bases(question):
+    """Base images that an image would be built from by tag, before anything is pulled."""
+    for env in question.envs:
+        kind = choice.variant(question.settings, question.host, env)
+        built = kind in ledger.variants(env) and runtimes.get(question.runtimes[env]).in_image
+        for name, resolve in sorted(ledger.unpinned(env, kind).items()) if built else ():
+            yield warn('base of {} ({})'.format(env, kind), name + ' is taken by its tag: its digest is unresolved',
+                       resolve)
+
+
 def inside(question):
     """Versions against the ledger and the compiled operators, as the self-check inside the runtime saw them."""
     for env in question.envs:
         report, what = question.facts.selfchecks.get(env), 'inside ' + env
-        again = '{} ENV={}'.format(AGAIN[question.runtimes[env]], env)
+        again = '{} ENV={}{}'.format(runtimes.get(question.runtimes[env]).makes, env, _variant_word(question, env))
         if report is None:
-            yield warn(what, 'not looked at: the runtime is not complete')
+            yield warn(what, 'not looked at: ' + ('the runtime is not complete' if runtimes.get(
+                question.runtimes[env]).here else 'only a job on the cluster sees it'))
         elif 'error' in report:
-            yield fail(what, 'the self-check did not run: ' + report['error'], again)
+            yield fail(what, 'the self-check did not run: ' + report['error'], report.get('next') or again)
         else:
             for found in report['findings']:
                 item = '{} in {}'.format(found['what'], env)
@@ -95,60 +91,91 @@ def inside(question):
             yield fail(what, said, again) if report['failed'] else good(what, said)
 
 
+def _variant_word(question, env):
+    kind = question.settings.variant  # of a native environment the user says it; an image is found by the card
+    if not kind and runtimes.get(question.runtimes[env]).in_image:
+        kind = choice.variant(question.settings, question.host, env)
+    return ' VARIANT=' + kind if kind in ledger.variants(env) else ''
+
+
+def variant(question):
+    """A variant that the ledger does not know, and no site builds for itself."""
+    asked = question.settings.variant
+    if asked and asked not in ledger.variants() and choice.accelerator(question.settings, question.host) != 'rocm':
+        yield fail('variant', 'the ledger knows no {!r}'.format(asked), 'VARIANT=' + ' or '.join(ledger.variants()))
+
+
 def cards(question):
     """Cards and driver against the CUDA of the image, and against what the documented torch has code for."""
-    accel = containers.accelerator(question.settings, question.host)
+    accel = choice.accelerator(question.settings, question.host)
     if accel != 'nv':
         yield good('card', 'none: everything runs on the CPU' if accel == 'none' else 'ROCm: judged by your site')
     elif not question.facts.cards and question.settings.launcher == 'slurm':
-        yield warn('card', 'nvidia-smi shows none here; the compute nodes may have them')
+        yield good('card', 'none here; those of the compute nodes count')
     elif not question.facts.cards:
         yield fail('card', 'nvidia-smi shows none', 'nvidia-smi, or ACCEL=none')
-    kind = containers.variant(question.settings, accel)
-    cuda = ledger.variant(kind).get('cuda') if kind in ledger.variants() else None
+    elif all(each.client and not _cards(question, each) for each in _taken(question)):
+        yield fail('cards in a container', *_taken(question)[0].no_cards)
     for card in question.facts.cards if accel == 'nv' else ():
-        yield _architecture(card)
-        yield _driver(card, cuda, kind)
-
-
-def _architecture(card):
-    if card.architecture is None:
-        return warn(card.name, 'its driver does not say the architecture')
-    name, newest = 'sm_{}{}'.format(*card.architecture), 'sm_{}{}'.format(*NEWEST_ARCHITECTURE)
-    if card.architecture > NEWEST_ARCHITECTURE:
-        return fail(card.name, '{} needs a newer torch than the documented 1.10.0, which has code up to {}'.format(
-            name, newest), 'a card up to {} (A100, RTX 30), or ACCEL=none VARIANT=cpu'.format(newest))
-    return good(card.name, name)
-
-
-def _driver(card, cuda, kind):
-    if not cuda:
-        said = '{}; the variant {} has no CUDA operators'.format(card.driver, kind)
-        return warn('driver', said, 'VARIANT=cu113')
-    seen = tuple(int(part) for part in card.driver.split('.')[:2] if part.isdigit())
-    if seen < DRIVERS[cuda]:
-        said = '{} is too old for CUDA {}, which needs {}.{}'.format(card.driver, cuda, *DRIVERS[cuda])
-        return fail('driver', said, 'ask for a newer driver, or ACCEL=none')
-    return good('driver', '{} runs CUDA {}'.format(card.driver, cuda))
+        yield from doctor_cards.findings(question, card, '')
 
 
 def memory(question):
     """Shared memory: docker gets its own, everything else has the host's."""
-    size = question.facts.shm
-    said = '{:.1f} GB in /dev/shm'.format(size / 1e9)
-    if set(question.runtimes.values()) == {'docker'}:
-        yield good('shared memory', 'docker gives {} (SHM_SIZE)'.format(question.settings.shm_size))
-    elif size >= SHM_BYTES:
-        yield good('shared memory', said)
+    taken = _taken(question)
+    if all(each.own_memory for each in taken):
+        yield good('shared memory', '{} gives {} (SHM_SIZE)'.format(taken[0].name, question.settings.shm_size))
     else:
-        yield warn('shared memory', said, 'sudo mount -o remount,size=8G /dev/shm, or fewer WORKERS')
+        yield shared_memory('shared memory', question.facts.shm)
 
 
 def disk(question):
-    """Room for what a training writes."""
-    for path, free in question.facts.free.items():
-        what, said = 'disk of ' + path, '{:.0f} GB left'.format(free / 1e9)
-        yield good(what, said) if free >= WORK_BYTES else warn(what, said, 'MTP_WORK_ROOT=folder on a larger disk')
+    """Room for what a training writes, for what is still to be made, and on the disk of the engine, another one."""
+    settings, free = question.settings, question.facts.free
+    yield _room('disk of ' + settings.work_root, free[settings.work_root], WORK_BYTES, 'a training of ViT-L takes',
+                'MTP_WORK_ROOT=folder on a larger disk')
+    making = _unready(question)
+    if making:
+        yield _room('disk of ' + settings.venv_root, free[settings.venv_root], len(making) * setup.VENV_BYTES,
+                    'the environments take', 'MTP_VENV_ROOT=folder on a larger disk')
+        yield _room('disk of ' + settings.cache_root, free[settings.cache_root], setup.COMPILE_BYTES,
+                    'compiling the operators takes', 'MTP_CACHE_ROOT=folder on a larger disk')
+    for each in _taken(question):
+        seen = question.host.engines.get(each.name, engines.UNASKED)
+        missing = [env for env in question.envs if question.runtimes[env] == each.name and
+                   containers.choose(settings, question.host, env)[2]]
+        if seen.free >= 0:
+            yield _room('disk of the engine, ' + seen.about.root, seen.free,
+                        max(len(missing) * engines.BUILD_BYTES, engines.RUN_BYTES),
+                        'building what is missing takes' if missing else 'running takes',
+                        each.prune + '; a larger disk: ' + each.larger_disk)
+
+
+def _taken(question):
+    """The runtimes that would be taken, each once."""
+    return [runtimes.get(name) for name in dict.fromkeys(question.runtimes[env] for env in question.envs)]
+
+
+def _unready(question):
+    """Native environments that would be taken and are still to be made."""
+    return [env for env in question.envs
+            if not runtimes.get(question.runtimes[env]).in_image and question.host.venvs[env] != 'ready']
+
+
+def _cards(question, engine):
+    """Whether an engine can hand cards to a container, as far as it has said so."""
+    seen = question.host.engines.get(engine.name, engines.UNASKED)
+    return bool(seen.refusal) or seen.about.cards
+
+
+def _room(what, free, needed, purpose, following):
+    said = '{:.1f} GB left; {} about {:.1f} GB'.format(free / 1e9, purpose, needed / 1e9)
+    return good(what, said) if free >= needed else warn(what, said, following)
+
+
+def node(question):
+    """A compute node, which is where a job runs: what the login node has is another matter."""
+    return compute.findings(question, doctor_cards.findings)
 
 
 def folders(question):
@@ -172,6 +199,15 @@ def folders(question):
         'make demo needs none; python3 -m mtp.data describe <dataset>, then make data-<dataset>')
 
 
+def runs(question):
+    """Which of the published runs can start with the weights and the data that are here."""
+    found = question.facts.ready
+    if found:
+        fine = any(not run[kind] for run in found['runs'].values() for kind in run)
+        yield good('published runs', found['sentence']) if fine else warn(
+            'published runs', found['sentence'], 'make weights')
+
+
 def slurm(question):
     """srun, and the partition where one is named."""
     known, wanted = question.facts.partitions, question.settings.partition
@@ -185,7 +221,7 @@ def slurm(question):
         yield good('SLURM', 'partitions: ' + (' '.join(known) or 'unknown'))
 
 
-JUDGES = (python, compiler, runtime, inside, cards, memory, disk, folders, slurm)
+JUDGES = (python, compiler, runtime, bases, inside, variant, cards, memory, disk, folders, runs, slurm, node)
 
 
 def judge(question):
@@ -216,6 +252,7 @@ def main():
     failed = sum(found.status == FAIL for found in findings)
     if settings.json or '--json' in sys.argv:
         sys.stdout.write(json.dumps({'runtimes': runtimes, 'failed': failed,
+                                     'runs': question.facts.ready.get('runs', {}),
                                      'findings': [found._asdict() for found in findings]}, indent=1) + '\n')
     else:
         sys.stdout.write(text(findings) + '\n')

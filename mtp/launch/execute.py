@@ -3,10 +3,12 @@ import os
 import signal
 import subprocess
 import sys
+import uuid
 
 from mtp import processes
 from mtp.errors import MTPError
 from mtp.files import write_text
+from mtp.launch import meeting
 from mtp.launch import plan as planning
 
 KILLED = 128 + signal.SIGKILL
@@ -21,18 +23,33 @@ def run(plan):
     planning.check(plan)
     if plan.reason:
         sys.stderr.write(plan.reason + '\n')
+    for text in plan.warnings:
+        sys.stderr.write('warning: {}\n'.format(text))
     for folder in plan.makes:
-        os.makedirs(os.path.join(plan.root, folder), exist_ok=True)
+        _make(os.path.join(plan.root, folder))
     if plan.script:
         write_text(os.path.join(plan.root, plan.script.path), plan.script.text)
     for item in plan.commands:
-        code = call(item.words, dict(os.environ, **item.environment), plan.root)
+        code = call(item.words, dict(os.environ, **dict(item.environment, **_token(item.words))), plan.root)
         if code == KILLED and item.words[0] == 'srun':
             raise MTPError('srun was killed from outside (SIGKILL); its job may go on without it', hint=(
                 'squeue --me, then scancel and the number of the job; what was saved is kept'), code=code)
         if code:
             return code
     return 0
+
+
+def _make(folder):
+    try:
+        os.makedirs(folder, exist_ok=True)
+    except OSError as error:
+        raise MTPError('cannot make the folder {}: {}'.format(folder, error.strerror),
+                       hint='let results go elsewhere: MTP_WORK_ROOT=folder, the same command behind it')
+
+
+def _token(words):
+    """What the processes of a job step sign their meeting with. Servers without SLURM would each draw their own."""
+    return {} if words[0] != 'srun' or os.environ.get(meeting.TOKEN) else {meeting.TOKEN: uuid.uuid4().hex}
 
 
 def tied(number):
@@ -59,7 +76,7 @@ def call(words, environment, folder):
         del frame
         child.send_signal(number)
 
-    before = {number: signal.signal(number, forward) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = processes.listen((signal.SIGINT,) + processes.GENTLE, forward)
     try:
         code = child.wait()
     finally:

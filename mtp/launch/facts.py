@@ -4,19 +4,18 @@ import os
 import platform
 import shutil
 import subprocess
-from typing import Dict, List, NamedTuple, Optional, Tuple
+import sys
+from typing import Dict, List, NamedTuple, Optional, Tuple, Union
 
 from mtp.errors import MTPError
-from mtp.launch import containers, pythons, verbs
+from mtp.launch import choice, containers, engines, ledger, node, pythons, verbs
 from mtp.launch import host as machine
+from mtp.launch.cards import Card
 from mtp.launch.jobs import Job
-
-Card = NamedTuple('Card', [('name', str), ('driver', str), ('architecture', Optional[Tuple[int, int]])])
 
 Facts = NamedTuple('Facts', [
     ('python', str),
-    ('python38', Optional[Tuple[str, str]]),  # path and version
-    ('python38_advice', str),
+    ('pythons', Dict[str, Tuple[Optional[Tuple[str, str]], str]]),  # minor version -> path and version, or advice
     ('compiler', str),
     ('cards', List[Card]),
     ('shm', int),  # bytes
@@ -24,39 +23,52 @@ Facts = NamedTuple('Facts', [
     ('datasets', List[str]),
     ('partitions', List[str]),
     ('selfchecks', Dict[str, Dict]),  # environment -> its report, or {'error': ...}; absent where it cannot run
+    ('node', Union[node.Node, str]),  # a compute node, or why none was asked; '' without SLURM
+    ('ready', Dict),  # which published runs can start here: mtp.weights.ready; empty where that cannot be told
 ])
+Facts.__new__.__defaults__ = ('', {})  # the class syntax with defaults needs Python 3.6.1
 
 
 def gather(settings, host, envs, catalogue):
     """The :class:`Facts` of this machine; runs the self-check inside each environment that can start."""
-    try:
-        python38, advice = pythons.find(os.environ), ''
-    except MTPError as error:
-        python38, advice = None, error.hint
     return Facts(
-        python=platform.python_version(), python38=python38, python38_advice=advice,
+        python=platform.python_version(), pythons={minor: interpreter(minor) for minor in map(ledger.minor, envs)},
         compiler=shutil.which(os.environ.get('CXX', 'c++').split()[0]) or '',
-        cards=cards(host.tools.get('nvidia-smi')), shm=disk_free('/dev/shm'),
+        cards=list(host.cards), shm=disk_free('/dev/shm'),
         free={path: disk_free(os.path.join(host.root, path)) for path in dict.fromkeys(
-            (settings.work_root, settings.venv_root))},
+            (settings.work_root, settings.venv_root, settings.cache_root))},
         datasets=datasets(os.path.join(host.root, settings.data_root), catalogue),
         partitions=list(machine.partitions(shutil.which('sinfo'))),
-        selfchecks={env: report for env, report in ((env, selfcheck(settings, host, env)) for env in envs) if report})
+        selfchecks={env: report for env, report in ((env, selfcheck(settings, host, env)) for env in envs) if report},
+        node=compute_node(settings, host, envs), ready=ready(settings, host))
 
 
-def cards(tool):
-    """Cards that ``nvidia-smi`` shows. Drivers before 510 do not say the architecture: then it is None."""
-    for fields in ('name,driver_version,compute_cap', 'name,driver_version'):
-        lines = _lines([tool, '--query-gpu=' + fields, '--format=csv,noheader']) if tool else []
-        if lines:
-            return [_card([part.strip() for part in line.split(',')]) for line in lines]
-    return []
+def interpreter(minor):
+    """(path and version of a Python ``minor``, '') of this machine, or (None, the command that brings one)."""
+    try:
+        return pythons.find(os.environ, minor), ''
+    except MTPError as error:
+        return None, error.hint
 
 
-def _card(parts):
-    numbers = parts[2].split('.') if len(parts) > 2 else ()
-    known = len(numbers) == 2 and all(number.isdigit() for number in numbers)
-    return Card(parts[0], parts[1], tuple(map(int, numbers)) if known else None)
+def ready(settings, host):
+    """Which published runs can start with the weights and data that are here; a program of its own says it."""
+    environ = dict(os.environ, MTP_WEIGHTS_ROOT=os.path.join(host.root, settings.weights_root),
+                   MTP_DATA_ROOT=os.path.join(host.root, settings.data_root))
+    try:
+        said = subprocess.check_output([sys.executable, '-m', 'mtp.weights.ready'], cwd=host.root, env=environ,
+                                       stderr=subprocess.DEVNULL)
+        return json.loads(said.decode('utf-8'))
+    except (OSError, subprocess.CalledProcessError, ValueError):
+        return {}
+
+
+def compute_node(settings, host, envs):
+    """A compute node, where jobs go to one; '' elsewhere. One is asked for all environments: they share a folder."""
+    unknown = host.partitions and not set(settings.partition.split(',')) & set(host.partitions + ('',))
+    if settings.launcher != 'slurm' or 'srun' not in host.tools or unknown:  # of the partition another judge speaks
+        return ''
+    return node.ask(settings, host, containers.choose(settings, host, envs[0])[0], envs[0])
 
 
 def disk_free(path):
@@ -76,7 +88,10 @@ def datasets(root, catalogue):
 
 def selfcheck(settings, host, env):
     """The report of ``docker/selfcheck.py`` inside the runtime that would be taken; None when that cannot start."""
-    quiet = settings._replace(launcher='local', nodes=1, gpus=1, args=())
+    # The image that a job takes, looked at from here: a login node has no card, and still it is the one for cards.
+    kind = choice.variant(settings, host, env)
+    accel = 'none' if settings.launcher == 'slurm' and host.accel == 'none' else settings.accel
+    quiet = settings._replace(launcher='local', nodes=1, gpus=1, args=(), variant=kind, accel=accel)
     if containers.choose(quiet, host, env)[2]:
         return None
     job = Job(env, ('docker/selfcheck.py', '--env', env, '--json'), (), (), False, 1)
@@ -87,15 +102,10 @@ def selfcheck(settings, host, env):
         said = done.stdout.decode('utf-8', 'replace')
         return json.loads(said[said.find('{\n'):])  # toolboxes print warnings of their own before it
     except ValueError:
-        said = done.stderr.decode('utf-8', 'replace').strip().splitlines()
-        return {'error': said[-1] if said else 'it ended with {}'.format(done.returncode)}
+        said = done.stderr.decode('utf-8', 'replace').strip()
+        if not said:
+            return {'error': 'it ended with {}'.format(done.returncode)}
+        found = engines.complaint(said, os.environ)
+        return dict({'error': found.message}, **({'next': found.hint} if engines.known(said) else {}))
     except (OSError, subprocess.TimeoutExpired) as error:
         return {'error': str(error)}
-
-
-def _lines(words):
-    try:
-        said = subprocess.check_output(words, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL, timeout=30)
-    except (OSError, subprocess.CalledProcessError, subprocess.TimeoutExpired):
-        return []
-    return [line for line in said.decode('utf-8', 'replace').splitlines() if line.strip()]

@@ -11,7 +11,6 @@ from mtp.launch import ledger
 
 TABLE_BEGIN = '<!-- generated from docker/environments.json: make lock -->'
 TABLE_END = '<!-- end of generated table -->'
-TABLE_FILES = ('README.md', 'README.ko.md')
 NOTICE = '# Generated from docker/environments.json by python3 -m mtp.launch.ledger --write\n'
 
 
@@ -23,14 +22,56 @@ def with_table(text, table):
 
 
 def tables(root=ledger.ROOT):
-    """The README files with their table brought up to date, as far as they exist: ``{name: text}``."""
+    """The pages with a table brought up to date, as far as they exist: ``{name: text}``."""
     files = {}
-    for name in TABLE_FILES:
+    for name, table in TABLES.items():
         path = os.path.join(root, name)
         if os.path.exists(path):
             with open(path, encoding='utf-8', newline='') as stream:
-                files[name] = with_table(stream.read(), ledger.readme_table())
+                files[name] = with_table(stream.read(), table())
     return files
+
+
+def readme_table():
+    """Markdown table of all environments: what is shipped, and what was published where it differs."""
+    columns = {name: dict([('Python', ledger.environment(name)['python'])] + list(ledger.pins(name).items()) +
+                          list(ledger.environment(name)['own'].items()))
+               for name in ledger.names()}
+    packages = list(dict.fromkeys(package for found in columns.values() for package in found))
+    lines = ['| | ' + ' | '.join(columns) + ' |', '|---' * (1 + len(columns)) + '|',
+             '| serves | ' + ' | '.join(ledger.environment(name)['serves'] for name in columns) + ' |']
+    for package in packages:
+        lines.append('| ' + ' | '.join([package] + [_cell(found.get(package)) for found in columns.values()]) + ' |')
+    return '\n'.join(lines)
+
+
+def _cell(pin):
+    """Version shipped, with the published one where that is no beginning of it."""
+    if pin is None:
+        return '–'
+    published = pin['documented']
+    differs = published and not (pin['shipped'] + '.').startswith(published + '.')
+    return pin['shipped'] + (' (published: {})'.format(published) if differs else '')
+
+
+def variants_table():
+    """Markdown table of the variants for cards: torch, CUDA, cards, driver and why each is there."""
+    rows = {}
+    for env in ledger.names():
+        for kind in ledger.with_cuda(env):
+            entry = ledger.variant(env, kind)
+            cards = 'sm_{} to sm_{}'.format(*(entry['architectures'][each].replace('.', '') for each in (0, -1)))
+            row = (kind, ledger.shipped(env, kind)['torch'], entry['cuda'], cards, entry['driver'],
+                   '{}: {}'.format(entry['standing'], entry['reason']))
+            rows.setdefault(row, []).append(env)
+    lines = ['| `VARIANT` | of | torch | CUDA | cards | driver from | why |', '|---' * 7 + '|']
+    lines += ['| ' + ' | '.join(['`{}`'.format(row[0]), ', '.join(envs)] + list(row[1:])) + ' |'
+              for row, envs in rows.items()]
+    return '\n'.join(lines)
+
+
+TABLES = {'README.md': readme_table, 'README.ko.md': readme_table, 'docs/gpu-server.md': variants_table,
+          'docs/ko/gpu-server.md': variants_table}
 
 
 def _requirements(lines):
@@ -39,18 +80,18 @@ def _requirements(lines):
 
 def lock_inputs():
     """What the lock tool resolves, ``{path: text}``: the pins of the ledger and what our own code needs beside them."""
-    wanted = ledger.load()['requirements']
-    setuptools = ''
-    files = {}
+    found = {}
     for name in ledger.names():
-        pins = ledger.shipped(name)
-        setuptools = 'setuptools==' + pins['setuptools']
-        lines = ['{}=={}'.format(package, version) for package, version in pins.items()]
-        files['docker/locks/{}.in'.format(name)] = _requirements(lines + wanted['runtime'])
-    files['docker/locks/dev.in'] = _requirements(wanted['development'])
-    files['docker/locks/pip.in'] = _requirements(wanted['installer'] + [setuptools])
-    files['docker/locks/build.in'] = _requirements(wanted['build'])
-    return files
+        wanted, setuptools = ledger.requirements(name), ledger.shipped(name).get('setuptools')
+        for kind in ledger.variants(name):
+            pins = ['{}=={}'.format(package, version) for package, version in ledger.shipped(name, kind).items()]
+            found['{}-{}'.format(name, kind)] = pins + wanted['runtime']
+            if ledger.variant(name, kind)['cuda']:
+                found['{}-{}'.format(name, ledger.headers(kind))] = ledger.variant(name, kind)['nvcc']['headers']
+        found[name + '-dev'] = wanted['development']
+        found[name + '-pip'] = wanted['installer'] + ['setuptools==' + setuptools if setuptools else 'setuptools']
+        found[name + '-build'] = wanted['build']
+    return {'docker/locks/{}.in'.format(name): _requirements(lines) for name, lines in found.items()}
 
 
 def definitions():
@@ -63,8 +104,9 @@ def definitions():
         pins = [('Python', entry['python']['shipped'])] + list(ledger.shipped(name).items())
         versions = textwrap.fill(', '.join('=='.join(pin) for pin in pins), width=100, initial_indent=' ' * 4,
                                  subsequent_indent=' ' * 4, break_on_hyphens=False)
-        text = template.substitute(env=name, digest=ledger.digest(name), image=ledger.image_tag(name).partition(':')[0],
-                                   serves=entry['serves'], versions=versions)
+        text = template.substitute(env=name, image=ledger.image_tag(name).partition(':')[0], serves=entry['serves'],
+                                   variant=ledger.plain(name), cuda=', '.join(ledger.with_cuda(name)),
+                                   versions=versions)
         files['apptainer/{}.def'.format(name)] = NOTICE + text
     return files
 

@@ -1,23 +1,23 @@
 """What is true of this machine, gathered once and handed to planning as a value, so that planning needs no machine."""
-import json
 import os
+import re
 import shutil
 import socket
 import subprocess
 from typing import Dict, NamedTuple, Tuple
 
-from mtp.launch import clients, ledger, venvs
+from mtp import files
+from mtp.launch import cards, clients, engines, ledger, links, runtimes
+from mtp.launch.runtimes.base import DIGEST_LABEL, ENV_LABEL, INFINIBAND
 
-DIGEST_LABEL = 'org.mtp.ledger'
-TOOLS = ('docker', 'apptainer', 'srun', 'sbatch', 'nvidia-smi')
+TOOLS = ('docker', 'podman', 'apptainer', 'enroot', 'srun', 'sbatch', 'nvidia-smi')
 
 Folder = NamedTuple('Folder', [('exists', bool), ('readable', bool), ('writable', bool)])
 
 Host = NamedTuple('Host', [
     ('root', str),  # the checkout
     ('tools', Dict[str, str]),  # name -> path of what is installed
-    ('daemon', str),  # '' where docker answers, else what it said
-    ('images', Dict[str, str]),  # image name -> ledger digest on its label ('' where it has none)
+    ('engines', Dict[str, engines.Seen]),  # name of an engine -> what is known of it; those that were asked
     ('sifs', Dict[str, str]),  # apptainer images that are there -> ledger digest on their label ('' where unknown)
     ('venvs', Dict[str, str]),  # environment -> state of its native form, see venvs.state
     ('folders', Dict[str, Folder]),
@@ -27,41 +27,52 @@ Host = NamedTuple('Host', [
     ('free_port', int),
     ('revision', str),  # commit of the checkout, with -dirty
     ('builder', str),  # docker client that can build with BuildKit: not always the first on PATH
-    ('image_ids', Dict[str, str]),  # image name -> sha256:... of what it is
     ('partitions', Tuple[str, ...]),  # of the cluster; asked for only where the user names one
     ('name', str),  # of this machine
+    ('links', Dict[str, Tuple[links.Link, ...]]),  # root -> links in it that lead out of it; asked for containers
+    ('infiniband', bool),  # whether this machine has devices of it
+    ('queue', Tuple[Tuple[str, str, str, str], ...]),
+    # the user's jobs, where one is submitted: id, name, state, comment
+    ('made_for', Dict[str, str]),  # IMAGE or SIF -> the environment that its label says
+    ('source', str),  # address of the repository, for the label of an image; '' where it has none
+    ('cards', Tuple[cards.Card, ...]),  # those that nvidia-smi shows here
+    ('made_of', Dict[str, str]),  # environment -> variant of its native form, where that is there
+    ('sqshs', Dict[str, str]),  # files of squashfs that are there
+    ('srun_options', Dict[str, str]),  # of containers, where srun has a plugin for them
 ])
-Host.__new__.__defaults__ = ('', {}, (), '')  # the class syntax with defaults needs Python 3.6.1
+# The class syntax with defaults needs Python 3.6.1.
+Host.__new__.__defaults__ = ('', (), '', {}, False, (), {}, '', (), {}, {}, {})
 
 
 def look(settings, root=ledger.ROOT, builds=False):
-    """The :class:`Host` of this process. Asks docker only when it may be used; who can build, only for ``builds``."""
+    """The :class:`Host` of this process. Engines are asked when they may be used; who can build, for ``builds``."""
     tools = {name: path for name, path in ((name, shutil.which(name)) for name in TOOLS) if path}
-    wants_docker = settings.runtime in ('auto', 'docker') and 'docker' in tools
-    daemon = docker_answer(tools['docker']) if wants_docker else 'not asked'
-    images = {} if daemon else image_facts(tools['docker'], _tags(settings))
+    possible = runtimes.possible(settings)
+    asked = {each.name: tools[each.client] for each in runtimes.engines()
+             if each.client in tools and (each in possible or builds)}
+    seen = {each.name: engine_facts(each, asked[each.name], _tags(settings)) for each in runtimes.engines()
+            if each.name in asked}
+    known = _facts(settings, root, tools)
+    known['made_for'].update(_made_for(settings, [asked[name] for name in seen if not seen[name].refusal]))
+    roots = (settings.data_root, settings.weights_root, settings.work_root)
     return Host(
-        root=root, tools=tools, daemon=daemon,
-        images={tag: label for tag, (label, _) in images.items()},
-        sifs={path: sif_digest(tools.get('apptainer'), os.path.join(root, path)) for path in _sifs(settings)
-              if os.path.exists(os.path.join(root, path))},
-        venvs={env: venvs.state(os.path.join(root, settings.venv_root, env), env) for env in ledger.names()},
-        folders={path: folder(os.path.join(root, path))
-                 for path in (settings.data_root, settings.weights_root, settings.work_root)},
+        root=root, tools=tools, engines=seen, folders={path: folder(os.path.join(root, path)) for path in roots},
         accel=accelerator(tools), uid=os.getuid(), gid=os.getgid(), free_port=free_port(), revision=revision(root),
-        builder=(clients.builder() or '') if wants_docker and builds else '',
-        image_ids={tag: own for tag, (_, own) in images.items()},
-        partitions=partitions(shutil.which('sinfo')) if settings.partition else (), name=socket.gethostname())
+        builder=(clients.builder() or '') if 'docker' in asked and builds else '',
+        partitions=partitions(shutil.which('sinfo')) if settings.partition else (), name=socket.gethostname(),
+        links={path: links.leaving(os.path.join(root, path)) for path in roots
+               } if any(each.in_image for each in possible) else {},
+        infiniband=os.path.isdir(INFINIBAND), queue=queue(shutil.which('squeue')) if settings.submit else (),
+        source=source(root) if builds else '', cards=tuple(cards.look(tools.get('nvidia-smi'))), **known)
 
 
-def sif_path(settings, env, variant):
-    """Where the apptainer image of ``env`` lies, relative to the checkout."""
-    return settings.sif or 'apptainer/{}-{}.sif'.format(env, variant)
-
-
-def venv_python(settings, env):
-    """Python of the native environment ``env``, relative to the checkout."""
-    return '{}/{}/bin/python'.format(settings.venv_root, env)
+def _facts(settings, root, tools):
+    """What single runtimes want to know, all of them: a checkout may hold images and environments of each."""
+    found = {}
+    for each in runtimes.TABLE.values():
+        for field, value in each.facts(settings, root, tools).items():
+            found.setdefault(field, {}).update(value)
+    return found
 
 
 def folder(path):
@@ -69,17 +80,31 @@ def folder(path):
     return Folder(os.path.isdir(path), os.access(path, os.R_OK | os.X_OK), os.access(path, os.W_OK | os.X_OK))
 
 
-def docker_answer(docker, timeout=10):
-    """'' when the daemon behind ``docker`` answers, else one line of what it said."""
+def answer(client, words=('version', '--format', '{{.Server.Version}}'), timeout=10):
+    """'' when an engine, asked these ``words`` by its ``client``, answers, else what it said."""
     try:
-        done = subprocess.run([docker, 'version', '--format', '{{.Server.Version}}'], stdout=subprocess.PIPE,
-                              stderr=subprocess.PIPE, timeout=timeout)
-    except (OSError, subprocess.TimeoutExpired) as error:
+        done = subprocess.run([client] + list(words), stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=timeout)
+    except subprocess.TimeoutExpired:
+        return '{} {} timed out after {} seconds'.format(os.path.basename(client), words[0], timeout)
+    except OSError as error:
         return str(error)
-    said = done.stderr.decode('utf-8', 'replace').strip().splitlines()
     if done.returncode == 0:
         return ''
-    return said[-1] if said else 'docker version ended with {}'.format(done.returncode)
+    return done.stderr.decode('utf-8', 'replace').strip() or '{} {} ended with {}'.format(
+        os.path.basename(client), words[0], done.returncode)
+
+
+def engine_facts(engine, client, tags):
+    """The :class:`engines.Seen` of a runtime that is an engine: its program is ``client``, and it may hold ``tags``."""
+    refusal = answer(client, engine.answers, engine.patience)
+    about = engines.PLAIN if refusal else engines.about(client)
+    refusal = refusal or ('' if about.ids else engines.NO_RANGE)
+    if refusal:
+        trouble = engines.complaint(refusal, os.environ, engine.start_it)
+        return engines.UNASKED._replace(refusal=trouble.message, following=trouble.hint)
+    images = image_facts(client, tags)
+    return engines.Seen('', '', about, engines.free(about), {tag: label for tag, (label, _) in images.items()},
+                        {tag: own for tag, (_, own) in images.items()})
 
 
 def image_facts(docker, tags, timeout=20):
@@ -91,19 +116,20 @@ def image_facts(docker, tags, timeout=20):
         if code == 0:
             lines = output.rstrip('\n').split('\n')  # a client may warn before it answers
             label = lines[-2] if len(lines) > 1 else ''
-            found[tag] = ('' if label == '<no value>' else label, lines[-1])
+            own = lines[-1] if ':' in lines[-1] else 'sha256:' + lines[-1]  # podman leaves the kind of hash away
+            found[tag] = ('' if label == '<no value>' else label, own)
     return found
 
 
-def sif_digest(apptainer, path, timeout=60):
-    """Ledger digest on the label of the apptainer image at ``path``; '' without apptainer, which alone can read it."""
-    try:
-        said = subprocess.check_output([apptainer or 'apptainer', 'inspect', '--labels', path], timeout=timeout,
-                                       stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL).decode('utf-8', 'replace')
-    except (OSError, subprocess.CalledProcessError, subprocess.TimeoutExpired):
-        return ''
-    labels = dict(line.split(': ', 1) for line in said.splitlines() if ': ' in line)
-    return labels.get(DIGEST_LABEL, '').strip()
+def _made_for(settings, answering):
+    """What an image that the user names says of itself: nothing else knows for what it was made."""
+    found = {}
+    for client in answering if settings.image else ():
+        words = [client, 'image', 'inspect', '--format', '{{index .Config.Labels "%s"}}' % ENV_LABEL, settings.image]
+        code, output = clients.said(words, 20)
+        label = (output.strip().splitlines() or [''])[-1]
+        found[settings.image] = label if code == 0 and label != '<no value>' else ''
+    return found
 
 
 def partitions(sinfo, timeout=30):
@@ -114,6 +140,17 @@ def partitions(sinfo, timeout=30):
     except (OSError, subprocess.CalledProcessError, subprocess.TimeoutExpired):
         return ()
     return tuple(dict.fromkeys(said.decode('utf-8', 'replace').split()))
+
+
+def queue(squeue, timeout=30):
+    """(id, name, state, comment) of the user's jobs that wait or run; nothing where there is no answer."""
+    try:
+        words = [squeue or 'squeue', '--user={}'.format(os.getuid()), '--noheader', '--format=%i|%j|%T|%k']
+        said = subprocess.check_output(words, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL, timeout=timeout)
+    except (OSError, subprocess.CalledProcessError, subprocess.TimeoutExpired):
+        return ()
+    rows = [line.split('|', 3) for line in said.decode('utf-8', 'replace').splitlines()]
+    return tuple(tuple(part.strip() for part in row) for row in rows if len(row) == 4)
 
 
 def accelerator(tools):
@@ -133,9 +170,8 @@ def free_port():
 def revision(root):
     """Commit of the checkout at ``root``, with ``-dirty`` when files differ; a bundle says it; else ``unknown``."""
     try:
-        with open(os.path.join(root, 'bundle.json'), encoding='utf-8') as stream:  # a bundle may lie inside a checkout
-            return json.load(stream)['revision']
-    except (OSError, ValueError, KeyError):
+        return files.read_json(os.path.join(root, 'bundle.json'))['revision']  # a bundle may lie inside a checkout
+    except (OSError, ValueError, KeyError, TypeError):
         pass
     try:
         words = ['git', '-C', root, 'describe', '--always', '--dirty', '--abbrev=40', '--exclude=*']
@@ -144,11 +180,22 @@ def revision(root):
         return 'unknown'
 
 
+def source(root):
+    """Address of the repository that the checkout at ``root`` came from, without names and passwords.
+
+    '' where it has none, and where it is a folder of this machine: that is nobody else's business.
+    """
+    try:
+        said = subprocess.check_output(['git', '-C', root, 'remote', 'get-url', 'origin'], stderr=subprocess.DEVNULL)
+    except (OSError, subprocess.CalledProcessError):
+        return ''
+    address = said.decode('utf-8', 'replace').strip()
+    head, slashes, tail = address.partition('://')
+    if slashes:
+        return '' if head == 'file' else head + slashes + tail[tail.find('@', 0, tail.find('/')) + 1:]
+    return address if re.match(r'^[\w.-]+@[\w.-]+:', address) else ''
+
+
 def _tags(settings):
-    tags = [ledger.image_tag(env, variant) for env in ledger.names() for variant in ledger.variants()]
+    tags = [ledger.image_tag(env, variant) for env in ledger.names() for variant in ledger.variants(env)]
     return tags + [settings.image] * bool(settings.image)
-
-
-def _sifs(settings):
-    variants = ledger.variants() + [settings.variant] * bool(settings.variant)
-    return [sif_path(settings, env, variant) for env in ledger.names() for variant in variants]

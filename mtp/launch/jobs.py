@@ -7,10 +7,14 @@ import re
 import shlex
 from typing import NamedTuple, Tuple
 
+from mtp import backbones
+from mtp.data import catalogue
 from mtp.errors import NOT_YET, MTPError
 from mtp.launch import configs, ledger, slurm
-from mtp.launch.containers import INSIDE
 from mtp.launch.plan import Problem
+from mtp.launch.runtimes.base import INSIDE
+from mtp.launch.settings import split
+from mtp.launch.tracking import tracker
 
 Job = NamedTuple('Job', [
     ('env', str),
@@ -23,10 +27,15 @@ Job = NamedTuple('Job', [
     ('name', str),  # among the jobs of a cluster
     ('kept', str),  # folder of the host, relative to the checkout, with what a repeat goes on from
     ('resume', str),  # word that a repeat needs to go on; '' where it does so by itself
+    ('card', bool),  # one process that computes on a card, as every distributed job does
+    ('folders', Tuple[str, ...]),  # further folders of the host that it reads, absolute: under the same name inside
 ])
-Job.__new__.__defaults__ = ((), 'mtp', 'work_dirs', '')  # the class syntax with defaults needs Python 3.6.1
+Job.__new__.__defaults__ = ((), 'mtp', 'work_dirs', '', False, ())  # the class syntax with defaults needs Python 3.6.1
 
 NO_VALIDATION = ('--cfg-options', 'val_cfg=None', 'val_dataloader=None', 'val_evaluator=None')
+# Programs that can be told to end where they find no card.
+ON_CARD = (('main_pretrain.py',), ('tools/train.py',), ('tools/test.py',), ('-m', 'mtp.predict'))
+OWN, OWN_CONFIG = 'own', 'config.py'  # trainings on data of one's own: work_dirs/own/<name>/config.py
 ONLINE = ('loveda',)  # its labels are not published: the test writes files for the evaluation server
 
 
@@ -46,26 +55,22 @@ def pretrain(settings, places):
     script += ['--batch_mode', words['BATCH_MODE'], '--background', words['BACKGROUND']]
     script += ['--use_ckpt', words['USE_CKPT'], '--interval', words['INTERVAL']]
     reads = ('data',) if init_backbone(words) == 'none' else ('data', 'weights')
-    return _job(settings, places, 'mmrotate1', script, reads)._replace(
+    return _job(settings, places, settings.env or ledger.serving('pretrain')[0], script, reads)._replace(
         name='pretrain-' + words['BACKBONE'], kept=places.kept(folder))
 
 
 def init_backbone(words):
     """Weights to start from: as asked, else those the paper took for this backbone; the reduced one has none."""
-    if words['INIT_BACKBONE']:
-        return words['INIT_BACKBONE']
-    if words['BACKBONE'].startswith('vit_t'):
-        return 'none'
-    return 'imp' if words['BACKBONE'].startswith('internimage') else 'mae'
+    return words['INIT_BACKBONE'] or backbones.start_of(words['BACKBONE'])
 
 
 def finetune(settings, places, env, config):
     """``tools/train.py`` on ``config``, its output below ``work_dirs/<env>/<dataset>/<stem>``."""
-    stem = configs.dataset_and_stem(config)[1]
     script = ['tools/train.py', places.of(config), '--work-dir=' + places.of(run_folder(env, config)),
               '--launcher=' + slurm.tool_launcher(settings)]
+    script += ['--track=' + tracker(settings)] if tracker(settings) else []
     return _job(settings, places, env, script, ('data', 'weights'))._replace(
-        name='finetune-' + stem, kept=places.kept(run_folder(env, config)), resume='--resume')
+        name='finetune-' + _title(config), kept=places.kept(run_folder(env, config)), resume='--resume')
 
 
 def test(settings, places, env, config):
@@ -75,45 +80,102 @@ def test(settings, places, env, config):
     launcher = '--launcher=' + slurm.tool_launcher(settings)
     weights, problems = checkpoint(settings, places, env, config)
     script = ['tools/test.py', places.of(config), places.of(weights)]
-    if env == 'mmrotate03':
+    if ledger.environment(env)['generation'] == 1:
         script += ['--format-only', '--show-dir=' + predict + '/show', '--eval-options', 'submission_dir=' + submit,
                    launcher]
     else:
         script += ['--work-dir=' + predict]
-        script += ['--out=' + submit] if configs.dataset_and_stem(config)[0] in ONLINE else []
+        masks = masks_folder(configs.dataset_and_stem(config)[0])
+        script += ['--out={}/{}'.format(predict, masks)] if masks else []
         script += ['--show-dir=' + predict + '/show', launcher] + list(NO_VALIDATION)
     kept = ('weights',) if script[2].startswith(INSIDE['weights'] + '/') else ()
     return _job(settings, places, env, script, ('data',) + kept)._replace(
-        problems=problems, name='test-' + configs.dataset_and_stem(config)[1], kept=places.kept(folder + '/predict'))
+        problems=problems, name='test-' + _title(config), kept=places.kept(folder + '/predict'))
 
 
 def predict(settings, places, env, config):
-    """``python -m mtp.predict`` on IMAGES: files and folders, words of a shell."""
+    """``python -m mtp.predict`` on IMAGES, or BEFORE and AFTER: files and folders, words of a shell."""
     weights, problems = checkpoint(settings, places, env, config)
     weights = places.of(weights)
-    images = [places.of(word) for word in shlex.split(settings.words['IMAGES'])]
-    script = ['-m', 'mtp.predict'] + images + ['--config', places.of(config), '--checkpoint', weights,
-                                               '--out', places.of(settings.words['OUT'] or 'work_dirs/predict')]
+    images = {name: [places.of(word) for word in words_or_file(name, settings.words[name], places.host)]
+              for name in ('IMAGES', 'BEFORE', 'AFTER')}
+    script = ['-m', 'mtp.predict'] + images['IMAGES'] + ['--config', places.of(config), '--checkpoint', weights,
+                                                         '--out', places.of(settings.words['OUT']
+                                                                            or 'work_dirs/predict')]
+    for name in ('BEFORE', 'AFTER'):
+        script += ['--' + name.lower()] + images[name] if images[name] else []
     reads = tuple(kind for kind in ('data', 'weights') if any(
-        path.startswith(places.of(kind + '/')) for path in images + [weights]))
-    return _job(settings, places, env, script, reads, distributed=False)._replace(problems=problems)
+        path.startswith(places.of(kind + '/')) for path in sum(images.values(), [weights])))
+    return _job(settings, places, env, script, reads)._replace(
+        problems=problems, name='predict-' + _title(config), card=True,
+        kept=places.kept(settings.words['OUT'] or 'work_dirs/predict'))
+
+
+def masks_folder(dataset):
+    """Where a test leaves the masks of a data set, below its own folder; '' where it makes none."""
+    if dataset in ONLINE:
+        return 'submit'
+    masked = dataset in catalogue.names() and catalogue.get(dataset).task in ('segmentation', 'change detection')
+    return 'masks' if masked else ''
+
+
+def browse(settings, places, env):
+    """``python -m mtp.browse`` on RUN; the page lies in it unless OUT says otherwise."""
+    run, out = settings.words['RUN'].rstrip('/'), settings.words['OUT']
+    script = ['-m', 'mtp.browse', places.of(run)] + (['--out', places.of(out)] if out else [])
+    reads = ('data',) if os.path.isdir(places.host('data/')) else ()  # images of a prediction may lie anywhere
+    return _job(settings, places, env, script, reads, distributed=False)._replace(
+        name='browse', kept=places.kept(out or run))
+
+
+def words_or_file(name, value, host):
+    """The words of a setting, as a shell splits them; one word where ``host(value)`` is there as it stands.
+
+    Raises:
+        MTPError: a quotation mark that is not closed.
+    """
+    return (value,) if value and os.path.exists(host(value)) else split(name, value)
 
 
 def data(settings, places, line):
     """One command of the catalogue (``python ...``) that turns a publisher's files into what training reads."""
     words = shlex.split(line)[1:]
-    return _job(settings, places, settings.env or 'mmrotate1', words, (), ('data', 'work_dirs'), distributed=False)
+    env = settings.env or ledger.serving('tools')[0]
+    return _job(settings, places, env, words, (), ('data', 'work_dirs'), distributed=False)
 
 
 def samples(settings, places):
     """Tiny sample sets below OUT, by default ``work_dirs/samples``: never among real data unless asked."""
     script = ['-m', 'mtp.data.samples', 'all', '--out', places.of(settings.words['OUT'] or 'work_dirs/samples')]
-    return _job(settings, places, settings.env or 'mmrotate1', script, (), ('work_dirs',), distributed=False)
+    env = settings.env or ledger.serving('tools')[0]
+    return _job(settings, places, env, script, (), ('work_dirs',), distributed=False)
+
+
+def on_card(job, asked):
+    """``job``, told to end where it finds no card when one was ``asked`` for, unless its words say on what to
+    compute.
+    """
+    known = any(job.script[:len(start)] == start for start in ON_CARD)
+    if not asked or not known or any(word.split('=')[0] == '--device' for word in job.script):
+        return job
+    return job._replace(script=job.script + ('--device', 'cuda'))
 
 
 def run_folder(env, config):
-    """Where training and testing of ``config`` write: ``work_dirs/<env>/<dataset>/<stem>``."""
+    """Where training and testing of ``config`` write: ``work_dirs/<env>/<dataset>/<stem>``, or beside one's own."""
+    if is_own(config):  # not where it lies: the toolbox writes the whole config, under the same name, into its folder
+        return os.path.dirname(config) + '/train'
     return 'work_dirs/{}/{}/{}'.format(env, *configs.dataset_and_stem(config))
+
+
+def is_own(config):
+    """Whether ``config`` is one that ``make finetune DATA=`` has written: ``work_dirs/own/<name>/config.py``."""
+    return config.replace(os.sep, '/').split('/')[-3:-2] == [OWN] and os.path.basename(config) == OWN_CONFIG
+
+
+def _title(config):
+    dataset, stem = configs.dataset_and_stem(config)
+    return dataset if is_own(config) else stem
 
 
 def checkpoint(settings, places, env, config):

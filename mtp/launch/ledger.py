@@ -1,4 +1,4 @@
-"""The ledger: every version of both environments, read from ``docker/environments.json``.
+"""The ledger: every version of every environment, and all that code knows of one, from ``docker/environments.json``.
 
 Everything that repeats a version is generated from it (:mod:`mtp.launch.generated`):
 ``python3 -m mtp.launch.ledger --write`` rewrites those files, ``--check`` fails when one differs.
@@ -15,6 +15,7 @@ from mtp.errors import FAILED, OK, MTPError, run_main
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 PATH = os.path.join(ROOT, 'docker', 'environments.json')
 UNRESOLVED = 'unresolved'
+SCHEMA = 2
 
 
 def load(path=PATH):
@@ -29,8 +30,9 @@ def load(path=PATH):
     except (OSError, ValueError) as error:
         raise MTPError('cannot read the ledger {}: {}'.format(path, error),
                        hint='git checkout docker/environments.json')
-    if ledger.get('schema') != 1:
-        raise MTPError('{} has schema {!r}, this code reads schema 1'.format(path, ledger.get('schema')))
+    if ledger.get('schema') != SCHEMA:
+        raise MTPError('{} has schema {!r}, this code reads schema {}'.format(path, ledger.get('schema'), SCHEMA),
+                       hint='git checkout docker/environments.json')
     return ledger
 
 
@@ -39,19 +41,27 @@ def names():
     return list(load()['environments'])
 
 
-def variants():
-    """Names of the image variants (``cpu``, ``cu113``)."""
-    return list(load()['variants'])
+def recorded():
+    """Names of the environments whose numbers count: what a verb works on when nobody names one."""
+    return [name for name in names() if environment(name)['record']]
 
 
-def _pick(group, name, what):
+def variants(name=None):
+    """Names of the variants of one environment, the nearest to the record first; without a name of all of them."""
+    entries = load()['environments']
+    asked = [_pick(entries, name, 'environment')] if name else entries.values()
+    return list(dict.fromkeys(kind for entry in asked for kind in entry['variants']))
+
+
+def _pick(group, name, what, setting='ENV'):
     if name not in group:
-        raise MTPError('there is no {} {!r}; known: {}'.format(what, name, ', '.join(group)))
+        raise MTPError('there is no {} {!r}; known: {}'.format(what, name, ', '.join(group)),
+                       hint='{}={}'.format(setting, next(iter(group), '')))
     return group[name]
 
 
 def environment(name):
-    """The entry of one environment: ``python``, ``python_image``, ``packages``, ``ops``, ``git``, ``serves``.
+    """The entry of one environment; its fields are told in ``docker/README.md``.
 
     Raises:
         MTPError: no environment of that name; the message lists the known ones.
@@ -59,25 +69,140 @@ def environment(name):
     return _pick(load()['environments'], name, 'environment')
 
 
-def variant(name):
-    """One variant: ``local_version``, ``wheels``, ``index``, ``ops_flags``, ``build_image``, ``base_image``."""
-    return _pick(load()['variants'], name, 'variant')
+def variant(name, kind):
+    """One variant of an environment, with what it takes from the one that it is ``like``; an absent ``cuda`` is ''.
+
+    Raises:
+        MTPError: the environment has no variant of that name; the message lists those that it has.
+    """
+    ledger = load()
+    own = dict(_pick(_pick(ledger['environments'], name, 'environment')['variants'], kind,
+                     'variant of ' + name, 'VARIANT'))
+    shared = _pick(ledger['variants'], own.pop('like'), 'shared variant') if 'like' in own else {}
+    return dict({'cuda': '', 'index': '', 'wheels': {}, 'packages': {}, 'ops_patches': [], 'drops': []},
+                **dict(shared, **own))
+
+
+def plain(name):
+    """The variant of an environment that computes on processors alone."""
+    kinds = variants(name)
+    return next((kind for kind in kinds if not variant(name, kind)['cuda']), kinds[0])
+
+
+def with_cuda(name):
+    """Variants of an environment that have code for NVIDIA cards, the nearest to the record first."""
+    return [kind for kind in variants(name) if variant(name, kind)['cuda']]
+
+
+def headers(kind):
+    """Name of the lock of what the compiler for cards includes, behind that of the environment: ``nvcc_cu117``."""
+    return 'nvcc_' + kind
+
+
+def serving(role):
+    """Environments that can do what ``role`` says (``pretrain``, ``train``, ``test``, ``tools``); the preferred first.
+
+    Raises:
+        MTPError: the ledger has none.
+    """
+    entries = load()['environments']
+    found = [name for name, entry in entries.items() if role in entry['roles']]
+    if not found:
+        raise MTPError('the ledger has no environment with the role {!r}'.format(role))
+    return sorted(found, key=lambda name: role not in entries[name]['preferred_for'])
+
+
+def minor(name):
+    """``3.8``: which Python an environment is made of, whatever its patch level."""
+    return '.'.join(environment(name)['python']['shipped'].split('.')[:2])
+
+
+def sharing(folder):
+    """Environments that run the configs below ``configs/<folder>``, in the ledger's order."""
+    return [name for name, entry in load()['environments'].items() if entry['configs'] == folder]
+
+
+def requirements(name):
+    """``{runtime, development, installer, build}``: what our own code needs beside the pins of an environment."""
+    return dict(load()['requirements'], **environment(name).get('requirements', {}))
+
+
+def module(package):
+    """Name that a package is imported as."""
+    return load()['modules'].get(package, package.replace('-', '_'))
+
+
+def of_package(package):
+    """The environment whose compiled operators the package ``package`` (``mmcv``, ``mmcv-full``) holds, or None."""
+    return next((name for name in names() if environment(name)['ops']['package'] == package), None)
 
 
 def digest(name=None):
-    """SHA-256 of the ledger in canonical JSON, or of what one environment is made from (its entry and the variants)."""
+    """SHA-256 of the ledger in canonical JSON, or of what one environment is made from (its entry and its variants)."""
     ledger = load()
-    value = ledger if name is None else {'schema': ledger['schema'], 'environment': environment(name),
-                                         'variants': ledger['variants'], 'requirements': ledger['requirements']}
+    value = ledger if name is None else {
+        'schema': ledger['schema'], 'environment': environment(name), 'requirements': requirements(name),
+        'variants': {kind: variant(name, kind) for kind in variants(name)}}
     canonical = json.dumps(value, sort_keys=True, separators=(',', ':'), ensure_ascii=True)
     return hashlib.sha256(canonical.encode('ascii')).hexdigest()
 
 
-def shipped(name, variant_name='cpu'):
-    """Versions we install, ``{package: version}``, with the local part (``+cu113``) that the variant gives to torch."""
-    wheels, local = variant(variant_name)['wheels'], variant(variant_name)['local_version']
-    return {package: entry['shipped'] + (local if package in wheels else '')
-            for package, entry in environment(name)['packages'].items()}
+# Files that decide, beside the ledger, what is in an image; a # begins a comment in a lock.
+RECIPE = ('docker/Dockerfile', 'docker/image.sh', 'docker/build_ops.py', 'docker/slim.py')
+LOCKS = ('{env}-{variant}', '{env}-ops', '{env}-pip', '{env}-build')
+# What tells and what chooses, and decides nothing of what is in an image.
+PROSE = ('about', 'reason', 'documented', 'evidenced', 'resolve', 'source', 'tag', 'serves', 'record', 'roles',
+         'preferred_for', 'standing', 'driver', 'adapter', 'configs', 'generation', 'variants')
+
+
+def inputs(name, kind=None, root=ROOT):
+    """SHA-256 of what goes into the image of one environment and variant: the label by which a stale one is known.
+
+    That is the ledger's entries without their prose, the locks without their comments, and the recipe. Another
+    environment, another variant or the text of a reason changes nothing; the code of this package is no part of it.
+
+    Raises:
+        MTPError: a lock is not there.
+    """
+    kind = kind or plain(name)
+    asked = {'environment': _bare(environment(name)), 'variant': _bare(variant(name, kind))}
+    total = hashlib.sha256(json.dumps(asked, sort_keys=True).encode('ascii'))
+    locks = LOCKS + (('{env}-' + headers(kind),) if variant(name, kind)['cuda'] else ())
+    paths = ['docker/locks/{}.txt'.format(each.format(env=name, variant=kind)) for each in locks]
+    for path in list(RECIPE) + paths:
+        total.update('\n{}\n'.format(path).encode('ascii'))
+        try:
+            with open(os.path.join(root, path), 'rb') as stream:
+                total.update(b''.join(line for line in stream if path in RECIPE or not line.startswith(b'#')))
+        except OSError as error:
+            raise MTPError('cannot read {}: {}'.format(path, error.strerror), hint='make lock')
+    return total.hexdigest()
+
+
+def _bare(value):
+    if not isinstance(value, dict):
+        return [_bare(item) for item in value] if isinstance(value, list) else value
+    return {key: _bare(item) for key, item in value.items() if key not in PROSE}
+
+
+def pins(name, kind=None):
+    """``{package: {documented, evidenced, shipped, reason}}`` of a variant: the environment's, with what it changes."""
+    found = dict(environment(name)['packages'])
+    for package, changed in variant(name, kind or plain(name))['packages'].items():
+        found[package] = dict(found.get(package, {'documented': None, 'evidenced': None}), **changed)
+    return found
+
+
+def shipped(name, kind=None):
+    """Versions we install, ``{package: version}``."""
+    return {package: pin['shipped'] for package, pin in pins(name, kind).items()}
+
+
+def ops_flags(name, kind):
+    """Variables with which the operators of a variant are compiled; with cards, for which of them."""
+    entry = variant(name, kind)
+    cards = {'TORCH_CUDA_ARCH_LIST': ';'.join(entry['architectures'])} if entry['cuda'] else {}
+    return dict(entry['ops_flags'], FORCE_CUDA='1' if entry['cuda'] else '0', **cards)
 
 
 def image_reference(entry):
@@ -85,41 +210,62 @@ def image_reference(entry):
     return entry['name'] if entry['digest'] == UNRESOLVED else '{}@{}'.format(entry['name'], entry['digest'])
 
 
-def image_tag(name, variant_name='cpu'):
+def image_tag(name, kind=None):
     """Name our own image is built, found and run under, for example ``mtp/mmrotate1:cpu``."""
-    environment(name)
-    variant(variant_name)
-    return 'mtp/{}:{}'.format(name, variant_name)
+    kind = kind or plain(name)
+    variant(name, kind)
+    return 'mtp/{}:{}'.format(name, kind)
 
 
-def build_args(name, variant_name='cpu', revision='unknown', source=''):
+def unpinned(name, kind=None):
+    """Base images that are taken by their tag, for nobody has seen their digest: ``{name: command that tells it}``."""
+    entries = [environment(name)['python_image']] + [variant(name, kind or plain(name))[each]
+                                                     for each in ('build_image', 'base_image')]
+    return {entry['name']: entry['resolve'] for entry in entries if entry['digest'] == UNRESOLVED}
+
+
+def build_args(name, kind=None, revision='unknown', source=''):
     """Build arguments of ``docker/Dockerfile`` as ``{ARG: value}``, in the order of the Dockerfile.
 
     Args:
         name: environment.
-        variant_name: variant.
+        kind: variant.
         revision: Git commit of the code that goes in (``git describe --always --dirty --abbrev=40``).
         source: address of the repository for the OCI label; empty where there is none.
     """
-    entry, kind = environment(name), variant(variant_name)
+    kind = kind or plain(name)
+    entry, chosen = environment(name), variant(name, kind)
+    nvcc = chosen['nvcc'] if chosen['cuda'] else None
     return {
-        'BUILD_IMAGE': image_reference(kind['build_image']),
-        'BASE_IMAGE': image_reference(kind['base_image']),
+        'BUILD_IMAGE': image_reference(chosen['build_image']),
+        'BASE_IMAGE': image_reference(chosen['base_image']),
         'PYTHON_IMAGE': image_reference(entry['python_image']),
         'ENV': name,
-        'VARIANT': variant_name,
-        'INDEX': kind['index'],
-        'GIT_SOURCES': ' '.join('git+{url}@{commit}'.format(**pin) for pin in entry['git'].values()
-                                if pin['commit'] != UNRESOLVED),
+        'VARIANT': kind,
+        'INDEX': chosen['index'],
+        'NVCC': ' '.join(nvcc['packages']) if nvcc else '',
+        'NVCC_BESIDE': ' '.join([nvcc['compiler']] + nvcc['beside']) if nvcc else '',
+        'NVCC_COMPONENTS': nvcc['components'] if nvcc else '',
         'REVISION': revision,
         'SOURCE': source,
-        'LEDGER_DIGEST': digest(name),
+        'LEDGER_DIGEST': inputs(name, kind),
     }
 
 
-def unresolved():
-    """What nobody has resolved yet: list of (where in the ledger, command that resolves it)."""
-    found = []
+def unseen(name, kind):
+    """Files of a variant whose download nobody here has seen, ``{file: index that should have it}``."""
+    entry = variant(name, kind)
+    return {wheel['file']: entry['index'] for wheel in entry['wheels'].values() if 'not seen' in wheel['source']}
+
+
+def unresolved(name=None, kind=None):
+    """What nobody has resolved yet: list of (where in the ledger, command that resolves it).
+
+    With names only what the image of that environment and variant is made from.
+    """
+    found, ledger = [], load()
+    if name:
+        ledger = {'environments': {name: dict(environment(name), variants={kind: variant(name, kind)})}}
 
     def visit(value, where):
         if isinstance(value, dict):
@@ -128,33 +274,8 @@ def unresolved():
             for key, item in value.items():
                 visit(item, where + '.' + key if where else key)
 
-    visit(load(), '')
+    visit(ledger, '')
     return found
-
-
-def readme_table():
-    """Markdown table of both environments: what is shipped, and what was published where it differs."""
-    pins = {name: _pins(name) for name in names()}
-    packages = list(dict.fromkeys(package for found in pins.values() for package in found))
-    lines = ['| | ' + ' | '.join(pins) + ' |', '|---' * (1 + len(pins)) + '|',
-             '| serves | ' + ' | '.join(environment(name)['serves'] for name in pins) + ' |']
-    for package in packages:
-        lines.append('| ' + ' | '.join([package] + [_cell(found.get(package)) for found in pins.values()]) + ' |')
-    return '\n'.join(lines)
-
-
-def _pins(name):
-    entry = environment(name)
-    return dict([('Python', entry['python'])] + list(entry['packages'].items()) + list(entry['git'].items()))
-
-
-def _cell(pin):
-    """Version shipped, with the published one where that is no beginning of it."""
-    if pin is None:
-        return '–'
-    published = pin['documented']
-    differs = published and not (pin['shipped'] + '.').startswith(published + '.')
-    return pin['shipped'] + (' (published: {})'.format(published) if differs else '')
 
 
 def main(argv=None):
@@ -164,25 +285,37 @@ def main(argv=None):
     action.add_argument('--write', action='store_true', help='rewrite every generated file')
     action.add_argument('--check', action='store_true', help='exit 1 when a generated file differs from the ledger')
     action.add_argument('--digest', nargs='?', const='', metavar='ENV', help='print the SHA-256 of the ledger')
+    action.add_argument('--inputs', nargs=2, metavar=('ENV', 'VARIANT'), help='print the label of the image of these')
+    action.add_argument('--drops', nargs=2, metavar=('ENV', 'VARIANT'), help='print what an image of these is '
+                        'relieved of, as JSON')
     action.add_argument('--unresolved', action='store_true', help='print what is unresolved and the commands for it')
     options = parser.parse_args(argv)
     if options.digest is not None:
         print(digest(options.digest or None))
+    elif options.drops:
+        print(json.dumps(variant(*options.drops)['drops'], indent=1))
+    elif options.inputs:
+        print(inputs(*options.inputs))
     elif options.unresolved:
         for where, command in unresolved():
             print('{}\n    {}'.format(where, command))
-    elif options.write:
-        from mtp.launch import generated  # it reads this module: only a command line needs both
+    else:
+        return _generated(options)
+    return OK
+
+
+def _generated(options):
+    from mtp.launch import generated  # it reads this module: only a command line needs both
+    if options.write:
         for name in generated.write():
             print('wrote ' + name)
-    elif options.check:
-        from mtp.launch import generated
-        wrong = generated.differing()
-        if wrong:
-            raise MTPError('differs from docker/environments.json: ' + ', '.join(wrong),
-                           hint='python3 -m mtp.launch.ledger --write', code=FAILED)
-    else:
-        print(readme_table())
+        return OK
+    wrong = generated.differing() if options.check else []
+    if wrong:
+        raise MTPError('differs from docker/environments.json: ' + ', '.join(wrong),
+                       hint='python3 -m mtp.launch.ledger --write', code=FAILED)
+    if not options.check:
+        print(generated.readme_table())
     return OK
 
 

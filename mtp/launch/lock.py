@@ -1,12 +1,13 @@
-"""The locks: every package of both environments with its hashes, resolved from the ledger.
+"""The locks: every package of every environment with its hashes, resolved from the ledger.
 
 ``python3 -m mtp.launch.lock`` resolves anew (it fetches a pinned ``uv`` into a throw-away virtual environment and needs
 the package index); ``--check`` tells without network whether the locks still fit the ledger. What lies in
 ``docker/locks``:
 
-* ``<env>-cpu.txt``, ``<env>-cu113.txt``: all wheels of an environment but the one we compile;
+* ``<env>-<variant>.txt``: all wheels of an environment but the one we compile;
 * ``<env>-ops.txt``: the source archive of that one (mmcv, mmcv-full);
-* ``dev.txt``: what only the tests need; ``pip.txt``: the installer; ``build.txt``: what compiling needs beside them.
+* ``<env>-dev.txt``: what only the tests need; ``<env>-pip.txt``: the installer; ``<env>-build.txt``: what compiling
+  needs beside them; ``<env>-nvcc_<variant>.txt``: headers that the compiler for cards includes.
 
 Standard library only, Python >= 3.6; resolving needs Python >= 3.8.
 """
@@ -25,11 +26,11 @@ from mtp.launch import generated, ledger
 
 FOLDER = os.path.join(ledger.ROOT, 'docker', 'locks')
 UV = 'uv==0.13.9'
-PYTHON_VERSION = '3.8.0'  # the older of the two: what it can install, 3.8.17 can
 PLATFORM = 'x86_64-manylinux_2_28'
 HASH = re.compile(r'--hash=sha256:([0-9a-f]{64})(?=\s|$)')
 PIN = re.compile(r'^([A-Za-z0-9._-]+)==([^\s\\;]+)')
 HINT = 'make lock'
+PARTS = {'dev': 'development', 'pip': 'installer', 'build': 'build'}  # lock -> requirements of the ledger
 
 
 def normal(name):
@@ -54,11 +55,16 @@ def blocks(text):
 
 def pins(text):
     """What a lock installs: ``{package: (version, [sha256, ...])}``."""
-    return {name: (PIN.match(block).group(2), HASH.findall(block)) for name, block in blocks(text).items()}
+    found = {}
+    for name, block in blocks(text).items():
+        pin = PIN.match(block)
+        assert pin is not None  # a block begins with one
+        found[name] = (pin.group(2), HASH.findall(block))
+    return found
 
 
 def path(name):
-    """Path of the lock ``name`` (``mmrotate1-cpu``, ``mmrotate1-ops``, ``dev``, ``pip``, ``build``)."""
+    """Path of the lock ``name``: an environment, a minus, and a variant, ``ops`` or one of PARTS."""
     return os.path.join(FOLDER, name + '.txt')
 
 
@@ -76,22 +82,29 @@ def read(name):
 
 
 def require_resolved(name):
-    """Refuse, before anything is installed, a lock with a hash that nobody has resolved.
+    """Refuse, before anything is installed, a lock that is not of this ledger, or has a hash that nobody has resolved.
 
     Raises:
-        MTPError: lists the packages; the hint says how to resolve them.
+        MTPError: there is none, it is stale, or it lists the packages; the hint says how to resolve them.
     """
     missing = re.findall(r'^# unresolved: (\S+)', read(name), re.M)
     if missing:
         raise MTPError('{}.txt cannot be installed: the hash of {} is unresolved'.format(name, ' and '.join(missing)),
                        hint='python3 -m mtp.launch.ledger --unresolved; put the hash into the ledger; make lock')
+    old = stale(name)
+    if old:
+        raise MTPError('the lock does not fit the ledger: ' + old, hint=HINT)
 
 
 def _header(source):
     """First lines of a lock: how it was made, and from what, so that a stale one is noticed."""
-    text = generated.lock_inputs()['docker/locks/' + source]
     return ('# Made by make lock; do not edit. Every package has a hash.\n'
-            '# ledger: {}\n# input: {} {}\n'.format(ledger.digest(), source, _digest(text)))
+            '# ledger: {}\n{}'.format(ledger.digest(), _made_from(source)))
+
+
+def _made_from(source):
+    text = generated.lock_inputs()['docker/locks/{}.in'.format(source)]
+    return '# input: {}.in {}\n'.format(source, _digest(text))
 
 
 def _digest(text):
@@ -99,11 +112,11 @@ def _digest(text):
 
 
 def accelerated(text, name, variant):
-    """The lock of ``variant`` made from the cpu lock ``text``: torch's wheels are exchanged, the rest stays.
+    """The lock of ``variant`` made from the plain lock ``text``: wheels that are on no package index are exchanged.
 
     A wheel without a known hash becomes a line that no installer accepts and that says why.
     """
-    versions, wheels = ledger.shipped(name, variant), ledger.variant(variant)['wheels']
+    versions, wheels = ledger.shipped(name, variant), ledger.variant(name, variant)['wheels']
     for package, wheel in wheels.items():
         requirement = '{}=={}'.format(package, versions[package])
         if wheel['sha256'] == ledger.UNRESOLVED:
@@ -147,26 +160,35 @@ class Resolver:
             if theirs in os.environ:
                 environment.setdefault(ours, os.environ[theirs])
         done = subprocess.run(command, cwd=self.folder, env=environment, stdout=subprocess.PIPE,
-                              stderr=subprocess.STDOUT, universal_newlines=True)
+                              stderr=subprocess.STDOUT, encoding='utf-8', errors='replace')
         if done.returncode:
             raise MTPError('{} failed:\n{}'.format(' '.join(command[:4]), done.stdout[-3000:]),
                            hint='is the package index reachable? then ' + HINT, code=FAILED)
 
-    def resolve(self, name, text, constraints='', present=''):
-        """Resolved requirements with hashes for the input ``text``, limited by ``constraints``.
+    def resolve(self, env, part, constraints='', present=''):
+        """Resolved requirements with hashes for one part of an environment (a variant, or one of PARTS).
 
-        ``present`` is the lock of last time: its versions are kept where they still fit.
+        Args:
+            constraints: lines that limit what is chosen.
+            present: the lock of last time: its versions are kept where they still fit.
         """
-        for suffix, content in (('.in', text), ('.constraints', constraints), ('.build', 'setuptools<60\n')):
+        name, setuptools = '{}-{}'.format(env, part), ledger.shipped(env).get('setuptools')
+        text = generated.lock_inputs()['docker/locks/{}.in'.format(name)]
+        # the pinned mmcv imports pkg_resources while it tells its dependencies
+        tools = 'setuptools=={}\n'.format(setuptools) if setuptools else ''
+        for suffix, content in (('.in', text), ('.constraints', constraints), ('.build', tools)):
             write_text(os.path.join(self.folder, name + suffix), content)
         output = os.path.join(self.folder, name + '.txt')
         if present and not self.upgrade:
             write_text(output, ''.join(blocks(present).values()))
-        self._run([self.uv, 'pip', 'compile', '--quiet', '--generate-hashes', '--no-header', '--no-annotate',
-                   '--no-emit-index-url', '--python-version', PYTHON_VERSION, '--python-platform', PLATFORM,
-                   # the pinned mmcv imports pkg_resources while it tells its dependencies
-                   '--build-constraints', name + '.build', '--constraints', name + '.constraints',
-                   '--output-file', output, name + '.in'])
+        # Headers are all that is wanted of those: what they need to run is of no use.
+        alone = ['--no-deps'] if part.startswith(ledger.headers('')) else []
+        words = [self.uv, 'pip', 'compile', '--quiet', '--generate-hashes', '--no-header', '--no-annotate'] + alone
+        self._run(words + [
+            # the oldest patch level: what it can install, a later one can
+            '--no-emit-index-url', '--python-version', ledger.minor(env) + '.0', '--python-platform', PLATFORM,
+            '--build-constraints', name + '.build', '--constraints', name + '.constraints',
+            '--output-file', output, name + '.in'])
         with open(output, encoding='utf-8') as stream:
             return stream.read()
 
@@ -186,42 +208,70 @@ def _agreed(texts):
 
 def resolve_all(resolver, say=print):
     """All locks anew, ``{name: text}``."""
-    inputs = {os.path.basename(name): text for name, text in generated.lock_inputs().items()}
     locks = {}
-    for name in ledger.names():
-        say('resolving {}'.format(name))
-        source, ops = name + '.in', normal(ledger.environment(name)['ops']['package'])
-        text = resolver.resolve(name, inputs[source], present=_present(name + '-cpu', name + '-ops'))
-        text, block = split(text, ops)
-        locks[name + '-ops'] = _header(source) + block
-        for variant in ledger.variants():
-            locks['{}-{}'.format(name, variant)] = _header(source) + accelerated(text, name, variant)
-    shared = _agreed([locks[name + '-cpu'] for name in ledger.names()])
-    for name in ('dev', 'pip', 'build'):
-        say('resolving {}'.format(name))
-        locks[name] = _header(name + '.in') + resolver.resolve(name, inputs[name + '.in'], shared, _present(name))
+    for env in ledger.names():
+        locks.update(_resolve(resolver, env, say))
+    return locks
+
+
+def _resolve(resolver, env, say):
+    """The locks of one environment."""
+    ops, plain = normal(ledger.environment(env)['ops']['package']), ledger.plain(env)
+    whole, locks = '', {}
+    for kind in sorted(ledger.variants(env), key=lambda each: each != plain):  # the others keep its versions
+        name = '{}-{}'.format(env, kind)
+        if ledger.variant(env, kind)['wheels']:
+            locks[name] = _header(name) + accelerated(split(whole, ops)[0], env, kind)
+            continue
+        say('resolving ' + name)
+        before = _present(name, env + '-ops') if os.path.exists(path(name)) else whole
+        text = resolver.resolve(env, kind, present=before)
+        whole = whole or text
+        rest, block = split(text, ops)
+        locks[name] = _header(name) + rest
+        locks.setdefault(env + '-ops', _header('{}-{}'.format(env, plain)) + block)
+    agreed = _agreed(list(locks.values()))
+    for part in list(PARTS) + [ledger.headers(kind) for kind in ledger.with_cuda(env)]:
+        name = '{}-{}'.format(env, part)
+        say('resolving ' + name)
+        locks[name] = _header(name) + resolver.resolve(env, part, agreed, _present(name))
     return locks
 
 
 def problems():
     """What is wrong with the locks as they lie in the tree, one sentence each; empty when they fit the ledger."""
-    inputs, found = generated.lock_inputs(), []
-    expected = {name + '-' + kind: name + '.in' for name in ledger.names() for kind in ['ops'] + ledger.variants()}
-    expected.update({name: name + '.in' for name in ('dev', 'pip', 'build')})
+    return [problem for env in ledger.names() for problem in _problems(env)]
+
+
+def _problems(env):
+    kinds = ledger.variants(env)
+    expected = {'{}-{}'.format(env, part): '{}-{}'.format(env, part)
+                for part in kinds + list(PARTS) + [ledger.headers(kind) for kind in ledger.with_cuda(env)]}
+    expected[env + '-ops'] = '{}-{}'.format(env, ledger.plain(env))
     for name, source in expected.items():
         text = _present(name)
         if not text:
-            found.append('{}.txt is missing'.format(name))
+            yield '{}.txt is missing'.format(name)
             continue
-        if '# input: {} {}\n'.format(source, _digest(inputs['docker/locks/' + source])) not in text:
-            found.append('{}.txt was made from another {}'.format(name, source))
-        found += ['{}.txt: {} has no hash'.format(name, package) for package, pin in pins(text).items() if not pin[1]]
+        if _made_from(source) not in text:
+            yield '{}.txt was made from another {}.in'.format(name, source)
+        for package, pin in pins(text).items():
+            if not pin[1]:
+                yield '{}.txt: {} has no hash'.format(name, package)
         if '://' in text:
-            found.append('{}.txt names a host'.format(name))
-    for name in ledger.names():
-        for variant in ledger.variants():
-            found += _missing_pins(name, variant)
-    return found
+            yield '{}.txt names a host'.format(name)
+    for kind in kinds:
+        yield from _missing_pins(env, kind)
+
+
+def stale(name):
+    """Why the lock ``name`` does not fit the ledger: missing, or made from other pins; '' where it fits."""
+    env, part = name.rsplit('-', 1)
+    text = _present(name)
+    if not text:
+        return '{}.txt is missing'.format(name)
+    source = '{}-{}'.format(env, ledger.plain(env)) if part == 'ops' else name
+    return '' if _made_from(source) in text else '{}.txt was made from other pins than those of the ledger'.format(name)
 
 
 def _missing_pins(name, variant):

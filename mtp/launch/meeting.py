@@ -1,45 +1,79 @@
-"""Before the processes of a job step trust each other: are all there, in the same image? Standard library only.
+"""Before the processes of a run trust each other: are all there, in the same image? Standard library only.
 
 ``torch.distributed`` waits half an hour, silently, for a process that will never come. Here the first process listens
 on the port they will use, each other one tells it who it is, and within a minute all go on, or end with the same words.
+
+Whoever can reach the port may call. So every line is signed with the token of the run (:mod:`mtp.launch.tokens`), a
+line has a longest length and a shortest time, and nobody who talks slowly, or nonsense, keeps the others waiting.
 """
+import errno
 import hashlib
+import hmac
 import json
+import math
 import os
+import selectors
 import socket
 import time
 
+from mtp import numbers
 from mtp.errors import MTPError
+from mtp.launch import hostlist, tokens
+from mtp.launch.tokens import TOKEN
 
 SECONDS, AT_LEAST = 45, 15  # from the start of the process; toolboxes take their time to load
 LABELS = '/.singularity.d/labels.json'  # differs from build to build; what there is where nobody told the image's hash
-_LINE_BYTES = 1 << 16
+CARD_BYTES, ANSWER_BYTES = 1 << 12, 1 << 16
+TALK_SECONDS = 5  # within which a line has to be complete
+STRANGERS = 64  # that may talk at once beside the processes we wait for
+TEXTS = ('step', 'host', 'image')
+FOREIGN = b'foreign\n'  # the answer to a line that this job has not signed
 
 
-def meet(found, environ, seconds=None):
+def meet(found, environ, seconds=None, what='processes'):
     """Return when every process of this step is at the master's port; one process needs nobody.
 
     Args:
         found: RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT, as :func:`mtp.launch.rendezvous.prepare` gives them.
         environ: mapping; says who this process is. MTP_MEET_SECONDS replaces SECONDS.
+        what: ``processes``, or ``servers`` where each stands for several.
 
     Raises:
         MTPError: some process did not come, or the images differ; the same in every process that can be told.
     """
-    seconds = float(environ.get('MTP_MEET_SECONDS') or seconds or max(SECONDS - age(), AT_LEAST))
     rank, world = int(found['RANK']), int(found['WORLD_SIZE'])
-    address = (found['MASTER_ADDR'], int(found['MASTER_PORT']))
-    if world > 1 and rank == 0:
-        _host(address, world, card(rank, environ), seconds)
-    elif world > 1:
-        _visit(address, card(rank, environ), seconds)
+    if world == 1:
+        return
+    seconds = _seconds(environ) or seconds or max(SECONDS - age(), AT_LEAST)
+    address = found['MASTER_ADDR'], int(found['MASTER_PORT'])
+    key = tokens.source(environ, rank, address[0])
+    if rank == 0:
+        try:
+            _host(address, world, card(rank, environ), seconds, key(), expected(environ), what)
+        finally:
+            if not environ.get(TOKEN) and not tokens.loopback(address[0]):
+                tokens.remove(tokens.place(environ))
+    else:
+        _visit(address, card(rank, environ), seconds, key)
+
+
+def _seconds(environ):
+    asked = environ.get('MTP_MEET_SECONDS', '').strip()
+    try:
+        value = float(asked or 0)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value < math.inf:
+        raise MTPError('MTP_MEET_SECONDS is {!r}; it has to be a number of seconds'.format(asked),
+                       hint='MTP_MEET_SECONDS=120')
+    return value
 
 
 def age():
     """Seconds since this process was started; 0 where nobody knows."""
     try:
-        with open('/proc/self/stat') as stat, open('/proc/uptime') as uptime:
-            ticks = int(stat.read().rpartition(')')[2].split()[19])
+        with open('/proc/self/stat', 'rb') as stat, open('/proc/uptime', 'rb') as uptime:
+            ticks = int(stat.read().rpartition(b')')[2].split()[19])
             return float(uptime.read().split()[0]) - ticks / float(os.sysconf('SC_CLK_TCK'))
     except (OSError, ValueError, IndexError):
         return 0.0
@@ -48,8 +82,8 @@ def age():
 def card(rank, environ):
     """What a process says of itself."""
     step = '{}.{}'.format(environ.get('SLURM_JOB_ID', ''), environ.get('SLURM_STEP_ID', ''))
-    return {'rank': rank, 'step': step, 'host': environ.get('SLURMD_NODENAME') or socket.gethostname(),
-            'image': image(environ)}
+    host = environ.get('SLURMD_NODENAME') or socket.gethostname()
+    return {'rank': rank, 'step': step[:100], 'host': host[:255], 'image': image(environ)[:1000]}
 
 
 def image(environ):
@@ -61,12 +95,24 @@ def image(environ):
         return 'labels@sha256:' + hashlib.sha256(stream.read()).hexdigest()
 
 
-def verdict(cards, world, address, seconds):
+def expected(environ):
+    """Hosts on which SLURM has put the processes, by rank; nothing where it does not say."""
+    nodes = environ.get('SLURM_STEP_NODELIST') or environ.get('SLURM_JOB_NODELIST') or ''
+    each = environ.get('SLURM_NTASKS_PER_NODE', '')
+    if not nodes or not numbers.digits(each):
+        return []
+    return [node for node in hostlist.expand(nodes) for _ in range(int(each))]
+
+
+def verdict(cards, world, address, seconds, places=(), what='processes'):
     """'' when ``cards`` are all there and say the same, else what is wrong."""
     missing = sorted(set(range(world)) - set(each['rank'] for each in cards))
     if missing:
-        return '{} of {} processes did not come to {}:{} within {:.0f} s: {}'.format(
-            len(missing), world, address[0], address[1], seconds, ', '.join(map(str, missing[:20])))
+        named = ['{} ({})'.format(rank, places[rank]) if rank < len(places) else str(rank) for rank in missing[:20]]
+        here = ['{} ({})'.format(each['rank'], each['host']) for each in sorted(cards, key=lambda item: item['rank'])]
+        return '{} of {} {} did not come to {}:{} within {:.0f} s: {}\n    there are {}{}'.format(
+            len(missing), world, what, address[0], address[1], seconds, ', '.join(named), ', '.join(here[:20]),
+            ', ...' * (len(here) > 20))
     hashes = {}
     for each in sorted(cards, key=lambda item: item['rank']):
         hashes.setdefault(each['image'].rpartition('@')[2], []).append(each)
@@ -78,72 +124,171 @@ def verdict(cards, world, address, seconds):
     return 'the processes run in different images:\n    ' + '\n    '.join(lines)
 
 
+# What the system says of a name that nobody knows.
+UNKNOWN = ('Name or service not known', 'name resolution', 'No address associated')
+
+
 def _hint(problem):
     if 'different images' in problem:
         return 'put one image on a folder that all nodes see, or copy it anew; make doctor'
+    if any(text in problem for text in UNKNOWN):
+        return ('MASTER_ADDR=address of the first node: scontrol show node NAME tells it (NodeAddr); a NodeName need '
+                'not be '
+                'a name that the network knows')
     return ('look for what ended the missing ones above; else a port closed between nodes: PORT=number, '
             'GLOO_SOCKET_IFNAME / NCCL_SOCKET_IFNAME=interface; more time: MTP_MEET_SECONDS=seconds')
 
 
-def _host(address, world, own, seconds):
+def _host(address, world, own, seconds, key='', places=(), what='processes'):
     limit = time.monotonic() + seconds
-    cards, guests = {0: own}, []
+    guests = {}
     try:
-        with _listen(address[1]) as server:
-            while len(cards) < world and time.monotonic() < limit:
-                server.settimeout(max(limit - time.monotonic(), 0.01))
-                try:
-                    guest, _ = server.accept()
-                    _greet(guest, own, cards, guests)
-                except socket.timeout:
-                    break
-        problem = verdict(list(cards.values()), world, address, seconds)
-        for guest in guests:
-            _say(guest, {'problem': problem})
+        with listen(address[1], address[0]) as server:
+            cards = _gather(server, world, own, key, limit, guests)
+        problem = verdict([own] + list(cards.values()), world, address, seconds, places, what)
+        for guest in guests.values():
+            guest.settimeout(TALK_SECONDS)
+            _say(guest, {'problem': problem[:ANSWER_BYTES // 8]}, key)
     finally:
-        for guest in guests:
+        for guest in guests.values():
             guest.close()
     if problem:
         raise MTPError(problem, hint=_hint(problem))
 
 
-def _listen(port):
-    server = socket.socket()
-    server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+def listen(port, name=''):
+    """A server on ``port`` where those look who were told ``name``: on that interface alone, as far as it is one of
+    ours.
+
+    Raises:
+        MTPError: somebody else listens there, or the port may not be used.
+    """
+    places = ([interface(name)] if interface(name) else []) + [(socket.AF_INET, '')]
+    for family, place in places:
+        server = socket.socket(family)
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            server.bind((place, port))
+            server.listen(4096)
+            return server
+        except OSError as error:
+            server.close()
+            if error.errno == errno.EADDRNOTAVAIL and place:  # a name of something before this machine
+                continue
+            raise MTPError('port {} on {} cannot be used: {}'.format(port, socket.gethostname(), error.strerror),
+                           hint='leave PORT away, or PORT=another number')
+
+
+def interface(name):
+    """(family, address) behind ``name``; None for every interface: a node may call itself by an address of its own."""
     try:
-        server.bind(('', port))
-    except OSError as error:
-        server.close()
-        raise MTPError('port {} on {} cannot be used: {}'.format(port, socket.gethostname(), error.strerror),
-                       hint='PORT=another number')
-    server.listen(4096)
-    return server
+        found = socket.getaddrinfo(name or None, None, 0, socket.SOCK_STREAM) if name else ()
+    except (OSError, UnicodeError):
+        return None
+    for family, _, _, _, place in sorted(found, key=lambda each: each[0] != socket.AF_INET):
+        loopback = place[0].startswith('127.') or place[0] == '::1'
+        if not loopback or name in ('localhost', place[0]):
+            return family, place[0]
+    return None
 
 
-def _greet(guest, own, cards, guests):
-    """Take in who has called; one of another step, or no process of ours, is sent away."""
-    guest.settimeout(5)
+class _Stranger(object):
+    """Somebody who has called and not yet said a whole line."""
+
+    def __init__(self):
+        self.data, self.limit = b'', time.monotonic() + TALK_SECONDS
+
+
+def _gather(server, world, own, key, limit, guests):
+    """Cards of those who came before ``limit``, by rank; their lines stay open in ``guests``, by rank too."""
+    cards, strangers = {}, {}
+    server.setblocking(False)
+    with selectors.DefaultSelector() as watched:
+        def leave(peer):
+            watched.unregister(peer)
+            strangers.pop(peer, None)
+            for rank in [rank for rank, guest in guests.items() if guest is peer]:  # it ended while it waited
+                del guests[rank], cards[rank]
+            peer.close()
+
+        watched.register(server, selectors.EVENT_READ)
+        while len(cards) < world - 1 and time.monotonic() < limit:
+            for ready, _ in watched.select(min(max(limit - time.monotonic(), 0.01), 0.25)):
+                peer = ready.fileobj
+                if peer is server:
+                    _let_in(server, watched, strangers)
+                elif peer not in strangers:
+                    leave(peer)
+                elif _heard(peer, strangers[peer]):
+                    said = _card(peer, strangers.pop(peer).data, world, own, key)
+                    if said is None:
+                        leave(peer)
+                        continue
+                    if said['rank'] in guests:  # one that lost its line calls again
+                        leave(guests[said['rank']])
+                    cards[said['rank']], guests[said['rank']] = said, peer
+            now = time.monotonic()
+            late = [peer for peer, stranger in strangers.items() if stranger.limit < now]
+            for peer in late + list(strangers)[:max(len(strangers) - len(late) - world - STRANGERS, 0)]:
+                if peer in strangers:
+                    leave(peer)
+        for peer in list(strangers):
+            leave(peer)
+    return cards
+
+
+def _let_in(server, watched, strangers):
     try:
-        said = _hear(guest)
-    except (OSError, ValueError):
-        guest.close()
+        peer, _ = server.accept()
+    except OSError:  # gone again, or no descriptor is left: those that are late are closed soon
         return
-    if said.get('step') != own['step']:
-        _say(guest, {'problem': 'port taken by job step {} on {}'.format(own['step'], own['host'])})
-        guest.close()
-        return
-    cards[said.get('rank')] = said  # by rank: one that lost its line calls again
-    guests.append(guest)
+    peer.setblocking(False)
+    strangers[peer] = _Stranger()
+    watched.register(peer, selectors.EVENT_READ)
 
 
-def _visit(address, own, seconds):
+def _heard(peer, stranger):
+    """Take in what is there; whether the line is complete, too long, or broken off."""
+    try:
+        part = peer.recv(CARD_BYTES)
+    except (BlockingIOError, InterruptedError):
+        return False
+    except OSError:
+        part = b''
+    stranger.data += part
+    return not part or stranger.data.endswith(b'\n') or len(stranger.data) > CARD_BYTES
+
+
+def _card(peer, line, world, own, key):
+    """The card in a line that a process of this step has signed; None, and an answer, for everything else."""
+    peer.settimeout(1)
+    try:
+        said = _opened(line, key)
+    except ValueError:
+        _send(peer, FOREIGN)
+        return None
+    rank = said.get('rank')
+    if type(rank) is not int or not 0 < rank < world or not all(isinstance(said.get(name), str) for name in TEXTS):
+        _say(peer, {'problem': 'a process of {} says that it is number {!r:.40} of {}'.format(
+            own['step'] or own['host'], rank, world)}, key)
+        return None
+    if said['step'] != own['step']:
+        _say(peer, {'problem': 'port taken by job step {} on {}'.format(own['step'], own['host'])}, key)
+        return None
+    return said
+
+
+def _visit(address, own, seconds, key=str):
+    """``key`` gives the token: where process 0 draws it, it is read anew with every call."""
     limit, reason = time.monotonic() + seconds, ''
     while time.monotonic() < limit:
         try:
             with socket.create_connection(address, timeout=max(limit - time.monotonic(), 0.01)) as host:
-                _say(host, own)
-                host.settimeout(max(limit - time.monotonic(), 0) + 5)  # it waits for the others
-                problem = _hear(host)['problem']
+                word = key()
+                _say(host, own, word)
+                problem = _opened(_line(host, limit + TALK_SECONDS), word).get('problem')  # it waits for the others
+                if not isinstance(problem, str):
+                    raise ValueError('who answers there speaks another language')
         except (OSError, ValueError) as error:  # not there yet, or gone: both are asked again
             reason = str(getattr(error, 'strerror', None) or error)
             time.sleep(min(0.2, max(limit - time.monotonic(), 0)))
@@ -156,22 +301,49 @@ def _visit(address, own, seconds):
     raise MTPError(problem, hint=_hint(problem))
 
 
-def _say(peer, value):
+def _line(peer, limit):
+    """One line, however slowly it comes, before ``limit``."""
+    data = b''
+    while not data.endswith(b'\n'):
+        peer.settimeout(max(limit - time.monotonic(), 0.01))
+        part = peer.recv(1 << 12)
+        if not part or len(data) > ANSWER_BYTES or time.monotonic() > limit:
+            raise ValueError('the other side has gone')
+        data += part
+    return data
+
+
+def _signature(key, text):
+    return hmac.new(key.encode('utf-8'), text, hashlib.sha256).hexdigest().encode('ascii')
+
+
+def _say(peer, value, key):
+    text = json.dumps(value).encode('utf-8')
+    _send(peer, _signature(key, text) + b' ' + text + b'\n')
+
+
+def _send(peer, line):
     try:
-        peer.sendall(json.dumps(value).encode('utf-8') + b'\n')
-    except OSError:  # it has gone; SLURM ends the step for its sake
+        peer.sendall(line)
+    except OSError:  # it has gone; who started it ends the others for its sake
         pass
 
 
-def _hear(peer):
-    """One JSON object on a line."""
-    data = b''
-    while not data.endswith(b'\n'):
-        part = peer.recv(4096)
-        if not part or len(data) > _LINE_BYTES:
-            raise ValueError('the other side has gone')
-        data += part
-    value = json.loads(data.decode('utf-8'))
+def _opened(line, key):
+    """The object in a signed line.
+
+    Raises:
+        ValueError: it is not signed with ``key``, or no object.
+    """
+    if line == FOREIGN:
+        raise ValueError('who answers there belongs to another job, or has another ' + TOKEN)
+    signature, _, text = line.rstrip(b'\n').partition(b' ')
+    if not line.endswith(b'\n') or not hmac.compare_digest(signature, _signature(key, text)):
+        raise ValueError('who answers there is no process of this job')
+    try:
+        value = json.loads(text.decode('utf-8'))
+    except RecursionError:
+        raise ValueError('it is nested too deeply')
     if not isinstance(value, dict):
-        raise ValueError('not an object')
+        raise ValueError('it is no object')
     return value

@@ -1,9 +1,10 @@
 """What a passport file holds, for those who read one: standard library only. :mod:`mtp.report.passport` writes it."""
-import json
-
+from mtp import files, sealed
 from mtp.errors import MTPError
+from mtp.terminal import shown
 
 SCHEMA = 1
+DEEPEST = 60  # levels of values in values; those of a config are a dozen
 # What a complete passport holds, whoever writes it.
 KEYS = ('schema', 'kind', 'status', 'started', 'finished', 'command', 'folder', 'environment', 'code', 'hardware',
         'nodes', 'roots', 'variables', 'config', 'data', 'seed', 'processes', 'metrics')
@@ -16,13 +17,16 @@ def read(path):
         MTPError: it is no passport, or one of another schema.
     """
     try:
-        with open(path, encoding='utf-8') as stream:
-            content = json.load(stream)
+        content = files.read_json(path)
+        files.check_depth(content, DEEPEST)
+        if isinstance(content, dict) and not sealed.whole(content):
+            raise ValueError('it is not as it was written: its check sum ({}) differs'.format(sealed.KEY))
     except (OSError, ValueError) as error:
         raise MTPError('cannot read the passport {}: {}'.format(path, error),
                        hint='every run leaves its passport.json beside its results') from None
     missing = [key for key in KEYS if key not in content] if isinstance(content, dict) else KEYS
     if missing or content['schema'] != SCHEMA:
-        raise MTPError('{} is no passport of schema {}: it lacks {}'.format(path, SCHEMA, ', '.join(missing) or
-                                                                            'nothing'))
-    return content
+        raise MTPError('{} is no passport of schema {}{}'.format(path, SCHEMA, ': it lacks ' + ', '.join(
+            missing) if missing else ': its schema is {}'.format(shown(content['schema']))),
+            hint='every run leaves its passport.json beside its results')
+    return sealed.opened(content)

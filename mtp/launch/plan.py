@@ -7,7 +7,7 @@ from mtp.errors import MTPError
 
 WIDTH = 110
 _NAME = re.compile(r'^[A-Za-z_][A-Za-z0-9_]*$')
-_PROGRAM = re.compile(r'^(bash|srun|docker|apptainer|python|python3|\S*/bin/python)$')
+_PROGRAM = re.compile(r'^(bash|srun|docker|podman|apptainer|python|python3|\S*/bin/python)$')
 
 Problem = NamedTuple('Problem', [('message', str), ('hint', str)])
 
@@ -26,8 +26,9 @@ Plan = NamedTuple('Plan', [
     ('makes', Tuple[str, ...]),  # folders to make first
     ('script', Optional[Script]),  # a file to write before the commands; it says everything, so it is what is printed
     ('header', Tuple[str, ...]),  # comments that make the printed plan a batch script as well
+    ('warnings', Tuple[str, ...]),  # what stops nothing, and should be known
 ])
-Plan.__new__.__defaults__ = (None, ())  # the class syntax with defaults needs Python 3.6.1
+Plan.__new__.__defaults__ = (None, (), ())  # the class syntax with defaults needs Python 3.6.1
 
 
 def command(words, environment=None):
@@ -49,6 +50,7 @@ def check(plan):
 def render(plan):
     """``plan`` as a text to paste into a shell, or to hand to ``sbatch`` where SLURM starts it."""
     notes = ['# ' + plan.reason] if plan.reason else []
+    notes += ['# warning: ' + text.replace('\n', ' ') for text in plan.warnings]
     for problem in plan.problems:
         notes.append('# not ready: ' + problem.message.replace('\n', ' '))
         notes += ['#   next: ' + problem.hint.replace('\n', ' ')] if problem.hint else []

@@ -2,6 +2,10 @@
 
 Runs inside the container, so it needs neither ``scontrol`` nor the network.
 """
+import socket
+import subprocess
+
+from mtp import numbers
 from mtp.errors import MTPError
 from mtp.launch import hostlist, meeting
 
@@ -12,8 +16,10 @@ SLURM_VARIABLES = (
     'SLURM_CPUS_PER_TASK', 'SLURM_NNODES', 'SLURM_RESTART_COUNT', 'SLURM_ARRAY_TASK_ID', 'SLURMD_NODENAME')
 TORCHRUN = ('RANK', 'WORLD_SIZE', 'LOCAL_RANK', 'MASTER_ADDR', 'MASTER_PORT')
 DEFAULT_PORT = 29500
+SCONTROL_SECONDS = 10
 # Below the range from which Linux draws ports for outgoing connections (32768 and up).
 FIRST_PORT, PORTS = 12000, 20000
+_met = []  # a process meets the others once, however often it asks who it is
 
 
 def prepare(environ):
@@ -37,15 +43,22 @@ def prepare(environ):
     return _variables(environ, 0, 1, 0, '127.0.0.1', DEFAULT_PORT)
 
 
-def join(environ):
+def join(environ, by_hand=False):
     """As :func:`prepare`, and where ``srun`` has started several processes, when all of them are there.
+
+    Args:
+        environ: as for :func:`prepare`.
+        by_hand: processes that something else than srun and torchrun has started (mpirun, a loop) meet as well.
 
     Raises:
         MTPError: as :func:`prepare`; a process that does not come, or images that differ (:mod:`mtp.launch.meeting`).
     """
     found = prepare(environ)
-    if in_step(environ) and not ('RANK' in environ and 'WORLD_SIZE' in environ):  # torchrun has met already
-        meeting.meet(found, environ)
+    told = 'RANK' in environ and 'WORLD_SIZE' in environ
+    if not _met and (by_hand and 'TORCHELASTIC_RUN_ID' not in environ if told else in_step(environ)):
+        meeting.meet(found, environ)  # those of torchrun have met already
+        if by_hand:
+            _met.append(found['RANK'])
     return found
 
 
@@ -72,21 +85,44 @@ def _from_torchrun(environ):
 def _from_step(environ):
     nodes = hostlist.expand(environ.get('SLURM_STEP_NODELIST') or environ.get('SLURM_JOB_NODELIST') or
                             environ.get('SLURM_NODELIST') or 'localhost')
-    port = step_port(_number(environ, 'SLURM_JOB_ID'), int(environ.get('SLURM_STEP_ID') or 0))
+    step = _number(environ, 'SLURM_STEP_ID') if environ.get('SLURM_STEP_ID') else 0
+    port = step_port(_number(environ, 'SLURM_JOB_ID'), step)
     return _variables(environ, _number(environ, 'SLURM_PROCID'), _number(environ, 'SLURM_STEP_NUM_TASKS'),
-                      _number(environ, 'SLURM_LOCALID'), nodes[0], port)
+                      _number(environ, 'SLURM_LOCALID'),
+                      environ.get('MASTER_ADDR') or address(nodes[0]), port)
+
+
+def address(name):
+    """Where the node ``name`` is reached: its name, or what SLURM knows where that is a name of SLURM's alone.
+
+    An image has no scontrol: there task.sh has asked before.
+    """
+    try:
+        socket.getaddrinfo(name, None)
+        return name
+    except (OSError, UnicodeError):
+        pass
+    try:
+        said = subprocess.check_output(['scontrol', '--oneliner', 'show', 'node', name], stderr=subprocess.DEVNULL,
+                                       stdin=subprocess.DEVNULL, timeout=SCONTROL_SECONDS).decode('utf-8', 'replace')
+    except (OSError, subprocess.SubprocessError):
+        return name  # the meeting will say that nobody knows it
+    found = [word.split('=', 1)[1] for word in said.split() if word.startswith('NodeAddr=')]
+    return found[0] if found else name
 
 
 def _variables(environ, rank, world, local, address, port):
     if not 0 <= rank < world:
         raise MTPError('process {} of {}: the rank has to be below the number of processes'.format(rank, world),
                        hint='env | grep -E "RANK|WORLD_SIZE|SLURM_"')
-    values = (rank, world, local, environ.get('MASTER_ADDR') or address, environ.get('MASTER_PORT') or port)
+    if environ.get('MASTER_PORT'):
+        port = numbers.of_setting('MASTER_PORT', environ['MASTER_PORT'], numbers.port, 'unset MASTER_PORT')
+    values = (rank, world, local, environ.get('MASTER_ADDR') or address, port)
     return dict(zip(TORCHRUN, map(str, values)))
 
 
 def _number(environ, name):
     value = environ.get(name, '')
-    if not value.isdigit():
+    if not numbers.digits(value):
         raise MTPError('{} is {!r}; a number is expected'.format(name, value), hint='env | grep {}'.format(name))
     return int(value)

@@ -5,15 +5,17 @@ many processes with as many threads as then; whoever asks for others is told. Wh
 so ``python3 -m mtp.launch.replay OLD NEW`` also compares runs that were started by hand.
 """
 import argparse
-import json
 import os
+import shlex
 import sys
 
+from mtp import numbers
 from mtp.errors import FAILED, OK, MTPError, run_main
-from mtp.launch import passports, slurm
+from mtp.launch import foreign, ledger, passports, slurm
 from mtp.launch.host import folder as look_at
 from mtp.launch.jobs import Job, need_file
 from mtp.launch.plan import command
+from mtp.terminal import shown
 
 SCRIPTS = {'pretrain': 'main_pretrain.py', 'finetune': 'tools/train.py', 'test': 'tools/test.py'}
 FOLDER_FLAGS = {'pretrain': '--save_path', 'finetune': '--work-dir', 'test': '--work-dir'}
@@ -36,19 +38,24 @@ def plan(settings, host, job_plan):
         raise MTPError('make replay needs a passport', hint='make replay PASSPORT=work_dirs/.../passport.json')
     path = os.path.join(host.root, words['PASSPORT'])
     then = passports.read(path)
+    foreign.facts(then, words['PASSPORT'])
     if then['kind'] not in SCRIPTS or then['status'] != 'complete':
         raise MTPError('{} is of a run ({}) that is {}; a replay compares with a complete one'.format(
             words['PASSPORT'], then['kind'], then['status']), hint='finish that run: start its command again')
     new = words['OUT'] or fresh(host.root, settings.work_root, then['kind'])
     settings = like(settings, then)
-    settings, host = data_of_then(settings, host, then)
-    env = then['environment']['name'] or 'mmrotate1'
+    settings, host = data_of_then(settings, host, then, os.path.dirname(path))
+    env = then['environment']['name'] or ledger.serving('pretrain')[0]
+    if env not in ledger.names():
+        raise foreign.refused('the environment ' + env, 'the ledger has none of that name')
+    asked = script_words(then, new, settings)
+    foreign.check(then['kind'], asked, new, settings.config)
 
     def build(places):
-        script = [SCRIPTS[then['kind']]] + [placed(word, places) for word in script_words(then, new, settings)]
+        script = [SCRIPTS[then['kind']]] + [placed(word, places) for word in asked]
         need_file(host.root, script)
-        return Job(env, tuple(script), ('data', 'weights') if host.folders['weights'].exists else ('data', ),
-                   ('work_dirs', ), True, then['processes'])
+        reads = ('data', 'weights') if host.folders[settings.weights_root].exists else ('data', )
+        return Job(env, tuple(script), reads, ('work_dirs', ), True, then['processes'])
 
     made = job_plan(settings, host, env, build)
     threads = {name: settings.environ[name] for name in ('OMP_NUM_THREADS',) if name in settings.environ}
@@ -56,7 +63,9 @@ def plan(settings, host, job_plan):
     result = os.path.join(host.root, new_on_host(new, settings), NAMES[then['kind']])
     compare = ['python3', '-m', 'mtp.launch.replay', path, result]
     compare += ['--tolerance', words['TOLERANCE']] if words['TOLERANCE'] else []
-    return made._replace(commands=tuple(commands) + (command(compare),))
+    told = ' '.join(shlex.quote(word) for word in [SCRIPTS[then['kind']]] + asked)
+    reason = '{}; the passport asks for: {} (data: {})'.format(made.reason, told, settings.data_root)
+    return made._replace(commands=tuple(commands) + (command(compare),), reason=reason)
 
 
 def fresh(root, work_root, kind):
@@ -88,12 +97,13 @@ def like(settings, then):
     return settings
 
 
-def data_of_then(settings, host, then):
+def data_of_then(settings, host, then, folder):
     """(settings, host) with the data where the run found them, when nobody says otherwise and they are still there.
 
-    In a container they were at /data, which says nothing of this machine: then it is MTP_DATA_ROOT as for every verb.
+    They are named as seen from ``folder``, that of the passport. In a container they were at /data, which says nothing
+    of this machine: then it is MTP_DATA_ROOT as for every verb.
     """
-    recorded = then['roots']['data']
+    recorded = os.path.normpath(os.path.join(os.path.abspath(folder), then['roots']['data']))
     native = then['environment']['image']['runtime'] == 'native'
     if settings.data_root != 'data' or not native or not os.path.isdir(recorded):
         return settings, host
@@ -104,31 +114,55 @@ def data_of_then(settings, host, then):
 def script_words(then, new, settings):
     """Words after the script, as short paths, with results going to ``new``."""
     flag, found, moved = FOLDER_FLAGS[then['kind']], [], False
-    for word in then['command'][2:]:
+    for word in without_resume(then['command'][2:], then['kind']):
         head, equals, tail = word.rpartition('=')
         short = portable(tail, then, new)
         moved = moved or short.startswith(new)
         if word.startswith('--launcher='):
             short = slurm.tool_launcher(settings)
-        if word != '--resume' or then['kind'] == 'pretrain':  # a replay begins at the beginning
-            found.append(head + equals + short)
+        found.append(head + equals + short)
     found += [] if moved else [flag, new]
+    if settings.accel == 'none' and '--device' in found and 'cuda' in found:  # asked for then, not now
+        at = found.index('--device')
+        del found[at:at + 2]
     if then['kind'] == 'pretrain':
         found += ['--distributed', str(then['processes'] > 1 or settings.launcher == 'slurm')]
     return found
 
 
+def without_resume(words, kind):
+    """A replay begins at the beginning: ``--resume``, its brothers and the file behind them are left out."""
+    kept, skip = [], False
+    for word in words:
+        flag, equals, _ = word.partition('=')
+        if skip and not word.startswith('-') and not word.endswith('.py'):  # a config may follow a flag without value
+            skip = False
+            continue
+        skip = kind != 'pretrain' and flag in ('--resume', '--auto-resume', '--resume-from') and not equals
+        if not skip and not (kind != 'pretrain' and flag in ('--resume', '--resume-from')):
+            kept.append(word)
+    return kept
+
+
 def portable(word, then, new):
     """A recorded path as a short one: what lay in the run's own folder lies in ``new``; other words stay."""
-    head, slash, tail = word.partition('/')
-    if slash and head in ('data', 'weights', 'work_dirs'):
-        word = '{}/{}'.format(then['roots'][head].rstrip('/'), tail)
-    places = [(then['folder'], new)] + [(folder, kind) for kind, folder in sorted(then['roots'].items())]
-    for folder, short in sorted(places, key=lambda item: -len(item[0])):
-        if word == folder or word.startswith(folder.rstrip('/') + '/'):
-            rest = word[len(folder.rstrip('/')):]
-            return rest[1:] if short == 'code' else short + rest
-    return word
+    word, folder = shortened(word, then), shortened(then['folder'], then)
+    return new + word[len(folder):] if word == folder or word.startswith(folder + '/') else word
+
+
+def shortened(path, then):
+    """``path`` in its short form: passports of before hold whole paths, and so do their roots."""
+    for kind, folder in roots_of_before(then):
+        if path == folder or path.startswith(folder + '/'):
+            rest = path[len(folder):]
+            return rest[1:] if kind == 'code' else kind + rest
+    return path
+
+
+def roots_of_before(passport):
+    """(name, whole path) of the roots, one inside another first; none where the passport holds short forms."""
+    found = [(kind, folder.rstrip('/')) for kind, folder in passport['roots'].items() if os.path.isabs(folder)]
+    return sorted(found, key=lambda item: -len(item[1]))
 
 
 def placed(word, places):
@@ -181,13 +215,23 @@ def running(code):
 
 
 def neutral(passport, what):
-    """The resolved config, or the data, without the folders that a replay changes."""
-    text = json.dumps(passport[what], sort_keys=True)
-    folders = [passport['folder']] + list(passport['roots'].values())
-    folders.append(os.path.relpath(passport['folder'], passport['roots']['code']))
-    for folder in sorted(folders, key=len, reverse=True):
-        text = text.replace(folder, '.')
-    return json.loads(text)
+    """The resolved config, or the data, with short paths and without the folder that a replay changes."""
+    own = [passport['folder'], shortened(passport['folder'], passport)]
+    places = [('', own[0])] + roots_of_before(passport) + [('', own[1])]
+    return _renamed(passport[what], [(folder, '.' if kind in ('', 'code') else kind)
+                                     for kind, folder in places if folder])
+
+
+def _renamed(value, places):
+    """``value`` of JSON with one name of a folder in the place of another, wherever a text holds it."""
+    if isinstance(value, str):
+        for folder, name in places:
+            value = value.replace(folder, name)
+    elif isinstance(value, dict):
+        return {_renamed(key, places): _renamed(item, places) for key, item in value.items()}
+    elif isinstance(value, list):
+        return [_renamed(item, places) for item in value]
+    return value
 
 
 def compare(old, new, tolerance=0.0):
@@ -218,7 +262,11 @@ def close(one, other, tolerance):
     """Whether two numbers agree: exactly, or relative to the larger one."""
     if one is None or other is None:
         return one is other
-    return one == other or abs(one - other) <= tolerance * max(abs(one), abs(other)) or (one != one and other != other)
+    try:
+        near = abs(one - other) <= tolerance * max(abs(one), abs(other))
+    except OverflowError:  # a whole number beyond every float
+        near = False
+    return one == other or near or (one != one and other != other)
 
 
 def main(argv=None):
@@ -226,10 +274,14 @@ def main(argv=None):
     parser = argparse.ArgumentParser(prog='python3 -m mtp.launch.replay', description=main.__doc__)
     parser.add_argument('old')
     parser.add_argument('new')
-    parser.add_argument('--tolerance', type=float, default=0.0, help='relative; then the weights need not be equal')
+    parser.add_argument('--tolerance', type=numbers.length, default=0.0,
+                        help='relative; then the weights need not be equal')
     options = parser.parse_args(argv)
-    lines, good = compare(passports.read(options.old), passports.read(options.new), options.tolerance)
-    sys.stdout.write('\n'.join(lines) + '\n' + ('confirmed' if good else 'NOT CONFIRMED') + '\n')
+    old, new = (passports.read(path) for path in (options.old, options.new))
+    foreign.facts(old, options.old)
+    foreign.facts(new, options.new)
+    lines, good = compare(old, new, options.tolerance)
+    sys.stdout.write('\n'.join(shown(line, 2000) for line in lines + ['confirmed' if good else 'NOT CONFIRMED']) + '\n')
     return OK if good else FAILED
 
 

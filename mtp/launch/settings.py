@@ -2,16 +2,18 @@
 
 One frozen value holds them all, checked once; planning reads nothing else of the environment.
 """
-import difflib
 import fnmatch
 import os
 import re
 import shlex
 from typing import Dict, NamedTuple, Tuple
 
+from mtp import numbers
 from mtp.errors import MTPError
+from mtp.launch import runtimes
+from mtp.launch.allowed import choose
 
-RUNTIMES = ('auto', 'apptainer', 'docker', 'native')
+RUNTIMES = ('auto',) + tuple(runtimes.TABLE)
 LAUNCHERS = ('local', 'slurm')
 ACCELERATORS = ('auto', 'nv', 'rocm', 'none')
 DEFAULT_JOB = 'mtp'  # the guide's
@@ -39,6 +41,7 @@ Settings = NamedTuple('Settings', [
     ('cpus_per_task', int),
     ('image', str),
     ('sif', str),
+    ('sqsh', str),
     ('data_root', str),
     ('weights_root', str),
     ('work_root', str),
@@ -52,23 +55,36 @@ Settings = NamedTuple('Settings', [
     ('submit', bool),  # hand the job to sbatch in place of waiting for it
     ('time_limit', str),  # of the job, as SLURM writes it; '' leaves it to the partition
     ('site_setup', str),  # file with shell commands for each node, e.g. module load apptainer
-    ('docker_args', Tuple[str, ...]),
-    ('apptainer_args', Tuple[str, ...]),
+    ('further', Dict[str, Tuple[str, ...]]),  # DOCKER_ARGS and its like -> words
     ('dryrun', bool),
     ('json', bool),
     ('words', Dict[str, str]),  # the settings of single verbs, by name: BACKBONE, TASKS, DATA ...
     ('given', Dict[str, str]),  # settings that differ from the default, as variables: a printed plan repeats them
     ('environ', Dict[str, str]),  # the user's own variables that pass into a container, see PASSED
+    ('typed', Tuple[str, ...]),  # names of what stands behind the verb, settings of ours or not
+    ('python_path', str),  # the user's PYTHONPATH
 ])
+Settings.__new__.__defaults__ = ((), '')  # the class syntax with defaults needs Python 3.6.1
 
 # Settings of single verbs and what they are when the user says nothing: the guide's ViT-L pretraining.
 VERB_SETTINGS = {
     'BACKBONE': 'vit_l_rvsa', 'TASKS': 'ss is rd', 'DATASETS': 'sota sior fast', 'BATCH_SIZE': '3', 'WORKERS': '8',
     'END_ITER': '80000', 'IMAGE_SIZE': '448', 'INIT_BACKBONE': '', 'USE_CKPT': 'True', 'BACKGROUND': 'True',
-    'BATCH_MODE': 'avg', 'INTERVAL': '5000', 'SAVE_PATH': '', 'DATA': '', 'OUT': '', 'IMAGES': '', 'FOLLOW': '',
+    'BATCH_MODE': 'avg', 'INTERVAL': '5000', 'SAVE_PATH': '', 'DATA': '', 'OUT': '', 'FOLLOW': '',
+    'IMAGES': '', 'BEFORE': '', 'AFTER': '',  # predict
+    'RUN': '',  # browse
     'SOURCE': '', 'PIP_INDEX_URL': '', 'PIP_CERT': '', 'REBUILD': '',  # building images
+    'GET': '', 'IMPORT': '',  # weights
+    'ARCHIVES': '', 'ACCEPT_LICENCE': '', 'MTP_MIRROR': '',  # fetching data and weights
+    'TASK': '', 'INIT': '', 'CLASSES': '', 'LAYOUT': '', 'LENIENT': '',  # fine-tuning on DATA of one's own
+    'TRACK': '',  # fine-tuning
+    'ACCUMULATE': 'auto',  # reproduce: the published batch on fewer processes
     'BUNDLE': '', 'PARTS': '', 'OFFLINE': '', 'PASSPORT': '', 'TOLERANCE': '',
 }
+# Those that are numbers; checked here, so that no job waits in a queue to be told.
+NUMBERS = {'BATCH_SIZE': numbers.count, 'WORKERS': numbers.not_negative, 'END_ITER': numbers.count,
+           'IMAGE_SIZE': numbers.count, 'INTERVAL': numbers.count, 'TOLERANCE': numbers.length}
+MOST_NODES, MOST_PROCESSES = numbers.Whole(1, 1 << 16), numbers.Whole(1, 1 << 10)
 
 
 def from_environ(environ):
@@ -95,42 +111,42 @@ def _read(get, environ):
     return Settings(
         runtime=_choice('RUNTIME', get('RUNTIME', 'auto'), RUNTIMES),
         launcher='slurm' if submit else launcher,
-        nodes=_count('NODES', get('NODES', '1')),
-        gpus=_count('GPUS', get('GPUS', '1')),
-        gres=get('GRES'),
-        partition=get('PARTITION'),
+        nodes=numbers.of_setting('NODES', get('NODES', '1'), MOST_NODES),
+        gpus=numbers.of_setting('GPUS', get('GPUS', '1'), MOST_PROCESSES),
+        gres=_plain('GRES', get('GRES'), 'gpu:4'),
+        partition=_plain('PARTITION', get('PARTITION'), 'gpu'),
         accel=_choice('ACCEL', get('ACCEL', 'auto'), ACCELERATORS),
         env=_env_name(get('ENV')),
-        variant=get('VARIANT'),
+        variant=_plain('VARIANT', get('VARIANT'), 'cpu'),
         config=get('CONFIG'),
         checkpoint=get('CHECKPOINT'),
-        args=_words('ARGS', get('ARGS')),
+        args=split('ARGS', get('ARGS')),
         port=_port(get('PORT') or get('MASTER_PORT')),
         node_rank=get('NODE_RANK'),
-        master_addr=get('MASTER_ADDR'),
-        cpus_per_task=_count('CPUS_PER_TASK', get('CPUS_PER_TASK', '8')),
-        image=get('IMAGE'),
+        master_addr=_plain('MASTER_ADDR', get('MASTER_ADDR'), 'node1 or 10.0.0.1'),
+        cpus_per_task=numbers.of_setting('CPUS_PER_TASK', get('CPUS_PER_TASK', '8'), MOST_PROCESSES),
+        image=_plain('IMAGE', get('IMAGE'), 'registry/name:tag'),
         sif=get('SIF'),
+        sqsh=_plain('SQSH', get('SQSH'), 'apptainer/mmrotate1-cpu.sqsh'),
         data_root=get('MTP_DATA_ROOT', 'data'),
         weights_root=get('MTP_WEIGHTS_ROOT', 'weights'),
         work_root=get('MTP_WORK_ROOT', 'work_dirs'),
         venv_root=get('MTP_VENV_ROOT', '.venv'),
         cache_root=get('MTP_CACHE_ROOT') or _default_cache(environ),
-        job=get('JOB', DEFAULT_JOB),
-        shm_size=get('SHM_SIZE', '16g'),
+        job=_plain('JOB', get('JOB', DEFAULT_JOB), 'night-run', '/'),
+        shm_size=_plain('SHM_SIZE', get('SHM_SIZE', '16g'), '32g'),
         code=_choice('CODE', get('CODE', 'checkout'), ('checkout', 'image')),
-        srun_args=_words('SRUN_ARGS', get('SRUN_ARGS')),
-        sbatch_args=_words('SBATCH_ARGS', get('SBATCH_ARGS')),
+        srun_args=split('SRUN_ARGS', get('SRUN_ARGS')),
+        sbatch_args=split('SBATCH_ARGS', get('SBATCH_ARGS')),
         submit=submit,
         time_limit=_duration('TIME_LIMIT', get('TIME_LIMIT')),
         site_setup=get('MTP_SITE_SETUP'),
-        docker_args=_words('DOCKER_ARGS', get('DOCKER_ARGS')),
-        apptainer_args=_words('APPTAINER_ARGS', get('APPTAINER_ARGS')),
+        further={each.args: split(each.args, get(each.args)) for each in runtimes.TABLE.values() if each.args},
         dryrun=_switch('DRYRUN', get('DRYRUN')),
         json=_switch('JSON', get('JSON')),
-        words={name: get(name, default) for name, default in VERB_SETTINGS.items()},
+        words={name: _number(name, get(name, default)) for name, default in VERB_SETTINGS.items()},
         environ={name: value for name, value in environ.items() if passes(name)},
-        given={},
+        given={}, python_path=environ.get('PYTHONPATH', '') or environ.get('MTP_HOOKS_PATH', ''),
     )
 
 
@@ -148,43 +164,48 @@ def passes(name):
     return fits(passed_patterns()) and not fits(('MTP_*_ROOT', 'MTP_ENV', 'MTP_VARIANT'))
 
 
-def choose(what, value, allowed):
-    """``value`` when it is one of ``allowed``, else an :class:`MTPError` that lists them, nearest first."""
-    if value in allowed:
-        return value
-    near = difflib.get_close_matches(value, list(allowed), n=3, cutoff=0.5)
-    raise MTPError('{} is {!r}; it can be {}'.format(what, value, ', '.join(allowed)),
-                   hint='did you mean {}?'.format(' or '.join(near)) if near else '')
-
-
 def _choice(name, value, allowed):
     return choose(name, value.lower(), allowed)
 
 
-def _count(name, value):
-    if value.isdigit() and int(value) > 0:
-        return int(value)
-    raise MTPError('{} is {!r}; it has to be a whole number above zero'.format(name, value), hint='{}=1'.format(name))
+def _number(name, value):
+    if value and name in NUMBERS:
+        numbers.of_setting(name, value, NUMBERS[name], 'leave {} away'.format(name))
+    return value
 
 
 def _port(value):
-    if not value or (value.isdigit() and 0 < int(value) < 65536):
-        return value
-    raise MTPError('PORT is {!r}; it has to be a number from 1 to 65535'.format(value), hint='leave PORT away')
+    if value:
+        numbers.of_setting('PORT', value, numbers.port, 'leave PORT away')
+    return value
 
 
 def _duration(name, value):
     # minutes, minutes:seconds, hours:minutes:seconds, each with days- in front or not (man sbatch)
-    if not value or re.match(r'^(\d+-)?\d+(:\d+){0,2}$', value):
+    if not value or re.fullmatch(r'([0-9]+-)?[0-9]+(:[0-9]+){0,2}', value):
         return value
     raise MTPError('{} is {!r}; SLURM writes 90 (minutes), 12:00:00 or 3-00:00:00'.format(name, value))
+
+
+def _plain(name, value, example, refused=''):
+    """``value``, which goes into the head of a batch script, a file name or an engine's option.
+
+    A blank there begins another option, and a line end another line of the script.
+    """
+    strange = ''.join(sorted(set(re.findall(r'[^\w.:,@=+()/-]', value) + [c for c in value if c in refused])))
+    if strange or value.startswith('-'):
+        raise MTPError('{} is {!r}; it cannot hold {}'.format(
+            name, value, ' '.join(map(repr, strange)) if strange else 'a minus at its beginning'),
+            hint='{}={}'.format(name, example))
+    return value
 
 
 def _switch(name, value):
     return choose(name, value.lower(), TRUE + FALSE) in TRUE
 
 
-def _words(name, value):
+def split(name, value):
+    """Words of the setting ``name``, as a shell splits them."""
     try:
         return tuple(shlex.split(value))
     except ValueError as error:

@@ -5,7 +5,6 @@ package, so the environment is made anew, from pip's cache of downloads. The com
 own and go on where they stopped.
 """
 import contextlib
-import fcntl
 import glob
 import os
 import re
@@ -14,17 +13,19 @@ import signal
 import subprocess
 import sys
 import time
+import uuid
 from typing import Dict, NamedTuple, Tuple
 
+from mtp import locks, terminal
 from mtp.errors import FAILED, OK, MTPError, run_main
 from mtp.files import write_text
-from mtp.launch import execute, gitsource, ledger, lock, pythons, venvs
+from mtp.launch import cards, choice, execute, ledger, lock, pythons, toolkit, venvs
 from mtp.launch.settings import from_environ
 from mtp.progress import Progress, clock
 
 VENV_BYTES = 4 << 30  # one environment with what pip unpacks on the way
+CARDS_BYTES = 12 << 30  # the same with NVIDIA's libraries
 COMPILE_BYTES = 3 << 30
-ANSWER_SECONDS = 8  # a Git host that says nothing for so long counts as unreachable
 
 Step = NamedTuple('Step', [
     ('name', str),
@@ -49,34 +50,35 @@ def steps(settings, root, env, python, version):
         python: interpreter to make it of.
         version: its version, part of the key.
     """
-    variant, place = settings.variant or 'cpu', folder(settings, root, env)
+    variant, place = settings.variant or ledger.plain(env), folder(settings, root, env)
     own = os.path.join(place, 'bin', 'python')
     pip = (own, '-m', 'pip', 'install', '--no-deps')
     hashed = pip + ('--require-hashes', '--only-binary', ':all:')
-    ops, kind = ledger.environment(env)['ops'], ledger.variant(variant)
-    index = ('--extra-index-url', kind['index']) if kind['index'] else ()
+    ops, index = ledger.environment(env)['ops'], ledger.variant(env, variant)['index']
+    further = ('--extra-index-url', index) if index else ()
     wheels = os.path.join(place, venvs.FOLDER, 'wheels')
     table = [
-        ('venv', 'an empty environment of Python ' + version, (python, '-m', 'venv', place), version, True, True),
-        ('pip', 'the installer', hashed + ('-r', lock.path('pip')), venvs.lock_key('pip'), True, True),
-        ('packages', 'packages of the lock', hashed + index + ('--progress-bar', 'raw', '-r', _lock(env, variant)),
-         venvs.lock_key('{}-{}'.format(env, variant)), True, True),
-        ('tests', 'what the tests need', hashed + ('-r', lock.path('dev')), venvs.lock_key('dev'), True, True),
+        ('venv', 'an empty environment of Python ' + version, (python, '-m', 'venv', place), True, True),
+        ('pip', 'the installer', hashed + ('-r', lock.path(env + '-pip')), True, True),
+        ('packages', 'packages of the lock',
+         hashed + further + ('--progress-bar', 'raw', '-r', _lock(env, variant)), True, True),
+        ('tests', 'what the tests need', hashed + ('-r', lock.path(env + '-dev')), True, True),
         ('compile', '{} {} compiled, or from the cache'.format(ops['package'], ops['version']),
          (own, 'docker/build_ops.py', '--env', env, '--variant', variant, '--python', own, '--out', wheels, '--cache',
-          os.path.join(settings.cache_root, 'wheels')) + _wheelhouse(root), venvs.lock_key(env + '-ops'), False, False),
+          os.path.join(settings.cache_root, 'wheels')) + _wheelhouse(root), False, False),
         ('ops', 'install the compiled operators',
-         pip + ('--no-index', '--force-reinstall', '--find-links', wheels, '{package}=={version}'.format(**ops)), '',
-         True, True),
+         pip + ('--no-index', '--force-reinstall', '--find-links', wheels, '{package}=={version}'.format(**ops)), True,
+         True),
         ('selfcheck', 'imports, versions and operators',
-         (own, 'docker/selfcheck.py', '--env', env, '--variant', variant), '', False, True),
+         (own, 'docker/selfcheck.py', '--env', env, '--variant', variant), False, True),
     ]
-    found, key, alone = [], '', wheels_alone(root)
-    for name, what, words, part, fragile, quiet in table:
-        key = venvs.digest([key, name, part])
+    first = venvs.digest(['', 'venv', version])
+    keys, found, alone = dict(venvs.keys(first, env, variant), venv=first), [], wheels_alone(root)
+    for name, what, words, fragile, quiet in table:
         # A folder of wheels that the user gave pip must not stand in for the operators compiled here.
         environment = {'PIP_FIND_LINKS': ''} if name == 'ops' else alone
-        found.append(Step(name, what, tuple(words), key, fragile, quiet, dict(environment, PYTHONNOUSERSITE='1')))
+        environment = dict(environment, PYTHONNOUSERSITE='1', PYTHONPATH='')
+        found.append(Step(name, what, tuple(words), keys[name], fragile, quiet, environment))
     return found
 
 
@@ -93,34 +95,59 @@ class Maker(object):
 
     def __init__(self, settings, root, env, environ, say=None):
         self.settings, self.root, self.env, self.environ = settings, root, env, environ
-        self.say = say or _say
+        self.say = say or terminal.say
         self.folder = folder(settings, root, env)
         self.log = self.folder + '.log'
-        self.variant = settings.variant or 'cpu'
+        self.variant = settings.variant or ledger.plain(env)
         self.start = time.monotonic()
 
     def make(self):
         """Do what is left to do; returns whether anything was done."""
-        python, version = pythons.find(self.environ, ledger.environment(self.env)['python']['shipped'])
-        todo = steps(self.settings, self.root, self.env, python, version)
-        for name, pin in ledger.environment(self.env)['git'].items():
-            gitsource.requirement(name, pin, self.environ, self.root)  # a copy that is none is said at once
-        with self._alone():
+        todo = self.todo()
+        self.check(todo)
+        with locks.hold_file(self.folder, 'setup'):
             self._keep_or_clear(todo)
-            left = [step for step in todo if self._stamp(step.name) != step.key]
+            left = self._left(todo)
             ready = not left and venvs.state(self.folder, self.env) == venvs.READY
             if not ready:
-                self._check_machine(left)
                 self._drop('ready')
                 self._write('variant', self.variant)
                 for step in left:
                     self._do(step, todo.index(step) + 1, len(todo))
-                self._write('ready', venvs.key(self.env, self.variant))
-            missing = [note for note in map(self._git, ledger.environment(self.env)['git'].items()) if note]
-        for note in missing:
-            self.say(note)
+                self._write('ready', todo[-1].key)
         self.say('{}: {} in {} ({})'.format(self.env, 'is ready' if ready else 'made', self.folder, self._clock()))
         return not ready
+
+    def todo(self):
+        """All steps, those that are done too."""
+        python, version = pythons.find(self.environ, ledger.minor(self.env),
+                                       ledger.environment(self.env)['python']['shipped'])
+        return steps(self.settings, self.root, self.env, python, version)
+
+    def check(self, todo):
+        """Refuse what cannot come to an end, before anything is made, and before what is there is taken away.
+
+        Raises:
+            MTPError: a foreign folder, no compiler, an unresolved hash, a disk that is too small.
+        """
+        if venvs.state(self.folder, self.env) == venvs.FOREIGN:
+            raise MTPError('{} is there, but make setup did not make it'.format(self.folder),
+                           hint='mv {0} {0}.mine, or MTP_VENV_ROOT=folder'.format(self.folder))
+        left = todo if self._why_anew(todo) else self._left(todo)
+        if left:
+            self._check_machine(left)
+
+    def _left(self, todo):
+        return [step for step in todo if self._stamp(step.name) != step.key]
+
+    def _why_anew(self, todo):
+        """Why what is there must not be trusted: a half-made step, or steps of another Python or other locks; or ''."""
+        started = self._stamp('started')
+        if started:
+            return 'the step "{}" was cut short'.format(started)
+        other = [step.name for step in todo if self._stamp(step.name) not in ('', step.key)]
+        return 'its Python or its locks have changed' if other or self._stamp('variant') not in (
+            '', self.variant) else ''
 
     def _do(self, step, number, count):
         self.say('[{} {}/{}, {}] {}: {}'.format(self.env, number, count, self._clock(), step.name, step.what))
@@ -144,20 +171,15 @@ class Maker(object):
         return Progress('{} packages'.format(self.env), len(pins))
 
     def _keep_or_clear(self, todo):
-        """Remove what must not be trusted: a half-made step, or steps of another Python or other locks."""
+        """Remove what must not be trusted."""
         prefix = '.old-{}-'.format(self.env)
         for name in os.listdir(os.path.dirname(self.folder)):
             if name.startswith(prefix):  # an earlier run was killed while removing it
                 shutil.rmtree(os.path.join(os.path.dirname(self.folder), name), ignore_errors=True)
-        if venvs.state(self.folder, self.env) == venvs.FOREIGN:
-            raise MTPError('{} is there, but make setup did not make it'.format(self.folder),
-                           hint='mv {0} {0}.mine, or MTP_VENV_ROOT=folder'.format(self.folder))
-        started = self._stamp('started')
-        other = [step.name for step in todo if self._stamp(step.name) not in ('', step.key)]
-        if os.path.exists(self.folder) and (started or other or self._stamp('variant') not in ('', self.variant)):
-            self.say('{}: made anew, since {}'.format(self.env, 'the step "{}" was cut short'.format(started) if started
-                                                      else 'its Python or its locks have changed'))
-            aside = os.path.join(os.path.dirname(self.folder), prefix + str(os.getpid()))
+        why = self._why_anew(todo)
+        if os.path.exists(self.folder) and why:
+            self.say('{}: made anew, since {}'.format(self.env, why))
+            aside = os.path.join(os.path.dirname(self.folder), prefix + uuid.uuid4().hex[:8])
             os.rename(self.folder, aside)  # whole or not at all; what is left of it is removed by the next run
             shutil.rmtree(aside, ignore_errors=True)
         os.makedirs(os.path.join(self.folder, venvs.FOLDER), exist_ok=True)
@@ -166,54 +188,16 @@ class Maker(object):
         names = [step.name for step in left]
         ops = ledger.environment(self.env)['ops']
         compiles = 'compile' in names and not cached(self.settings, ops, self.variant)
+        cuda = ledger.variant(self.env, self.variant)['cuda']
         if compiles and not shutil.which(os.environ.get('CXX', 'c++').split()[0], path=self.environ.get('PATH')):
             raise MTPError('there is no C++ compiler, and {} has to be compiled'.format(ops['package']),
                            hint='sudo apt-get install g++ (or: sudo dnf install gcc-c++), then make setup')
         lock.require_resolved('{}-{}'.format(self.env, self.variant))
-        for path, needed in ((self.folder, VENV_BYTES if 'packages' in names else 0),
+        if compiles and cuda:
+            toolkit.require(self.environ, self.env, self.variant, cuda)
+        for path, needed in ((self.folder, (CARDS_BYTES if cuda else VENV_BYTES) if 'packages' in names else 0),
                              (self.settings.cache_root, COMPILE_BYTES if compiles else 0)):
             check_disk(path, needed)
-
-    def _git(self, item):
-        """Install one package from Git where its host answers; returns a sentence when it does not.
-
-        Raises:
-            MTPError: the user's own copy cannot be installed.
-        """
-        name, pin = item
-        wanted, here = gitsource.requirement(name, pin, self.environ, self.root)
-        words = (os.path.join(self.folder, 'bin', 'python'), '-m', 'pip', 'install', '--no-deps',
-                 '--no-build-isolation', wanted)
-        step = Step('git-' + name, '', words, venvs.digest(pin), True, True, {'PYTHONNOUSERSITE': '1'})
-        if self._stamp(step.name) == step.key:
-            return ''
-        if not here and (wheels_alone(self.root) or not answers(pin['url'])):
-            return ('{}: {} {} is missing, because {} does not answer; everything else works. With a copy: make setup '
-                    '{}=folder'.format(self.env, name, pin['shipped'], pin['url'], name.upper()))
-        self.say('[{}, {}] {} {} from {}'.format(self.env, self._clock(), name, pin['shipped'],
-                                                 wanted if here else pin['url']))
-        with open(self.log, 'a', encoding='utf-8') as log:
-            log.write('\n$ {}\n'.format(' '.join(words)))
-            code = run(step, self.root, log, None)
-        if code and here:
-            raise MTPError('{}: {} {} could not be installed from {}{}'.format(
-                self.env, name, pin['shipped'], wanted, self._tail()), code=FAILED, hint=(
-                    'a clone has to hold the commit {}; everything else is installed'.format(pin['commit'])))
-        if code:
-            return '{}: {} {} is missing, because pip could not install it; see {}'.format(
-                self.env, name, pin['shipped'], self.log)
-        self._write(step.name, step.key)
-        return ''
-
-    @contextlib.contextmanager
-    def _alone(self):
-        os.makedirs(os.path.dirname(self.folder), exist_ok=True)
-        with open(os.path.join(os.path.dirname(self.folder), '.{}.lock'.format(self.env)), 'w') as stream:
-            try:
-                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                raise MTPError('another make setup is at work on {}'.format(self.env), hint='wait for it to end')
-            yield
 
     def _tail(self, heading='\n', lines=12):
         """Last lines that the last command wrote into the log."""
@@ -237,10 +221,10 @@ class Maker(object):
 
 def run(step, root, log, progress):
     """Run one step; its output goes to ``log`` when it is quiet. An interrupt reaches it once, and is waited for."""
-    streams = {'stdout': subprocess.PIPE, 'stderr': subprocess.STDOUT} if step.quiet else {}
+    output, errors = (subprocess.PIPE, subprocess.STDOUT) if step.quiet else (None, None)
     child = subprocess.Popen(step.words, cwd=root, env=dict(os.environ, **step.environment), stdin=subprocess.DEVNULL,
-                             preexec_fn=execute.tied(signal.SIGTERM), universal_newlines=True, errors='replace',
-                             **streams)
+                             preexec_fn=execute.tied(signal.SIGTERM), encoding='utf-8', errors='replace',
+                             stdout=output, stderr=errors)
     try:
         for line in child.stdout or ():
             if not follow(line, progress):
@@ -287,17 +271,6 @@ def check_disk(path, needed):
                        hint='MTP_VENV_ROOT=folder and MTP_CACHE_ROOT=folder on a larger disk')
 
 
-def answers(url):
-    """Whether a Git host can be asked, soon."""
-    try:
-        done = subprocess.run(['git', 'ls-remote', '--quiet', url, 'HEAD'], timeout=ANSWER_SECONDS,
-                              stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                              env=dict(os.environ, GIT_TERMINAL_PROMPT='0'))
-    except (OSError, subprocess.TimeoutExpired):
-        return False
-    return done.returncode == 0
-
-
 def wheels_alone(root):
     """Variables that make pip take what lies in ``docker/wheels`` and ask no index, where anything lies there."""
     place = os.path.join(root, 'docker', 'wheels')
@@ -313,25 +286,49 @@ def _wheelhouse(root):
     return ('--wheelhouse', place) if os.path.isdir(place) else ()
 
 
-def _say(line):
-    sys.stdout.write(line + '\n')
-    sys.stdout.flush()
-
-
 def _stop(number, frame):
     raise KeyboardInterrupt
+
+
+def wanted(settings, environ, seen):
+    """(pairs, note): the environments to make and their variants, and one line on why; '' where nothing was chosen.
+
+    With ACCEL=nv those for the cards here. By itself they are taken only where an nvcc is at hand to compile for them:
+    else every verb still runs, on processors.
+
+    Args:
+        settings: a :class:`Settings`.
+        environ: the user's variables.
+        seen: the cards of this machine.
+    """
+    plain = choice.asked(settings)
+    if settings.variant or settings.accel not in ('auto', 'nv') or not (seen or settings.accel == 'nv'):
+        return plain, choice.unseen(plain)
+    pairs = [(env, choice.for_cards(env, seen)) for env, _ in choice.asked(settings, seen)]
+    cuda = [ledger.variant(*pair)['cuda'] for pair in pairs]
+    if settings.accel == 'nv' and not any(cuda):
+        raise MTPError('no variant of {} serves the cards here: {}'.format(
+            ' or '.join(env for env, _ in pairs), ', '.join(card.name for card in seen)), hint='make doctor')
+    release = toolkit.find(environ)[1]
+    if settings.accel == 'auto' and not all(not each or toolkit.fits(each, release) for each in cuda):
+        return plain, 'made for processors: {} is for the cards here, and needs {}'.format(
+            ' and '.join('{} {}'.format(*pair) for pair in pairs), 'another nvcc than that of CUDA ' + release
+            if release else 'nvcc; make images VARIANT={} brings its own'.format(pairs[0][1]))
+    return pairs, '; '.join(choice.why(env, kind, seen) for env, kind in pairs)
 
 
 def main():
     """Make the native environments, or the one that ENV names."""
     signal.signal(signal.SIGTERM, _stop)
     settings = from_environ(os.environ)
-    ledger.variant(settings.variant or 'cpu')
-    names = [settings.env] if settings.env else ledger.names()
-    for env in names:
-        ledger.environment(env)
-    for env in names:
-        Maker(settings, ledger.ROOT, env, os.environ).make()
+    pairs, note = wanted(settings, os.environ, cards.look(shutil.which('nvidia-smi')))
+    if note:
+        terminal.say(note)
+    makers = [Maker(settings._replace(variant=kind), ledger.ROOT, env, os.environ) for env, kind in pairs]
+    for maker in makers:  # the second one's fault is said before the first one's half hour
+        maker.check(maker.todo())
+    for maker in makers:
+        maker.make()
     sys.stdout.write('next: make check, or make demo\n')
     return OK
 

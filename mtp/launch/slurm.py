@@ -1,9 +1,16 @@
 """How many processes, on which nodes: plain, torchrun or srun. Pure."""
-from mtp.launch import containers
+import re
+from typing import Tuple
+
+from mtp import numbers
+from mtp.errors import MTPError
+from mtp.launch import choice, containers, tokens
 from mtp.launch.plan import Problem, command
 from mtp.launch.settings import DEFAULT_JOB
 
 TORCHRUN = ('-m', 'torch.distributed.run')
+CAREFUL = ('-m', 'mtp.launch.torchrun')  # the same, once the port is free and all servers are there
+CARDS = ('gpu', 'dcu')  # entries of GRES that are cards, a process each
 
 
 def tool_launcher(settings):
@@ -33,7 +40,8 @@ def srun(settings, host, job):
     if settings.submit:
         return ['srun', cores, '--kill-on-bad-exit=1'] + list(settings.srun_args)
     words = ['srun', '-J', settings.job] + (['-p', settings.partition] if settings.partition else [])
-    words += ['--gres=' + gres(settings, host)] if job.distributed and gres(settings, host) else []
+    words += ['--time=' + settings.time_limit] if settings.time_limit else []
+    words += _cards(settings, host, job)
     words += ['--ntasks={}'.format(tasks(settings, job)), '--ntasks-per-node={}'.format(each(settings, job)), cores]
     return words + ['--kill-on-bad-exit=1'] + list(settings.srun_args)
 
@@ -58,23 +66,55 @@ def job_name(settings, jobs):
 def directives(settings, host, job, name):
     """The head of a batch script for ``job``: ``#SBATCH`` lines that say how much of the cluster it takes."""
     words = ['--job-name=' + name] + (['--partition=' + settings.partition] if settings.partition else [])
-    words += ['--gres=' + gres(settings, host)] if job.distributed and gres(settings, host) else []
+    words += _cards(settings, host, job)
+    words += ['--time=' + settings.time_limit] if settings.time_limit else []
     nodes = settings.nodes if job.distributed else 1
     words += ['--nodes={}'.format(nodes), '--ntasks={}'.format(tasks(settings, job)),
               '--ntasks-per-node={}'.format(each(settings, job)), '--cpus-per-task={}'.format(settings.cpus_per_task)]
-    return ['#SBATCH ' + word for word in words]
+    return [directive(word) for word in words]
+
+
+def directive(word):
+    """``word`` as a line of a batch script's head, where sbatch splits at blanks and ends at ``#`` what is not quoted.
+
+    Raises:
+        MTPError: a line end or another control character, which would put a line of its own into the script.
+    """
+    if any(ord(letter) < 32 or ord(letter) == 127 for letter in word):
+        raise MTPError('{!r} cannot stand in the head of a batch script: it holds a line end or another control '
+                       'character'.format(word), hint='write it into SBATCH_ARGS without it, or rename the folder')
+    quoted = '"{}"'.format(re.sub(r'(["\\])', r'\\\1', word)) if re.search(r'[\s"\'#\\]', word) else word
+    return '#SBATCH ' + quoted
 
 
 def gres(settings, host):
-    """``gpu:4``: as asked (a bare ``dcu`` gets the number), else by the kind of card; '' without cards."""
+    """``gpu:4``: as asked (``dcu`` and ``gpu:a100`` get the number), else by the kind of card; '' without cards."""
     if settings.gres:
-        return settings.gres if ':' in settings.gres else '{}:{}'.format(settings.gres, settings.gpus)
-    return '' if containers.accelerator(settings, host) == 'none' else 'gpu:{}'.format(settings.gpus)
+        return ','.join(_counted(entry, settings) for entry in settings.gres.split(','))
+    return '' if choice.accelerator(settings, host) == 'none' else 'gpu:{}'.format(settings.gpus)
+
+
+def _cards(settings, host, job):
+    asked = gres(settings, host) if job.card or job.distributed else ''
+    return ['--gres=' + asked] if asked else []
+
+
+def _counted(entry, settings):
+    """An entry of GRES with the number of cards; SLURM takes one where none is said."""
+    named = entry.split(':')[0] in CARDS
+    return '{}:{}'.format(entry, settings.gpus) if named and _number(entry) is None else entry
+
+
+def _number(entry):
+    """The number at the end of an entry, ``gpu:a100:4(S:0)``; None where there is none."""
+    match = re.search(r':([0-9]+)(\(.*\))?$', entry)
+    return int(match.group(1)) if match else None
 
 
 def torchrun(settings, host):
     """Words after ``python`` that start ``GPUS`` processes here; with more nodes, as one of them."""
-    words = TORCHRUN + ('--nproc_per_node={}'.format(settings.gpus),)
+    words: Tuple[str, ...] = CAREFUL if settings.port or settings.nodes > 1 else TORCHRUN
+    words += ('--nproc_per_node={}'.format(settings.gpus),)
     if settings.nodes > 1:
         words += ('--nnodes={}'.format(settings.nodes), '--node_rank=' + (settings.node_rank or '0'),
                   '--master_addr=' + (settings.master_addr or '127.0.0.1'))
@@ -89,16 +129,25 @@ def problems(settings, host):
     if settings.launcher == 'slurm' and 'srun' not in host.tools:
         found.append(Problem('{}, but there is no srun on this machine'.format(
             'SUBMIT=1' if settings.submit else 'LAUNCHER=slurm'), 'log in to the cluster, or LAUNCHER=local'))
+    few = [entry for entry in settings.gres.split(',') if entry.split(':')[0] in CARDS
+           and (_number(entry) or settings.gpus) < settings.gpus]
+    if settings.launcher == 'slurm' and few:
+        found.append(Problem('GRES={} gives {} cards a node, but GPUS={} starts as many processes there'.format(
+            settings.gres, _number(few[0]), settings.gpus), 'GPUS={}, or GRES={}'.format(
+                _number(few[0]), re.sub(r':[0-9]+(\(.*\))?$', ':{}'.format(settings.gpus), few[0]))))
     unknown = [name for name in settings.partition.split(',') if host.partitions and name not in host.partitions]
     if settings.launcher == 'slurm' and settings.partition and unknown:
         found.append(Problem('there is no partition {}; the cluster has {}'.format(
             ', '.join(unknown), ', '.join(host.partitions)), 'sinfo, then PARTITION=name'))
     if settings.launcher == 'local' and settings.nodes > 1:
         rank = settings.node_rank
-        if not rank.isdigit() or int(rank) >= settings.nodes or not settings.master_addr:
+        if not numbers.digits(rank) or int(rank) >= settings.nodes or not settings.master_addr:
             found.append(Problem('NODES={} without SLURM: every node has to know its number and the first node; '
                                  'NODE_RANK is {!r}, MASTER_ADDR is {!r}'.format(settings.nodes, rank,
                                                                                 settings.master_addr),
                                  'on each node: make ... NODES={} NODE_RANK=0 (1, 2 ...) MASTER_ADDR=host-of-node-0'
                                  .format(settings.nodes)))
+        elif not tokens.loopback(settings.master_addr) and not settings.environ.get(tokens.TOKEN):
+            found.append(Problem('NODES={} without SLURM: the servers sign what they say to each other with {}, and it '
+                                 'is not set here'.format(settings.nodes, tokens.TOKEN), tokens.SAY))
     return tuple(found)

@@ -19,19 +19,50 @@ if [ -n "${MTP_SITE_SETUP:-}" ]; then
   set -eu
 fi
 
-# SHA-256 of a file. It is kept beside the file and believed while size and time of the file stay as they were.
+# Size, inode, and to the nanosecond the times of content and of inode: whoever changes a file can set the first time
+# back, but not the second.
+state_of() { stat -L -c '%s-%i-%.9Y-%.9Z' "$1"; }
+
+# Prints the SHA-256 that was noted for a file of this state, beside it or in the work folder.
+noted() {
+  local -r state=$1 beside=$2 kept=$3
+  local digest seen
+  for note in "$beside" "$kept"; do
+    if [ -f "$note" ] && read -r digest seen <"$note" && [ "$seen" = "$state" ] && [ ${#digest} = 64 ]; then
+      printf '%s' "$digest"
+      return 0
+    fi
+  done
+  return 1
+}
+
+# Writes a note whole or not at all.
+note_in() {
+  local -r note=$1 text=$2 new=$1.$HOSTNAME.$$
+  { mkdir -p "${note%/*}" && printf '%s\n' "$text" >"$new" && mv -T "$new" "$note"; } 2>/dev/null && return
+  rm -f "$new" 2>/dev/null || true
+  return 1
+}
+
+# SHA-256 of a file, computed once for all tasks and runs: an image has more than a gigabyte, and may lie on a share
+# that cannot be written. The first task of a node computes it, the others wait for it.
 digest_of() {
-  local -r file=$1 note=$1.digest
-  local state digest kept
-  state=$(stat -L -c '%s %Y' "$file")
-  if [ -r "$note" ] && read -r digest kept <"$note" && [ "$kept" = "$state" ]; then
-    printf '%s' "$digest"
-    return
-  fi
-  digest=$(sha256sum "$file")
+  local -r file=$1 state=$(state_of "$1")
+  local -r beside=$file.digest kept=${MTP_WORK_ROOT:-work_dirs}/.images/${file##*/}-$state
+  local digest
+  noted "$state" "$beside" "$kept" && return
+  {
+    # A file system without locks answers at once: then each task computes for itself, and the result is the same.
+    if mkdir -p "${kept%/*}" && exec 9>>"$kept.lock"; then flock -w 600 9; fi
+  } 2>/dev/null || true
+  noted "$state" "$beside" "$kept" && return
+  digest=$(sha256sum <"$file")
   digest=${digest%% *}
-  { printf '%s %s\n' "$digest" "$state" >"$note.$$" && mv "$note.$$" "$note"; } 2>/dev/null ||
-    rm -f "$note.$$" 2>/dev/null
+  # Not noted: what was changed meanwhile, or so lately that a further change may have the same time.
+  if [ "$(state_of "$file")" = "$state" ] && [ $(($(date +%s) - $(stat -L -c %Z "$file"))) -ge 2 ]; then
+    note_in "$beside" "$digest $state" || note_in "$kept" "$digest $state" || true
+  fi
+  rm -f "$kept.lock" 2>/dev/null || true
   printf '%s' "$digest"
 }
 
@@ -43,6 +74,30 @@ if [ "$1" = --image ]; then
     fail "$1 is not installed" 'MTP_SITE_SETUP=file with what your site needs, e.g. module load apptainer'
   [ ! -f "$image" ] || MTP_IMAGE=${image##*/}@sha256:$(digest_of "$image")
   export MTP_IMAGE=${MTP_IMAGE:-${image##*/}}
+fi
+
+# InfiniBand, where this node has it: its devices go into the container, and its cards lock the memory they write to.
+infiniband=${MTP_INFINIBAND:-/dev/infiniband}
+if [ -d "$infiniband" ]; then
+  ulimit -l "$(ulimit -H -l)" 2>/dev/null || true
+  case "$1" in
+    docker) set -- "$1" "$2" --device "$infiniband" --ulimit memlock=-1:-1 "${@:3}" ;;
+    podman) set -- "$1" "$2" --device "$infiniband" --ulimit host "${@:3}" ;;  # no more than the shell has
+    apptainer) export APPTAINER_BIND=${APPTAINER_BIND:+$APPTAINER_BIND,}$infiniband ;;
+  esac
+  if [ "$1" = apptainer ] && [ "$(ulimit -l)" != unlimited ] && [ "${SLURM_LOCALID:-0}" = 0 ]; then
+    printf 'warning: %s: a task may lock %s kB of memory (ulimit -l), so InfiniBand may not be usable; ask your admin\n' \
+      "${SLURMD_NODENAME:-$HOSTNAME}" "$(ulimit -l)" >&2
+  fi
+fi
+
+# A NodeName need not be a name that the network knows, and no image can ask SLURM for the address behind it.
+if [ -z "${MASTER_ADDR:-}" ] && [ -n "${SLURM_STEP_NODELIST:-}" ] && command -v scontrol >/dev/null; then
+  first=$(scontrol show hostnames "$SLURM_STEP_NODELIST" 2>/dev/null | head -n 1) || first=
+  if [ -n "$first" ] && ! getent hosts "$first" >/dev/null; then
+    found=$(scontrol --oneliner show node "$first" 2>/dev/null | tr ' ' '\n' | sed -n 's/^NodeAddr=//p') || found=
+    [ -z "$found" ] || export MASTER_ADDR=$found
+  fi
 fi
 
 # See fuse/squashfuse_ll: it comes first only where it will find a real one.

@@ -1,28 +1,46 @@
 """The native environments: what makes one whole, and how a half-made one is told from it.
 
 Every finished step of ``make setup`` leaves a stamp in ``<venv>/.setup``, named after the step, holding the key of what
-went in. The stamp ``ready`` comes last; without it, or with another key in it, nobody trusts the environment.
+went in. The stamp ``ready`` comes last; without it, or with another key in any, nobody trusts the environment.
 """
 import hashlib
 import json
 import os
 
+from mtp.errors import MTPError
 from mtp.launch import ledger, lock
 
 READY, HALF, OLD, ABSENT, FOREIGN = 'ready', 'half', 'old', 'absent', 'foreign'
 FOLDER = '.setup'
+#: The steps after ``venv``, which makes an empty environment, and the lock that each installs from.
+STEPS = (('pip', '{env}-pip'), ('packages', '{env}-{variant}'), ('tests', '{env}-dev'), ('compile', '{env}-ops'),
+         ('ops', None), ('selfcheck', None))
 
 
-def key(env, variant='cpu'):
-    """Key of everything that is installed into ``env``: names, versions and hashes of its locks, and the Git pins."""
-    names = ('pip', '{}-{}'.format(env, variant), '{}-ops'.format(env), 'dev')
-    return digest([lock_key(name) for name in names] + [ledger.environment(env)['git'], variant])
+def keys(venv, env, variant):
+    """Keys of the steps that come after ``venv``, ``{step: key}``: of what the step installs and of all before it.
+
+    Args:
+        venv: the key of ``venv``.
+        env: the environment.
+        variant: its variant.
+
+    Raises:
+        MTPError: there is no lock for these.
+    """
+    found, key = {}, venv
+    for step, name in STEPS:
+        key = found[step] = digest([key, step, lock_key(name.format(env=env, variant=variant)) if name else ''])
+    return found
 
 
 def lock_key(name):
-    """Key of one lock: what it installs, not how its file is written."""
-    with open(lock.path(name), encoding='utf-8') as stream:
-        return digest(lock.pins(stream.read()))
+    """Key of one lock: what it installs, not how its file is written.
+
+    Raises:
+        MTPError: there is no such lock.
+    """
+    return digest(lock.pins(lock.read(name)))
 
 
 def digest(value):
@@ -39,9 +57,9 @@ def stamp(folder, name):
         return ''
 
 
-def variant(folder):
+def variant(folder, env):
     """Variant that the environment at ``folder`` was made of."""
-    return stamp(folder, 'variant') or 'cpu'
+    return stamp(folder, 'variant') or ledger.plain(env)
 
 
 def state(folder, env):
@@ -50,7 +68,10 @@ def state(folder, env):
         return ABSENT
     if not os.path.isdir(os.path.join(folder, FOLDER)):
         return FOREIGN
-    seen = stamp(folder, 'ready')
-    if not seen or not os.path.exists(os.path.join(folder, 'bin', 'python')):
+    if not stamp(folder, 'ready') or not os.path.exists(os.path.join(folder, 'bin', 'python')):
         return HALF
-    return READY if seen == key(env, variant(folder)) else OLD
+    try:
+        wanted = keys(stamp(folder, 'venv'), env, variant(folder, env))
+        return READY if all(stamp(folder, step) == key for step, key in wanted.items()) else OLD
+    except MTPError:  # its lock is gone, or not made yet: that one environment is out of date, nothing else
+        return OLD

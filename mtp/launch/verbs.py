@@ -1,15 +1,16 @@
 """Verbs of the front door, each a function from settings and host to a plan. Pure."""
 import difflib
+import importlib
 import os
 
 from mtp.data import catalogue
 from mtp.errors import NOT_YET, MTPError
 from mtp.launch import bench as benchmarks
-from mtp.launch import batch, building, configs, containers, jobs, ledger, replay, slurm
+from mtp.launch import batch, building, choice, configs, containers, jobs, ledger, links, replay, runtimes
+from mtp.launch import slurm, uses, venvs
 from mtp.launch import setup as setting_up
-from mtp.launch import venvs
-from mtp.launch.host import venv_python
 from mtp.launch.plan import Plan, Problem, command
+from mtp.launch.runtimes import base, native
 
 # Other names of one dataset in a verb: ``test-dota`` is ``test-dotav1``.
 DATASETS = {'dota': 'dotav1'}
@@ -24,15 +25,21 @@ def plan(verb, settings, host):
     Raises:
         MTPError: no such verb (with near names, exit code 2), or one whose room is not built (exit code 3).
     """
+    warnings = uses.check(verb, settings)
+    made = _plan(verb, settings, host)
+    return made._replace(warnings=warnings + made.warnings)
+
+
+def _plan(verb, settings, host):
     head, dash, dataset = verb.partition('-')
     if settings.submit and head not in SUBMITTED:
         raise MTPError('SUBMIT=1 goes with {}; {} is not run as a batch job'.format(', '.join(SUBMITTED), verb),
                        hint='leave SUBMIT away')
     if verb in VERBS:
-        return VERBS[verb](settings, host)
+        return VERBS[verb](containers.settled(settings, host) if verb in SUBMITTED else settings, host)
     dataset = DATASETS.get(dataset, dataset)
     if dash and head in DATASET_VERBS and dataset in catalogue.names():
-        return DATASET_VERBS[head](dataset, settings, host)
+        return DATASET_VERBS[head](dataset, containers.settled(settings, host), host)
     known = names()
     near = difflib.get_close_matches(verb, known, n=3, cutoff=0.5)
     offer = ' or '.join('make ' + name for name in near)
@@ -48,11 +55,20 @@ def names():
 
 def pretrain(settings, host):
     """Multi-task pretraining."""
-    return run_plan(settings, host, [('mmrotate1', lambda places: jobs.pretrain(settings, places))])
+    able = ledger.serving('pretrain')
+    if settings.env and settings.env not in able:
+        ledger.environment(settings.env)
+        raise MTPError('pretraining runs in {}, but ENV={} is asked for'.format(' or '.join(able), settings.env),
+                       hint='ENV=' + able[0])
+    return run_plan(settings, host, [(settings.env or able[0], lambda places: jobs.pretrain(settings, places))])
 
 
 def finetune(settings, host):
-    """Fine-tuning with CONFIG, or with each of several."""
+    """Fine-tuning with CONFIG, or with each of several; or on DATA of one's own."""
+    if settings.words['DATA'] and (not settings.config or 'DATA' in settings.typed):
+        own = importlib.import_module('mtp.launch.own')  # it plans with the verbs of this module
+        own.run_of(settings, host)
+        return own.submitted(settings, host) if settings.submit else _module('mtp.launch.own')(settings, host)
     return run_plan(settings, host, [
         (env, lambda places, env=env, config=config: jobs.finetune(settings, places, env, config))
         for env, config in _configs(settings, host, 'train')])
@@ -66,13 +82,47 @@ def test(settings, host):
 
 
 def predict(settings, host):
-    """Objects in IMAGES with CONFIG and CHECKPOINT."""
-    example = "make predict IMAGES='scene.tif folder' CONFIG=configs/... CHECKPOINT=file"
-    if not settings.words['IMAGES'] or len(settings.config.split()) != 1:
-        raise MTPError('make predict needs IMAGES and one CONFIG', hint=example)
-    alone = settings._replace(nodes=1, gpus=1)
-    env, config = _configs(alone, host, 'test')[0]
-    return job_plan(alone, host, env, lambda places: jobs.predict(alone, places, env, config))
+    """What CONFIG and CHECKPOINT make of IMAGES, or of the pairs BEFORE and AFTER."""
+    words = settings.words
+    pairs = words['BEFORE'] or words['AFTER']
+    if len(_named(settings, host)) != 1 or not (words['IMAGES'] or pairs):
+        raise MTPError('make predict needs IMAGES (or BEFORE and AFTER) and one CONFIG',
+                       hint="make predict IMAGES='scene.tif folder' CONFIG=configs/... CHECKPOINT=file")
+    if pairs and (words['IMAGES'] or not (words['BEFORE'] and words['AFTER'])):
+        raise MTPError('changes are found between BEFORE and AFTER; one of them is missing, or IMAGES is too much',
+                       hint='make predict BEFORE=before.tif AFTER=after.tif CONFIG=configs/... CHECKPOINT=file')
+    env, config = _configs(settings, host, 'test')[0]
+    return run_plan(settings, host, [(env, lambda places: jobs.predict(settings, places, env, config))])
+
+
+def browse(settings, host):
+    """A page of what RUN has found."""
+    if not settings.words['RUN']:
+        raise MTPError('make browse needs RUN, the folder of a test, prediction or reproduction',
+                       hint='make browse RUN=work_dirs/predict')
+    env = settings.env or ledger.serving('tools')[0]
+    quiet = without_card(settings, host, env)
+    return job_plan(quiet, host, env, lambda places: jobs.browse(quiet, places, env))
+
+
+def reproduce(settings, host):
+    """The published number of CONFIG: stage by stage, each planned when the one before has ended."""
+    if not settings.submit:
+        return _module('mtp.reproduce')(settings, host)
+    jobs.need_file(host.root, ['-m', 'mtp.reproduce'])
+    if len(_named(settings, host)) != 1:
+        raise MTPError('make reproduce needs one CONFIG', hint='make reproduce CONFIG=configs/mtp/<dataset>/<name>.py')
+    env, config = _configs(settings, host, 'train')[0]
+
+    def build(places):
+        job = jobs.finetune(settings, places, env, config)
+        job = job._replace(name=job.name.replace('finetune', 'reproduce'), resume='')
+        if not settings.words['DATA']:
+            return job
+        kept = places.kept(jobs.run_folder(env, config).replace('work_dirs', 'work_dirs/rehearsal', 1))
+        return job._replace(reads=(), kept=kept)  # a rehearsal draws its own data, and keeps to a folder of its own
+
+    return _by_itself('reproduce', settings, host, *_prepared(settings, host, env, build))
 
 
 def finetune_dataset(dataset, settings, host):
@@ -87,52 +137,71 @@ def test_dataset(dataset, settings, host):
 
 def data_dataset(dataset, settings, host):
     """The catalogue's commands that turn a publisher's files into what training reads, then the check of all of it."""
-    quiet = _without_card(settings, host)
+    env = settings.env or ledger.serving('tools')[0]
+    quiet = without_card(settings, host, env)
     given = tuple(word for word in quiet.args if word != ANY_COUNT)
     check_line = 'python -m mtp.data check {}{}'.format(dataset, ' ' + ANY_COUNT if given != quiet.args else '')
     lines = [(line, given) for line in catalogue.get(dataset).prepare] + [(check_line, ())]
-    plans = [job_plan(quiet, host, quiet.env or 'mmrotate1', lambda places, line=line, words=words: jobs.data(
+    plans = [job_plan(quiet, host, env, lambda places, line=line, words=words: jobs.data(
         quiet._replace(args=words), places, line)) for line, words in lines]
+    if settings.submit:
+        job = jobs.data(quiet, containers.Places('native', quiet, host), check_line)
+        return _by_itself('data-' + dataset, settings, host, job._replace(name='data-' + dataset, kept=''), plans[0])
     return plans[0]._replace(commands=tuple(item for each in plans for item in each.commands))
+
+
+def fetch_dataset(dataset, settings, host):
+    """The archives of a data set, unpacked; then what ``make data-DATASET`` does. With OUT only the archives."""
+    given = {name: value for name, value in settings.given.items() if name in uses.of('fetch')}
+    first = command(['python3', '-m', 'mtp.data.fetching', dataset], given)
+    if settings.words['OUT'] or not catalogue.get(dataset).prepare:
+        return _host_plan(host, [first])
+    kept = {name: value if name in uses.of('data') else '' for name, value in given.items()}  # '': not warned of again
+    return _host_plan(host, [first, command(['python3', '-m', 'mtp.launch', 'data-' + dataset], kept)])
 
 
 def samples(settings, host):
     """Tiny sample sets of the data formats."""
-    quiet = _without_card(settings, host)
-    return job_plan(quiet, host, quiet.env or 'mmrotate1', lambda places: jobs.samples(quiet, places))
+    env = settings.env or ledger.serving('tools')[0]
+    quiet = without_card(settings, host, env)
+    return job_plan(quiet, host, env, lambda places: jobs.samples(quiet, places))
 
 
 def images(settings, host):
     """``docker build`` of one or both images, and their bills of materials."""
-    return _host_plan(host, *building.images(settings, host, _envs(settings), _variant(settings)))
+    commands, problems, notes = building.images(settings, host, _asked(settings, host))
+    return _host_plan(host, commands, problems)._replace(reason=notes)
 
 
 def sif(settings, host):
     """``apptainer build`` of one or both images from the docker images."""
-    return _host_plan(host, *building.sif(settings, host, _envs(settings), _variant(settings)))
+    return _host_plan(host, *building.sif(settings, host, _asked(settings, host)))
 
 
 def setup(settings, host):
     """The native environments. What is printed are its steps; what runs skips those that are done."""
     if not settings.dryrun:
         return _module('mtp.launch.setup')(settings, host)
-    commands = [command(step.words, step.environment) for env in _envs(settings)
-                for step in setting_up.steps(settings, host.root, env, 'python3.8', '3.8')]
+    pairs, _ = setting_up.wanted(settings, os.environ, host.cards)
+    commands = [command(step.words, step.environment) for env, kind in pairs
+                for step in setting_up.steps(settings._replace(variant=kind), host.root, env,
+                                             'python' + ledger.minor(env), ledger.minor(env))]
     return _host_plan(host, commands)
 
 
 def check(settings, host):
     """The tests, in each native environment; those that are not ready are made first."""
-    envs = _envs(settings)
+    envs = [env for env, _ in choice.asked(settings)]
     unready = [env for env in envs if host.venvs[env] != venvs.READY]
     first = [command(['python3', '-m', 'mtp.launch.setup'], dict(settings.given, ENV=env)) for env in unready]
     environment = {'PYTHONNOUSERSITE': '1', 'PYTHONDONTWRITEBYTECODE': '1'}
+    environment.update({'PYTHONPATH': host.root} if settings.python_path else {})
     environment.update({} if 'OMP_NUM_THREADS' in settings.environ else {'OMP_NUM_THREADS': '1'})
-    # One process a core, but no more than four: each imports the toolboxes and builds models of its own. A file stays in
-    # one process, so that its fixtures are made once.
+    # One process a core, but no more than four: each imports the toolboxes and builds models of its own. A file stays
+    # in one process, so that its fixtures are made once.
     words = ['-m', 'pytest', '--durations=10', '--numprocesses=auto', '--maxprocesses=4', '--dist=loadfile']
     words += list(settings.args)
-    return _host_plan(host, first + [command([venv_python(settings, env)] + words, environment) for env in envs])
+    return _host_plan(host, first + [command([native.python(settings, env)] + words, environment) for env in envs])
 
 
 def again(settings, host):
@@ -144,7 +213,7 @@ def bench(settings, host):
     """Every benchmark below ci/bench, and the table of their results."""
     benchmarks.need(host.root)
     plan = _module('mtp.launch.bench')(settings, host)
-    return plan._replace(problems=containers.native_problems(host, settings.env or 'mmrotate1'))
+    return plan._replace(problems=native.unready(host, settings.env or ledger.serving('tools')[0]))
 
 
 def _module(name, *first, takes_words=False):
@@ -170,15 +239,21 @@ VERBS = {
     'doctor': _module('mtp.launch.doctor'), 'demo': _module('mtp.demo'), 'check': check, 'bench': bench,
     'bundle': _module('mtp.launch.bundle'), 'verify-bundle': _module('mtp.launch.verify_bundle'), 'replay': again,
     'samples': samples, 'pretrain': pretrain, 'finetune': finetune, 'test': test,
-    'predict': predict,
-    'reproduce': _module('mtp.reproduce'),
+    'predict': predict, 'browse': browse,
+    'reproduce': reproduce,
     'status': _module('mtp.launch.submitted', 'status'), 'logs': _module('mtp.launch.submitted', 'logs'),
     'cluster-up': _cluster('up'), 'cluster-down': _cluster('down'),
+    'weights': _module('mtp.weights'),
 }
-SUBMITTED = ('pretrain', 'finetune', 'test')  # with their datasets
-PRINT_THEMSELVES = ('demo', 'reproduce')  # plan stage by stage, and print that with DRYRUN=1
+SUBMITTED = ('pretrain', 'finetune', 'test', 'predict', 'reproduce', 'data')  # with their datasets
+PRINT_THEMSELVES = ('demo', 'reproduce')  # and finetune with DATA: stage by stage
 ANY_COUNT = '--any-count'  # the word of a check that takes other numbers of images than the official ones
-DATASET_VERBS = {'finetune': finetune_dataset, 'test': test_dataset, 'data': data_dataset}
+DATASET_VERBS = {'finetune': finetune_dataset, 'test': test_dataset, 'data': data_dataset, 'fetch': fetch_dataset}
+
+
+def prints_itself(verb, settings):
+    """Whether what ``verb`` starts prints its own plan with DRYRUN=1."""
+    return verb in PRINT_THEMSELVES or verb == 'finetune' and bool(settings.words['DATA']) and not settings.config
 
 
 def job_plan(settings, host, env, build):
@@ -200,13 +275,27 @@ def run_plan(settings, host, builds):
     return plans[0]._replace(commands=tuple(item for _, item in prepared), problems=problems, header=header)
 
 
+def by_itself(verb, settings, host, env, build):
+    """Plan of a batch job in which ``verb`` runs by itself; ``build`` makes the job whose processes it asks for."""
+    return _by_itself(verb, settings, host, *_prepared(settings, host, env, build))
+
+
+def _by_itself(verb, settings, host, job, plan):
+    """Plan of a batch job in which a verb of several commands runs by itself: their srun takes what the job has."""
+    head_says = ('SUBMIT', 'SBATCH_ARGS', 'TIME_LIMIT', 'PARTITION', 'JOB')
+    given = {name: value for name, value in settings.given.items() if name in uses.of(verb) and name not in head_says}
+    given.update(LAUNCHER='slurm', SUBMIT='0')  # sbatch hands on the SUBMIT=1 of the login node
+    item = command(['python3', '-m', 'mtp.launch', verb], given)
+    return batch.plan(settings, host, [(job, item)], plan.reason, plan.problems, plan.makes)
+
+
 def _prepared(settings, host, env, build):
     """(job, plan) of one job."""
     if settings.env and settings.env != env:
         ledger.environment(settings.env)
         raise MTPError('this runs in {}, but ENV={} is asked for'.format(env, settings.env), hint='ENV={}'.format(env))
     runtime, reason, problems = containers.choose(settings, host, env)
-    job = build(containers.Places(runtime, settings, host))
+    job = jobs.on_card(build(containers.Places(runtime, settings, host)), choice.card_asked_for(settings))
     problems = tuple(problems) + job.problems + slurm.problems(settings, host)
     problems += _folder_problems(settings, host, job, runtime)
     own = settings.work_root == 'work_dirs' and not host.folders['work_dirs'].exists
@@ -214,9 +303,9 @@ def _prepared(settings, host, env, build):
                      ('work_dirs',) if own else ())
 
 
-def _without_card(settings, host):
+def without_card(settings, host, env):
     """One process that needs no card, in the image that a run on this machine takes."""
-    kind = containers.variant(settings, containers.accelerator(settings, host))
+    kind = choice.variant(settings, host, env)
     return settings._replace(accel='none', variant=kind, nodes=1, gpus=1)
 
 
@@ -236,10 +325,38 @@ def _folder_problems(settings, host, job, runtime):
             found.append(Problem('the folder {} ({}) cannot be {}'.format(path, variable, 'written' if write
                                                                           else 'read'),
                                  'ls -ld {0}, or {1}=folder'.format(path, variable)))
-        elif runtime != 'native' and set(path) & set(',:'):
-            found.append(Problem('the folder {!r} ({}) has a comma or colon in its name, which no container engine can '
-                                 'bind'.format(path, variable), 'ln -s it to a plain name'))
-    return tuple(found)
+    found += _kept_problems(settings, host, job)
+    return tuple(found) + (_bind_problems(settings, host, job) if runtimes.get(runtime).in_image else ())
+
+
+def _kept_problems(settings, host, job):
+    """A folder of this run that is another user's: what a container that was started by hand, as root, has left."""
+    kept = settings.work_root if job.kept == 'work_dirs' else job.kept  # a job that names no folder of its own
+    path = os.path.join(host.root, kept) if kept else ''
+    while path and not os.path.exists(path):
+        path = os.path.dirname(path)
+    if not path or os.access(path, os.W_OK | os.X_OK):
+        return []
+    return [Problem('the folder {}, into which this run writes, cannot be written: it belongs to {}'.format(
+        path, os.stat(path).st_uid), 'sudo chown -R {}:{} {}, or another folder (SAVE_PATH, OUT, MTP_WORK_ROOT)'.format(
+            host.uid, host.gid, path))]
+
+
+def _bind_problems(settings, host, job):
+    """Folders that no engine can bind: their names would be taken for more than a name."""
+    found = []
+    for outside, inside, _ in base.binds(settings, host, job):
+        what = {base.CODE: 'this checkout'}.get(inside, inside)
+        if set(outside) & set(',:"\\') or any(ord(letter) < 32 for letter in outside):
+            hint = 'mv it to a plain name, or CODE=image' if inside == base.CODE else 'ln -s it to a plain name'
+            found.append(Problem('the folder {!r} ({}) has a comma or colon in its name, or worse, which no container '
+                                 'engine can bind'.format(outside, what), hint))
+    for kind, inside in base.INSIDE.items():
+        root = getattr(settings, ROOTS[kind][1])
+        for link in links.lost(host.links.get(root, ()), inside) if kind in job.reads + job.writes else ():
+            found.append(Problem('the link {}/{} leads to {}, where a container has files of its own'.format(
+                root, link.path, link.text), 'let it lead elsewhere, or {}=folder without it'.format(ROOTS[kind][0])))
+    return tuple(dict.fromkeys(found))
 
 
 def _configs(settings, host, purpose):
@@ -247,8 +364,13 @@ def _configs(settings, host, purpose):
     if not settings.config:
         verb = 'finetune' if purpose == 'train' else 'test'
         raise MTPError('make {} needs a config'.format(verb), hint='make {0} CONFIG=configs/..., or make {0}-<dataset>'
-                       .format(verb))
-    return [configs.find(name, settings.env or None, purpose, root=host.root) for name in settings.config.split()]
+                       .format(verb) + ', or DATA=folder TASK=rotated' * (verb == 'finetune'))
+    return [configs.find(name, settings.env or None, purpose, root=host.root) for name in _named(settings, host)]
+
+
+def _named(settings, host):
+    """The words of CONFIG; a name with a blank in it is one of them when it is quoted, or all there is."""
+    return jobs.words_or_file('CONFIG', settings.config, lambda path: os.path.join(host.root, path))
 
 
 def _with_config(dataset, settings, host, purpose):
@@ -266,16 +388,11 @@ def _with_config(dataset, settings, host, purpose):
     return settings._replace(config=found[1])
 
 
-def _envs(settings):
-    if settings.env:
-        ledger.environment(settings.env)
-    return [settings.env] if settings.env else ledger.names()
-
-
-def _variant(settings):
-    kind = settings.variant or ('cu113' if settings.accel == 'nv' else 'cpu')
-    ledger.variant(kind)
-    return kind
+def _asked(settings, host):
+    """(environment, variant) of each image to build: VARIANT, else for processors, with ACCEL=nv for the cards here."""
+    if settings.variant or settings.accel != 'nv':
+        return choice.asked(settings)
+    return [(env, choice.for_cards(env, host.cards)) for env, _ in choice.asked(settings, host.cards)]
 
 
 def _host_plan(host, commands, problems=()):

@@ -1,41 +1,53 @@
 """``make verify-bundle BUNDLE=folder``: is it whole, unchanged, complete? ``OFFLINE=1`` uses it without network too."""
 import glob
-import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 import tarfile
 import tempfile
 
+from mtp import files
 from mtp.errors import FAILED, OK, MTPError, run_main
 from mtp.files import sha256
-from mtp.launch import bundle, execute, host, ledger
+from mtp.launch import bundle, execute, host, ledger, pythons, sums
 from mtp.launch.settings import from_environ
 from mtp.progress import Progress
+from mtp.terminal import shown
+
+_ARCHIVE = re.compile(bundle.IMAGES + r'/[A-Za-z0-9_][A-Za-z0-9_.-]*\.tar')
+_MOST = 16 << 20  # bytes of a JSON file in a docker archive
+#: What bundle.json of a finished bundle holds; this one may be a stranger's.
+_SHAPE = {'ledger': str, 'variant': str, 'parts': list, 'environments': list, 'images': dict, 'left_out': list}
+
+
+def _strange(about):
+    """What a bundle.json says that no bundle of this checkout can: it may be a stranger's."""
+    for key in ('parts', 'environments', 'left_out'):
+        for item in about[key]:
+            if not isinstance(item, str) or key == 'environments' and item not in ledger.names():
+                yield '{} has {}'.format(key, shown(item))
+    for env in about['environments']:
+        if about['variant'] not in ledger.variants(env):
+            yield 'variant is {}, which {} does not have'.format(shown(about['variant']), env)
+    for name in about['images']:
+        if not _ARCHIVE.fullmatch(name):
+            yield 'images has {}, which is no archive below {}/'.format(shown(name), bundle.IMAGES)
 
 
 def check_sums(folder):
-    """Sentences about files that are missing, changed or not listed.
+    """Sentences about files that are missing, changed, not listed, or no plain files.
 
     Raises:
-        MTPError: there are no checksums: the bundle was not finished.
+        MTPError: there are no checksums (the bundle was not finished), or they cannot be read.
     """
-    path = os.path.join(folder, bundle.SUMS)
-    if not os.path.exists(path):
-        raise MTPError('{} has no {}: it was not finished, or is no bundle'.format(folder, bundle.SUMS),
+    listed = bundle.sums_of(folder)
+    if listed is None:
+        raise MTPError('{} has no {}: it was not finished, or is no bundle'.format(folder, sums.SUMS),
                        hint='make bundle OUT={} again, or BUNDLE=folder'.format(folder))
-    with open(path, encoding='utf-8') as stream:
-        listed = dict(reversed(line.rstrip('\n').split('  ', 1)) for line in stream)
-    there, found = set(bundle.contents(folder)), []
-    found += ['{} is missing'.format(name) for name in sorted(set(listed) - there)]
-    found += ['{} is not in {}'.format(name, bundle.SUMS) for name in sorted(there - set(listed))]
     progress = Progress('checksums', len(listed))
-    for name in sorted(there & set(listed)):
-        seen = sha256(os.path.join(folder, name))
-        if seen != listed[name]:
-            found.append('{} has changed: {} is listed, it is {}'.format(name, listed[name][:16], seen[:16]))
-        progress.update(1, name[-40:])
+    found = sums.wrong(folder, listed, lambda name: progress.update(1, name[-40:]))
     progress.close()
     return found
 
@@ -60,25 +72,33 @@ def check_content(folder, about):
             if ops['sha256'] not in held:
                 found.append('no source of {package}: {sdist}'.format(**ops))
     for name, entry in sorted(about['images'].items()):
-        found += check_archive(os.path.join(folder, name), entry['tags'], name)
+        tags = entry.get('tags') if isinstance(entry, dict) else None
+        tags = [tag for tag in tags if isinstance(tag, str)] if isinstance(tags, list) else ()
+        found += check_archive(os.path.join(folder, name), tags, name)
     return found
+
+
+def _member(archive, name):
+    """The JSON value in a member of a tar archive."""
+    return files.parse_json(archive.extractfile(name).read(_MOST).decode('utf-8'))
 
 
 def check_archive(path, tags, name):
     """Sentences about a docker archive: are its images those that the bundle says, of this ledger?"""
     try:
         with tarfile.open(path) as stream:
-            manifest = json.loads(stream.extractfile('manifest.json').read().decode('utf-8'))
-            configs = [json.loads(stream.extractfile(item['Config']).read().decode('utf-8')) for item in manifest]
-    except (OSError, KeyError, ValueError, tarfile.TarError) as error:
+            manifest = _member(stream, 'manifest.json')
+            configs = [_member(stream, item['Config']) for item in manifest]
+        seen = sorted(str(tag) for item in manifest for tag in item['RepoTags'] or ())
+        labels_of = [dict((config.get('config') or {}).get('Labels') or {}) for config in configs]
+    except (OSError, KeyError, ValueError, TypeError, AttributeError, tarfile.TarError) as error:
         return ['{} is no docker archive: {}'.format(name, error)]
-    seen = sorted(tag for item in manifest for tag in item['RepoTags'] or ())
     found = [] if seen == sorted(tags) else ['{} holds {}, not {}'.format(name, ', '.join(seen), ', '.join(tags))]
-    for item, config in zip(manifest, configs):
-        labels = (config.get('config') or {}).get('Labels') or {}
-        env = labels.get('org.mtp.environment')
-        if name != bundle.BASES and (env is None or labels.get(host.DIGEST_LABEL) != ledger.digest(env)):
-            found.append('{}: {} is not of this ledger'.format(name, item['RepoTags']))
+    for item, labels in zip(manifest, labels_of):
+        env, kind = labels.get('org.mtp.environment'), labels.get('org.mtp.variant')
+        known = env in ledger.names() and kind in ledger.variants(env)
+        if name != bundle.BASES and not (known and labels.get(host.DIGEST_LABEL) == ledger.inputs(env, kind)):
+            found.append('{}: {} was built from other inputs'.format(name, item['RepoTags']))
     return found
 
 
@@ -107,18 +127,18 @@ def use_offline(folder, env):
     try:
         environment = {name: value for name, value in os.environ.items()
                        if not name.startswith(('PIP_', 'UV_', 'MTP_')) and not name.lower().endswith('_proxy')}
+        environment[pythons.variable(ledger.minor(env))] = interpreter(env)
         environment.update(HOME=kept, ENV=env, MTP_VENV_ROOT=os.path.join(kept, 'venv'), MTP_CACHE_ROOT=os.path.join(
-            kept, 'cache'), PIP_NO_CACHE_DIR='1', PYTHONDONTWRITEBYTECODE='1', PYTHON38=python38(env))
+            kept, 'cache'), PIP_NO_CACHE_DIR='1', PYTHONDONTWRITEBYTECODE='1')
         if execute.call(words + [sys.executable, '-m', 'mtp.launch', 'setup'], environment, folder):
             raise MTPError('setting up {} from the bundle without network failed'.format(env), code=FAILED)
     finally:
         shutil.rmtree(kept, ignore_errors=True)
 
 
-def python38(env):
-    """The Python 3.8 of this machine, found before HOME is hidden."""
-    from mtp.launch import pythons
-    return pythons.find(os.environ, ledger.environment(env)['python']['shipped'])[0]
+def interpreter(env):
+    """The Python of this machine that ``env`` is made of, found before HOME is hidden."""
+    return pythons.find(os.environ, ledger.minor(env), ledger.environment(env)['python']['shipped'])[0]
 
 
 def main():
@@ -128,16 +148,25 @@ def main():
     folder = os.path.abspath(settings.words['BUNDLE'] or (
         ledger.ROOT if own else os.path.join(ledger.ROOT, settings.work_root, 'bundle')))
     about = bundle.read(folder)
-    if not about:
+    if not all(isinstance(about.get(key), kind) for key, kind in _SHAPE.items()):
         raise MTPError('{} is no bundle'.format(folder), hint='make bundle, or BUNDLE=folder')
-    wrong = check_sums(folder) + check_content(folder, about)
+    strange = next(_strange(about), '')
+    if strange:
+        raise MTPError('{}: {}'.format(os.path.join(folder, bundle.NAME), strange), code=FAILED,
+                       hint='copy the bundle again, or verify it with its own make')
+    wrong = check_sums(folder) or check_content(folder, about)
     if wrong:
         raise MTPError('{} is not what it should be:\n  {}'.format(folder, '\n  '.join(wrong)), code=FAILED,
-                       hint='copy it again, or make bundle OUT=' + folder)
+                       hint=sums.hint(wrong, folder))
     wheels = len(glob.glob(os.path.join(folder, bundle.WHEELS, '*.whl')))
     print('{}: whole; {} wheels, {} image archives, {} SIFs, for {} ({})'.format(
         folder, wheels, len(about['images']), len(glob.glob(os.path.join(folder, 'apptainer', '*.sif'))),
         ' and '.join(about['environments']), about['variant']))
+    print('its {} is sha256:{}; make bundle said the same where it was made'.format(
+        sums.SUMS, sha256(os.path.join(folder, sums.SUMS))))
+    kept = [name for name in sums.YOURS if os.path.isdir(os.path.join(folder, name))]
+    if kept:
+        print('yours, no part of it and not looked at: ' + ', '.join(kept))
     for note in about['left_out']:
         print('left out: ' + note)
     if settings.words['OFFLINE']:

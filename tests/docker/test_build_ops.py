@@ -9,11 +9,13 @@ import subprocess
 import sys
 import tarfile
 import time
+import zipfile
 
 import pytest
 
 from mtp.errors import MTPError
 from mtp.launch import ledger
+from tests.fatbins import shared_object
 
 ROOT = ledger.ROOT
 SCRIPT = os.path.join(ROOT, 'docker', 'build_ops.py')
@@ -69,7 +71,7 @@ def machine(tmp_path, monkeypatch):
     changed = ledger.load()
     changed['environments']['mmrotate1']['ops']['sha256'] = ops.sha256(str(tmp_path / 'mmcv-2.0.0.tar.gz'))
     monkeypatch.setattr(ledger, 'load', lambda: changed)
-    monkeypatch.setattr(ops, 'check_machine', lambda folder, flags: None)
+    monkeypatch.setattr(ops, 'check_machine', lambda folder, env, variant: None)
     return tmp_path
 
 
@@ -134,7 +136,7 @@ def test_a_killed_compile_goes_on_where_it_stopped(machine, how):
             'changed = b.ledger.load()\n'
             'changed["environments"]["mmrotate1"]["ops"]["sha256"] = {sha!r}\n'
             'b.ledger.load = lambda: changed\n'
-            'b.check_machine = lambda folder, flags: None\n'
+            'b.check_machine = lambda folder, env, variant: None\n'
             'b.main(["--env", "mmrotate1", "--python", {python!r}, "--cache", {cache!r}, "--out", {out!r}])\n').format(
                 script=SCRIPT, python=str(machine / 'python'), cache=str(machine / 'cache'), out=str(machine / 'out'),
                 sha=ledger.environment('mmrotate1')['ops']['sha256'])
@@ -169,6 +171,19 @@ def test_everything_that_decides_the_content_is_in_the_key(field, value):
     assert ops.key(wanted).startswith('mmcv-2.0.0-cpu-')
 
 
+def test_patches_and_the_compiler_of_cards_are_in_the_key_and_nothing_new_is_in_that_of_processors(monkeypatch):
+    about = dict(ABOUT, torch='2.4.1')
+    wanted = ops.recipe('mmrotate1', 'cu121', about)
+    assert wanted['flags']['TORCH_CUDA_ARCH_LIST'].endswith('9.0') and wanted['flags']['FORCE_CUDA'] == '1'
+    assert wanted['patches'] == [['setup.py', '-std=c++14', '-std=c++17']] and wanted['nvcc'] == '12.4'
+    changed = ledger.load()
+    changed['variants']['cu121']['ops_patches'][0]['after'] = '-std=c++20'
+    monkeypatch.setattr(ledger, 'load', lambda: changed)
+    assert ops.key(ops.recipe('mmrotate1', 'cu121', about)) != ops.key(wanted)
+    assert set(ops.recipe('mmrotate1', 'cpu', ABOUT)) == {'package', 'version', 'sha256', 'torch', 'abi', 'platform',
+                                                          'libc', 'variant', 'flags'}
+
+
 def test_the_patch_level_of_python_is_not_in_the_key():
     assert ops.recipe('mmrotate1', 'cpu', dict(ABOUT, python='3.8.0')) == ops.recipe('mmrotate1', 'cpu', ABOUT)
 
@@ -177,38 +192,84 @@ def test_a_python_that_cannot_serve_is_refused(tmp_path):
     with pytest.raises(MTPError, match='installed, mmrotate1 cpu wants 1.10.0'):
         ops.recipe('mmrotate1', 'cpu', dict(ABOUT, torch='1.13.0'))
     with pytest.raises(MTPError, match='does not run'):
-        ops.facts(str(tmp_path / 'python'))
+        ops.facts(str(tmp_path / 'python'), '3.8')
     cases = ((dict(ABOUT, python='3.11.2'), 'is Python 3.11.2'), (dict(ABOUT, torch=''), 'has no torch'))
     for said, complaint in cases:
         python = tmp_path / 'python'
         python.write_text("#!/bin/sh\necho '{}'\n".format(json.dumps(said)))
         python.chmod(0o755)
         with pytest.raises(MTPError, match=complaint):
-            ops.facts(str(python))
+            ops.facts(str(python), '3.8')
 
 
 def test_what_would_fail_after_minutes_is_refused_at_once(tmp_path, monkeypatch):
-    flags = {variant: ledger.variant(variant)['ops_flags'] for variant in ('cpu', 'cu113')}
     monkeypatch.setattr(ops, 'NEEDED_BYTES', 1)
     monkeypatch.setenv('CXX', 'true')
     monkeypatch.setenv('CUDA_HOME', str(tmp_path))
-    ops.check_machine(str(tmp_path), flags['cpu'])
+    ops.check_machine(str(tmp_path), 'mmrotate1', 'cpu')
     monkeypatch.setattr(ops, 'NEEDED_BYTES', 1 << 60)
     with pytest.raises(MTPError, match='compiling needs'):
-        ops.check_machine(str(tmp_path), flags['cpu'])
+        ops.check_machine(str(tmp_path), 'mmrotate1', 'cpu')
     monkeypatch.setenv('PATH', str(tmp_path))
     with pytest.raises(MTPError, match=r'no C\+\+ compiler'):
-        ops.check_machine(str(tmp_path), flags['cpu'])
+        ops.check_machine(str(tmp_path), 'mmrotate1', 'cpu')
     monkeypatch.setenv('PATH', '/usr/bin:/bin')
     if not shutil.which('nvcc'):
         with pytest.raises(MTPError, match='there is no nvcc'):
-            ops.check_machine(str(tmp_path), flags['cu113'])
+            ops.check_machine(str(tmp_path), 'mmrotate1', 'cu117')
+
+
+@pytest.mark.parametrize('release, refused', [('11.8', ''), ('11.3', ''), ('12.4', 'is of CUDA 12.4, and cu117')])
+def test_an_nvcc_of_another_major_version_is_refused(tmp_path, monkeypatch, release, refused):
+    tool = tmp_path / 'bin' / 'nvcc'
+    tool.parent.mkdir()
+    tool.write_text('#!/bin/sh\necho "Cuda compilation tools, release {0}, V{0}.89"\n'.format(release))
+    tool.chmod(0o755)
+    monkeypatch.setattr(ops, 'NEEDED_BYTES', 1)
+    monkeypatch.setenv('CXX', 'true')
+    monkeypatch.setenv('CUDA_HOME', str(tmp_path))
+    if not refused:
+        ops.check_machine(str(tmp_path), 'mmrotate1', 'cu117')
+        return
+    with pytest.raises(MTPError, match=refused + '.* that of CUDA 11\n  next: make images ENV=mmrotate1 VARIANT=cu117'):
+        ops.check_machine(str(tmp_path), 'mmrotate1', 'cu117')
+
+
+def test_the_ledgers_patches_are_made_once_and_a_text_that_is_not_there_is_refused(tmp_path):
+    (tmp_path / 'setup.py').write_text("args = ['-std=c++14']\nnvcc = ['-std=c++14']\n")
+    patches = ledger.variant('mmrotate1', 'cu121')['ops_patches']
+    ops.patch(str(tmp_path), patches)
+    assert (tmp_path / 'setup.py').read_text() == "args = ['-std=c++17']\nnvcc = ['-std=c++17']\n"
+    with pytest.raises(MTPError, match='holds no .-std=c..14., which the ledger replaces'):
+        ops.patch(str(tmp_path), patches)
+
+
+def wheel_of(folder, *containers):
+    """A wheel with one shared object for these (machine code of each container)."""
+    path = folder / 'x.whl'
+    with zipfile.ZipFile(str(path), 'w') as archive:
+        archive.writestr('mmcv/_ext.so', shared_object(containers))
+    return str(path)
+
+
+def test_a_wheel_without_code_for_every_card_of_its_variant_is_refused(tmp_path):
+    every = [37, 50, 60, 70, 75, 80, 86]
+    ops.check_cards(wheel_of(tmp_path, every, every), 'mmrotate1', 'cu117')
+    with pytest.raises(MTPError, match='_ext.so in .* has no code for sm_86, only for sm_37, .*sm_80\n  next: rm -r'):
+        ops.check_cards(wheel_of(tmp_path, every, every[:-1]), 'mmrotate1', 'cu117')
+    with pytest.raises(MTPError, match='only for processors'):
+        ops.check_cards(wheel_of(tmp_path), 'mmrotate1', 'cu117')
+    ops.check_cards(wheel_of(tmp_path), 'mmrotate1', 'cpu')
+    with zipfile.ZipFile(str(tmp_path / 'empty.whl'), 'w') as archive:
+        archive.writestr('mmcv/__init__.py', '')
+    with pytest.raises(MTPError, match='holds no compiled operators'):
+        ops.check_cards(str(tmp_path / 'empty.whl'), 'mmrotate1', 'cu117')
 
 
 def test_a_card_in_this_machine_decides_nothing(monkeypatch):
     monkeypatch.setenv('CUDA_VISIBLE_DEVICES', '0')
     monkeypatch.setenv('FORCE_CUDA', '1')
-    variables = ops.environment(ledger.variant('cpu')['ops_flags'], '/tools')
+    variables = ops.environment('mmrotate1', 'cpu', '/tools')
     assert variables['CUDA_VISIBLE_DEVICES'] == '' and variables['FORCE_CUDA'] == '0'
     assert variables['PATH'].startswith('/tools/bin' + os.pathsep)
     assert int(variables['MAX_JOBS']) >= 1

@@ -3,6 +3,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 
 import pytest
 
@@ -55,6 +56,14 @@ def test_what_is_copied_exists_and_reaches_the_build():
         assert any(plain == name or plain.startswith(name + '/') for name in sent), path
 
 
+def test_a_checkpoint_is_looked_up_with_what_an_image_holds(tmp_path):
+    """The list of published files lay in weights/, which is the user's folder and in no image."""
+    shutil.copytree(os.path.join(ledger.ROOT, 'mtp'), str(tmp_path / 'mtp'))
+    code = 'from mtp.checkpoints import check; from mtp.weights import manifest; print(len(check.manifest()))'
+    done = subprocess.run([sys.executable, '-c', code], cwd=str(tmp_path), stdout=subprocess.PIPE, check=True)
+    assert int(done.stdout) >= 45
+
+
 def test_tests_data_and_history_never_reach_the_build():
     lines = read('.dockerignore', ledger.ROOT).splitlines()
     assert '*' in lines[:2]
@@ -65,6 +74,34 @@ def test_tests_data_and_history_never_reach_the_build():
 def test_the_last_stage_installs_nothing():
     last = DOCKERFILE.rpartition('\nFROM ')[2]
     assert 'apt' not in last and 'pip' not in last and 'selfcheck.py' in last
+
+
+def test_nobody_is_root_by_accident_and_tmp_can_be_written_under_a_read_only_root():
+    last = DOCKERFILE.rpartition('\nFROM ')[2]
+    assert re.search(r'^USER [1-9]\d*:[1-9]\d*$', last, re.M) and 'VOLUME /tmp' in last
+    assert last.index(' finish ') < last.index('USER ')
+
+
+def test_a_run_by_hand_names_its_image_in_its_passport():
+    assert 'MTP_IMAGE=mtp/${ENV}:${VARIANT}' in DOCKERFILE
+
+
+def test_every_program_that_makes_the_environment_is_part_of_what_goes_into_an_image():
+    makes = DOCKERFILE.partition('\nFROM python AS code')[0]
+    programs = {word for words in re.findall(r'^COPY ([^-\n].*)$', makes, re.M) for word in words.split()
+                if word.startswith('docker/') and word.endswith(('.py', '.sh'))}
+    assert programs <= set(ledger.RECIPE) and len(programs) >= 3
+
+
+def test_what_the_environment_is_made_by_depends_on_no_other_code_of_ours():
+    stage = DOCKERFILE.partition('AS build\n')[2].partition('\nFROM ')[0]
+    assert 'mtp/' not in stage and 'environments.json' not in stage
+    assert 'mtp' not in re.findall(r'^(?:import|from) (\S+)', read('slim.py'), re.M)
+
+
+def test_libraries_that_were_added_as_files_are_recorded_where_scanners_look():
+    step = read('image.sh')
+    assert '/var/lib/dpkg/status.d' in step and 'Version: %s' in step
 
 
 def test_the_shell_steps_parse():
@@ -88,6 +125,11 @@ def test_collect_takes_the_libraries_of_a_program_but_not_the_c_library(tmp_path
     subprocess.check_call(['sh', STEPS, 'collect', str(tmp_path / 'libraries'), str(tree)])
     found = os.listdir(str(tmp_path / 'libraries'))
     assert any(name.startswith('libtinfo') for name in found)
+    with open(str(tmp_path / 'libraries' / 'owners')) as stream:
+        rows = [line.rstrip('\n').split('\t') for line in stream]
+    row, = [each for each in rows if each[0].startswith('libtinfo')]
+    if shutil.which('dpkg-query'):
+        assert row[1].startswith('libtinfo') and row[2] and row[3] and '-' in row[4] and '@' in row[5]
     assert not any(name.startswith(('libc.', 'ld-linux', 'libm.', 'libdl.')) for name in found)
 
 

@@ -1,4 +1,5 @@
 """The bill of materials names what is installed by the hash of the installed file, and refuses what no lock admits."""
+import email.message
 import json
 import os
 import sys
@@ -20,7 +21,10 @@ def there(tmp_path, monkeypatch):
     """Stands for an image: distributions, what pip reported, locks."""
     class Found:
         def __init__(self, name, version):
-            self.metadata, self.version = {'Name': name}, version
+            self.metadata, self.version, self.files = email.message.Message(), version, ['yaml/_yaml.so']
+            for field, value in (('Name', name), ('Author', 'Somebody'), ('License', 'UNKNOWN'),
+                                 ('Classifier', 'License :: OSI Approved :: MIT License')):
+                self.metadata[field] = value
 
     monkeypatch.setattr('importlib.metadata.distributions', lambda: [Found('PyYAML', '6.0'), Found('mmcv', '2.0.0')])
     (tmp_path / 'locks').mkdir()
@@ -65,6 +69,33 @@ def test_a_wheel_that_lay_beside_the_recipe_is_hashed_when_pip_did_not(there):
         list(sbom.python_components('mmrotate1', str(there), {OTHER}, str(there / 'wheels')))
 
 
+def test_a_distribution_has_its_licence_its_supplier_and_what_was_taken_from_it(there):
+    reported(there, GOOD)
+    drop = {'path': 'yaml/_yaml.so', 'how': 'slim', 'reason': 'tables', 'was': GOOD, 'is': OTHER}
+    (there / sbom.DROPPED).write_text(json.dumps([drop, dict(drop, path='other.so')]))
+    yaml = python(there)[1]
+    assert yaml['licenses'] == [{'license': {'name': 'MIT License'}}] and yaml['supplier'] == {'name': 'Somebody'}
+    said, = [each['value'] for each in yaml['properties'] if each['name'] == 'org.mtp.dropped']
+    assert said == 'slim yaml/_yaml.so: tables (sha256 {}, now {})'.format(GOOD, OTHER)
+
+
+def test_a_library_that_was_added_as_a_file_has_the_package_that_it_is_of(tmp_path):
+    for name in ('libssl.so.1.1', 'libown.so'):
+        (tmp_path / name).write_bytes(name.encode())
+    row = ('libssl.so.1.1', 'libssl1.1', '1.1.1w-0', 'amd64', 'debian-11', 'Debian OpenSSL Team')
+    (tmp_path / 'owners').write_text('\t'.join(row) + '\nlibown.so\n')
+    own, ssl = sbom.loose_components(str(tmp_path / '*.so*'), str(tmp_path / 'owners'))
+    assert ssl['purl'] == 'pkg:deb/debian/libssl1.1@1.1.1w-0?arch=amd64&distro=debian-11'
+    assert (ssl['version'], ssl['supplier']) == ('1.1.1w-0', {'name': 'Debian OpenSSL Team'})
+    assert ssl['hashes'] and 'purl' not in own
+
+
+def test_licences_of_a_debian_package_come_from_its_copyright_file(tmp_path):
+    (tmp_path / 'zlib1g').write_text('Files: *\nLicense: Zlib\n\nFiles: x\nLicense: GPL-2+\n')
+    assert sbom.debian_licences('zlib1g', str(tmp_path / '{}')) == ['GPL-2+', 'Zlib']
+    assert list(sbom.debian_licences('other', str(tmp_path / '{}'))) == []
+
+
 def test_the_same_inputs_give_the_same_bytes_and_others_another_number():
     parts = [sbom.component('library', name, '1', 'pkg:pypi/{}@1'.format(name), [GOOD]) for name in 'ba']
     first, second = sbom.bill('mmrotate1', 'cpu', parts), sbom.bill('mmrotate1', 'cpu', parts[::-1])
@@ -75,9 +106,9 @@ def test_the_same_inputs_give_the_same_bytes_and_others_another_number():
 
 
 def test_debian_packages_keep_their_epoch_in_the_purl():
-    found = list(sbom.debian_components('libc6\t2.36\tamd64\nlogin\t1:4.13\tamd64\n'))
+    found = list(sbom.debian_components('libc6\t2.36\tamd64\tGNU\nlogin\t1:4.13\tamd64\tX\n'))
     assert [item['version'] for item in found[:2]] == ['2.36', '1:4.13'] and '@1%3A4.13?arch=amd64' in found[1]['purl']
-    assert found[2]['type'] == 'operating-system'
+    assert found[2]['type'] == 'operating-system' and found[0]['supplier'] == {'name': 'GNU'}
 
 
 def test_taking_it_from_an_image_without_one_says_so(tmp_path):

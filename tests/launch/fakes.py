@@ -2,6 +2,7 @@
 import os
 
 from mtp.launch import ledger
+from mtp.launch.engines import PLAIN, UNASKED, Seen
 from mtp.launch.host import Folder, Host
 from mtp.launch.settings import from_environ
 
@@ -17,6 +18,7 @@ LEAVES = {
         'dotav2': ('oriented_rcnn_rvsa_l_1024_mae_mtp_dota20',),
         'fair1m': ('oriented_rcnn_rvsa_l_800_mae_mtp_fair1m20',),
         'loveda': ('rvsa-l-upernet-512-mae-mtp-loveda',),
+        'levir': ('rvsa-l-unet-256-mae-mtp_levir',),
     },
     'mmrotate03': {
         'dotav1': ('oriented_rcnn_rvsa_l_1024_mae_mtp_dota10', 'oriented_rcnn_rvsa_b_1024_mae_mtp_dota10'),
@@ -24,7 +26,7 @@ LEAVES = {
     },
 }
 GOOD = Folder(True, True, True)
-IMAGES = [ledger.image_tag(env, variant) for env in ledger.names() for variant in ledger.variants()]
+IMAGES = [ledger.image_tag(env, variant) for env in ledger.names() for variant in ledger.variants(env)]
 
 
 def checkout(root):
@@ -44,14 +46,25 @@ def touch(path):
 
 def machine(root, **changes):
     """A :class:`Host` on which everything is there, with ``changes``."""
-    files = ['apptainer/{}-{}.sif'.format(env, variant) for env in ledger.names() for variant in ledger.variants()]
-    host = Host(root=str(root), tools={name: '/usr/bin/' + name for name in ('docker', 'apptainer', 'srun')}, daemon='',
-                images={tag: ledger.digest(tag[4:].split(':')[0]) for tag in IMAGES},
+    files = ['apptainer/{}-{}.sif'.format(env, variant) for env in ledger.names() for variant in ledger.variants(env)]
+    images = {tag: ledger.inputs(*tag[4:].split(':')) for tag in IMAGES}
+    docker = Seen('', UNASKED.following, PLAIN, -1, images, {tag: 'sha256:' + 'ab' * 32 for tag in IMAGES})
+    tools = ('docker', 'podman', 'apptainer', 'enroot', 'srun')
+    host = Host(root=str(root), tools={name: '/usr/bin/' + name for name in tools},
+                engines={'docker': docker, 'podman': docker},
                 sifs={path: '' for path in files}, venvs={env: 'ready' for env in ledger.names()},
                 folders={'data': GOOD, 'weights': GOOD, 'work_dirs': GOOD}, accel='nv', uid=1000, gid=100,
-                free_port=23456, revision='0123456789abcdef', builder='/usr/bin/docker',
-                image_ids={tag: 'sha256:' + 'ab' * 32 for tag in IMAGES}, name='server7')
-    return host._replace(**changes)
+                free_port=23456, revision='0123456789abcdef', builder='/usr/bin/docker', name='server7',
+                sqshs={path[:-3] + 'sqsh': '' for path in files},
+                srun_options=dict.fromkeys(('--container-image', '--container-readonly'), ''))
+    return changed(host, **changes)
+
+
+def changed(host, engine='docker', **changes):
+    """``host`` with ``changes``: of itself, or of what is known of its ``engine``."""
+    own = {name: changes.pop(name) for name in list(changes) if name in Seen._fields}
+    engines = dict(host.engines, **{engine: host.engines[engine]._replace(**own)}) if own else host.engines
+    return host._replace(engines=engines)._replace(**changes)
 
 
 def ask(**words):

@@ -5,13 +5,15 @@ import re
 import tempfile
 
 from mtp.launch import plan as planning
-from mtp.launch import verbs
+from mtp.launch import runtimes, verbs
 from tests.launch import fakes
 
 FOLDER = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'golden')
 ROOT = '/home/user/mtp'  # stands for the checkout, which lies in another place each time
 VERBS = ('pretrain', 'finetune', 'test-fair1m', 'test-dotav1')
 SHAPES = ((1, 1), (4, 4))
+# A checkpoint of the made-up checkout.
+KEPT = 'work_dirs/mmrotate1/dotav1/oriented_rcnn_rvsa_l_1024_mae_mtp_dota10/epoch_12.pth'
 CONFIG = 'configs/mtp/dotav2/oriented_rcnn_rvsa_l_1024_mae_mtp_dota20.py'
 ARRAY = 'dior/faster_rcnn_rvsa_l_800_mae_mtp_dior diorr/oriented_rcnn_rvsa_l_800_mae_mtp_diorr'
 BATCH = {  # what SUBMIT=1 hands in: file name -> verb, settings
@@ -26,13 +28,15 @@ BATCH = {  # what SUBMIT=1 hands in: file name -> verb, settings
 
 def cases():
     """(file name, verb, settings) of every golden plan."""
-    for verb, runtime, launcher, (nodes, gpus) in itertools.product(VERBS, ('docker', 'apptainer', 'native'),
+    for verb, runtime, launcher, (nodes, gpus) in itertools.product(VERBS, tuple(runtimes.TABLE),
                                                                     ('local', 'slurm'), SHAPES):
+        if launcher == 'local' and not runtimes.get(runtime).here:
+            continue
         words = {'RUNTIME': runtime, 'LAUNCHER': launcher, 'NODES': str(nodes), 'GPUS': str(gpus), 'NCCL_DEBUG': 'INFO'}
         if launcher == 'slurm':
             words['PARTITION'] = 'gpu'
         elif nodes > 1:
-            words.update(NODE_RANK='1', MASTER_ADDR='10.0.0.1', PORT='40002')
+            words.update(NODE_RANK='1', MASTER_ADDR='10.0.0.1', PORT='40002', MTP_JOB_TOKEN='word')
         if verb == 'finetune':
             words['CONFIG'] = CONFIG
         yield '{}-{}-{}-{}x{}.txt'.format(verb, runtime, launcher, nodes, gpus), verb, words
@@ -42,6 +46,9 @@ def cases():
         words = {'RUNTIME': runtime, 'IMAGES': 'data/scene.tif work_dirs/more',
                  'CONFIG': 'oriented_rcnn_rvsa_l_1024_mae_mtp_dota10'}
         yield 'predict-{}-local-1x1.txt'.format(runtime), 'predict', words
+        words = {'RUNTIME': runtime, 'BEFORE': 'data/before', 'AFTER': 'data/after', 'GPUS': '2',
+                 'CONFIG': 'rvsa-l-unet-256-mae-mtp_levir', 'CHECKPOINT': KEPT}
+        yield 'predict-{}-local-1x2.txt'.format(runtime), 'predict', words
 
 
 def text(verb, words, root):
@@ -51,6 +58,7 @@ def text(verb, words, root):
                 for item in plan.commands]
     # Where its lines break depends on how long the name of the checkout is: here they do not.
     whole = re.sub(r' \\\n +', ' ', plan.script.text.replace(str(root), ROOT)) if plan.script else ''
+    whole = re.sub(r'mtp:[0-9a-f]{12}', 'mtp:PLACE', whole)  # a hash of the checkout's own path
     script = plan.script and plan.script._replace(text=whole)
     return planning.render(plan._replace(root=ROOT, commands=commands, script=script))
 

@@ -9,7 +9,7 @@ import pytest
 from mtp.errors import MTPError
 from mtp.launch import batch, execute, ledger, verbs
 from mtp.launch import plan as planning
-from tests.launch.fakes import ask, checkout, machine
+from tests.launch.fakes import ask, checkout, machine, touch
 
 SCRIPT = os.path.join(ledger.ROOT, 'mtp', 'launch', 'batch.sh')
 SCONTROL = '''#!/bin/bash
@@ -47,7 +47,8 @@ def world(tmp_path):
 
 
 def start(world, *words, **environment):
-    own = dict(PATH='{}:/usr/bin:/bin'.format(world / 'bin'), OUT=str(world), SLURM_JOB_ID='7', SLURM_JOB_NODELIST='n[1-2]',
+    own = dict(PATH='{}:/usr/bin:/bin'.format(world / 'bin'), OUT=str(world), SLURM_JOB_ID='7',
+               SLURM_JOB_NODELIST='n[1-2]',
                SLURM_JOB_NUM_NODES='2', TMPDIR=str(world))
     return subprocess.Popen(['bash', SCRIPT, '--kept', str(world / 'kept')] + list(words) + ['srun', 'work'],
                             env=dict(own, **environment), stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
@@ -77,6 +78,7 @@ def warned(world, **environment):
 def test_a_job_that_is_done_is_complete(world):
     code, said, _ = ended(start(world))
     assert code == 0 and said == ['job 7 on n[1-2], start 1', 'complete'] and not asked(world)
+    assert ended(start(world, '--name', 'finetune-x'))[1][0] == 'job 7 on n[1-2], start 1: finetune-x'
 
 
 def test_the_time_limit_is_passed_on_and_the_job_sent_back(world):
@@ -183,13 +185,16 @@ def test_what_is_printed_is_the_script(tmp_path):
     lines = text.splitlines()
     assert lines[0] == '#!/usr/bin/env bash' and '#SBATCH --time=12:00:00' in lines
     assert lines.index('#SBATCH --account=x') > lines.index('#SBATCH --requeue')  # the user's word is the last
-    assert '--kept work_dirs/mmrotate1/dior/faster_rcnn_rvsa_l_800_mae_mtp_dior --again --resume ' in text.replace(' \\\n  ', ' ')
+    assert '--kept work_dirs/mmrotate1/dior/faster_rcnn_rvsa_l_800_mae_mtp_dior --again --resume ' in text.replace(
+        ' \\\n  ', ' ')
 
 
 def test_several_configs_are_an_array(tmp_path):
     other = 'dior/faster_rcnn_rvsa_l_800_mae_dior'
     plan = submitted(tmp_path, CONFIG=DIOR + ' ' + other)
     assert plan.script.path.endswith('finetune-2-configs.sbatch')
+    names = ','.join('finetune-' + path.split('/')[1] for path in (DIOR, other))
+    assert '#SBATCH --comment={},mtp:'.format(names) in plan.script.text
     assert '#SBATCH --array=0-1\n' in plan.script.text and '%x-%A_%a.log' in plan.script.text
     first, second = plan.script.text.split('1)\n')
     assert DIOR in first and other in second and second.rstrip().endswith('esac')
@@ -198,7 +203,8 @@ def test_several_configs_are_an_array(tmp_path):
 
 
 def test_what_is_no_batch_job_is_refused(tmp_path):
-    with pytest.raises(MTPError, match='SUBMIT=1 goes with pretrain, finetune, test; samples is not'):
+    with pytest.raises(MTPError, match='SUBMIT=1 goes with pretrain, finetune, test, predict, reproduce, data; samples '
+                                       'is not'):
         submitted(tmp_path, 'samples')
 
 
@@ -208,7 +214,74 @@ def test_a_time_that_slurm_cannot_read_is_refused(value):
         ask(TIME_LIMIT=value)
 
 
-@pytest.mark.parametrize('limit, seconds', [('', 300), ('90', 300), ('2', 30), ('10:40', 160), ('0:04:00', 60), ('1-0', 300),
+@pytest.mark.parametrize('limit, seconds', [('', 300), ('90', 300), ('2', 30), ('10:40', 160), ('0:04:00', 60),
+                                            ('1-0', 300),
                                             ('0-0:08', 120), ('0-0:0:40', 10), ('0', 1)])
 def test_a_short_job_is_told_late(limit, seconds):
     assert batch.lead(limit) == seconds
+
+
+def test_data_is_one_job_in_which_the_verb_itself_runs(tmp_path):
+    text = submitted(tmp_path, 'data-dior', ARGS='--any-count', TIME_LIMIT='60', PARTITION='gpu').script.text
+    flat = text.replace(' \\\n  ', ' ')
+    assert '#SBATCH --ntasks=1\n' in text and '--gres' not in text and '#SBATCH --time=60\n' in text
+    assert "exec bash mtp/launch/batch.sh --name data-dior --kept '' env ARGS=--any-count LAUNCHER=slurm " \
+        'RUNTIME=apptainer SUBMIT=0 python3 -m mtp.launch data-dior\n' in flat
+    inner = verbs.plan('data-dior', ask(LAUNCHER='slurm', RUNTIME='apptainer', ARGS='--any-count'),
+                       machine(str(tmp_path)))
+    assert [item.words[0] for item in inner.commands] == ['srun', 'srun']
+
+
+def test_reproduce_is_one_job_that_goes_on_from_its_checkpoints(tmp_path):
+    touch(str(tmp_path / 'mtp/reproduce/__main__.py'))
+    words = dict(CONFIG=DIOR, GPUS='4', GRES='gpu:4', NODES='2', ACCUMULATE='1')
+    flat = submitted(tmp_path, 'reproduce', **words).script.text.replace(' \\\n  ', ' ')
+    assert '#SBATCH --gres=gpu:4\n' in flat and '#SBATCH --ntasks=8\n' in flat and '--again' not in flat
+    assert '--kept work_dirs/mmrotate1/{} env ACCUMULATE=1 CONFIG={} GPUS=4 GRES=gpu:4 LAUNCHER=slurm'.format(
+        DIOR, DIOR) in flat
+    small = submitted(tmp_path, 'reproduce', DATA='samples', **words).script.text
+    assert '--kept work_dirs/rehearsal/mmrotate1/' + DIOR in small
+
+
+def test_predict_is_a_job_on_one_card(tmp_path):
+    touch(str(tmp_path / 'x.pth'))
+    text = submitted(tmp_path, 'predict', CONFIG='oriented_rcnn_rvsa_l_1024_mae_mtp_dota10', CHECKPOINT='x.pth',
+                     IMAGES='data/a.tif',
+                     OUT='work_dirs/out', GRES='gpu:a100').script.text
+    assert '#SBATCH --gres=gpu:a100:1\n' in text and '--kept work_dirs/out ' in text and '--device cuda' in text
+
+
+def test_a_second_job_for_the_same_place_is_refused_with_the_name_of_the_first(tmp_path):
+    root = checkout(tmp_path)
+    first = verbs.plan('pretrain', ask(SUBMIT='1', RUNTIME='apptainer', SAVE_PATH='work_dirs/a'), machine(root))
+    comment = [line for line in first.script.text.splitlines() if '--comment' in line][0].split('=', 1)[1]
+    host = machine(root, queue=(('41', 'other', 'RUNNING', 'mine'), ('42', 'pretrain-x', 'PENDING', comment)))
+    again = verbs.plan('pretrain', ask(SUBMIT='1', RUNTIME='apptainer', SAVE_PATH=str(tmp_path / 'work_dirs/a')), host)
+    problem, = again.problems
+    assert problem.message == 'job 42 (pretrain-x, pending) writes to {} already'.format(tmp_path / 'work_dirs/a')
+    assert 'scancel 42' in problem.hint
+    assert not verbs.plan('pretrain', ask(SUBMIT='1', RUNTIME='apptainer', SAVE_PATH='work_dirs/b'), host).problems
+
+
+def test_one_of_an_array_is_the_same_place_as_alone(tmp_path):
+    root = checkout(tmp_path)
+    text = verbs.plan('finetune', ask(SUBMIT='1', RUNTIME='apptainer', CONFIG=DIOR
+                                      + ' dior/faster_rcnn_rvsa_l_800_mae_dior'),
+                      machine(root)).script.text
+    comment = [line for line in text.splitlines() if '--comment' in line][0].split('=', 1)[1]
+    host = machine(root, queue=(('7_1', 'finetune-2-configs', 'RUNNING', comment),))
+    assert 'job 7_1' in verbs.plan('finetune', ask(SUBMIT='1', RUNTIME='apptainer', CONFIG=DIOR),
+                                   host).problems[0].message
+
+
+def test_work_that_goes_on_from_whatever_is_there_comes_back(world):
+    job = subprocess.Popen(['bash', SCRIPT, '--kept', '', 'srun', 'work'], stdout=subprocess.PIPE,
+                           stderr=subprocess.STDOUT,
+                           universal_newlines=True, env=dict(
+                               PATH='{}:/usr/bin:/bin'.format(world / 'bin'), OUT=str(world), SLURM_JOB_ID='7',
+                               WAITS='1',
+                               ON_USR1='138', SLURM_JOB_NODELIST='n1', SLURM_JOB_NUM_NODES='1', TMPDIR=str(world)))
+    while not (world / 'started').exists():
+        time.sleep(0.01)
+    job.send_signal(signal.SIGUSR1)
+    assert ended(job)[1][-1] == 'requeued: the time limit is near, and it goes on from what it has kept'

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from mtp.launch import ledger, verbs
+from mtp.launch import building, bundle, ledger, verbs
 from tests.launch import fakes
 
 BASES = {env: {'PYTHON_IMAGE': 'p-' + env, 'BUILD_IMAGE': 'b', 'BASE_IMAGE': 'r'} for env in ledger.names()}
@@ -47,6 +47,30 @@ def test_a_bundle_without_it_builds_it_with_no_network(root):
                  1] == 'none' and 'BUILD_IMAGE=b' in words and 'PYTHON_IMAGE=p-mmrotate1' in words
     os.unlink(os.path.join(root, 'bundle.json'))
     assert '--network' not in planned('images', root).commands[1].words
+
+
+def test_what_is_not_pinned_is_said_before_anything_is_pulled(root):
+    said = planned('images', root).reason
+    assert 'debian:bookworm-slim' in said and 'imagetools inspect' in said and '\n' not in said
+    given = ' '.join('--build-arg {}=x'.format(name) for name in bundle.BASE_NAMES)
+    assert planned('images', root, DOCKER_ARGS=given).reason == ''
+    bundled(root, images={}, bases=BASES)
+    assert planned('images', root).reason == ''
+
+
+def test_a_wheel_whose_hash_nobody_has_seen_is_said_before_anything_is_pulled(root, monkeypatch):
+    assert planned('images', root).problems == ()
+    monkeypatch.setattr(building.lock, 'read', lambda name: '# unresolved: torch==1.10.0+cu113\nthe hash ...\n')
+    problem, = planned('images', root).problems
+    assert 'the hash of torch==1.10.0+cu113 is unresolved' in problem.message and '--unresolved' in problem.hint
+
+
+@pytest.mark.parametrize('asked, host, label', [
+    ('', '', 'SOURCE=MTP reproducibility kit'), ('', 'https://host/x', 'SOURCE=https://host/x'),
+    ('https://mine/y', 'https://host/x', 'SOURCE=https://mine/y')])
+def test_an_image_says_where_its_source_is(root, asked, host, label):
+    words = planned('images', root, fakes.machine(root, source=host), SOURCE=asked).commands[1].words
+    assert label in words
 
 
 def test_a_sif_is_made_of_the_archive_in_a_bundle(root):

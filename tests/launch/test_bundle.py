@@ -3,13 +3,15 @@ import hashlib
 import io
 import json
 import os
+import shutil
 import subprocess
+import sys
 import tarfile
 
 import pytest
 
 from mtp.errors import MTPError
-from mtp.launch import bundle, ledger, lock, setup, verify_bundle
+from mtp.launch import bundle, ledger, lock, setup, sums, verify_bundle
 from tests.launch import fakes
 
 TAG = 'mtp/mmrotate1:cpu'
@@ -23,7 +25,7 @@ def git(root, *words):
 @pytest.fixture
 def checkout(tmp_path):
     root = tmp_path / 'checkout'
-    for name in ('Makefile', 'docker/wheels/README.md', 'mtp/a.py'):
+    for name in ('Makefile', 'docker/wheels/README.md', 'mtp/a.py', 'mtp/data/b.py'):
         fakes.touch(str(root / name))
     git(root, 'init', '-q')
     git(root, 'add', '-A')
@@ -43,8 +45,13 @@ def made(checkout):
     return checkout.parent / 'bundle'
 
 
+def names(folder):
+    return sums.walk(str(folder))[0]
+
+
 def test_it_holds_what_git_tracks_and_says_what_it_lacks(made):
-    assert bundle.contents(str(made)) == ['Makefile', 'bundle.json', 'docker/wheels/README.md', 'mtp/a.py']
+    assert names(made) == ['Makefile', 'SHA256SUMS', 'bundle.json', 'docker/wheels/README.md', 'mtp/a.py',
+                           'mtp/data/b.py']
     about = bundle.read(str(made))
     assert about['revision'] == '0123456789abcdef' and about['environments'] == ['mmrotate1'
                                                                                  ] and about['variant'] == 'cpu'
@@ -56,8 +63,9 @@ def test_a_second_run_drops_what_is_no_longer_tracked_and_keeps_the_rest(made, c
     git(checkout, 'rm', '-q', 'mtp/a.py')
     fakes.touch(str(made / '.venv/x'))
     bundler(checkout).make()
-    assert bundle.contents(str(made)) == ['Makefile', 'bundle.json', 'docker/wheels/README.md']
-    assert (made / '.venv/x').exists()
+    assert names(made) == ['.venv/x', 'Makefile', 'SHA256SUMS', 'bundle.json', 'docker/wheels/README.md',
+                           'mtp/data/b.py']
+    assert '.venv/x' not in bundle.sums_of(str(made))
 
 
 def test_a_folder_that_is_no_bundle_is_left_alone(checkout):
@@ -75,9 +83,109 @@ def test_damage_is_named(made):
     wrong = verify_bundle.check_sums(str(made))
     assert [line.split(' ', 1)[0]
             for line in wrong] == ['mtp/a.py', 'mtp/b.py', 'Makefile'] and 'has changed' in wrong[2]
+    (made / 'SHA256SUMS').write_text('no sum\n')
+    with pytest.raises(MTPError, match='SHA256SUMS, line 1'):
+        verify_bundle.check_sums(str(made))
     (made / 'SHA256SUMS').unlink()
     with pytest.raises(MTPError, match='was not finished'):
         verify_bundle.check_sums(str(made))
+
+
+@pytest.mark.parametrize('name', ['mtp/__pycache__/a.cpython-38.pyc', '.venv/mmrotate1/bin/python', 'json.py',
+                                  'mtp/.a.py.tmp', 'docker/wheels/torch-9-py3-none-any.whl',
+                                  '.git/hooks/post-checkout'])
+def test_what_was_planted_is_named(made, name):
+    fakes.touch(str(made / name))
+    found, = verify_bundle.check_sums(str(made))
+    assert found.startswith(name) and 'no part of the bundle' in found
+    assert 'remove what you did not put there' in sums.hint([found], str(made))
+
+
+@pytest.mark.parametrize('name', ['mtp/link.py', 'docker/wheelhouse', 'data'])
+def test_a_link_is_named_and_not_followed(made, name):
+    (made / name).symlink_to('/etc')
+    found, = verify_bundle.check_sums(str(made))
+    assert found == name + ' is a link or a special file; a bundle holds plain files alone'
+
+
+def test_a_listed_file_that_became_a_link_or_a_pipe_is_named(made):
+    (made / 'mtp/a.py').unlink()
+    (made / 'mtp/a.py').symlink_to(made / 'Makefile')
+    (made / 'Makefile').unlink()
+    os.mkfifo(str(made / 'Makefile'))  # reading it would wait for ever
+    assert [line.split(' ', 1)[0] for line in verify_bundle.check_sums(str(made))] == ['Makefile', 'mtp/a.py']
+
+
+@pytest.mark.parametrize('change', ['delete', 'poison'])
+def test_a_folder_of_the_source_called_data_is_looked_at(made, change):
+    path = made / 'mtp/data/b.py'
+    path.unlink() if change == 'delete' else path.write_text('poison')
+    found, = verify_bundle.check_sums(str(made))
+    assert found.startswith('mtp/data/b.py ')
+
+
+def test_what_its_users_keep_there_is_theirs(made):
+    for name in ('data/dior/1.jpg', 'weights/a.pth', 'work_dirs/run/log.jsonl', 'apptainer/a.sif.digest'):
+        fakes.touch(str(made / name))
+    assert verify_bundle.check_sums(str(made)) == []
+
+
+def test_the_first_look_runs_nothing_of_the_bundle(made):
+    shutil.copy(sums.__file__, str(made / 'mtp' / 'a.py'))
+    planted = 'open({!r}, "w")\n'.format(str(made.parent / 'ran'))
+    for name in ('hashlib.py', 'mtp/hashlib.py', 'mtp/stat.py'):  # names that the script imports
+        (made / name).write_text(planted)
+    done = subprocess.run([sys.executable, '-I', str(made / 'mtp' / 'a.py'), str(made)], cwd=str(made),
+                          stderr=subprocess.PIPE, universal_newlines=True)
+    assert done.returncode == 1 and 'hashlib.py is not in SHA256SUMS' in done.stderr and 'next: ' in done.stderr
+    assert not (made.parent / 'ran').exists()
+
+
+def test_in_a_bundle_the_first_look_comes_before_any_of_its_code_and_python_leaves_no_files(made):
+    shutil.copy(os.path.join(ledger.ROOT, 'Makefile'), str(made / 'Makefile'))
+    said = subprocess.check_output(['make', '-n', '-C', str(made), 'verify-bundle', 'PYTHON=python3'],
+                                   universal_newlines=True)
+    assert said.index('python3 -I mtp/launch/sums.py .') < said.index('python3 -m mtp.launch ')
+    with open(str(made / 'Makefile')) as stream:
+        assert 'export PYTHONDONTWRITEBYTECODE' in stream.read()
+
+
+def test_a_bundle_of_a_bundle_holds_the_same_source_and_no_strangers(made, tmp_path):
+    fakes.touch(str(made / 'mtp/__pycache__/a.cpython-38.pyc'))
+    fakes.touch(str(made / 'data/x'))
+    bundle.Bundler(fakes.ask(OUT=str(tmp_path / 'second'), ENV='mmrotate1', PARTS='sif'), fakes.machine(made)).make()
+    assert names(tmp_path / 'second') == names(made)[:3] + ['docker/wheels/README.md', 'mtp/a.py', 'mtp/data/b.py']
+    assert verify_bundle.check_sums(str(tmp_path / 'second')) == []
+
+
+def test_a_flipped_byte_is_mended_and_never_hashed_anew(checkout, monkeypatch):
+    def save(words, folder, what, **variables):
+        with open(words[words.index('--output') + 1], 'wb') as stream:
+            stream.write(b'image')
+
+    tag = 'mtp/mmrotate1:cpu'
+    machine = fakes.machine(checkout)
+    monkeypatch.setattr(bundle, 'call', save)
+    out = checkout.parent / 'bundle'
+    for path in (None, out / 'images/mmrotate1-cpu.tar', out / 'mtp/a.py'):
+        if path:
+            before = path.stat()
+            path.write_bytes(b'x' * before.st_size or b'x')
+            os.utime(str(path), ns=(before.st_atime_ns, before.st_mtime_ns))
+        bundle.Bundler(fakes.ask(OUT=str(out), ENV='mmrotate1', VARIANT='cpu', PARTS='images'), machine).make()
+        assert (out / 'images/mmrotate1-cpu.tar').read_bytes() == b'image' and (out / 'mtp/a.py').read_bytes() == b''
+    assert bundle.read(str(out))['images']['images/mmrotate1-cpu.tar']['tags'] == [tag]
+
+
+def test_an_archive_that_is_whole_is_kept(checkout, monkeypatch, capsys):
+    (checkout.parent / 'bundle/images').mkdir(parents=True)
+    path = checkout.parent / 'bundle/images/mmrotate1-cpu.tar'
+    path.write_bytes(b'image')
+    entry = {'tags': [TAG], 'id': 'sha256:' + 'ab' * 32, 'sha256': hashlib.sha256(b'image').hexdigest()}
+    (checkout.parent / 'bundle/bundle.json').write_text(json.dumps({'images': {'images/mmrotate1-cpu.tar': entry}}))
+    monkeypatch.setattr(bundle, 'call', lambda *words, **more: pytest.fail('it was saved once more'))
+    bundler(checkout, PARTS='images', VARIANT='cpu').make()
+    assert 'mmrotate1-cpu.tar: kept' in capsys.readouterr().out
 
 
 def test_a_wheel_that_the_lock_does_not_admit_does_not_count(tmp_path, monkeypatch):
@@ -100,7 +208,8 @@ def test_wheels_of_earlier_locks_are_dropped(checkout, monkeypatch):
 
 
 def archive(path, tags, digest):
-    config = json.dumps({'config': {'Labels': {'org.mtp.environment': 'mmrotate1', 'org.mtp.ledger': digest}}}).encode()
+    config = json.dumps({'config': {'Labels': {'org.mtp.environment': 'mmrotate1', 'org.mtp.variant': 'cpu',
+                                               'org.mtp.ledger': digest}}}).encode()
     manifest = json.dumps([{'Config': 'c.json', 'RepoTags': tags}]).encode()
     with tarfile.open(str(path), 'w') as stream:
         for name, content in (('c.json', config), ('manifest.json', manifest)):
@@ -111,11 +220,11 @@ def archive(path, tags, digest):
 
 def test_an_archive_holds_the_images_that_it_should(tmp_path):
     path = tmp_path / 'x.tar'
-    archive(path, [TAG], ledger.digest('mmrotate1'))
+    archive(path, [TAG], ledger.inputs('mmrotate1', 'cpu'))
     assert verify_bundle.check_archive(str(path), [TAG], 'x.tar') == []
     assert 'holds mtp/mmrotate1:cpu, not other' in verify_bundle.check_archive(str(path), ['other'], 'x.tar')[0]
     archive(path, [TAG], 'f' * 64)
-    assert 'not of this ledger' in verify_bundle.check_archive(str(path), [TAG], 'x.tar')[0]
+    assert 'from other inputs' in verify_bundle.check_archive(str(path), [TAG], 'x.tar')[0]
     path.write_bytes(b'no tar')
     assert 'is no docker archive' in verify_bundle.check_archive(str(path), [TAG], 'x.tar')[0]
 
@@ -133,3 +242,37 @@ def test_a_checkout_with_wheels_asks_no_index(tmp_path):
     assert steps['packages'].environment['PIP_FIND_LINKS'] == place and steps['packages'].environment[
         'PIP_NO_INDEX'] == '1'
     assert steps['ops'].environment['PIP_FIND_LINKS'] == ''
+
+
+@pytest.mark.parametrize('manifest', [b'[]', b'[1]', b'{"Config": 1}', b'[{"Config": "x"}]', b'[' * 100000, b'\xff',
+                                      b'[{"Config": "manifest.json", "RepoTags": 3}]'])
+def test_an_archive_of_a_stranger_is_named_as_none(tmp_path, manifest):
+    """Its tables may say anything."""
+    path = str(tmp_path / 'a.tar')
+    with tarfile.open(path, 'w') as archive:
+        member = tarfile.TarInfo('manifest.json')
+        member.size = len(manifest)
+        archive.addfile(member, io.BytesIO(manifest))
+    said = verify_bundle.check_archive(path, ['mtp/mmrotate1:cpu'], 'a.tar')
+    assert said and said[0].startswith(('a.tar is no docker archive', 'a.tar holds'))
+
+
+@pytest.mark.parametrize('about', ['[]', '3', '{}', '{"ledger": 1}', '[' * 100000])
+def test_a_list_of_a_stranger_makes_no_bundle(tmp_path, monkeypatch, about):
+    (tmp_path / 'bundle.json').write_text(about)
+    monkeypatch.setenv('BUNDLE', str(tmp_path))
+    with pytest.raises(MTPError, match='is no bundle'):
+        verify_bundle.main()
+
+
+@pytest.mark.parametrize('change', [
+    {'environments': [3]}, {'environments': [[]]}, {'environments': ['mmrotate9']}, {'left_out': [{}]},
+    {'parts': [None]}, {'images': {'../x.tar': {}}}, {'images': {'/dev/zero': {}}}, {'images': {'': 3}},
+    {'variant': 'none'}])
+def test_what_bundle_json_says_is_looked_at_before_it_is_followed(made, monkeypatch, change):
+    path = made / 'bundle.json'
+    path.write_text(json.dumps(dict(json.loads(path.read_text()), **change)))
+    monkeypatch.setenv('BUNDLE', str(made))
+    with pytest.raises(MTPError, match='bundle.json: ') as told:
+        verify_bundle.main()
+    assert told.value.hint

@@ -108,3 +108,15 @@ def test_leaves_of_this_checkout_are_found_by_published_form():
     for leaf in known:
         name = 'configs/mtp/{}/{}.py'.format(leaf.dataset, leaf.stem)
         assert configs.find(name, env=leaf.env, root=configs.ledger.ROOT) == (leaf.env, configs.leaf_path(leaf))
+
+
+@pytest.mark.parametrize('base, env', [('configs/_base_/mmrotate1/models/x.py', 'mmrotate1'),
+                                       ('../../configs/mmrotate03/dotav1/x.py', 'mmrotate03'), ('./x.py', None)])
+def test_a_config_of_one_s_own_belongs_where_its_bases_do(tmp_path, root, base, env):
+    path = tmp_path / 'own.py'
+    path.write_text("_base_ = ['{}']\n".format(base))
+    if env:
+        assert configs.find(str(path), root=root)[0] == env
+    else:
+        with pytest.raises(MTPError, match='nothing says in which environment'):
+            configs.find(str(path), root=root)

@@ -2,9 +2,9 @@ import pytest
 
 from mtp import paths
 from mtp.errors import MTPError
-from mtp.launch import containers, ledger
+from mtp.launch import choice, containers, ledger
 from mtp.launch.jobs import Job
-from tests.launch.fakes import ask, machine
+from tests.launch.fakes import ask, changed, machine
 
 JOB = Job('mmrotate1', ('x.py',), ('data', 'weights'), ('work_dirs',), True, 1)
 
@@ -26,23 +26,29 @@ def host():
 
 
 def test_auto_takes_apptainer_with_an_image(host):
-    assert taken(host)[:2] == ('apptainer', 'apptainer: apptainer/mmrotate1-cu113.sif is here')
+    assert taken(host)[:2] == ('apptainer', 'apptainer: apptainer/mmrotate1-cu117.sif is here')
 
 
 def test_auto_takes_docker_without_apptainer(host):
     runtime, reason, problems, _ = taken(without(host, apptainer=True))
     assert (runtime, problems) == ('docker', [])
-    assert reason == 'docker: image mtp/mmrotate1:cu113 is here, not apptainer (apptainer is not installed)'
+    assert reason == 'docker: image mtp/mmrotate1:cu117 is here, not apptainer (apptainer is not installed)'
 
 
 def test_auto_takes_native_when_the_daemon_is_down(host):
-    runtime, reason, problems, _ = taken(without(host, apptainer=True)._replace(daemon='Cannot connect'))
+    runtime, reason, problems, _ = taken(changed(without(host, apptainer=True, podman=True), refusal='Cannot connect'))
     assert (runtime, problems) == ('native', [])
     assert 'not docker (the docker daemon does not answer: Cannot connect)' in reason
 
 
+def test_auto_takes_podman_where_docker_is_not(host):
+    runtime, reason, problems, _ = taken(without(host, apptainer=True, docker=True))
+    assert (runtime, problems) == ('podman', [])
+    assert reason.startswith('podman: image mtp/mmrotate1:cu117 is here, not apptainer') and 'not docker (' in reason
+
+
 def test_auto_passes_over_an_image_of_another_ledger(host):
-    other = without(host, apptainer=True)._replace(images={'mtp/mmrotate1:cu113': 'f' * 64})
+    other = changed(without(host, apptainer=True, podman=True), images={'mtp/mmrotate1:cu117': 'f' * 64})
     assert taken(other)[0] == 'native'
 
 
@@ -54,15 +60,15 @@ def test_auto_on_a_bare_machine_says_make_setup(host):
 
 @pytest.mark.parametrize('changes, words, message, hint', [
     (dict(tools={}), dict(RUNTIME='docker'), 'docker is not installed', 'RUNTIME=native'),
-    (dict(daemon='down'), dict(RUNTIME='docker'), 'does not answer: down', 'systemctl start docker'),
-    (dict(images={}), dict(RUNTIME='docker'), 'no image mtp/mmrotate1:cu113',
-     'make images ENV=mmrotate1 VARIANT=cu113'),
-    (dict(images={'mtp/mmrotate1:cu113': 'abc'}), dict(RUNTIME='docker'), 'another ledger: its label is abc',
+    (dict(refusal='down'), dict(RUNTIME='docker'), 'does not answer: down', 'systemctl start docker'),
+    (dict(images={}), dict(RUNTIME='docker'), 'no image mtp/mmrotate1:cu117',
+     'make images ENV=mmrotate1 VARIANT=cu117'),
+    (dict(images={'mtp/mmrotate1:cu117': 'abc'}), dict(RUNTIME='docker'), 'other inputs: its label is abc',
      'make images'),
-    (dict(images={'mtp/mmrotate1:cu113': ''}), dict(RUNTIME='docker'), 'its label is empty', 'make images'),
+    (dict(images={'mtp/mmrotate1:cu117': ''}), dict(RUNTIME='docker'), 'its label is empty', 'make images'),
     (dict(tools={}), dict(RUNTIME='apptainer'), 'apptainer is not installed', 'RUNTIME=docker'),
-    (dict(sifs={}), dict(RUNTIME='apptainer'), 'apptainer/mmrotate1-cu113.sif is missing', 'make sif ENV=mmrotate1'),
-    (dict(sifs={'apptainer/mmrotate1-cu113.sif': 'abc'}), dict(RUNTIME='apptainer'), 'another ledger: its label is abc',
+    (dict(sifs={}), dict(RUNTIME='apptainer'), 'apptainer/mmrotate1-cu117.sif is missing', 'make sif ENV=mmrotate1'),
+    (dict(sifs={'apptainer/mmrotate1-cu117.sif': 'abc'}), dict(RUNTIME='apptainer'), 'other inputs: its label is abc',
      'make sif ENV=mmrotate1'),
     (dict(venvs={'mmrotate1': 'absent'}), dict(RUNTIME='native'), 'no native environment mmrotate1',
      'make setup ENV=mmrotate1'),
@@ -71,17 +77,17 @@ def test_auto_on_a_bare_machine_says_make_setup(host):
     (dict(), dict(RUNTIME='docker', ACCEL='rocm'), 'no image mtp/mmrotate1:rocm', 'base image of your site'),
 ])
 def test_what_is_missing_comes_with_the_next_command(host, changes, words, message, hint):
-    _, _, problems, hints = taken(host._replace(**changes), **words)
+    _, _, problems, hints = taken(changed(host, **changes), **words)
     assert message in problems[0] and hint in hints[0]
 
 
 def test_the_ledger_hash_of_the_label_is_this_environments(host):
-    good = host._replace(images={'mtp/mmrotate1:cu113': ledger.digest('mmrotate1')})
+    good = changed(host, images={'mtp/mmrotate1:cu117': ledger.inputs('mmrotate1', 'cu117')})
     assert taken(good, RUNTIME='docker')[2] == []
 
 
 def test_under_slurm_the_compute_nodes_count(host):
-    login = host._replace(tools={'srun': 'srun'}, daemon='not asked')
+    login = changed(host, tools={'srun': 'srun'}, refusal='not asked')
     assert taken(login, RUNTIME='apptainer', LAUNCHER='slurm')[2] == []
     assert taken(login, RUNTIME='docker', LAUNCHER='slurm')[2] == []
 
@@ -90,7 +96,7 @@ def test_under_slurm_the_compute_nodes_count(host):
     ({}, 'nv', 'nv'), ({}, 'none', 'none'), ({}, 'rocm', 'rocm'), ({'ACCEL': 'none'}, 'nv', 'none'),
     ({'LAUNCHER': 'slurm'}, 'none', 'nv'), ({'LAUNCHER': 'slurm', 'GRES': 'dcu:4'}, 'none', 'rocm')])
 def test_accelerator(host, words, local, expected):
-    assert containers.accelerator(ask(**words), host._replace(accel=local)) == expected
+    assert choice.accelerator(ask(**words), host._replace(accel=local)) == expected
 
 
 def wrapped(runtime, host, alone=True, **words):
@@ -112,7 +118,7 @@ def test_docker_keeps_the_contract(host):
     assert pairs(words, '--hostname') == ['server7']  # what a passport calls the machine
     assert 'NCCL_DEBUG' in pairs(words, '--env') and 'SECRET' not in ' '.join(words)
     assert 'PYTHONNOUSERSITE=1' in pairs(words, '--env') and 'HOME=/tmp' in pairs(words, '--env')
-    assert words[-4:] == ('mtp/mmrotate1:cu113', 'python', '-u', 'x.py')
+    assert words[-4:] == ('mtp/mmrotate1:cu117', 'python', '-u', 'x.py')
 
 
 def test_docker_with_others_shares_network_and_memory(host):
@@ -168,6 +174,13 @@ def test_the_users_own_settings_win(host, runtime):
     assert 'MASTER_PORT=7' not in text(PORT='7', MASTER_PORT='8')
 
 
+def test_without_accelerator_a_native_run_sees_no_card_that_is_there(host):
+    def sees(**words):
+        return containers.wrap('native', ask(**words), host, JOB, ('x.py',)).environment.get('CUDA_VISIBLE_DEVICES')
+
+    assert sees(ACCEL='none') == sees(ACCEL='none', CUDA_VISIBLE_DEVICES='1') == '' and sees() is None
+
+
 def test_native_adds_next_to_nothing(host):
     item = wrapped('native', host)
     assert item.words == ('.venv/mmrotate1/bin/python', '-u', 'x.py')
@@ -202,3 +215,26 @@ def test_a_root_below_a_short_prefix_is_taken_once(host, monkeypatch):
     monkeypatch.setenv('MTP_WORK_ROOT', 'work_dirs/mine')
     assert paths.resolve(path) == path == '/repo/work_dirs/mine/a/b.pth'
     assert containers.Places('native', settings, host).host('work_dirs/a/b.pth') == path
+
+
+def test_the_users_python_path_comes_last_natively(host):
+    settings = ask(RUNTIME='native', PYTHONPATH='/mine:/yours')
+    found = containers.wrap('native', settings, host, JOB, ('x.py',)).environment
+    assert (found['PYTHONPATH'], found['MTP_HOOKS_PATH']) == ('/repo', '/mine:/yours')
+    assert 'PYTHONPATH' not in containers.wrap('native', ask(RUNTIME='native'), host, JOB, ('x.py',)).environment
+
+
+@pytest.mark.parametrize('runtime', ['docker', 'apptainer'])
+def test_a_container_hears_what_its_folders_are_called_outside(host, runtime):
+    words = ' '.join(containers.wrap(runtime, ask(MTP_WORK_ROOT='/scratch/me'), host, JOB, ('x.py',)).words)
+    assert '--env MTP_HOST_WORK_ROOT=/scratch/me' in words and '--env MTP_HOST_DATA_ROOT=data' in words
+    assert '--env MTP_WORK_ROOT=/work' in words
+
+
+def test_infiniband_of_this_machine_enters_docker_for_several_processes(host):
+    def words(processes, **changes):
+        job = JOB._replace(processes=processes)
+        return ' '.join(containers.wrap('docker', ask(), host._replace(**changes), job, ('x.py',)).words)
+
+    assert '--device /dev/infiniband --ulimit memlock=-1:-1' in words(2, infiniband=True)
+    assert 'infiniband' not in words(1, infiniband=True) + words(2)

@@ -37,6 +37,13 @@ def test_nothing_starts_while_something_is_missing(tmp_path):
     assert os.listdir(str(tmp_path)) == []
 
 
+def test_a_folder_that_cannot_be_made_is_named_with_the_setting_that_takes_another(tmp_path):
+    (tmp_path / 'work_dirs').write_text('a file')
+    with pytest.raises(MTPError, match='cannot make the folder .*work_dirs(.|\n)*MTP_WORK_ROOT=folder'):
+        execute.run(plan(tmp_path, 'open("out", "w")', makes=('work_dirs',)))
+    assert not (tmp_path / 'out').exists()
+
+
 CHILD = '''
 import signal, sys, time
 seen = []

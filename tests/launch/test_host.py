@@ -1,9 +1,11 @@
 import os
 import socket
+import subprocess
 
 import pytest
 
 from mtp.launch import host, ledger
+from mtp.launch.runtimes import apptainer
 from tests.launch.fakes import ask
 
 
@@ -15,17 +17,28 @@ def program(folder, name, text):
 
 
 def test_a_docker_that_answers(tmp_path):
-    assert host.docker_answer(program(tmp_path, 'docker', 'echo 28.2.2')) == ''
+    assert host.answer(program(tmp_path, 'docker', 'echo 28.2.2')) == ''
 
 
-@pytest.mark.parametrize('script, said', [('echo first >&2; echo "Cannot connect" >&2; exit 1', 'Cannot connect'),
+@pytest.mark.parametrize('script, said', [('echo first >&2; echo "Cannot connect" >&2; exit 1',
+                                           'first\nCannot connect'),
                                           ('exit 5', 'docker version ended with 5')])
 def test_a_docker_that_does_not(tmp_path, script, said):
-    assert host.docker_answer(program(tmp_path, 'docker', script)) == said
+    assert host.answer(program(tmp_path, 'docker', script)) == said
 
 
 def test_a_docker_that_hangs(tmp_path):
-    assert 'timed out' in host.docker_answer(program(tmp_path, 'docker', 'exec sleep 60'), timeout=0.2)
+    assert 'timed out' in host.answer(program(tmp_path, 'docker', 'exec sleep 60'), timeout=0.2)
+
+
+@pytest.mark.parametrize('address, said', [
+    ('https://user:secret@host/x/y.git', 'https://host/x/y.git'), ('https://host/x@y', 'https://host/x@y'),
+    ('git@host:x/y.git', 'git@host:x/y.git'), ('/home/user/mtp', ''), ('file:///home/user/mtp', '')])
+def test_the_address_of_the_source_holds_no_secret_and_no_path_of_this_machine(tmp_path, address, said):
+    assert host.source(str(tmp_path)) == ''
+    for words in (['init', '-q'], ['remote', 'add', 'origin', address]):
+        subprocess.check_call(['git', '-C', str(tmp_path)] + words)
+    assert host.source(str(tmp_path)) == said
 
 
 def test_ledger_digests_and_ids_of_images(tmp_path):
@@ -37,9 +50,10 @@ def test_ledger_digests_and_ids_of_images(tmp_path):
 
 def test_ledger_digest_of_an_apptainer_image(tmp_path):
     tool = program(tmp_path, 'apptainer', 'echo "org.mtp.environment: mmrotate1"; echo "org.mtp.ledger: abc"')
-    assert host.sif_digest(tool, 'x.sif') == 'abc'
-    assert host.sif_digest(program(tmp_path, 'broken', 'exit 1'), 'x.sif') == ''
-    assert host.sif_digest(str(tmp_path / 'nothing'), 'x.sif') == ''
+    assert apptainer.labels(tool, 'x.sif')[host.DIGEST_LABEL] == 'abc'
+    assert apptainer.labels(tool, 'x.sif')[host.ENV_LABEL] == 'mmrotate1'
+    assert apptainer.labels(program(tmp_path, 'broken', 'exit 1'), 'x.sif') == {}
+    assert apptainer.labels(str(tmp_path / 'nothing'), 'x.sif') == {}
 
 
 def test_folders(tmp_path):
@@ -61,7 +75,7 @@ def test_looking_at_a_machine_without_asking_for_docker(tmp_path, monkeypatch):
     program(tmp_path / 'bin', 'docker', 'touch {}/asked'.format(tmp_path))
     monkeypatch.setenv('PATH', '{}:{}'.format(tmp_path / 'bin', os.environ['PATH']))
     found = host.look(ask(RUNTIME='native'))
-    assert found.daemon == 'not asked' and found.images == {} and not (tmp_path / 'asked').exists()
+    assert found.engines == {} and not (tmp_path / 'asked').exists()
     assert set(found.venvs) == set(ledger.names()) and set(found.folders) == {'data', 'weights', 'work_dirs'}
     host.look(ask(RUNTIME='docker'))
     assert (tmp_path / 'asked').exists()

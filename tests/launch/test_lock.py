@@ -38,13 +38,13 @@ def test_every_pin_stands_in_its_lock_with_a_hash(name):
         assert held[package][1], package
 
 
-@pytest.mark.parametrize('name', ledger.names())
-def test_the_variants_differ_in_torch_alone(name):
-    cpu, gpu = (lock.pins(lock.read('{}-{}'.format(name, variant))) for variant in ('cpu', 'cu113'))
-    for package in ('torch', 'torchvision'):
-        cpu.pop(package)
-        gpu.pop(package, None)
-    assert cpu == gpu
+@pytest.mark.parametrize('name, kind', [(name, kind) for name in ledger.names() for kind in ledger.variants(name)])
+def test_the_variants_differ_in_torch_and_what_it_needs_alone(name, kind):
+    cpu, gpu = (lock.pins(lock.read('{}-{}'.format(name, variant)))
+                for variant in (ledger.plain(name), kind))
+    brought = ('nvidia-', 'triton', 'jinja2', 'markupsafe', 'networkx', 'sympy', 'mpmath')  # by a newer torch
+    changed = {package for package in set(cpu) | set(gpu) if cpu.get(package) != gpu.get(package)}
+    assert {package for package in changed if not package.startswith(brought)} <= {'torch', 'torchvision'}
 
 
 @pytest.mark.parametrize('name', ledger.names())
@@ -66,6 +66,7 @@ def test_split_takes_one_block_out():
 def test_a_resolved_wheel_takes_its_hash_from_the_ledger(monkeypatch):
     changed = ledger.load()
     changed['variants']['cu113']['wheels']['torch']['sha256'] = B
+    changed['variants']['cu113']['wheels']['torchvision']['sha256'] = ledger.UNRESOLVED
     monkeypatch.setattr(ledger, 'load', lambda: changed)
     text = lock.accelerated(TEXT, 'mmrotate1', 'cu113')
     assert lock.pins(text)['torch'] == ('1.10.0+cu113', [B])
@@ -77,7 +78,8 @@ def test_an_unresolved_hash_is_refused_by_us_and_by_pip(folder):
     names = [name for name in ledger.names() if '# unresolved:' in lock.read(name + '-cu113')]
     if not names:  # resolved meanwhile: make an unresolved one
         names = ['mmrotate1']
-        (folder / 'mmrotate1-cu113.txt').write_text('# unresolved: torch==1\nthe hash of torch==1 is unresolved\n')
+        (folder / 'mmrotate1-cu113.txt').write_text(lock._made_from('mmrotate1-cu113') + '# unresolved: torch==1\n'
+                                                    'the hash of torch==1 is unresolved\n')
     with pytest.raises(MTPError, match='the hash of torch.* is unresolved'):
         lock.require_resolved(names[0] + '-cu113')
     done = subprocess.run([sys.executable, '-m', 'pip', 'install', '--no-index', '--no-deps', '--require-hashes',
@@ -92,9 +94,10 @@ def test_an_unresolved_hash_is_refused_by_us_and_by_pip(folder):
      'mmrotate1-cpu.txt does not hold torchvision==0.11.1'),
     ('mmrotate03-cu113', 'timm==0.9.2 ', 'timm==0.9.3 ', 'mmrotate03-cu113.txt does not hold timm==0.9.2'),
     ('mmrotate1-ops', 'sha256:2a26', 'sha256:0000', 'mmrotate1-ops.txt does not hold the hash of mmcv-2.0.0.tar.gz'),
-    ('dev', '--hash=sha256:', '--hash=md5:', 'dev.txt: pytest has no hash'),
-    ('build', '# input: build.in ', '# input: other.in ', 'build.txt was made from another build.in'),
-    ('pip', '# ledger', '--index-url https://example.org\n# ledger', 'pip.txt names a host'),
+    ('mmrotate1-dev', '--hash=sha256:', '--hash=md5:', 'mmrotate1-dev.txt: pytest has no hash'),
+    ('mmrotate1-build', '# input: mmrotate1-build.in ', '# input: other.in ',
+     'mmrotate1-build.txt was made from another mmrotate1-build.in'),
+    ('mmrotate03-pip', '# ledger', '--index-url https://example.org\n# ledger', 'mmrotate03-pip.txt names a host'),
 ])
 def test_a_lock_that_does_not_fit_is_named(folder, name, old, new, complaint):
     file = folder / (name + '.txt')
@@ -108,7 +111,7 @@ def test_a_lock_that_does_not_fit_is_named(folder, name, old, new, complaint):
 def test_a_missing_lock_is_named(folder):
     (folder / 'mmrotate03-cpu.txt').unlink()
     assert 'mmrotate03-cpu.txt is missing' in lock.problems()
-    with pytest.raises(MTPError, match='cannot read the lock .*mmrotate03-cpu.txt'):
+    with pytest.raises(MTPError, match='cannot read the lock .*mmrotate03-cpu.txt.*\n  next: make lock'):
         lock.require_resolved('mmrotate03-cpu')
 
 
@@ -117,8 +120,10 @@ def test_a_changed_ledger_makes_the_locks_stale(monkeypatch):
     changed['environments']['mmrotate03']['packages']['timm']['shipped'] = '0.9.3'
     monkeypatch.setattr(ledger, 'load', lambda: changed)
     found = lock.problems()
-    assert 'mmrotate03-cpu.txt was made from another mmrotate03.in' in found
+    assert 'mmrotate03-cpu.txt was made from another mmrotate03-cpu.in' in found
     assert not [line for line in found if line.startswith('mmrotate1-')]
+    with pytest.raises(MTPError, match='mmrotate03-cu117.txt was made from other pins'):
+        lock.require_resolved('mmrotate03-cu117')
 
 
 class FakeResolver:
@@ -127,24 +132,30 @@ class FakeResolver:
     def __init__(self):
         self.constraints = {}
 
-    def resolve(self, name, text, constraints='', present=''):
+    def resolve(self, env, part, constraints='', present=''):
+        name = '{}-{}'.format(env, part)
         self.constraints[name] = constraints
+        text = generated.lock_inputs()['docker/locks/{}.in'.format(name)]
         wanted = [line for line in text.splitlines() if not line.startswith('#')]
         return ''.join('{} \\\n    --hash=sha256:{}\n'.format(line if '==' in line else line.split('<')[0] + '==9', A)
                        for line in wanted)
 
 
-def test_resolving_makes_every_lock_and_binds_the_tests_to_both_environments():
+def test_resolving_makes_every_lock_and_binds_the_tests_to_their_environment():
     resolver = FakeResolver()
     locks = lock.resolve_all(resolver, say=lambda text: None)
-    expected = {'mmrotate1-cpu', 'mmrotate1-cu113', 'mmrotate1-ops', 'mmrotate03-cpu', 'mmrotate03-cu113',
-                'mmrotate03-ops', 'dev', 'pip', 'build'}
-    assert set(locks) == expected
+    assert set(locks) == {'{}-{}'.format(env, part) for env in ledger.names()
+                          for part in ledger.variants(env) + ['ops', 'dev', 'pip', 'build'] + [
+                              ledger.headers(kind) for kind in ledger.with_cuda(env)]}
     assert lock.pins(locks['mmrotate03-ops']) == {'mmcv-full': ('1.6.1', [A])}
-    assert '# input: mmrotate1.in ' + lock._digest(generated.lock_inputs()['docker/locks/mmrotate1.in']) in locks[
-        'mmrotate1-cpu']
-    constraints = resolver.constraints['dev'].splitlines()
-    assert 'torch==1.10.0' in constraints and 'mmrotate==0.3.4' not in constraints and 'mmcv==2.0.0' not in constraints
+    for name, source in (('mmrotate1-cpu', 'mmrotate1-cpu'), ('mmrotate1-ops', 'mmrotate1-cpu'),
+                         ('mmrotate1-cu121', 'mmrotate1-cu121')):
+        wanted = lock._digest(generated.lock_inputs()['docker/locks/{}.in'.format(source)])
+        assert '# input: {}.in {}\n'.format(source, wanted) in locks[name]
+    assert lock.pins(locks['mmrotate1-cu121'])['torch'] == ('2.4.1', [A])
+    constraints = resolver.constraints['mmrotate1-dev'].splitlines()
+    assert 'numpy==1.23.5' in constraints and 'timm==0.9.5' in constraints
+    assert not [line for line in constraints if line.startswith('torch')]  # its variants do not agree on that
 
 
 def test_a_failing_tool_gives_one_clear_error_and_leaves_the_locks(folder, monkeypatch):

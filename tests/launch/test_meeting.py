@@ -1,3 +1,5 @@
+import json
+import os
 import socket
 import subprocess
 import sys
@@ -7,7 +9,7 @@ import time
 import pytest
 
 from mtp.errors import MTPError
-from mtp.launch import ledger, meeting, rendezvous
+from mtp.launch import ledger, meeting, rendezvous, tokens
 from mtp.launch.host import free_port
 
 STEP = {'SLURM_JOB_ID': '7', 'SLURM_STEP_ID': '0', 'SLURM_STEP_NUM_TASKS': '3', 'SLURM_LOCALID': '0',
@@ -49,7 +51,7 @@ def test_all_there_and_alike_go_on():
 
 def test_the_port_is_free_again_for_those_who_met():
     port = free_port()
-    with meeting._listen(port):
+    with meeting.listen(port):
         pass
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -77,7 +79,7 @@ def test_a_master_nobody_answers_at_is_named():
 
 def test_a_master_that_goes_away_is_no_silence():
     port = free_port()
-    server = meeting._listen(port)
+    server = meeting.listen(port)
     threading.Timer(0.3, server.close).start()
     with pytest.raises(MTPError, match='did not reach process 0'):
         meeting.meet({'RANK': '1', 'WORLD_SIZE': '2', 'MASTER_ADDR': '127.0.0.1', 'MASTER_PORT': str(port)}, STEP, 1.0)
@@ -119,7 +121,7 @@ def test_a_taken_port_is_named():
         other.listen(1)
         port = other.getsockname()[1]
         with pytest.raises(MTPError, match='port {} on .* cannot be used: Address already in use'.format(port)):
-            meeting._listen(port)
+            meeting.listen(port)
 
 
 def test_the_image_by_its_labels_where_nobody_says_its_hash(tmp_path, monkeypatch):
@@ -139,6 +141,17 @@ def test_only_tasks_of_srun_meet(monkeypatch):
     assert met == ['2']
 
 
+def test_processes_of_any_launcher_but_torchrun_meet_once(monkeypatch):
+    met = []
+    monkeypatch.setattr(meeting, 'meet', lambda found, environ: met.append(found['RANK']))
+    monkeypatch.setattr(rendezvous, '_met', [])
+    by_hand = {'RANK': '1', 'WORLD_SIZE': '2', 'LOCAL_RANK': '1'}
+    rendezvous.join(dict(by_hand, TORCHELASTIC_RUN_ID='x'), by_hand=True)
+    for _ in range(2):  # a program asks more than once who it is
+        rendezvous.join(by_hand, by_hand=True)
+    assert met == ['1']
+
+
 def test_more_time_can_be_asked_for():
     began = time.monotonic()
     with pytest.raises(MTPError, match='within 0 s'):
@@ -152,3 +165,163 @@ def test_a_process_knows_how_long_it_has_been_loading():
     began = time.monotonic()
     age = float(subprocess.check_output(words, cwd=ledger.ROOT))
     assert 0.4 < age < time.monotonic() - began + 0.1
+
+
+def answered(line, seconds=1.0, key='token', world=2, ends_early=True):
+    """(how process 0 ended, what the stranger heard) when a stranger says ``line`` and nobody else comes."""
+    port, ends = free_port(), []
+
+    def host():
+        try:
+            meeting._host(('127.0.0.1', port), world, meeting.card(0, STEP), seconds, key)
+            ends.append('')
+        except MTPError as error:
+            ends.append(str(error))
+
+    thread = threading.Thread(target=host)
+    thread.start()
+    with called(port) as guest:
+        guest.sendall(line)
+        guest.settimeout(5)
+        try:
+            heard = guest.recv(1000)
+        except OSError:
+            heard = b''
+        thread.join(20)
+    return ends[0], heard
+
+
+def called(port):
+    for _ in range(500):
+        try:
+            return socket.create_connection(('127.0.0.1', port), 1)
+        except OSError:
+            time.sleep(0.01)
+    raise AssertionError('nobody listens')
+
+
+def signed(value, key='token'):
+    text = value if isinstance(value, bytes) else json.dumps(value).encode()
+    return meeting._signature(key, text) + b' ' + text + b'\n'
+
+
+GOOD = {'rank': 1, 'step': '7.0', 'host': 'n1', 'image': ''}
+
+
+@pytest.mark.parametrize('line', [
+    signed(GOOD, key=''), signed(GOOD, key='other'), json.dumps(GOOD).encode() + b'\n', b'GET / HTTP/1.0\n',
+    b'\xff\xfe\n',
+    b'x' * 5000, signed(b'[' * 3000), signed([1])], ids=[
+        'no token', 'another token', 'unsigned', 'http', 'no text', 'too long', 'deep', 'no object'])
+def test_who_has_not_the_token_of_the_job_is_no_member(line):
+    end, heard = answered(line)
+    assert '1 of 2 processes did not come' in end and heard == meeting.FOREIGN
+
+
+@pytest.mark.parametrize('change', [{'rank': []}, {'rank': 'x'}, {'rank': 0}, {'rank': 2}, {'rank': -1}, {'rank': True},
+                                    {'rank': 1.0}, {'image': None}, {'host': {}}, {'step': 7}])
+def test_a_false_card_is_no_member_and_no_traceback(change):
+    end, heard = answered(signed(dict(GOOD, **change)))
+    assert '1 of 2 processes did not come' in end and b'problem' in heard
+
+
+def test_a_member_is_one_with_the_token():
+    end, heard = answered(signed(GOOD), seconds=20.0)
+    assert end == '' and json.loads(heard.partition(b' ')[2].decode()) == {'problem': ''}
+
+
+def test_one_that_talks_slowly_keeps_nobody_waiting():
+    port, ends = free_port(), []
+    thread = threading.Thread(target=lambda: ends.append(
+        meeting._host(('127.0.0.1', port), 2, meeting.card(0, STEP), 30.0, 'token')))
+    thread.start()
+    with called(port) as slow, called(port):
+        slow.sendall(b'x')
+        meeting._visit(('127.0.0.1', port), meeting.card(1, STEP), 20.0, lambda: 'token')
+        thread.join(5)
+        assert ends == [None]
+
+
+def test_one_that_waits_and_dies_is_missing():
+    end, _ = answered(signed(GOOD), world=3)
+    assert '1 of 3 processes did not come' in end and end.splitlines()[0].endswith(': 2')
+    port = free_port()
+    with pytest.raises(MTPError, match='2 of 3 processes did not come'):
+        threading.Thread(target=lambda: called(port).sendall(signed(GOOD))).start()  # and its line is closed behind it
+        meeting._host(('127.0.0.1', port), 3, meeting.card(0, STEP), 1.0, 'token')
+
+
+def test_another_job_at_the_port_is_named():
+    with socket.socket() as other:
+        other.bind(('127.0.0.1', 0))
+        other.listen(5)
+        stop = threading.Thread(target=lambda: [answer(other.accept()[0]) for _ in range(99)], daemon=True)
+        stop.start()
+        with pytest.raises(MTPError, match='belongs to another job, or has another MTP_JOB_TOKEN'):
+            meeting._visit(other.getsockname(), meeting.card(1, STEP), 0.5, lambda: 'token')
+
+
+def answer(peer):
+    peer.sendall(meeting.FOREIGN)
+    peer.close()
+
+
+def test_the_missing_are_named_with_their_host():
+    places = meeting.expected({'SLURM_STEP_NODELIST': 'gpu[03-04]', 'SLURM_NTASKS_PER_NODE': '2'})
+    assert places == ['gpu03', 'gpu03', 'gpu04', 'gpu04'] and meeting.expected({}) == []
+    cards = [meeting.card(rank, STEP) for rank in (0, 1, 3)]
+    assert ': 2 (gpu04)\n    there are 0 (' in meeting.verdict(cards, 4, ('gpu03', 1), 45, places)
+
+
+@pytest.mark.parametrize('name, place', [('127.0.0.1', '127.0.0.1'), ('localhost', '127.0.0.1'), ('', None),
+                                         ('no.such.host.', None)])
+def test_process_0_listens_where_it_is_looked_for(name, place):
+    found = meeting.interface(name)
+    assert (found and found[1]) == place
+    with meeting.listen(0, name) as server:
+        assert server.getsockname()[0] == (place or '0.0.0.0')
+
+
+def test_a_name_that_is_a_loopback_here_is_none_for_the_others(monkeypatch):
+    here = [(socket.AF_INET, socket.SOCK_STREAM, 6, '', ('127.0.1.1', 0))]
+    monkeypatch.setattr(socket, 'getaddrinfo', lambda *args: here)
+    assert meeting.interface('gpu07') is None
+    far = [(socket.AF_INET, socket.SOCK_STREAM, 6, '', ('192.0.2.1', 0))]  # of no interface of this machine
+    monkeypatch.setattr(socket, 'getaddrinfo', lambda *args: far)
+    with meeting.listen(0, 'gpu07') as server:
+        assert server.getsockname()[0] == '0.0.0.0'
+
+
+@pytest.mark.parametrize('value', ['soon', '-1', 'nan', 'inf'])
+def test_a_time_that_is_none_is_named(value):
+    with pytest.raises(MTPError, match='MTP_MEET_SECONDS is'):
+        meeting.meet({'RANK': '1', 'WORLD_SIZE': '2', 'MASTER_ADDR': 'x', 'MASTER_PORT': '1'},
+                     {'MTP_MEET_SECONDS': value})
+
+
+def test_the_empty_token_is_for_a_machine_by_itself():
+    assert tokens.source({}, 0, '127.0.0.1')() == tokens.source({}, 1, 'localhost')() == ''
+    assert tokens.source({'MTP_JOB_TOKEN': 'x'}, 1, 'server1')() == 'x'
+    with pytest.raises(MTPError, match='meet at server1, .*MTP_JOB_TOKEN is not set(.|\n)*export MTP_JOB_TOKEN='):
+        meeting.meet({'RANK': '0', 'WORLD_SIZE': '2', 'MASTER_ADDR': 'server1', 'MASTER_PORT': '1'}, {}, 1.0)
+
+
+def test_behind_an_srun_by_hand_process_0_draws_the_token_for_its_user_alone(tmp_path, monkeypatch):
+    monkeypatch.setenv('MTP_WORK_ROOT', str(tmp_path))
+    step = {'SLURM_JOB_ID': '7', 'SLURM_STEP_ID': '1'}
+    late = tokens.source(step, 1, 'n0')
+    with pytest.raises(OSError):
+        late()
+    drawn = tokens.source(step, 0, 'n0')()
+    assert len(drawn) == 32 and late() == drawn and tokens.place(step) == str(tmp_path / 'slurm' / '.token-7.1')
+    assert tokens.source(step, 0, 'n0')() == late() != drawn  # the step of a job that came back draws another
+    os.chmod(tokens.place(step), 0o644)
+    with pytest.raises(ValueError, match='can be read by others'):
+        late()
+
+
+def test_tasks_of_an_srun_by_hand_meet_and_leave_no_token(tmp_path, monkeypatch):
+    monkeypatch.setenv('MTP_WORK_ROOT', str(tmp_path))
+    monkeypatch.setattr(tokens, 'loopback', lambda address: False)
+    assert together(task(2), task(1), task(0)) == [None] * 3
+    assert os.listdir(str(tmp_path / 'slurm')) == []

@@ -1,7 +1,7 @@
 import pytest
 
 from mtp.errors import MTPError
-from mtp.launch import hostlist, rendezvous
+from mtp.launch import hostlist, rendezvous, settings
 
 STEP = {'SLURM_JOB_ID': '4242', 'SLURM_STEP_ID': '0', 'SLURM_PROCID': '5', 'SLURM_LOCALID': '1',
         'SLURM_STEP_NUM_TASKS': '8', 'SLURM_NTASKS': '8', 'SLURM_STEP_NODELIST': 'gpu[03-04]',
@@ -82,4 +82,40 @@ def test_everything_that_is_read_is_let_into_a_container():
     slurm = set(name for name in seen if name.startswith('SLURM'))
     assert len(slurm) >= 7
     assert slurm <= set(rendezvous.SLURM_VARIABLES)
+    assert set(rendezvous.SLURM_VARIABLES) == set(name for name in settings.passed_patterns()
+                                                  if name.startswith('SLURM'))
     assert hostlist.expand('localhost') == ['localhost']
+
+
+@pytest.fixture
+def scontrol(tmp_path, monkeypatch):
+    """A SLURM that knows where the node ``n-x`` is; the network does not."""
+    tool = tmp_path / 'scontrol'
+    tool.write_text('#!/bin/sh\necho "NodeName=$4 Arch=x86_64 NodeAddr=10.1.2.3 NodeHostName=n-x Version=22"\n')
+    tool.chmod(0o755)
+    monkeypatch.setenv('PATH', '{}:/usr/bin:/bin'.format(tmp_path))
+    monkeypatch.setattr(rendezvous.socket, 'getaddrinfo', unknown)
+    return tool
+
+
+def unknown(*words):
+    raise rendezvous.socket.gaierror(-2, 'Name or service not known')
+
+
+def test_a_node_that_the_network_does_not_know_is_found_by_slurm(scontrol):
+    assert rendezvous.address('n-x') == '10.1.2.3'
+    step = {'SLURM_PROCID': '0', 'SLURM_STEP_NUM_TASKS': '2', 'SLURM_LOCALID': '0', 'SLURM_JOB_ID': '7',
+            'SLURM_STEP_NODELIST': 'n-x,n-y', 'SLURM_STEP_ID': '0'}
+    assert rendezvous.prepare(step)['MASTER_ADDR'] == '10.1.2.3'
+    assert rendezvous.prepare(dict(step, MASTER_ADDR='mine'))['MASTER_ADDR'] == 'mine'
+
+
+@pytest.mark.parametrize('script', ['exit 1', 'echo nothing'])
+def test_a_node_that_nobody_knows_keeps_its_name(scontrol, script):
+    scontrol.write_text('#!/bin/sh\n' + script)
+    assert rendezvous.address('n-x') == 'n-x'
+
+
+def test_a_name_that_nobody_knows_is_said_with_the_setting_that_mends_it():
+    said = 'process 1 on a did not reach process 0 at n-x:12000 within 45 s: Name or service not known'
+    assert 'MASTER_ADDR=' in rendezvous.meeting._hint(said) and 'scontrol show node' in rendezvous.meeting._hint(said)

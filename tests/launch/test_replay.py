@@ -72,11 +72,129 @@ def test_the_data_of_then_are_taken_where_they_still_are(root, tmp_path):
     assert 'MTP_DATA_ROOT' not in planned(root, there, RUNTIME='native').commands[0].environment
 
 
+SHORT = {'folder': 'work_dirs/run',
+         'roots': {'data': '../../d', 'weights': '../../v', 'work_dirs': '..', 'code': '../../x'},
+         'command': ['.venv/mmrotate1/bin/python', 'main_pretrain.py', '--save_path', 'work_dirs/run', '--end_iter',
+                     '4'],
+         'config': {'save_path': 'work_dirs/run', 'lr': 1}}
+
+
+def test_a_passport_with_short_paths_is_replayed_as_one_of_before(root):
+    own, before = (planned(root, then, RUNTIME='native').commands[0] for then in (changed(**SHORT), THEN))
+    assert own.words == before.words
+    assert replay.compare(THEN, changed(**SHORT))[1] and 'config' in replay.compare(THEN, changed(**SHORT))[0][1]
+
+
+def test_the_data_are_looked_for_where_they_lie_beside_a_moved_run(root, tmp_path):
+    there = os.path.join(root, 'd')
+    os.makedirs(there)
+    then = changed(**dict(SHORT, roots=dict(SHORT['roots'], data='d')))
+    assert planned(root, then, RUNTIME='native').commands[0].environment['MTP_DATA_ROOT'] == there
+
+
+def test_weights_that_lie_elsewhere_are_bound_where_they_are(root):
+    folders = dict.fromkeys(('/data sets', '/weights of mine', 'work_dirs'), fakes.GOOD)
+    with open(os.path.join(root, 'passport.json'), 'w') as stream:
+        json.dump(THEN, stream)
+    asked = fakes.ask(PASSPORT='passport.json', RUNTIME='docker', MTP_DATA_ROOT='/data sets',
+                      MTP_WEIGHTS_ROOT='/weights of mine')
+    words = verbs.plan('replay', asked, fakes.machine(root, accel='none', folders=folders)).commands[0].words
+    assert 'type=bind,source=/weights of mine,target=/weights,readonly' in words
+
+
 def test_as_many_processes_as_then_or_an_error(root):
     four = changed(processes=4)
     assert '--nproc_per_node=4' in planned(root, four, RUNTIME='native').commands[0].words
     with pytest.raises(MTPError, match='the run had 4 processes, NODES=1 GPUS=2'):
         planned(root, four, GPUS='2')
+
+
+def finetuned(*words, **facts):
+    command = ['p', '/x/tools/train.py', 'configs/mmrotate1/dior/a.py'] + list(words)
+    return changed(kind='finetune', command=command, **facts)
+
+
+STRANGE = [
+    (['--cfg-options', 'model.init_cfg.type=Pretrained'], "model.init_cfg.type: 'init_cfg' chooses code"),
+    (['--cfg-options', 'model.backbone.pretrained=http://127.0.0.1/w.pth'], 'it is an address'),
+    (['--cfg-options', 'load_from=file:///tmp/w.pth'], 'it is an address'),
+    (['--cfg-options', 'load_from=/tmp/w.pth'], 'lies outside of data, weights and work_dirs'),
+    (['--cfg-options', 'load_from=weights/../../w.pth'], 'leads out of the roots'),
+    (['--cfg-options', 'custom_imports.imports=evil'], 'custom_imports.imports: no setting'),
+    (['--cfg-options', 'custom_hooks=[x]'], 'custom_hooks: no setting'),
+    (['--cfg-options', 'train_dataloader.dataset.type=Evil'], "'type' chooses code"),
+    (['--cfg-options', 'train_cfg.max_epochs=__import__("os").system("id");'], 'no plain number'),
+    (['--cfg-options', 'train_cfg.max_epochs={{x}}'], 'no plain number'),
+    (['--cfg-options', 'lr\x1b[2J=1'], r'lr\x1b[2J=1: no setting of the form'),
+    (['--work-dir', '/etc'], 'lies outside of data'), (['--out', '/etc/x.pkl'], '--out: no flag'),
+    (['--conf', 'x'], '--conf: no flag'),
+    (['stray'], 'belongs to no flag'), (['--launcher', '../x'], 'leads out of the roots'),
+]
+
+
+@pytest.mark.parametrize('words, said', STRANGE)
+def test_a_passport_of_a_stranger_asks_for_what_is_on_the_list_only(root, words, said):
+    with pytest.raises(MTPError) as caught:
+        planned(root, finetuned(*words), RUNTIME='native')
+    assert said in str(caught.value)
+    assert '\x1b' not in str(caught.value)
+
+
+@pytest.mark.parametrize('config', ['/tmp/evil.py', '../evil.py', 'configs/../../evil.py', 'evil/x.py', 'data/evil.py'])
+def test_a_config_of_a_passport_is_one_of_this_checkout(root, config):
+    then = finetuned()
+    then['command'][2] = config
+    with pytest.raises(MTPError, match='a config is Python and runs'):
+        planned(root, then, RUNTIME='native')
+
+
+def test_a_config_of_the_users_own_is_taken_when_the_user_names_it(root):
+    then = finetuned()
+    then['command'][2] = '/home/me/own.py'
+    assert '/home/me/own.py' in planned(root, then, RUNTIME='native', CONFIG='/home/me/own.py').commands[0].words
+
+
+def test_what_pretraining_may_not_be_asked(root):
+    for words in (['--custom_imports', '{"imports": ["x"]}'], ['--custom_hooks', '[]'], ['--config', 'x.json']):
+        with pytest.raises(MTPError, match='no flag that a replay takes over'):
+            planned(root, changed(command=THEN['command'] + words), RUNTIME='native')
+
+
+def test_what_a_passport_asks_for_is_shown(root):
+    reason = planned(root, finetuned('--cfg-options', 'train_cfg.max_epochs=2'), RUNTIME='native').reason
+    assert 'asks for: tools/train.py configs/mmrotate1/dior/a.py --cfg-options train_cfg.max_epochs=2' in reason
+
+
+@pytest.mark.parametrize('facts', [{'command': 'x'}, {'command': [1]}, {'processes': '4'}, {'processes': 10**9},
+                                   {'roots': {}},
+                                   {'hardware': []}, {'environment': {'name': 1}}, {'kind': []}, {'metrics': 3}])
+def test_parts_of_another_kind_are_named(root, facts):
+    with pytest.raises(MTPError, match='its {} is of another kind'.format(list(facts)[0])):
+        planned(root, changed(**facts), RUNTIME='native')
+
+
+def test_an_environment_that_nobody_knows(root):
+    then = changed()
+    then['environment']['name'] = '../evil'
+    with pytest.raises(MTPError, match='the ledger has none of that name'):
+        planned(root, then, RUNTIME='native')
+
+
+def test_the_weights_root_may_be_set(root, tmp_path):
+    folder = str(tmp_path / 'shelf')
+    path = os.path.join(root, 'passport.json')
+    with open(path, 'w') as stream:
+        json.dump(THEN, stream)
+    machine = fakes.machine(root, accel='none', folders=dict.fromkeys(('data', folder, 'work_dirs'), fakes.GOOD))
+    made = verbs.plan('replay', fakes.ask(PASSPORT='passport.json', RUNTIME='docker', MTP_WEIGHTS_ROOT=folder), machine)
+    assert 'source={},target=/weights,readonly'.format(folder) in ' '.join(made.commands[0].words)
+
+
+def test_the_file_that_was_resumed_is_left_out(root):
+    for words in (['--resume', 'work_dirs/x/epoch_1.pth'], ['--resume=work_dirs/x/epoch_1.pth'],
+                  ['--resume-from', 'a.pth']):
+        line = planned(root, finetuned(*words + ['--amp']), RUNTIME='native').commands[0].words
+        assert '--amp' in line and not any('resume' in word or word.endswith('.pth') for word in line)
 
 
 @pytest.mark.parametrize('then, said', [(changed(status='running'), 'that is running'),
@@ -130,3 +248,64 @@ def test_the_command_compares_two_files(tmp_path, capsys):
         (tmp_path / name).write_text(json.dumps(content))
     assert replay.main([str(tmp_path / 'a'), str(tmp_path / 'a')]) == 0 and 'confirmed' in capsys.readouterr().out
     assert replay.main([str(tmp_path / 'a'), str(tmp_path / 'b')]) == 1 and 'NOT CONFIRMED' in capsys.readouterr().out
+
+
+ODD = [None, True, 0, -1, 10 ** 400, float('nan'), '', 'x', '/', '"', '\x1b[2J', [], {}, [[]], {'': {}}, [None],
+       {'x': 10 ** 400}]
+
+
+def places(value, path=()):
+    yield path
+    for key, item in value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ():
+        yield from places(item, path + (key,))
+
+
+def replaced(passport, path, odd):
+    made = copy.deepcopy(passport)
+    node = made
+    for key in path[:-1]:
+        node = node[key]
+    node[path[-1]] = odd
+    return made
+
+
+def test_a_passport_whose_parts_are_of_another_kind_is_told_or_compared(tmp_path, capsys):
+    """Every part of a passport, in turn, becomes something else; either of two may be the stranger's."""
+    whole, odd_one = tmp_path / 'whole.json', tmp_path / 'odd.json'
+    whole.write_text(json.dumps(THEN))
+    told = 0
+    for path in places(THEN):
+        for odd in ODD if path else ():
+            odd_one.write_text(json.dumps(replaced(THEN, path, odd)))
+            for pair in ((whole, odd_one), (odd_one, whole)):
+                try:
+                    replay.main([str(each) for each in pair] + ['--tolerance', '0.5'])
+                except MTPError as error:
+                    assert 'odd.json' in str(error) and error.hint
+                    told += 1
+    assert told > 100 and '\x1b' not in capsys.readouterr().out
+
+
+@pytest.mark.parametrize('text', ['', '{', '[]', 'null', '3', '{}', '{"schema": 1}', '\x00', '[' * 5000,
+                                  '{"a":' * 900 + '1' + '}' * 900])
+def test_what_is_no_passport_is_told(text, tmp_path):
+    path = tmp_path / 'passport.json'
+    path.write_text(text)
+    with pytest.raises(MTPError, match='passport'):
+        replay.main([str(path), str(path)])
+
+
+def test_deep_metrics_are_told(tmp_path):
+    metrics = {'x': 1}
+    for _ in range(400):
+        metrics = {'x': metrics}
+    path = tmp_path / 'passport.json'
+    path.write_text(json.dumps(changed(metrics=metrics)))
+    with pytest.raises(MTPError, match='nested too deep'):
+        replay.main([str(path), str(path)])
+
+
+def test_folders_of_other_scripts_are_the_same_run(tmp_path):
+    """JSON writes them with escapes, among which a search for the name found nothing."""
+    first, second = (changed(folder='/w/' + name, config={'save_path': '/w/' + name}) for name in ('실행', '다시'))
+    assert 'config' in replay.compare(first, second)[0][1]

@@ -25,7 +25,11 @@ def test_the_makefile_has_the_same_defaults():
 
 @pytest.mark.parametrize('name, value', [
     ('RUNTIME', 'dokcer'), ('LAUNCHER', 'pbs'), ('ACCEL', 'cuda'), ('NODES', '0'), ('NODES', 'two'), ('GPUS', '-1'),
-    ('PORT', '70000'), ('PORT', 'x'), ('ARGS', 'a "b'), ('DRYRUN', 'perhaps'), ('CPUS_PER_TASK', '1.5'), ('CODE', 'x')])
+    ('PORT', '70000'), ('PORT', 'x'), ('ARGS', 'a "b'), ('DRYRUN', 'perhaps'), ('CPUS_PER_TASK', '1.5'), ('CODE', 'x'),
+    ('PARTITION', 'gpu\nid'), ('PARTITION', 'gpu --uid=0'), ('GRES', 'gpu:1 x'), ('JOB', 'a/b'), ('JOB', 'a b'),
+    ('VARIANT', 'cpu;id'), ('SHM_SIZE', '1g --privileged'), ('IMAGE', '--privileged'), ('MASTER_ADDR', '$(id)'),
+    ('GPUS', '٢'),
+    ('TIME_LIMIT', '5\n6')])
 def test_a_value_that_cannot_be_is_named(name, value):
     with pytest.raises(MTPError) as caught:
         ask(**{name: value})
@@ -48,7 +52,11 @@ def test_the_shells_own_env_file_is_no_environment():
 
 @pytest.mark.parametrize('name, inside', [
     ('NCCL_SOCKET_IFNAME', True), ('UCX_TLS', True), ('GLOO_SOCKET_IFNAME', True), ('SLURM_PROCID', True),
-    ('MASTER_ADDR', True), ('OMP_NUM_THREADS', True), ('CUDA_VISIBLE_DEVICES', True), ('MTP_SEED', True),
+    ('MASTER_ADDR', True), ('OMP_NUM_THREADS', True), ('FI_PROVIDER', True),
+    ('OMP_PROC_BIND', True), ('KMP_AFFINITY', True), ('PYTORCH_CUDA_ALLOC_CONF', True),
+    ('CUBLAS_WORKSPACE_CONFIG', True),
+    ('SLURM_JWT', False), ('SLURM_JOB_ACCOUNT', False), ('SLURMD_NODENAME', True), ('CUDA_VISIBLE_DEVICES', True),
+    ('MTP_SEED', True),
     ('MTP_DATA_ROOT', False), ('HOME', False), ('PYTHONPATH', False), ('AWS_SECRET_ACCESS_KEY', False),
     ('LD_LIBRARY_PATH', False), ('XNCCL_', False), ('MASTER_KEY', False)])
 def test_only_the_allow_list_passes(name, inside):

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from mtp.errors import MTPError
-from mtp.launch import ledger, setup, venvs
+from mtp.launch import ledger, lock, setup, venvs
 from tests.launch.fakes import ask
 
 # FAIL and HANG name words; the step whose command holds one fails or hangs. Every call leaves a line in $CALLS.
@@ -23,7 +23,7 @@ case "$*" in
   docker/selfcheck.py*) echo "  declared python: 3.8.18; the ledger says 3.8.17" ;;
 esac
 '''
-ENV = 'mmrotate03'  # installs nothing from Git
+ENV = 'mmrotate03'
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def world(tmp_path, monkeypatch):
                'MTP_VENV_ROOT': str(tmp_path / 'venvs'), 'ENV': ENV}
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
-    for name in ('FAIL', 'HANG', 'VARIANT', 'CXX', 'OPENCD', 'MTP_CACHE_ROOT', 'XDG_CACHE_HOME'):
+    for name in ('FAIL', 'HANG', 'VARIANT', 'CXX', 'MTP_CACHE_ROOT', 'XDG_CACHE_HOME'):
         monkeypatch.delenv(name, raising=False)
     return environ
 
@@ -69,7 +69,7 @@ def test_every_step_is_taken_shown_and_stamped(world):
     assert done and state(world) == 'ready'
     text = calls(world)
     assert [line.split()[-1].rsplit('/', 1)[-1] for line in text[:4]] == [
-        ENV, 'pip.txt', ENV + '-cpu.txt', 'dev.txt']
+        ENV, ENV + '-pip.txt', ENV + '-cpu.txt', ENV + '-dev.txt']
     assert all('--require-hashes' in line for line in text[1:4])
     assert text[4].startswith('docker/build_ops.py --env {} --variant cpu'.format(ENV))
     assert text[5].endswith('mmcv-full==1.6.1') and text[6].startswith('docker/selfcheck.py')
@@ -181,81 +181,62 @@ def test_no_disk(world, monkeypatch):
     assert calls(world) == []
 
 
-def test_an_unresolved_hash_is_refused_before_anything_is_made(world):
+@pytest.fixture
+def unresolved(monkeypatch):
+    """The locks of cu113 hold a hash that nobody has resolved."""
+    read = lock.read
+    monkeypatch.setattr(lock, 'read', lambda name: '# unresolved: torch==1.10.0+cu113\nthe hash ...\n'
+                        if name.endswith('cu113') else read(name))
+
+
+def test_an_unresolved_hash_is_refused_before_anything_is_made(world, unresolved):
     with pytest.raises(MTPError, match='unresolved'):
         make(world, VARIANT='cu113')
     assert calls(world) == []
 
 
+def test_a_refused_setup_leaves_nothing_behind(world, unresolved):
+    with pytest.raises(MTPError, match='unresolved'):
+        make(world, VARIANT='cu113')
+    assert not os.path.exists(world['MTP_VENV_ROOT'])
+
+
+def test_a_refused_setup_leaves_a_whole_environment_alone(world, unresolved):
+    make(world)
+    with pytest.raises(MTPError, match='unresolved'):
+        make(world, VARIANT='cu113')
+    assert state(world) == 'ready' and make(world)[0] is False
+
+
+def test_the_second_environment_is_looked_at_before_the_first_is_made(world, monkeypatch):
+    monkeypatch.delenv('ENV')
+    os.makedirs(os.path.join(world['MTP_VENV_ROOT'], ledger.names()[-1], 'bin'))  # not ours
+    done = subprocess.run([sys.executable, '-m', 'mtp.launch.setup'], cwd=ledger.ROOT, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, universal_newlines=True)
+    assert done.returncode == 2 and 'did not make it' in done.stdout and calls(world) == []
+
+
+def test_an_environment_without_a_lock_is_answered_with_make_lock(world, monkeypatch, tmp_path):
+    monkeypatch.setattr(setup.lock, 'FOLDER', str(tmp_path / 'locks'))
+    with pytest.raises(MTPError, match='cannot read the lock .*\n  next: make lock'):
+        make(world)
+    with pytest.raises(MTPError, match='next: make lock'):  # what DRYRUN=1 prints
+        setup.steps(ask(**world), ledger.ROOT, ENV, 'python3.8', '3.8')
+
+
+def test_an_environment_whose_lock_is_gone_is_out_of_date(world, monkeypatch, tmp_path):
+    make(world)
+    monkeypatch.setattr(setup.lock, 'FOLDER', str(tmp_path / 'locks'))
+    assert state(world) == 'old'
+
+
 def test_two_at_once_do_not_meet(world):
-    first = setup.Maker(ask(**world), ledger.ROOT, ENV, world, lambda line: None)
-    with first._alone():
-        with pytest.raises(MTPError, match='another make setup is at work'):
-            make(world)
-
-
-def test_what_comes_from_git_may_be_missing(world, monkeypatch):
-    monkeypatch.setattr(setup, 'answers', lambda url: False)
-    _, said = make(world, env='mmrotate1')
-    assert state(world, 'mmrotate1') == 'ready'
-    assert [line for line in said if 'opencd 1.1.0 is missing, because https' in line and 'does not answer' in line]
-    calls(world)
-    monkeypatch.setattr(setup, 'answers', lambda url: True)
-    assert make(world, env='mmrotate1')[0] is False
-    assert [line for line in calls(world) if 'git+https' in line]
-    make(world, env='mmrotate1')
-    assert calls(world) == []
-
-
-def test_a_git_host_that_is_not_there_does_not_answer(tmp_path):
-    assert setup.answers('file://' + str(tmp_path / 'nothing')) is False
-
-
-@pytest.fixture
-def clone(tmp_path):
-    """What looks like a clone of Open-CD."""
-    (tmp_path / 'clone').mkdir()
-    (tmp_path / 'clone' / 'HEAD').write_text('ref: refs/heads/main\n')
-    return str(tmp_path / 'clone')
-
-
-def test_a_copy_of_what_comes_from_git_needs_no_host(world, monkeypatch, clone):
-    monkeypatch.setattr(setup, 'answers', lambda url: pytest.fail('a host was asked'))
-    _, said = make(world, env='mmrotate1', OPENCD=clone)
-    commit = ledger.environment('mmrotate1')['git']['opencd']['commit']
-    assert calls(world)[-1] == '-m pip install --no-deps --no-build-isolation git+file://{}@{}'.format(clone, commit)
-    assert [line for line in said if 'opencd 1.1.0 from git+file://' in line]
-    assert make(world, env='mmrotate1', OPENCD=clone)[0] is False and calls(world) == []
-
-
-def test_a_copy_may_come_later(world, monkeypatch, clone):
-    monkeypatch.setattr(setup, 'answers', lambda url: False)
-    make(world, env='mmrotate1')
-    calls(world)
-    assert make(world, env='mmrotate1', OPENCD=clone)[0] is False
-    assert ['git+file' in line for line in calls(world)] == [True]
-
-
-def test_a_copy_that_is_none_is_refused_before_anything_is_made(world, tmp_path):
-    with pytest.raises(MTPError, match='OPENCD=.* is no clone, no source folder and no wheel of opencd'):
-        make(world, env='mmrotate1', OPENCD=str(tmp_path / 'nothing'))
-    assert calls(world) == []
-
-
-def test_a_copy_that_pip_refuses_is_an_error_and_the_rest_is_ready(world, monkeypatch, clone):
-    monkeypatch.setenv('FAIL', 'git+file')
-    said = 'could not be installed from git.file.*\n.*No matching.*\n.*hold the commit'
-    with pytest.raises(MTPError, match=said) as caught:
-        make(world, env='mmrotate1', OPENCD=clone)
-    assert caught.value.code == 1 and state(world, 'mmrotate1') == 'ready'
-    calls(world)
-    monkeypatch.delenv('FAIL')
-    make(world, env='mmrotate1', OPENCD=clone)
-    assert len(calls(world)) == 1
-
-
-def test_a_host_that_gives_something_else_is_said(world, monkeypatch):
-    monkeypatch.setattr(setup, 'answers', lambda url: True)
-    monkeypatch.setenv('FAIL', 'git+https')
-    _, said = make(world, env='mmrotate1')
-    assert [line for line in said if 'is missing, because pip could not install it' in line]
+    code = ('import sys; from mtp import locks\n'
+            'with locks.hold_file(sys.argv[1], "setup"): print(flush=True); sys.stdin.read()')
+    first = subprocess.Popen([sys.executable, '-c', code, os.path.join(world['MTP_VENV_ROOT'], ENV)], cwd=ledger.ROOT,
+                             stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    first.stdout.readline()
+    with pytest.raises(MTPError, match='is in use: setup since .* process {} on'.format(first.pid)):
+        make(world)
+    first.communicate()
+    assert make(world)[0] is True

@@ -1,5 +1,6 @@
 import pytest
 
+from mtp.errors import MTPError
 from mtp.launch import slurm
 from mtp.launch.jobs import Job
 from tests.launch.fakes import ask, machine
@@ -36,7 +37,10 @@ def test_one_process_takes_no_card_from_the_cluster():
 
 @pytest.mark.parametrize('words, expected', [
     ({'GPUS': '4'}, 'gpu:4'), ({'GPUS': '4', 'GRES': 'dcu'}, 'dcu:4'), ({'GRES': 'gpu:a100:2'}, 'gpu:a100:2'),
-    ({'ACCEL': 'none'}, ''), ({'ACCEL': 'none', 'GRES': 'license:1'}, 'license:1')])
+    ({'ACCEL': 'none'}, ''), ({'ACCEL': 'none', 'GRES': 'license:1'}, 'license:1'),
+    ({'GPUS': '4', 'GRES': 'gpu:a100'}, 'gpu:a100:4'), ({'GPUS': '2', 'GRES': 'gpu'}, 'gpu:2'),
+    ({'GPUS': '2', 'GRES': 'gpu:a100:4(S:0-1)'}, 'gpu:a100:4(S:0-1)'),
+    ({'GPUS': '2', 'GRES': 'gpu:a100,lscratch:20'}, 'gpu:a100:2,lscratch:20')])
 def test_gres(words, expected):
     assert slurm.gres(ask(LAUNCHER='slurm', **words), HOST) == expected
 
@@ -61,7 +65,13 @@ def test_torchrun_over_machines_agrees_on_a_port():
 def test_several_machines_by_hand_need_a_rank_and_a_master(words):
     problems = slurm.problems(ask(NODES='2', **words), HOST)
     assert 'NODE_RANK' in problems[0].message and 'MASTER_ADDR=' in problems[0].hint
-    assert not slurm.problems(ask(NODES='2', NODE_RANK='1', MASTER_ADDR='a'), HOST)
+    assert not slurm.problems(ask(NODES='2', NODE_RANK='1', MASTER_ADDR='a', MTP_JOB_TOKEN='word'), HOST)
+
+
+def test_servers_without_slurm_need_a_token_where_others_reach_their_meeting():
+    told = slurm.problems(ask(NODES='2', NODE_RANK='1', MASTER_ADDR='a'), HOST)
+    assert 'MTP_JOB_TOKEN, and it is not set' in told[0].message and 'export MTP_JOB_TOKEN=' in told[0].hint
+    assert not slurm.problems(ask(NODES='2', NODE_RANK='1', MASTER_ADDR='127.0.0.1'), HOST)
 
 
 def test_slurm_without_srun():
@@ -97,3 +107,37 @@ def test_the_name_of_a_job_says_what_is_done():
     assert slurm.job_name(ask(), [one]) == 'finetune-a'
     assert slurm.job_name(ask(), [one, two]) == 'finetune-2-configs'
     assert slurm.job_name(ask(JOB='night'), [one]) == 'night'
+
+
+@pytest.mark.parametrize('words, named', [(dict(GRES='gpu:2', GPUS='4'), 'GRES=gpu:2 gives 2 cards'),
+                                          (dict(GRES='gpu:a100:1', GPUS='2'), 'GRES=gpu:a100:1 gives 1 cards')])
+def test_more_processes_than_cards_are_refused(words, named):
+    found, = slurm.problems(ask(LAUNCHER='slurm', **words), HOST)
+    assert named in found.message and 'GRES=gpu' in found.hint
+    assert not slurm.problems(ask(LAUNCHER='slurm', **dict(words, GPUS='1')), HOST)
+
+
+def test_the_time_limit_reaches_srun_and_the_printed_head():
+    settings = ask(LAUNCHER='slurm', TIME_LIMIT='12:00:00')
+    assert '--time=12:00:00' in slurm.srun(settings, HOST, job())
+    assert '#SBATCH --time=12:00:00' in slurm.directives(settings, HOST, job(), 'mtp')
+    assert not any('--time' in word for word in slurm.srun(ask(SUBMIT='1', TIME_LIMIT='5'), HOST, job()))
+
+
+def test_one_process_on_a_card_asks_for_one():
+    words = slurm.srun(ask(LAUNCHER='slurm'), HOST, job(distributed=False)._replace(card=True))
+    assert '--gres=gpu:1' in words and '--ntasks=1' in words
+
+
+@pytest.mark.parametrize('word, line', [
+    ('--mem=0', '#SBATCH --mem=0'), ('--output=/a b/%j.log', '#SBATCH "--output=/a b/%j.log"'),
+    ('--comment=a#b', '#SBATCH "--comment=a#b"'), ('--comment=it\'s "x" \\y',
+                                                   '#SBATCH "--comment=it\'s \\"x\\" \\\\y"')])
+def test_a_word_of_the_head_is_quoted_as_sbatch_reads_it(word, line):
+    assert slurm.directive(word) == line
+
+
+@pytest.mark.parametrize('word', ['--comment=a\n#SBATCH --uid=0', '--comment=a\rb', '--comment=a\0b'])
+def test_a_word_with_a_line_end_is_no_line_of_the_head(word):
+    with pytest.raises(MTPError, match='cannot stand in the head'):
+        slurm.directive(word)

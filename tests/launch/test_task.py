@@ -19,7 +19,7 @@ def entered(**environment):
 
 def test_the_allow_list_and_nothing_else():
     given = {'SLURM_PROCID': '3', 'NCCL_SOCKET_IFNAME': 'ib0', 'MASTER_PORT': '1', 'HOME': '/home/me', 'SECRET': 'x',
-             'MTP_DATA_ROOT': '/scratch', 'MTP_SEED': '1', 'PYTHONPATH': '/x', 'XNCCL_A': '1'}
+             'MTP_DATA_ROOT': '/scratch', 'MTP_SEED': '1', 'PYTHONPATH': '/x', 'XNCCL_A': '1', 'SLURM_JWT': 'key'}
     assert entered(**given) == {'SLURM_PROCID': '3', 'NCCL_SOCKET_IFNAME': 'ib0', 'MASTER_PORT': '1', 'MTP_SEED': '1'}
 
 
@@ -40,7 +40,8 @@ def test_the_exit_code_is_that_of_the_program():
 
 def task(*words, **environment):
     """Exit code, output and errors of task.sh."""
-    done = subprocess.run(['bash', SCRIPT] + [str(word) for word in words], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    done = subprocess.run(['bash', SCRIPT] + [str(word) for word in words], stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE,
                           universal_newlines=True, env=dict(environment, PATH=os.environ['PATH']))
     return done.returncode, done.stdout, done.stderr
 
@@ -51,35 +52,108 @@ def image(tmp_path, content=b'image'):
     return path, 'x.sif@sha256:' + hashlib.sha256(content).hexdigest()
 
 
-def seen(path, **environment):
-    return task('--image', path, 'env', **environment)[1].split('APPTAINERENV_MTP_IMAGE=')[1].splitlines()[0]
+@pytest.fixture
+def node(tmp_path):
+    """Variables of a task on a node whose clock is a minute ahead of its files, and that counts what is hashed."""
+    tools = tmp_path / 'tools'
+    tools.mkdir()
+    for name, text in (('date', 'echo $(($(/bin/date +%s) + 60))'),
+                       ('sha256sum', 'echo >>{}/hashed; exec /usr/bin/sha256sum'.format(tmp_path))):
+        (tools / name).write_text('#!/bin/sh\n{}\n'.format(text))
+        (tools / name).chmod(0o755)
+    return {'PATH': '{}:{}'.format(tools, os.environ['PATH']), 'MTP_WORK_ROOT': str(tmp_path / 'work')}
 
 
-def test_the_container_hears_the_hash_of_its_image(tmp_path):
-    path, name = image(tmp_path)
-    assert seen(path) == name
-    assert (tmp_path / 'x.sif.digest').read_text().split()[0] == name.split(':')[1]
+def seen(path, node):
+    done = subprocess.run(['bash', SCRIPT, '--image', str(path), 'env'], env=node, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, universal_newlines=True)
+    assert done.returncode == 0 and done.stderr == ''
+    return done.stdout.split('APPTAINERENV_MTP_IMAGE=')[1].splitlines()[0]
 
 
-def test_the_hash_is_kept_as_long_as_the_image_is_the_same(tmp_path):
-    path, name = image(tmp_path)
-    seen(path)
-    state = os.stat(str(path))
-    (tmp_path / 'x.sif.digest').write_text('kept {} {}\n'.format(state.st_size, int(state.st_mtime)))
-    assert seen(path) == 'x.sif@sha256:kept'
-    path, name = image(tmp_path, b'another')
-    assert seen(path) == name
+def hashed(tmp_path):
+    """How often since the last time."""
+    path = tmp_path / 'hashed'
+    count = len(path.read_text().splitlines()) if path.exists() else 0
+    path.write_text('')
+    return count
 
 
-def test_an_image_in_a_folder_that_cannot_be_written_is_hashed_each_time(tmp_path):
-    path, name = image(tmp_path)
-    (tmp_path / 'x.sif.digest').mkdir()  # root may write everywhere; this no one can replace by a file
+def on_a_share(tmp_path, **words):
+    """An image beside which no note can be written, for root neither: a folder that is not empty is in its place."""
+    path, name = image(tmp_path, **words)
+    (tmp_path / 'x.sif.digest').mkdir()
     (tmp_path / 'x.sif.digest' / 'full').write_text('')
-    assert seen(path).startswith('x.sif@sha256:')
+    return path, name
 
 
-def test_an_image_that_is_a_folder_has_no_hash(tmp_path):
-    assert seen(tmp_path) == tmp_path.name
+@pytest.mark.parametrize('make', [image, on_a_share])
+def test_an_image_is_hashed_once(tmp_path, node, make):
+    path, name = make(tmp_path)
+    assert [seen(path, node) for _ in range(2)] == [name] * 2 and hashed(tmp_path) == 1
+    assert (tmp_path / 'work' / '.images').exists() and ((tmp_path / 'x.sif.digest').is_file() == (make is image))
+
+
+@pytest.mark.parametrize('make', [image, on_a_share])
+@pytest.mark.parametrize('replaced', [True, False])
+def test_an_image_that_has_changed_is_hashed_anew(tmp_path, node, make, replaced):
+    path, name = make(tmp_path)
+    before = os.stat(str(path))
+    assert seen(path, node) == name
+    if replaced:
+        path.unlink()
+    path.write_bytes(b'IMAGE')  # as long as the first
+    os.utime(str(path), ns=(before.st_atime_ns, before.st_mtime_ns))  # and as old
+    assert seen(path, node) == 'x.sif@sha256:' + hashlib.sha256(b'IMAGE').hexdigest() and hashed(tmp_path) == 2
+
+
+def test_what_was_written_this_second_is_not_noted(tmp_path, node):
+    path, name = image(tmp_path)
+    (tmp_path / 'tools' / 'date').write_text('#!/bin/sh\necho $(($(stat -c %Z {}) + 1))\n'.format(path))
+    assert [seen(path, node) for _ in range(2)] == [name] * 2 and hashed(tmp_path) == 2
+
+
+@pytest.mark.parametrize('note', ['', 'kept', 'f' * 64, '{digest} 5'])
+def test_a_note_that_is_not_ours_is_not_believed(tmp_path, node, note):
+    path, name = image(tmp_path)
+    (tmp_path / 'x.sif.digest').write_text(note.format(digest='f' * 64) + '\n')
+    assert seen(path, node) == name
+
+
+def test_tasks_that_start_together_hash_once(tmp_path, node):
+    path, name = on_a_share(tmp_path)
+    (tmp_path / 'tools' / 'sha256sum').write_text(
+        '#!/bin/sh\necho >>{}/hashed; sleep 0.3; exec /usr/bin/sha256sum\n'.format(tmp_path))
+    words = ['bash', SCRIPT, '--image', str(path), 'env']
+    tasks = [subprocess.Popen(words, env=node, stdout=subprocess.PIPE) for _ in range(4)]
+    assert all(name.encode() in task.communicate()[0] for task in tasks) and hashed(tmp_path) == 1
+
+
+def test_a_first_node_that_the_network_does_not_know_is_found_by_slurm(tmp_path):
+    for name, text in (('scontrol', 'case "$*" in *hostnames*) echo n-x; echo n-y;; *) echo "NodeName=n-x '
+                                    'NodeAddr=10.1.2.3 '
+                                    'Port=6818";; esac'), ('getent', '[ "$2" = known ]')):
+        (tmp_path / name).write_text('#!/bin/sh\n' + text)
+        (tmp_path / name).chmod(0o755)
+    given = {'PATH': '{}:{}'.format(tmp_path, os.environ['PATH']), 'SLURM_STEP_NODELIST': 'n-[x,y]'}
+
+    def master(**environment):
+        said = subprocess.check_output(['bash', SCRIPT, 'env'], env=dict(given, **environment), universal_newlines=True)
+        return [line.split('=')[1] for line in said.splitlines() if line.startswith('APPTAINERENV_MASTER_ADDR=')]
+
+    assert master() == ['10.1.2.3'] and master(MASTER_ADDR='mine') == ['mine']
+    (tmp_path / 'scontrol').write_text('#!/bin/sh\necho known\n')
+    assert master() == []
+
+
+def test_where_nothing_can_be_noted_it_is_hashed_each_time(tmp_path, node):
+    path, name = on_a_share(tmp_path)
+    (tmp_path / 'work').write_text('')  # no folder can be made there
+    assert [seen(path, node) for _ in range(2)] == [name] * 2 and hashed(tmp_path) == 2
+
+
+def test_an_image_that_is_a_folder_has_no_hash(tmp_path, node):
+    assert seen(tmp_path, node) == tmp_path.name
 
 
 def test_a_node_without_the_image_says_which_and_where():
@@ -99,7 +173,8 @@ def test_a_node_without_apptainer_says_so(tmp_path):
 
 def test_the_hook_of_the_site(tmp_path):
     hook = tmp_path / 'site.sh'
-    hook.write_text('false; echo $UNSET\nmodule() { export LOADED=$2; }; module load apptainer; NCCL_SOCKET_IFNAME=ib7; '
+    hook.write_text('false; echo $UNSET\nmodule() { export LOADED=$2; }; module load apptainer; '
+                    'NCCL_SOCKET_IFNAME=ib7; '
                     'export NCCL_SOCKET_IFNAME\n')  # what sites write stops at no error
     code, said, _ = task('env', MTP_SITE_SETUP=str(hook))
     assert code == 0 and 'LOADED=apptainer\n' in said and 'APPTAINERENV_NCCL_SOCKET_IFNAME=ib7\n' in said
@@ -130,3 +205,20 @@ def test_the_stand_in_comes_first_only_before_a_real_one():
     there = any(os.access(os.path.join(folder, name), os.X_OK) for name in ('squashfuse_ll', 'squashfuse')
                 for folder in ('/usr/local/bin', '/usr/bin', '/bin', '/usr/local/sbin', '/usr/sbin', '/sbin'))
     assert ('mtp/launch/fuse' in path.split(':')[0]) == there
+
+
+def test_infiniband_enters_apptainer_and_docker_where_the_node_has_it(tmp_path):
+    (tmp_path / 'docker').write_text('#!/bin/sh\necho "$@"\n')
+    (tmp_path / 'apptainer').write_text('#!/bin/sh\necho "$@" "$APPTAINER_BIND"\n')
+    for name in ('docker', 'apptainer'):
+        (tmp_path / name).chmod(0o755)
+
+    def said(devices, *words, **more):
+        found = dict(more, MTP_INFINIBAND=str(devices), PATH='{}:{}'.format(tmp_path, os.environ['PATH']))
+        return subprocess.check_output(['bash', SCRIPT] + list(words), env=found, universal_newlines=True).strip()
+
+    there, away = tmp_path, tmp_path / 'none'
+    assert said(there, 'docker', 'run', '--rm', 'x') == 'run --device {} --ulimit memlock=-1:-1 --rm x'.format(there)
+    assert said(away, 'docker', 'run', '--rm', 'x') == 'run --rm x'
+    assert said(there, 'apptainer', 'exec', APPTAINER_BIND='/a') == 'exec /a,{}'.format(there)
+    assert said(away, 'apptainer', 'exec') == 'exec'

@@ -51,6 +51,12 @@ def test_a_verb_wakes_up_when_its_config_is_there(root):
     assert 'retinanet_rvsa_l_416_mae_mtp_xview.py' in words_of(planned('finetune-xview', root))[0]
 
 
+def test_what_belongs_to_fetching_is_not_handed_to_the_preparation(root):
+    fetch, prepare = planned('fetch-cdd', root, ACCEPT_LICENCE='1', ARCHIVES='/stick', RUNTIME='native').commands
+    assert fetch.environment['ARCHIVES'] == '/stick' and fetch.environment['ACCEPT_LICENCE'] == '1'
+    assert ask(**prepare.environment).given == {'RUNTIME': 'native'}
+
+
 def test_test_dota_is_test_dotav1(root):
     weights = dict(CHECKPOINT='x.pth', RUNTIME='native')
     touch(os.path.join(root, 'x.pth'))
@@ -116,7 +122,7 @@ def test_a_folder_no_engine_can_bind(root):
 
 def test_data_runs_the_catalogues_commands_with_the_data_folder_open(root):
     text, check = words_of(planned('data-dior', root, RUNTIME='docker', GPUS='4'))
-    assert text.endswith('mtp/mmrotate1:cu113 python -u scripts/dior_h_2_coco.py')
+    assert text.endswith('mtp/mmrotate1:cu117 python -u scripts/dior_h_2_coco.py')
     assert 'target=/data --mount' in text and '--gpus' not in text
     assert check.endswith('python -u -m mtp.data check dior')
 
@@ -138,7 +144,7 @@ def test_images_are_built_from_the_ledger(root):
         ('docker', 'build', '--file', 'docker/Dockerfile', '--tag', 'mtp/{}:cpu'.format(env)) for env in ledger.names()]
     assert [item.words[-1] for item in plan.commands[3:]] == [
         'work_dirs/images/{}-cpu.cdx.json'.format(env) for env in ledger.names()]
-    assert 'LEDGER_DIGEST=' + ledger.digest('mmrotate1') in plan.commands[1].words
+    assert 'LEDGER_DIGEST=' + ledger.inputs('mmrotate1') in plan.commands[1].words
     assert len(planned('images', root, ENV='mmrotate03').commands) == 3
     assert plan.problems == ()
 
@@ -149,7 +155,7 @@ def test_images_at_a_site_with_its_own_index(root):
 
 
 @pytest.mark.parametrize('changes, message', [(dict(tools={}), 'docker is not installed'),
-                                              (dict(daemon='down'), 'does not answer: down')])
+                                              (dict(refusal='down'), 'does not answer: down')])
 def test_images_without_an_engine(root, changes, message):
     assert message in planned('images', root, machine(root, **changes)).problems[0].message
 
@@ -210,3 +216,91 @@ def test_planning_makes_nothing(root):
         planned(verb, root)
     assert sorted(os.walk(root)) == before
     shutil.rmtree(root)
+
+
+@pytest.mark.parametrize('words, asked', [
+    (dict(ACCEL='nv'), True), (dict(ACCEL='rocm'), True), (dict(LAUNCHER='slurm', GRES='gpu:2', GPUS='2'), True),
+    (dict(LAUNCHER='slurm'), True), (dict(SUBMIT='1'), True), (dict(), False), (dict(ACCEL='none'), False),
+    (dict(LAUNCHER='slurm', ACCEL='none'), False)])
+@pytest.mark.parametrize('verb', ['pretrain', 'finetune-dior', 'test-fair1m', 'predict'])
+def test_a_card_that_was_asked_for_is_said_to_the_program(root, verb, words, asked):
+    if verb == 'predict' and 'SUBMIT' in words:
+        pytest.skip('told below')
+    for name in ('x.pth', 'work_dirs/x'):
+        touch(os.path.join(root, name))
+    words = dict(words, RUNTIME='native', CHECKPOINT='x.pth')
+    words.update(dict(IMAGES='a.tif', CONFIG='oriented_rcnn_rvsa_l_1024_mae_mtp_dota10') if verb == 'predict' else {})
+    plan = planned(verb, root, **words)
+    text = plan.script.text if plan.script else words_of(plan)[0]
+    assert text.rstrip().endswith('--device cuda') is asked
+
+
+def test_the_users_own_device_is_left_alone(root):
+    assert words_of(planned('pretrain', root, ACCEL='nv', ARGS='--device cpu'))[0].count('--device cpu') == 1
+    assert '--device cuda' not in words_of(planned('pretrain', root, ACCEL='nv', ARGS='--device=cpu'))[0]
+
+
+def test_what_needs_no_card_is_told_of_none(root):
+    assert not any('--device' in line for line in words_of(planned('data-dior', root, ACCEL='nv', RUNTIME='native')))
+
+
+def test_a_name_with_a_blank_is_one_config_and_one_image(root):
+    touch(os.path.join(root, 'configs/mmrotate1/dior/my own.py'))
+    touch(os.path.join(root, 'data/a b.tif'))
+    for given in ('configs/mmrotate1/dior/my own.py', "'configs/mmrotate1/dior/my own.py'"):
+        assert 'configs/mmrotate1/dior/my own.py' in planned('finetune', root, RUNTIME='native',
+                                                             CONFIG=given).commands[0].words
+    touch(os.path.join(root, 'x.pth'))
+    words = dict(RUNTIME='native', CONFIG='oriented_rcnn_rvsa_l_1024_mae_mtp_dota10', CHECKPOINT='x.pth')
+    for given, seen in (('data/a b.tif', ['data/a b.tif']), ("'data/a b.tif' c", ['data/a b.tif', 'c']),
+                        ('a b', ['a', 'b'])):
+        found = planned('predict', root, IMAGES=given, **words).commands[0].words
+        assert list(found[4:found.index('--config')]) == seen
+
+
+def as_nobody(call):
+    """Text of what ``call()`` gives a process of another uid, one that owns nothing: as a share sees a root user."""
+    reader, writer = os.pipe()
+    child = os.fork()
+    if not child:
+        try:
+            os.setgroups([])
+            os.setresgid(65534, 65534, 65534)
+            os.setresuid(65534, 65534, 65534)
+            os.write(writer, str(call()).encode())
+        except Exception as error:  # what goes wrong there has to be seen here
+            os.write(writer, repr(error).encode())
+        finally:
+            os._exit(0)
+    os.close(writer)
+    os.waitpid(child, 0)
+    with os.fdopen(reader) as stream:
+        return stream.read()
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason='only root can become somebody else')
+@pytest.mark.parametrize('verb, words, left', [
+    ('pretrain', {}, 'pretrain'), ('finetune-dior', {}, 'mmrotate1/dior'),
+    ('pretrain', dict(SAVE_PATH='work_dirs/mine'), 'mine')])
+def test_a_folder_of_the_run_that_is_another_users_is_said_before_it_starts(verb, words, left, root):
+    folder = os.path.join(root, 'work_dirs', left)
+    os.makedirs(folder)
+    os.chmod(folder, 0o755)
+    path = root
+    while os.stat(path).st_uid == 0 and path.count(os.sep) > 1:  # up to /tmp, which is everybody's
+        os.chmod(path, 0o755)
+        path = os.path.dirname(path)
+    assert not planned(verb, root, RUNTIME='docker', **words).problems  # and everything that planning imports is here
+    said = as_nobody(lambda: [problem for problem in planned(verb, root, RUNTIME='docker', **words).problems])
+    assert 'the folder {}, into which this run writes, cannot be written: it belongs to 0'.format(folder) in said
+    assert 'sudo chown -R 1000:100 {}'.format(folder) in said
+
+
+@pytest.mark.parametrize('verb', ['samples', 'data-dotav1', 'data-eurosat'])
+def test_a_checkout_that_cannot_be_written_is_no_hindrance_where_results_go_elsewhere(tmp_path, monkeypatch, verb):
+    """The folder of a job that names none is the root of the work, not the checkout above it."""
+    work = tmp_path / 'results'
+    work.mkdir()
+    monkeypatch.setattr(verbs.os, 'access', lambda path, mode: not path.startswith(ledger.ROOT))
+    host = machine(ledger.ROOT, folders=dict.fromkeys(('data', 'weights', str(work)), Folder(True, True, True)))
+    assert not verbs.plan(verb, ask(RUNTIME='native', MTP_WORK_ROOT=str(work)), host).problems

@@ -1,0 +1,59 @@
+"""What ``make doctor`` says of a card: for each variant that would be taken, whether it has code for it. Pure."""
+from mtp.launch import choice, ledger, runtimes
+from mtp.launch.cards import numbers, old_driver, runs, sm
+from mtp.launch.findings import fail, good, warn
+
+
+def findings(question, card, where):
+    """Findings of one card; ``where`` (`` on node7``) stands behind what each is of."""
+    for kind, envs in taken(question).items():
+        entry = ledger.variant(envs[0], kind)
+        if not entry['cuda']:
+            said = '{}; the variant {} has no CUDA operators'.format(card.driver, kind)
+            yield warn('driver' + where, said, instead(question, envs[0], card))
+            continue
+        yield _architecture(question, card, kind, envs)._replace(what=card.name + where)
+        yield _driver(question, card, kind, envs)._replace(what='driver' + where)
+
+
+def taken(question):
+    """``{variant: environments}`` of what would be run; a variant that the ledger lacks is judged by its site."""
+    found = {}
+    for env in question.envs:
+        kind = choice.variant(question.settings, question.host, env)
+        if kind in ledger.variants(env):
+            found.setdefault(kind, []).append(env)
+    return found
+
+
+def instead(question, env, card):
+    """The command that brings what serves ``card``: another variant of ``env``, else another environment."""
+    for other, kind in choice.alternatives(env, [card]):
+        return '{} ENV={} VARIANT={}'.format(runtimes.get(
+            question.runtimes.get(other, question.runtimes[env])).makes, other, kind)
+    return 'ACCEL=none VARIANT={}, or another card'.format(ledger.plain(env))
+
+
+def _architecture(question, card, kind, envs):
+    if card.architecture is None:
+        return warn('', 'its driver does not say the architecture')
+    architectures, name = ledger.variant(envs[0], kind)['architectures'], sm(card.architecture)
+    newest = max(map(numbers, architectures))
+    whose = '{} of {}'.format(kind, ' and '.join(envs))
+    if not runs(architectures, card):
+        said = '{}: {} has no code for it, only for {} to {}'.format(
+            name, whose, sm(min(map(numbers, architectures))), sm(newest))
+        return fail('', said, instead(question, envs[0], card))
+    if card.architecture > newest:
+        return warn('', '{} is newer than {}, which runs there with its code for {}'.format(name, whose, sm(newest)))
+    return good('', '{}: {} has code for it'.format(name, whose))
+
+
+def _driver(question, card, kind, envs):
+    entry = ledger.variant(envs[0], kind)
+    if not old_driver(entry['driver'], card):
+        return good('', '{} runs CUDA {}'.format(card.driver, entry['cuda']))
+    said = '{} is too old for CUDA {} of {}, which needs {}'.format(card.driver, entry['cuda'], kind, entry['driver'])
+    others = choice.alternatives(envs[0], [card])
+    return fail('', said, instead(question, envs[0], card) if others else
+                'a driver from {} on (ask who runs the machine), or ACCEL=none'.format(entry['driver']))

@@ -1,0 +1,75 @@
+"""What ``make doctor`` says of a compute node: one that :mod:`mtp.launch.node` has asked. Pure."""
+import os
+import re
+
+from mtp.launch import choice, runtimes
+from mtp.launch.findings import fail, good, shared_memory, warn
+from mtp.launch.node import BUSY, WAIT_SECONDS
+
+
+def findings(question, card):
+    """Findings of the node that was asked; none where jobs go to no cluster.
+
+    Args:
+        card: judges one card: takes the question, the card and where it is.
+    """
+    seen = question.facts.node
+    if not seen:
+        return
+    if isinstance(seen, str):
+        yield _unasked(seen)
+        return
+    where, wanted = ' on ' + seen.name, [runtimes.get(name) for name in dict.fromkeys(question.runtimes.values())]
+    for each in wanted:
+        yield from _node_image(question, seen, where, each)
+    if not all(each.in_image for each in wanted) and not re.match(r'^3\.\d+\.\d+$', seen.python):
+        yield fail('environment' + where, seen.python or 'its Python does not run',
+                   'MTP_VENV_ROOT=folder that all nodes see, then make setup')
+    if not any(each.own_memory for each in wanted):
+        yield shared_memory('shared memory' + where, seen.shm)
+    path = question.settings.work_root
+    if seen.work != 'missing' or question.host.folders[path].exists or path != 'work_dirs':  # a first run makes it
+        yield _work(path, seen.work, where)
+    if choice.accelerator(question.settings, question.host) == 'nv':
+        if not seen.cards:
+            yield fail('card' + where, 'nvidia-smi shows none',
+                       "sinfo -o '%P %G'; GRES=gpu:1, PARTITION=, or ACCEL=none")
+        for each in seen.cards:
+            yield from card(question, each, where)
+
+
+def _unasked(said):
+    if any(text in said for text in BUSY):
+        return warn('compute node', 'none was free within {} s: {}'.format(WAIT_SECONDS, said),
+                    'sinfo, make doctor again')
+    return fail('compute node', said, "sinfo -o '%P %a %G %D %t'; PARTITION=, GRES=")
+
+
+def _work(path, state, where):
+    what = 'MTP_WORK_ROOT' + where
+    if state == 'writable':
+        return good(what, path)
+    said = '{} {}'.format(path, {'refused': 'cannot be written'}.get(state, 'is not there'))
+    return fail(what, said, 'MTP_WORK_ROOT=folder that all nodes see and you may write')
+
+
+def _node_image(question, seen, where, runtime):
+    kind = choice.variant(question.settings, question.host, question.envs[0])
+    path = runtime.probe(question.settings, question.envs[0], kind)[0]
+    if not path:
+        return
+    if runtime.node_program and seen.apptainer:
+        yield good('apptainer' + where, seen.apptainer)
+    elif runtime.node_program:
+        yield fail('apptainer' + where, 'is not installed',
+                   'MTP_SITE_SETUP=file with "module load apptainer", or what your site says')
+    own = os.path.join(question.host.root, path)
+    size = os.path.getsize(own) if os.path.isfile(own) else seen.image
+    if seen.image < 0:
+        yield fail('image' + where, 'there is no {} that can be read'.format(path),
+                   '{}=file on a folder that all nodes see'.format(runtime.image_setting))
+    elif seen.image != size:
+        yield fail('image' + where, '{} has {} bytes there and {} here'.format(path, seen.image, size),
+                   'one file on a folder that all nodes see, or copy it anew')
+    else:
+        yield good('image' + where, '{}, {:.1f} GB'.format(path, size / 1e9))

@@ -1,0 +1,125 @@
+"""Does a bundle hold what its checksums list, and nothing else?
+
+Stands alone on purpose: ``python3 -I mtp/launch/sums.py FOLDER`` imports nothing of the folder it looks at, so nothing
+that was planted there (compiled files, modules under the names of Python's own) runs before it is named. Inside a
+bundle ``make verify-bundle`` starts with it, for the files that can run. Standard library only, Python >= 3.6.
+"""
+import hashlib
+import os
+import stat
+import sys
+
+SUMS = 'SHA256SUMS'
+YOURS = ('data', 'weights', 'work_dirs')  # at the top: what users of a bundle keep there; nothing of it is run
+CACHED = '.sif.digest'  # apptainer's task keeps the hash of a SIF beside it
+# Nothing of it runs unless the rest of a bundle asks for it.
+LARGE = ('docker/wheels/', 'docker/wheelhouse/', 'images/')
+
+
+def walk(folder):
+    """(regular files, everything else that is no folder) below ``folder``, relative, sorted; without ``YOURS``.
+
+    A link is of the second kind, also one to a folder, and is not followed.
+    """
+    files, strange = [], []
+    for place, folders, names in os.walk(folder):
+        here = os.path.relpath(place, folder)
+        if here == '.':
+            folders[:] = [name for name in folders if name not in YOURS or os.path.islink(os.path.join(place, name))]
+        folders.sort()
+        for name in folders + names:
+            path = os.path.join(place, name)
+            mode, relative = os.lstat(path).st_mode, os.path.normpath(os.path.join(here, name)).replace(os.sep, '/')
+            if stat.S_ISREG(mode):
+                files.append(relative)
+            elif not stat.S_ISDIR(mode):
+                strange.append(relative)
+    return sorted(files), sorted(strange)
+
+
+def listed(folder):
+    """``{name: SHA-256}`` that the bundle at ``folder`` lists; None where it has no list.
+
+    Raises:
+        ValueError: a line of the list is not ``<64 hex digits>  <name>``.
+    """
+    path = os.path.join(folder, SUMS)
+    if not os.path.isfile(path):
+        return None
+    found = {}
+    with open(path, encoding='utf-8', errors='surrogateescape') as stream:
+        for number, line in enumerate(stream, 1):
+            digest, _, name = line.rstrip('\n').partition('  ')
+            if len(digest) != 64 or not name or set(digest) - set('0123456789abcdef'):
+                raise ValueError('{}, line {}: no checksum and name: {!r}'.format(path, number, line[:80]))
+            found[name] = digest
+    return found
+
+
+def sha256(path):
+    """Hex SHA-256 of the file at ``path``."""
+    digest = hashlib.sha256()
+    with open(path, 'rb') as stream:
+        for block in iter(lambda: stream.read(1 << 20), b''):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def wrong(folder, wanted, tick=lambda name: None, skip=()):
+    """A sentence for each file that is missing, a stranger, no plain file, or changed.
+
+    Args:
+        folder: of the bundle.
+        wanted: what :func:`listed` gave.
+        tick: is called with each name that was looked at.
+        skip: beginnings of names whose content is not read.
+    """
+    files, strange = walk(folder)
+    there = set(files)
+    found = ['{} is a link or a special file; a bundle holds plain files alone'.format(name) for name in strange]
+    found += ['{} is missing'.format(name) for name in sorted(set(wanted) - there - set(strange))]
+    found += ['{} is not in {}: it is no part of the bundle'.format(name, SUMS)
+              for name in gathered(name for name in files if name not in wanted and name != SUMS and
+                                   not name.endswith(CACHED))]
+    for name in sorted(there & set(wanted)):
+        seen = wanted[name] if name.startswith(tuple(skip)) else sha256(os.path.join(folder, name))
+        if seen != wanted[name]:
+            found.append('{} has changed: {} is listed, it is {}'.format(name, wanted[name][:16], seen[:16]))
+        tick(name)
+    return found
+
+
+def gathered(names, most=20):
+    """``names``, but for a hidden or large folder of strangers its own name in place of all that lies in it."""
+    names, groups = list(names), {}
+    for name in names:
+        groups.setdefault(name.split('/')[0] + '/', []).append(name)
+    hidden = {top for top, group in groups.items() if len(group) > most and top.startswith('.')}
+    return sorted([name for name in names if name.split('/')[0] + '/' not in hidden] +
+                  ['{} ({} files)'.format(top, len(groups[top])) for top in hidden])
+
+
+def hint(found, folder):
+    """What to do about the sentences ``found``."""
+    if any('is missing' in line or 'has changed' in line for line in found):
+        return 'copy it again, or make bundle OUT={}'.format(folder)
+    return 'remove what you did not put there before anything is run from it; .venv is made again by make setup'
+
+
+def main():
+    """Look at the folder that is named, at least at everything in it that runs by itself."""
+    folder = sys.argv[1] if len(sys.argv) > 1 else '.'
+    try:
+        wanted = listed(folder)
+        found = ['there is no ' + SUMS] if wanted is None else wrong(folder, wanted, skip=LARGE)
+    except (OSError, ValueError) as error:
+        found = [str(error)]
+    if found:
+        sys.stderr.write('error: {} is not what it should be:\n  {}\n  next: {}\n'.format(
+            os.path.abspath(folder), '\n  '.join(found), hint(found, os.path.abspath(folder))))
+        return 1
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
