@@ -1,72 +1,87 @@
 """``python -m mtp.pretrain.preview``: what a pretrained model sees, beside the truth, for all of its tasks."""
 import argparse
 import os
+from typing import Any, Dict, NamedTuple, Sequence, Tuple
 
 import cv2
 import numpy as np
-import torch
 from pycocotools import mask as coco_mask
 
+from mtp import numbers
 from mtp.boxes.convert import rboxes_to_polygons
 from mtp.data import catalogue
 from mtp.errors import MTPError, run_main
 from mtp.files import atomic_path
 from mtp.paths import resolve
 
-from . import annotations, backbones, samples, snapshots
-from . import recipe as recipes
-from .batch import normalise
-from .model import PretrainModel
+from . import preview_layers
+from .data import annotations, samples
+from .data.batch import normalise
+from .engine import checkpoints
+from .tasks import CAPTIONS
 
-TITLES = {'ss': 'semantic', 'is': 'instances', 'rd': 'rotated boxes'}
 SHOWN = 0.3  # least score of a detection that is drawn
 SHADE = 0.5  # of a mask's colour
 
 
 def main(words=None):
-    """Write ``<out>/<dataset>_<n>.png``: columns image, then per task truth and prediction. Prints each path."""
+    """Write ``<out>/<dataset>_<n>.png``: columns image, then per task truth and prediction. Prints each path.
+
+    Beside them lies the same as layers, for ``make browse``: :mod:`mtp.pretrain.preview_layers`.
+    """
     parser = argparse.ArgumentParser(prog='python -m mtp.pretrain.preview', description=__doc__)
     parser.add_argument('--save_path', required=True, help='folder of a pretraining run')
     parser.add_argument('--out', required=True, help='folder for the pictures')
-    parser.add_argument('--images', type=int, default=2, help='training images of each data set')
-    parser.add_argument('--score', type=float, default=SHOWN, help='least score of a detection that is drawn')
+    parser.add_argument('--images', type=numbers.count, default=2, help='training images of each data set')
+    parser.add_argument('--score', type=numbers.share, default=SHOWN, help='least score of a detection that is drawn')
     options = parser.parse_args(words)
-    if options.images < 1:
-        raise MTPError('--images is {}; at least 1 is needed'.format(options.images))
-    found = snapshots.newest(resolve(options.save_path))
+    found = checkpoints.newest(resolve(options.save_path))
     if found is None:
         raise MTPError('{} holds no checkpoint of a pretraining run'.format(options.save_path),
-                       hint='python main_pretrain.py --save_path {} ...'.format(options.save_path))
+                       hint='python main_pretrain.py --save_path {}'.format(options.save_path))
     settings = found.meta['settings']
-    model, out = restored(found, settings), resolve(options.out)
+    model, out = checkpoints.restored_model(found), resolve(options.out)
     for name in settings['datasets']:
         source = annotations.read(name)
-        for index in range(min(options.images, len(source))):
-            path = os.path.join(out, '{}_{}.png'.format(name, index + 1))
-            write_png(path, panel(model, source, index, settings['image_size'], options.score))
-            print(path)
+        with preview_layers.Layers(out, name, catalogue.get(name).classes, write_png) as layers:
+            for index in range(min(options.images, len(source))):
+                path = os.path.join(out, '{}_{}.png'.format(name, index + 1))
+                look, true = seen(model, source, index, settings['image_size']), truth(source, index)
+                write_png(path, panel(look, true, source, index, options.score))
+                preview_layers.add(layers, index + 1, true, source, index, look.found)
+                print(path)
 
 
-def restored(found, settings):
-    """The model of a checkpoint, ready to predict."""
-    recipe = recipes.get(settings['recipe'])
-    encoder, _ = backbones.build(settings['backbone'], settings['image_size'], recipe)
-    model = PretrainModel(encoder, settings['tasks'], settings['datasets'], recipe,
-                          backbones.BACKBONES[settings['backbone']].size, settings['background'])
-    model.load_state_dict(found.state_dict)
-    return model.eval()
+class Seen(NamedTuple):
+    """What a model sees in an image: its tasks, what ``predict`` gives, and (height, width) of what it looked at."""
+    tasks: Sequence[str]
+    found: Dict[str, Any]
+    shape: Tuple[int, int]
 
 
-def panel(model, source, index, side, least_score):
-    """One row of pictures (h, w, 3) BGR of image ``index``, drawn in its own pixels, shown ``side`` pixels long."""
-    image, seg, masks, labels = truth(source, index)
+def seen(model, source, index, side):
+    """What the model sees in image ``index``, its longer side made ``side`` pixels long."""
     ready, meta = samples.whole(source, index, side)
     found = model.predict(normalise(ready[None], [meta['img_shape']]), [meta], source.name)
+    return Seen(tuple(model.tasks), found, tuple(meta['img_shape']))
+
+
+def panel(look, true, source, index, least_score):
+    """One row of pictures (h, w, 3) BGR of image ``index``, drawn in its own pixels, shown as large as it was seen.
+
+    Args:
+        look: :class:`Seen`.
+        true: of :func:`truth`.
+        source: of annotations.
+        index: of the image in it.
+        least_score: of a detection that is drawn.
+    """
+    (image, seg, masks, labels), found, side = true, look.found, max(look.shape)
     colours = [colour[::-1] for colour in catalogue.get(source.name).palette]  # BGR
     factor = side / max(image.shape[:2])
     pen = max(round(2 / factor), 1)
     pictures = [('', image)]
-    for task in model.tasks:
+    for task in look.tasks:
         if task == 'ss':
             pair = [shade_classes(image, label, colours) for label in (seg, found['ss'][0].numpy())]
         elif task == 'is':
@@ -76,8 +91,8 @@ def panel(model, source, index, side, least_score):
             own = slice(source.rfirst[index], source.rfirst[index + 1])
             pair = [outline(image, *objects, colours, pen) for objects in (
                 (source.rboxes[own], source.rlabels[own]), confident(found['rd'][0], 'bboxes', least_score))]
-        pictures += zip(('{}: {}'.format(TITLES[task], what) for what in ('truth', 'found')), pair)
-    new = meta['img_shape'][::-1]
+        pictures += zip(('{}: {}'.format(CAPTIONS[task], what) for what in ('truth', 'found')), pair)
+    new = look.shape[::-1]
     return np.concatenate([titled(cv2.resize(picture, new, interpolation=cv2.INTER_AREA), text or source.name)
                            for text, picture in pictures], 1)
 

@@ -1,9 +1,10 @@
 """The two ways to pretrain, switch by switch.
 
 ``paper`` trains what the paper describes. ``released_code`` repeats what the published code computes, its defects
-included, so that its curves can be reproduced. Facts of spec 6.6 that are the same in both have no switch: UPerNet's
-batch normalisation sees one data set at a time, the semantic loss is divided by all pixels, ignored ones included
-(D15), and the decoders keep PyTorch's default initial values (D16).
+included, so that its curves can be reproduced. Facts (published.md#switches) that are the same in both have no switch:
+UPerNet's batch normalisation sees one data set at a time, the semantic loss is divided by all pixels, ignored ones
+included (published.md#ignored-pixels), and the decoders keep PyTorch's default initial values
+(published.md#initial-values-of-decoders).
 """
 import dataclasses
 
@@ -16,15 +17,17 @@ class Recipe:
 
     Attributes:
         name: ``paper`` or ``released_code``.
-        box_targets: what the instance box branch regresses: ``encoded`` (the box deltas) or ``ones`` (a constant; D1).
+        box_targets: what the instance box branch regresses: ``encoded`` (the box deltas) or ``ones`` (a constant;
+            published.md#box-targets).
         small_crop_label: semantic label of a crop smaller than the input: ``padded`` with 255 like the image, or
-            ``stretched`` (the logits of the whole input are squeezed onto the unpadded label; D2).
+            ``stretched`` (the logits of the whole input are squeezed onto the unpadded label;
+            published.md#stretched-labels).
         colour: images are ``uint8`` while colours are distorted, or ``float32``, where OpenCV's HSV has other value
-            ranges than the distortion assumes (D3).
+            ranges than the distortion assumes (published.md#colour-distortion).
         vit_layer_decay: learning-rate decay from one ViT layer to the one below. 1.0 is none: the released code asks
-            for 0.9, but its rule matches no parameter (D4).
+            for 0.9, but its rule matches no parameter (published.md#layer-decay-of-the-vit).
         drop_degenerate: rotated boxes with a side below one pixel are dropped when the annotations are read. They give
-            ``log 0`` otherwise (D14).
+            ``log 0`` otherwise (published.md#degenerate-boxes).
     """
 
     name: str
@@ -44,7 +47,7 @@ RECIPES = {
 }
 
 
-def get(name):
+def get(name: str) -> Recipe:
     """The recipe called ``name``.
 
     Raises:

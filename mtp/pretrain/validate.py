@@ -2,12 +2,14 @@
 import argparse
 import os
 
+from mtp import numbers
 from mtp.errors import MTPError, run_main
 from mtp.files import write_json
 from mtp.paths import resolve
 
-from . import devices, preview, shelf, snapshots, validation, verdicts
 from . import recipe as recipes
+from .data import annotation_cache
+from .engine import checkpoints, communicator, evaluator, validator
 
 
 def main(words=None):
@@ -16,33 +18,34 @@ def main(words=None):
     parser.add_argument('--save_path', required=True, help='folder of a pretraining run')
     parser.add_argument('--checkpoint', help='file to score (default: the newest of the run)')
     parser.add_argument('--split', choices=('valid', 'train'), default='valid')
-    parser.add_argument('--batch_size_val', type=int, default=1, help='images at a time of one process')
-    parser.add_argument('--workers', type=int, default=0, help='loader processes of one process')
+    parser.add_argument('--batch_size_val', type=numbers.count, default=1, help='images at a time of one process')
+    parser.add_argument('--workers', type=numbers.not_negative, default=0, help='loader processes of one process')
     parser.add_argument('--device', choices=('auto', 'cpu', 'cuda'), default='auto')
-    parser.add_argument('--distributed', type=bool, default=True, help=argparse.SUPPRESS)
+    parser.set_defaults(distributed=True)  # the environment says with whom
     parser.add_argument('--port', help='port for the processes to meet, where the launcher does not set one')
     parser.add_argument('--out', help='JSON file for the scores (default: <save_path>/scores_<split>.json)')
     options = parser.parse_args(words)
     options.mixed_precision = False
     folder = resolve(options.save_path)
-    found = snapshots.load(resolve(options.checkpoint)) if options.checkpoint else snapshots.newest(folder)
+    found = checkpoints.load(resolve(options.checkpoint)) if options.checkpoint else checkpoints.newest(folder)
     if found is None:
         raise MTPError('{} holds no checkpoint of a pretraining run'.format(options.save_path),
-                       hint='python main_pretrain.py --save_path {} ...'.format(options.save_path))
+                       hint='python main_pretrain.py --save_path {}'.format(options.save_path))
     settings = found.meta['settings']
     recipe = recipes.get(settings['recipe'])
-    team = devices.join(options)
+    comm = communicator.join(options)
     try:
-        shelves = os.path.join(folder, 'annotations')
-        sources = {name: shelf.read(shelves, name, options.split, recipe.drop_degenerate, team)
+        cache = os.path.join(folder, 'annotations')
+        sources = {name: annotation_cache.read(cache, name, options.split, recipe.drop_degenerate, comm)
                    for name in settings['datasets']}
-        model = preview.restored(found, settings).to(team.device)
-        scores = validation.run(model, sources, settings['image_size'], team, options.batch_size_val, options.workers)
+        model = checkpoints.restored_model(found).to(comm.device)
+        scores = evaluator.evaluate(model, sources, settings['image_size'], comm, options.batch_size_val,
+                                    options.workers)
     except Exception as error:
-        raise team.fail(error)
-    team.close()
-    if team.leads:
-        print(verdicts.describe(found.meta['iteration'], scores))
+        raise comm.fail(error)
+    comm.close()
+    if comm.is_main:
+        print(validator.describe(found.meta['iteration'], scores))
         out = resolve(options.out) if options.out else os.path.join(folder, 'scores_{}.json'.format(options.split))
         write_json(out, dict(checkpoint=found.path, split=options.split, scores=scores))
         print(out)

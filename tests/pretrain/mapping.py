@@ -2,7 +2,7 @@
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from mtp.pretrain import shelf
+from mtp.pretrain.data import annotation_cache
 
 
 class Asked(Dataset):
@@ -19,7 +19,7 @@ class Asked(Dataset):
 
 
 class Alone:
-    """A team of one process."""
+    """A communicator of one process."""
 
     local = 0
 
@@ -45,6 +45,6 @@ def behind(found):
 
 def main(words):
     torch.set_num_threads(1)
-    found = shelf.read(words[0], 'sota', 'train', True, Alone())
+    found = annotation_cache.read(words[0], 'sota', 'train', True, Alone())
     print(behind(found))
     print(*DataLoader(Asked(found), batch_size=None, num_workers=1))

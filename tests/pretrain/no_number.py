@@ -1,5 +1,6 @@
 """Pretraining whose second step gives no number."""
-from mtp.pretrain import cli, model
+from mtp.pretrain import cli
+from mtp.pretrain.model import model
 
 
 def main(words):

@@ -1,4 +1,4 @@
-"""What each of two processes does in the tests of test_team.py."""
+"""What each of two processes does in the tests of test_communicator.py."""
 import os
 
 import torch
@@ -8,8 +8,11 @@ from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 from torch.nn.parallel import DistributedDataParallel
 
 from mtp.errors import run_main
-from mtp.pretrain import batch, blueprints, cli, watch
-from mtp.pretrain.model import PretrainModel, total
+from mtp.pretrain import cli
+from mtp.pretrain.data import batch
+from mtp.pretrain.engine import heartbeat
+from mtp.pretrain.model import decoder_configs
+from mtp.pretrain.model.model import PretrainModel, total
 
 SIDE = 128
 DATASETS = ('sota', 'fast')
@@ -19,7 +22,7 @@ def model():
     """A small model whose batch normalisation uses fixed statistics: gloo has no SyncBN."""
     from small_model import Encoder
     torch.manual_seed(0)
-    made = PretrainModel(Encoder(), datasets=DATASETS, size=blueprints.Size(16, 24, 50, 20, 20, 16), norm='BN')
+    made = PretrainModel(Encoder(), datasets=DATASETS, size=decoder_configs.Size(16, 24, 50, 20, 20, 16), norm='BN')
     for module in made.modules():
         if isinstance(module, (torch.nn.BatchNorm2d, torch.nn.Dropout2d)):
             module.eval()
@@ -85,6 +88,6 @@ def _worker(folder, words):
 
 def train(words):
     """Pretraining that notices a dead neighbour soon."""
-    watch.BEAT, watch.SILENCE = 0.2, float(os.environ.get('SILENCE', watch.SILENCE))
-    watch.Watch.__init__.__defaults__ = (watch.SILENCE,)
+    heartbeat.BEAT, heartbeat.SILENCE = 0.2, float(os.environ.get('SILENCE', heartbeat.SILENCE))
+    heartbeat.Heartbeat.__init__.__defaults__ = (heartbeat.SILENCE,)
     return cli.main(words)

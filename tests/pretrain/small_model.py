@@ -2,11 +2,12 @@
 import torch
 from torch import nn
 
-from mtp.pretrain import batch, blueprints
-from mtp.pretrain.model import PretrainModel
+from mtp.pretrain.data import batch
+from mtp.pretrain.model import decoder_configs
+from mtp.pretrain.model.model import PretrainModel
 
 SIDE = 64
-SIZE = blueprints.Size(16, 24, 50, 20, 20, 16)
+SIZE = decoder_configs.Size(16, 24, 50, 20, 20, 16)
 
 
 class Encoder(nn.Module):
@@ -36,7 +37,8 @@ def example(objects=2, seed=0, shape=(SIDE, SIDE)):
     masks = torch.zeros(objects, SIDE, SIDE, dtype=torch.uint8)
     for mask, (x1, y1, x2, y2) in zip(masks, boxes.int()):
         mask[y1:y2, x1:x2] = 1
-    centres = torch.cat([(boxes[:, :2] + boxes[:, 2:]) / 2, boxes[:, 2:] - boxes[:, :2], torch.full((objects, 1), 0.3)], 1)
+    centres = torch.cat([(boxes[:, :2] + boxes[:, 2:]) / 2, boxes[:, 2:] - boxes[:, :2], torch.full((objects, 1), 0.3)],
+                        1)
     labels = torch.arange(objects)
     truth = batch.Truth(shape, boxes, labels, masks, centres, labels)
     seg = torch.randint(0, 3, (1, SIDE, SIDE), dtype=torch.uint8)

@@ -5,7 +5,7 @@ import pytest
 
 from mtp.data import catalogue
 from mtp.errors import MTPError
-from mtp.pretrain import annotations
+from mtp.pretrain.data import annotations
 
 
 @pytest.fixture
@@ -50,6 +50,11 @@ def test_labels_follow_names_not_the_order_of_the_file(sota):
     (lambda c: c['categories'][2].update(name='zebra'), r'categories\[2\]: field name: .zebra'),
     (lambda c: c['annotations'][3].pop('bbox'), r'annotations\[3\]: KeyError .bbox'),
     (lambda c: c['annotations'][3].update(bbox=[1, 2, 'x', 4]), r'annotations\[3\]'),
+    (lambda c: c['annotations'][3].update(bbox=[1, 2, float('nan'), 4]), r'annotations\[3\]'),
+    (lambda c: c['annotations'][3].update(bbox=[1, 2, 10 ** 400, 4]), r'annotations\[3\]: OverflowError'),
+    (lambda c: c['annotations'][3]['segmentation'].update(size=[float('inf'), 4]), r'annotations\[3\]: OverflowError'),
+    (lambda c: c.update(annotations=7), 'field annotations: a list of objects'),
+    (lambda c: c.update(annotations={'a': 1}), 'field annotations: a list of objects'),
     (lambda c: c['annotations'][4].update(category_id=99), r'annotations\[4\]: KeyError 99'),
     (lambda c: c['annotations'][5]['segmentation'].update(size=[7, 7]), r'annotations\[5\]: field segmentation.size'),
     (lambda c: c['annotations'][5]['segmentation'].update(counts='0'), r'annotations\[5\]: field segmentation'),
@@ -63,6 +68,13 @@ def test_wrong_entries_are_named(sota, change, message):
         annotations.read('sota')
 
 
+@pytest.mark.parametrize('text', ['[' * 100000, '{"images":' * 100000])
+def test_a_file_nested_too_deep_is_damaged(sota, tmp_path, text):
+    (tmp_path / 'samrs/dotav2_1024_rbb/trainval/sota_rbb_train_ins_segmentation.json').write_text(text)
+    with pytest.raises(MTPError, match='not a COCO file: its values are nested too deep'):
+        annotations.read('sota')
+
+
 def test_unusable_annotations_are_counted(sota):
     content, write = sota
     whole = len(annotations.read('sota').boxes)
@@ -71,14 +83,16 @@ def test_unusable_annotations_are_counted(sota):
     content['annotations'][2]['bbox'] = [-20, -20, 10, 10]
     write(content)
     found = annotations.read('sota')
-    assert found.skipped == {'flagged as ignored': 1, 'smaller than a pixel': 1, 'outside the image': 1, 'empty mask': 0,
+    assert found.skipped == {'flagged as ignored': 1, 'smaller than a pixel': 1, 'outside the image': 1,
+                             'empty mask': 0,
                              'rotated box thinner than a pixel': 0}
     assert len(found.boxes) == whole - 3
 
 
 def test_collinear_polygon_is_dropped_only_in_the_paper_recipe(sota, tmp_path):
     content, _ = sota
-    text = tmp_path / 'samrs/dotav2_1024_rbb/trainval/rbbtxts' / content['images'][0]['file_name'].replace('.png', '.txt')
+    text = tmp_path / 'samrs/dotav2_1024_rbb/trainval/rbbtxts' / content['images'][0]['file_name'].replace('.png',
+                                                                                                           '.txt')
     with open(str(text), 'a') as stream:
         stream.write('1 1 20 20 30 30 5 5 plane 4\n')
     assert annotations.read('sota').skipped['rotated box thinner than a pixel'] == 1
@@ -93,5 +107,5 @@ def test_missing_folder_says_what_to_do(tmp_path, monkeypatch):
 
 def test_missing_instance_file_names_the_converter(sota, tmp_path):
     (tmp_path / 'samrs/dotav2_1024_rbb/trainval/sota_rbb_train_ins_segmentation.json').unlink()
-    with pytest.raises(MTPError, match='convert_pkl_json.py --dataset sota'):
+    with pytest.raises(MTPError, match='next: make data-sota'):
         annotations.read('sota')

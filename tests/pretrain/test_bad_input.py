@@ -9,9 +9,11 @@ import torch
 
 from mtp.data import catalogue
 from mtp.errors import FAILED, OK, USAGE, MTPError
-from mtp.pretrain import annotations, feed, recipe
+from mtp.pretrain import recipe
+from mtp.pretrain.data import annotations, loader
 
-WORDS = ['--backbone', 'vit_t_rvsa', '--tasks', 'ss', 'rd', '--datasets', 'sota', '--batch_size', '1', '--image_size', '64',
+WORDS = ['--backbone', 'vit_t_rvsa', '--tasks', 'ss', 'rd', '--datasets', 'sota', '--batch_size', '1', '--image_size',
+         '64',
          '--init_backbone', 'none', '--end_iter', '5', '--val_interval', '0']
 
 
@@ -24,7 +26,7 @@ def home(samrs_root, tmp_path, monkeypatch):
 
 
 def every_step(found, count=8):
-    one = feed.StepFeed({'sota': found}, {'sota': 1}, 64, recipe.get('paper'))
+    one = loader.StepDataset({'sota': found}, {'sota': 1}, 64, recipe.get('paper'))
     return [one[step] for step in range(count)]
 
 
@@ -98,7 +100,8 @@ def test_damaged_samples_are_an_error_or_a_counted_skip(home, zygote, tmp_path):
         stream.write(b'broken')
 
     def go(name, *words):
-        return zygote.start(tmp_path / name, *WORDS, '--save_path', str(tmp_path / 'run'), *words, MTP_DATA_ROOT=str(home)).wait()
+        return zygote.start(tmp_path / name, *WORDS, '--save_path', str(tmp_path / 'run'), *words,
+                            MTP_DATA_ROOT=str(home)).wait()
     code, said = go('first.txt')
     assert code == USAGE and 'cannot decode the image' in said and 'Traceback' not in said
     code, said = go('second.txt', '--on-bad-sample', 'skip', '--workers', '1')
@@ -109,15 +112,18 @@ def test_damaged_samples_are_an_error_or_a_counted_skip(home, zygote, tmp_path):
 
 
 def test_a_checkpoint_of_another_backbone(home, zygote, tmp_path):
-    state = {'encoder.pos_embed': torch.zeros(1, 4, 192), 'encoder.patch_embed.proj.weight': torch.zeros(192, 3, 16, 16)}
+    state = {'encoder.pos_embed': torch.zeros(1, 4, 192), 'encoder.patch_embed.proj.weight': torch.zeros(192, 3, 16,
+                                                                                                         16)}
     torch.save(dict(state_dict=state, iteration=4, epoch=0), str(tmp_path / 'other.pth'))
-    code, said = zygote.start(tmp_path / 'said.txt', *WORDS, '--save_path', str(tmp_path / 'run'), '--ft', 'True', '--resume',
+    code, said = zygote.start(tmp_path / 'said.txt', *WORDS, '--save_path', str(tmp_path / 'run'), '--ft', 'True',
+                              '--resume',
                               str(tmp_path / 'other.pth'), MTP_DATA_ROOT=str(home)).wait()
     assert code == USAGE and 'does not fit this model' in said and 'Traceback' not in said
 
 
 def test_a_loss_that_is_no_number_names_the_images(home, zygote, tmp_path):
-    code, said = zygote.start(tmp_path / 'said.txt', *WORDS, '--save_path', str(tmp_path / 'run'), call='no_number:main',
+    code, said = zygote.start(tmp_path / 'said.txt', *WORDS, '--save_path', str(tmp_path / 'run'),
+                              call='no_number:main',
                               MTP_DATA_ROOT=str(home)).wait()
     assert code == FAILED and 'step 2: not a finite number' in said and 'P000' in said
     assert not [name for name in os.listdir(str(tmp_path / 'run')) if name.endswith('.pth')]

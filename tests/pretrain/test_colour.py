@@ -1,8 +1,8 @@
-"""Colour distortion on valid value ranges, and the released code's way (D3)."""
+"""Colour distortion on valid value ranges, and the released code's way (published.md#colour-distortion)."""
 import numpy as np
 
-from mtp.pretrain import colour
-from mtp.pretrain.samples import generator
+from mtp.pretrain.data import colour
+from mtp.pretrain.data.samples import generator
 
 
 def image():

@@ -1,4 +1,4 @@
-"""What each published flag does, seen in what a run leaves (spec 5)."""
+"""What each published flag does, seen in what a run leaves (published.md#command-line)."""
 import json
 import os
 
@@ -7,7 +7,8 @@ import torch
 
 from mtp.errors import OK
 
-BASE = ['--backbone', 'vit_t_rvsa', '--image_size', '64', '--init_backbone', 'none', '--val_interval', '0', '--distributed', 'False']
+BASE = ['--backbone', 'vit_t_rvsa', '--image_size', '64', '--init_backbone', 'none', '--val_interval', '0',
+        '--distributed', 'False']
 
 
 @pytest.fixture(scope='module')
@@ -15,7 +16,8 @@ def run(zygote, samrs_root, tmp_path_factory):
     """(folder, lines of the log, the last checkpoint, what was said) of a run with words of its own."""
     def go(*words, **environment):
         folder = tmp_path_factory.mktemp('run')
-        code, said = zygote.start(folder / 'said.txt', *BASE, '--save_path', str(folder), *words, MTP_DATA_ROOT=str(samrs_root),
+        code, said = zygote.start(folder / 'said.txt', *BASE, '--save_path', str(folder), *words,
+                                  MTP_DATA_ROOT=str(samrs_root),
                                   **environment).wait()
         assert code == OK, said
         with open(str(folder / 'log.jsonl')) as stream:
@@ -27,9 +29,12 @@ def run(zygote, samrs_root, tmp_path_factory):
 
 @pytest.fixture(scope='module')
 def first(run):
-    return run('--datasets', 'sior', 'sota', '--tasks', 'rd', 'ss', '--batch_size', '5', '--batch_mode', 'ratio', '--start_iter', '2',
-               '--start_epoch', '3', '--end_iter', '4', '--interval', '1', '--lr', '2e-4', '--weight_decay', '0.2', '--background',
-               'False', '--use_ckpt', 'True', '--mixed_precision', 'True', '--workers', '1', '--batch_size_val', '2', '--world_size',
+    return run('--datasets', 'sior', 'sota', '--tasks', 'rd', 'ss', '--batch_size', '5', '--batch_mode', 'ratio',
+               '--start_iter', '2',
+               '--start_epoch', '3', '--end_iter', '4', '--interval', '1', '--lr', '2e-4', '--weight_decay', '0.2',
+               '--background',
+               'False', '--use_ckpt', 'True', '--mixed_precision', 'True', '--workers', '1', '--batch_size_val', '2',
+               '--world_size',
                '1', '--local_rank', '0', '--ignore_label', '255', '--port', '16003', '--ft', 'False')
 
 
@@ -69,7 +74,8 @@ def test_resume_from_a_published_file(first, run, tmp_path):
     published = dict(epoch=1, iteration=6, state_dict=last['state_dict'], scheduler={}, loss_pretrain=np.zeros(6),
                      optimizer=dict(last['optimizer'], base_param_settings=None))
     torch.save(published, str(tmp_path / 'published.pth'))
-    _, lines, after, said = run('--datasets', 'sota', 'sior', '--tasks', 'ss', 'rd', '--batch_size', '2', '--end_iter', '7',
+    _, lines, after, said = run('--datasets', 'sota', 'sior', '--tasks', 'ss', 'rd', '--batch_size', '2', '--end_iter',
+                                '7',
                                 '--background', 'False', '--ft', 'True', '--resume', str(tmp_path / 'published.pth'))
     assert 'continuing from' in said and 'its optimizer state has another layout' in said
     assert [line['step'] for line in lines] == [7] and after['iteration'] == 7

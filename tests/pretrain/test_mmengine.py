@@ -8,7 +8,9 @@ from mmengine.runner import Runner, find_latest_checkpoint
 from small_model import build
 from torch.utils.data import DataLoader
 
-from mtp.pretrain import backbones, snapshots, tasks
+from mtp.pretrain import tasks
+from mtp.pretrain.engine import checkpoints
+from mtp.pretrain.model import backbones
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir, os.pardir)
 
@@ -18,9 +20,10 @@ def test_the_runner_loads_and_resumes_from_our_files(tmp_path):
     optimizer = torch.optim.AdamW(trained.parameters(), lr=0.1)
     sum(value.sum() for value in trained.parameters()).backward()
     optimizer.step()
-    snapshots.save(str(tmp_path), 'Iter_7_x_rd_pretrn_model', trained, optimizer, 7, 2, {'seed': 1})
-    path = find_latest_checkpoint(str(tmp_path))
-    assert path.endswith('Iter_7_x_rd_pretrn_model.pth')
+    checkpoints.save(str(tmp_path), 'Iter_7_x_rd_pretrn_model', trained, optimizer, 7, 2, {'seed': 1})
+    path = find_latest_checkpoint(str(tmp_path))  # a bare name: a run may be moved
+    assert path == 'Iter_7_x_rd_pretrn_model.pth'
+    path = str(tmp_path / path)
 
     fresh = build(('rd',), ('sota',))
     runner = Runner(fresh, str(tmp_path / 'work'), train_dataloader=DataLoader([0]),

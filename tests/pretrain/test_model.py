@@ -5,8 +5,8 @@ from small_model import SIDE, build, example
 from torch import nn
 
 from mtp.errors import MTPError
-from mtp.pretrain.model import total
-from mtp.pretrain.norm import SingleValueBN
+from mtp.pretrain.model.model import total
+from mtp.pretrain.model.norm import SingleValueBN
 
 
 @pytest.mark.parametrize('tasks, datasets, absent', [
@@ -82,17 +82,17 @@ def test_without_background_unlabelled_pixels_are_ignored():
     model = build(('ss',), ('sota',), background=False)
     assert model.semseghead_1[1].weight.shape[0] == 18
     labels = torch.zeros(1, 8, 8, dtype=torch.int64)
-    assert float(model.semantic_loss(torch.randn(1, 18, 4, 4), labels)) == 0
+    assert float(model.semsegdecoder.loss(torch.randn(1, 18, 4, 4), labels)) == 0
     labels[:] = 18
-    assert float(model.semantic_loss(torch.randn(1, 18, 4, 4), labels)) > 0
+    assert float(model.semsegdecoder.loss(torch.randn(1, 18, 4, 4), labels)) > 0
 
 
 def test_semantic_loss_is_averaged_over_ignored_pixels_too():
     model, labels = build(('ss',), ('sota',)), torch.ones(1, 4, 4, dtype=torch.int64)
     logits = torch.zeros(1, 19, 4, 4)
-    whole = float(model.semantic_loss(logits, labels))
+    whole = float(model.semsegdecoder.loss(logits, labels))
     labels[0, :2] = 255
-    assert float(model.semantic_loss(logits, labels)) == pytest.approx(whole / 2)
+    assert float(model.semsegdecoder.loss(logits, labels)) == pytest.approx(whole / 2)
 
 
 def test_one_value_a_channel_is_normalised_by_running_statistics():
@@ -116,3 +116,18 @@ def test_predict_gives_every_task():
     found = model.predict(ready.images, [ready.truths[0].meta], 'fast')
     assert found['ss'][0].shape == (SIDE, SIDE) and set(found) == {'ss', 'is', 'rd'}
     assert found['is'][0].masks.shape[1:] == (SIDE, SIDE)
+
+
+def test_a_single_stage_detector_fills_the_proposal_network_of_the_instance_decoder(capsys):
+    from collections import OrderedDict
+
+    from mtp.pretrain.model import decoder_configs
+    from mtp.pretrain.model.detectors import InstanceSegmenter
+    decoder = InstanceSegmenter([16] * 4, decoder_configs.REDUCED, {'sota': 3})
+    old = OrderedDict((key.replace('rpn_head.', 'bbox_head.', 1) if key.startswith('rpn_head.') else key, value + 1)
+                      for key, value in decoder.state_dict().items())
+    assert any(key.startswith('bbox_head.') for key in old)
+    found = decoder.load_state_dict(old)
+    assert not found.missing_keys and not found.unexpected_keys and 'proposal network' in capsys.readouterr().out
+    assert all((value == old[key.replace('rpn_head.', 'bbox_head.', 1) if key.startswith('rpn_head.') else key]).all()
+               for key, value in decoder.state_dict().items())

@@ -7,8 +7,8 @@ from mmdet.structures.bbox import HorizontalBoxes
 from mmdet.structures.mask import BitmapMasks
 from mmrotate.structures.bbox import RotatedBoxes
 
-from mtp.pretrain import placement
-from mtp.pretrain.samples import generator
+from mtp.pretrain.data import placement
+from mtp.pretrain.data.samples import generator
 
 NAMES = {(True, False): 'vertical', (False, True): 'horizontal', (True, True): 'diagonal'}
 

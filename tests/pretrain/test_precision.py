@@ -3,14 +3,17 @@ import pytest
 import torch
 from small_model import build, example
 
-from mtp.pretrain import backbones, batch, recipe, runner, snapshots
-from mtp.pretrain.model import PretrainModel, total
+from mtp.pretrain import recipe
+from mtp.pretrain.data import batch
+from mtp.pretrain.engine import checkpoints, runner
+from mtp.pretrain.model import backbones
+from mtp.pretrain.model.model import PretrainModel, total
 
 
 def model(use_ckpt=False, half=None, datasets=('sota',)):
     torch.manual_seed(0)
     encoder, _ = backbones.build('vit_t_rvsa', 64, recipe.get('paper'), use_ckpt)
-    return PretrainModel(encoder, ['ss'], datasets, 'paper', backbones.BACKBONES['vit_t_rvsa'].size, half=half)
+    return PretrainModel(encoder, ['ss'], datasets, 'paper', backbones.size('vit_t_rvsa'), half=half)
 
 
 def gradients(network):
@@ -115,7 +118,7 @@ class Scaler:
 def test_the_scaler_is_saved_and_restored(tmp_path):
     network = build(('ss',), ('sota',))
     optimizer = torch.optim.AdamW(network.parameters())
-    path = snapshots.save(str(tmp_path), 'Iter_3_x_pretrn_model', network, optimizer, 3, 0, {}, Scaler(1024.0))
+    path = checkpoints.save(str(tmp_path), 'Iter_3_x_pretrn_model', network, optimizer, 3, 0, {}, Scaler(1024.0))
     fresh = Scaler(1.0)
-    snapshots.restore(snapshots.load(path), network, optimizer, fresh)
+    checkpoints.restore(checkpoints.load(path), network, optimizer, fresh)
     assert fresh.scale == 1024.0

@@ -11,11 +11,13 @@ import torch
 
 from mtp.errors import CONTINUE, FAILED, OK, USAGE
 from mtp.report.passport import KEYS, fingerprint
+from tests.adapters import going_on
 
 STEPS = 6
 LAST = 'last_vit_t_rvsa_ss_rd_pretrn_model.pth'
 KILLS = int(os.environ.get('MTP_KILLS', 2))  # ci/resume asks for more
-WORDS = ['--backbone', 'vit_t_rvsa', '--tasks', 'rd', 'ss', '--datasets', 'fast', 'sota', '--batch_size', '2', '--end_iter',
+WORDS = ['--backbone', 'vit_t_rvsa', '--tasks', 'rd', 'ss', '--datasets', 'fast', 'sota', '--batch_size', '2',
+         '--end_iter',
          str(STEPS), '--image_size', '64', '--init_backbone', 'none', '--interval', '2', '--workers', '1']
 
 
@@ -23,7 +25,8 @@ WORDS = ['--backbone', 'vit_t_rvsa', '--tasks', 'rd', 'ss', '--datasets', 'fast'
 def start(zygote, samrs_root, tmp_path):
     """Start the short run in a folder."""
     def begin(folder, *words, **options):
-        return zygote.start(tmp_path / 'said.txt', *WORDS, '--save_path', str(folder), *words, MTP_DATA_ROOT=str(samrs_root),
+        return zygote.start(tmp_path / 'said.txt', *WORDS, '--save_path', str(folder), *words,
+                            MTP_DATA_ROOT=str(samrs_root),
                             **options)
     return begin
 
@@ -53,7 +56,8 @@ def assert_equal(first, second):
 def undisturbed(zygote, samrs_root, tmp_path_factory):
     """(folder, seconds) of a run that nobody disturbs."""
     folder, began = tmp_path_factory.mktemp('undisturbed'), time.monotonic()
-    code, said = zygote.start(folder / 'said.txt', *WORDS, '--save_path', str(folder), MTP_DATA_ROOT=str(samrs_root)).wait()
+    roots = dict(MTP_DATA_ROOT=str(samrs_root), MTP_WORK_ROOT=str(folder.parent))
+    code, said = zygote.start(folder / 'said.txt', *WORDS, '--save_path', str(folder), **roots).wait()
     assert code == OK, said
     return folder, time.monotonic() - began
 
@@ -64,7 +68,8 @@ def test_files_of_a_run(undisturbed, start):
     for stem in ('Iter_2_vit_t_rvsa_ss_rd_pretrn_model', 'Iter_4_vit_t_rvsa_ss_rd_pretrn_model', LAST[:-4],
                  LAST[:-4].replace('last', 'best')):
         assert {stem + '.pth', stem + '_encoder.pth'} <= names
-    assert {'log.jsonl', 'loss_curves.png', 'passport.json', 'index.html', 'validation.json', 'last_checkpoint'} <= names
+    assert {'log.jsonl', 'loss_curves.png', 'passport.json', 'index.html', 'validation.json',
+            'last_checkpoint'} <= names
     assert not [name for name in names if name.endswith('.tmp')]
     encoder = torch.load(str(folder / LAST.replace('.pth', '_encoder.pth')))
     assert 'pos_embed' in encoder['state_dict'] and 'optimizer' not in encoder and encoder['iteration'] == STEPS
@@ -77,11 +82,21 @@ def test_files_of_a_run(undisturbed, start):
     assert all(line['memory'] > 0 and 0 <= line['data_wait'] <= 1 and line['skipped'] == 0 for line in lines)
     with open(str(folder / 'passport.json')) as stream:
         passport = json.load(stream)
-    assert passport['status'] == 'complete' and passport['metrics']['loss'] == pytest.approx(lines[-1]['loss'], abs=1e-5)
+    assert passport['status'] == 'complete' and passport['metrics']['loss'] == pytest.approx(lines[-1]['loss'],
+                                                                                             abs=1e-5)
     assert set(passport['data']) == {'sota', 'fast'} and passport['kind'] == 'pretrain' and passport['earlier'] == []
     assert passport['weights'] == fingerprint(weights(folder)) and set(KEYS) <= set(passport)
     code, said = start(folder).wait()
     assert code == OK and 'all {} steps are done'.format(STEPS) in said
+
+
+def test_no_file_of_a_run_names_a_root(undisturbed, samrs_root):
+    folder, _ = undisturbed
+    assert going_on.naming(folder, samrs_root, ['said.txt']) == going_on.naming(folder, folder.parent,
+                                                                                ['said.txt']) == []
+    with open(str(folder / 'passport.json')) as stream:
+        said = json.load(stream)
+    assert said['folder'] == said['config']['save_path'] == 'work_dirs/' + folder.name
 
 
 def test_tensorboard_holds_losses_and_scores(undisturbed):
@@ -109,7 +124,8 @@ def test_validating_a_checkpoint_later_with_two_processes_finds_the_same(undistu
         one.bind(('127.0.0.1', 0))
         port = one.getsockname()[1]
     runs = [zygote.start(tmp_path / 'said.txt', '--save_path', str(folder), '--out', str(tmp_path / 'scores.json'),
-                         call='mtp.pretrain.validate:main', MTP_DATA_ROOT=str(samrs_root), RANK=str(rank), WORLD_SIZE='2',
+                         call='mtp.pretrain.validate:main', MTP_DATA_ROOT=str(samrs_root), RANK=str(rank),
+                         WORLD_SIZE='2',
                          LOCAL_RANK=str(rank), MASTER_ADDR='127.0.0.1', MASTER_PORT=str(port)) for rank in (0, 1)]
     for run in runs:
         code, said = run.wait()
@@ -124,7 +140,7 @@ def test_validating_a_checkpoint_later_with_two_processes_finds_the_same(undistu
 def test_killed_at_random_points(undisturbed, start, tmp_path, workers):
     """SIGKILL to all processes of a run at random moments, while it steps, saves, validates or draws."""
     folder, seconds = undisturbed
-    rng, kills, runs = random.Random(workers), 0, 0
+    rng, kills, runs, finished = random.Random(workers), 0, 0, False
     while kills < KILLS or not finished:
         home = tmp_path / str(runs)
         process = start(home, '--workers', str(workers))

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from mtp.errors import CONTINUE, OK, USAGE, MTPError
-from mtp.pretrain import options, runner
+from mtp.pretrain.engine import options, runner
 
 WORDS = ('--backbone vit_t_rvsa --tasks ss --datasets sota --batch_size 1 --end_iter 4 --interval 2 --image_size 64 '
          '--init_backbone none --distributed False --save_path').split()

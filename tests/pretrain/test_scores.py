@@ -9,8 +9,8 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from mtp.boxes import rboxes_to_polygons
-from mtp.pretrain import scores
-from mtp.pretrain.annotations import Annotations
+from mtp.pretrain.data.annotations import Annotations
+from mtp.pretrain.engine import scores
 
 CLASSES, SIDE = 3, 60
 
@@ -88,7 +88,8 @@ def test_instance_figures_are_those_of_coco_in_any_order_of_images(seed):
                        for order in (range(len(truth)), np.random.default_rng(9).permutation(len(truth))))
     assert straight == mixed
     for kind, name in (('bbox', 'box'), ('segm', 'mask')):
-        assert (straight[name + '_AP'], straight[name + '_AP50']) == pytest.approx(coco_figures(truth, found, kind), abs=1e-9)
+        assert (straight[name + '_AP'], straight[name + '_AP50']) == pytest.approx(coco_figures(truth, found, kind),
+                                                                                   abs=1e-9)
 
 
 def test_no_objects_no_figure():

@@ -6,8 +6,9 @@ import golden_files
 import pytest
 import torch
 
-from mtp.pretrain import backbones, recipe
-from mtp.pretrain.model import PretrainModel
+from mtp.pretrain import recipe
+from mtp.pretrain.model import backbones
+from mtp.pretrain.model.model import PretrainModel
 
 with open(os.path.join(os.path.dirname(golden_files.__file__), 'state_dict_manifest.json')) as stream:
     MANIFEST = json.load(stream)
@@ -16,7 +17,8 @@ with open(os.path.join(os.path.dirname(golden_files.__file__), 'state_dict_manif
 @pytest.fixture
 def unfilled(monkeypatch):
     """Parameters stay as the allocator gives them: memory that nobody writes to is not used."""
-    for name in ('uniform_', 'normal_', 'trunc_normal_', 'constant_', 'ones_', 'zeros_', 'kaiming_uniform_', 'kaiming_normal_',
+    for name in ('uniform_', 'normal_', 'trunc_normal_', 'constant_', 'ones_', 'zeros_', 'kaiming_uniform_',
+                 'kaiming_normal_',
                  'xavier_uniform_', 'xavier_normal_'):
         monkeypatch.setattr(torch.nn.init, name, lambda tensor, *_, **__: tensor)
 

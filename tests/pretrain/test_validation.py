@@ -1,4 +1,7 @@
-"""Validation sees every image once, whatever the number of processes, and leaves the model as it was (D7)."""
+"""Validation sees every image once, whatever the number of processes, and leaves the model as it was.
+
+See published.md#validation-of-pretraining.
+"""
 import dataclasses
 import json
 
@@ -8,7 +11,8 @@ import torch
 from small_model import build
 
 from mtp.errors import MTPError
-from mtp.pretrain import annotations, options, snapshots, validation, verdicts
+from mtp.pretrain.data import annotations
+from mtp.pretrain.engine import checkpoints, evaluator, options, validator
 
 DATASETS = ('sota', 'fast')
 
@@ -16,7 +20,7 @@ DATASETS = ('sota', 'fast')
 class Part:
     """One process of several that run one after the other."""
 
-    device, leads = torch.device('cpu'), True
+    device, is_main = torch.device('cpu'), True
 
     def __init__(self, rank, world, parts):
         self.rank, self.world, self.parts = rank, world, parts
@@ -39,7 +43,8 @@ def head(source, count):
     """The first images of a set."""
     rows, rotated = source.first[count], source.rfirst[count]
     return dataclasses.replace(
-        source, names=source.names[:count], sizes=source.sizes[:count], first=source.first[:count + 1], boxes=source.boxes[:rows],
+        source, names=source.names[:count], sizes=source.sizes[:count], first=source.first[:count + 1],
+        boxes=source.boxes[:rows],
         labels=source.labels[:rows], rle_first=source.rle_first[:rows + 1], rfirst=source.rfirst[:count + 1],
         rboxes=source.rboxes[:rotated], rlabels=source.rlabels[:rotated])
 
@@ -47,23 +52,23 @@ def head(source, count):
 def scores(model, sources, world, size=1, workers=0):
     parts = []
     for rank in range(world):
-        found = validation.run(model, sources, 64, Part(rank, world, parts), size, workers, say=False) \
+        found = evaluator.evaluate(model, sources, 64, Part(rank, world, parts), size, workers, show_progress=False) \
             if rank == world - 1 else _quietly(model, sources, rank, world, parts, size)
     return found
 
 
 def _quietly(model, sources, rank, world, parts, size):
     """A process that is not the first: it packs and sends."""
-    team = Part(rank, world, parts)
-    team.leads = False
-    return validation.run(model, sources, 64, team, size, say=False)
+    comm = Part(rank, world, parts)
+    comm.is_main = False
+    return evaluator.evaluate(model, sources, 64, comm, size, show_progress=False)
 
 
 def test_every_image_once_and_the_same_batches_for_any_number_of_processes(sources):
     def batches(world):
-        plans = [validation.Plan(sources, 2, 64, (), rank, world) for rank in range(world)]
-        assert all(len(plan) <= plan.rounds for plan in plans)
-        return sorted((number, name, tuple(indices)) for plan in plans for number, (name, indices) in plan.mine)
+        sets = [evaluator.ValDataset(sources, 2, 64, (), rank, world) for rank in range(world)]
+        assert all(len(one) <= one.rounds for one in sets)
+        return sorted((number, name, tuple(indices)) for one in sets for number, (name, indices) in one.mine)
     alone = batches(1)
     seen = [(name, index) for _, name, indices in alone for index in indices]
     assert sorted(seen) == sorted((name, index) for name in DATASETS for index in range(len(sources[name])))
@@ -74,9 +79,11 @@ def test_any_number_of_processes_finds_the_same(sources):
     model = build(datasets=DATASETS)
     alone = scores(model, sources, 1)
     assert set(alone) == {'mean'} | {'{}/{}/{}'.format(task, name, figure) for name in DATASETS for task, figures in (
-        ('ss', ['mIoU']), ('is', ['box_AP', 'box_AP50', 'mask_AP', 'mask_AP50']), ('rd', ['AP50'])) for figure in figures}
+        ('ss', ['mIoU']), ('is', ['box_AP', 'box_AP50', 'mask_AP', 'mask_AP50']), ('rd', ['AP50']))
+        for figure in figures}
     assert alone['ss/sota/mIoU'] > 0 and all(0 <= value <= 100 for value in alone.values())
-    headline = [value for key, value in alone.items() if key.split('/')[-1] in ('mIoU', 'mask_AP') or key.startswith('rd')]
+    headline = [value for key, value in alone.items() if key.split('/')[-1] in ('mIoU', 'mask_AP')
+                or key.startswith('rd')]
     assert alone['mean'] == pytest.approx(sum(headline) / 6, abs=1e-3)
     assert scores(model, sources, 3) == alone and scores(model, sources, 1, workers=1) == alone
     assert model.training
@@ -87,10 +94,11 @@ def test_truth_as_prediction_is_perfect(sources, monkeypatch):
     from mmengine.structures import InstanceData
     from pycocotools import mask as coco_mask
 
-    from mtp.pretrain import samples
+    from mtp.pretrain.data import samples
     model, asked = build(datasets=DATASETS), []
     whole = samples.whole
-    monkeypatch.setattr(samples, 'whole', lambda source, index, side: asked.append((source, index)) or whole(source, index, side))
+    monkeypatch.setattr(samples, 'whole', lambda source, index, side: asked.append((source, index))
+                        or whole(source, index, side))
 
     def oracle(images, metas, name):
         found = {'ss': [], 'is': [], 'rd': []}
@@ -101,7 +109,8 @@ def test_truth_as_prediction_is_perfect(sources, monkeypatch):
             found['ss'].append(torch.from_numpy(seg.astype('int64')))
             count, rotated = rows.stop - rows.start, own.stop - own.start
             found['is'].append(InstanceData(
-                bboxes=torch.from_numpy(source.boxes[rows]), scores=torch.ones(count), masks=torch.from_numpy(np.stack(masks)),
+                bboxes=torch.from_numpy(source.boxes[rows]), scores=torch.ones(count),
+                masks=torch.from_numpy(np.stack(masks)),
                 labels=torch.from_numpy(source.labels[rows].astype('int64'))))
             found['rd'].append(InstanceData(bboxes=torch.from_numpy(source.rboxes[own]), scores=torch.ones(rotated),
                                             labels=torch.from_numpy(source.rlabels[own].astype('int64'))))
@@ -114,7 +123,8 @@ def test_truth_as_prediction_is_perfect(sources, monkeypatch):
 
 def test_a_damaged_file_is_named(sources, tmp_path):
     (tmp_path / 'broken.png').write_bytes(b'nothing')
-    sources['sota'] = dataclasses.replace(sources['sota'], names=[str(tmp_path / 'broken.png')] + list(sources['sota'].names)[1:])
+    sources['sota'] = dataclasses.replace(sources['sota'],
+                                          names=[str(tmp_path / 'broken.png')] + list(sources['sota'].names)[1:])
     with pytest.raises(MTPError, match='broken.png'):
         scores(build(('rd',), DATASETS), sources, 1)
 
@@ -122,39 +132,41 @@ def test_a_damaged_file_is_named(sources, tmp_path):
 def test_asked_to_stop_it_gives_no_figures(sources):
     class Asked:
         asked = 'SIGTERM'
-    assert validation.run(build(datasets=DATASETS), sources, 64, Part(0, 1, []), stop=Asked, say=False) is None
+    model = build(datasets=DATASETS)
+    assert evaluator.evaluate(model, sources, 64, Part(0, 1, []), stop=Asked, show_progress=False) is None
 
 
 @pytest.fixture
 def chosen(tmp_path):
-    return options.parse(('--backbone vit_t_rvsa --batch_size 3 --end_iter 9 --image_size 64 --init_backbone none --interval 4 '
+    return options.parse(('--backbone vit_t_rvsa --batch_size 3 --end_iter 9 --image_size 64 --init_backbone none '
+                          '--interval 4 '
                           '--save_path').split() + [str(tmp_path)])
 
 
 def test_due_at_every_interval_and_at_the_end(chosen):
-    one = verdicts.Validator({}, Part(0, 1, []), chosen)
+    one = validator.Validator({}, Part(0, 1, []), chosen)
     assert [step for step in range(10) if one.due(step)] == [4, 8, 9]
 
 
 def test_best_is_kept_and_a_killed_run_finds_it_again(chosen, tmp_path, monkeypatch, capsys):
     means = {4: 30.0, 8: 20.0, 9: 40.0}
-    team = Part(0, 1, [])
+    comm = Part(0, 1, [])
     for step in means:
         for suffix in ('.pth', '_encoder.pth'):
-            (tmp_path / (snapshots.stem(chosen, step) + suffix)).write_text(str(step))
-    kept = tmp_path / (snapshots.stem(chosen, 'best') + '.pth')
+            (tmp_path / (checkpoints.stem(chosen, step) + suffix)).write_text(str(step))
+    kept = tmp_path / (checkpoints.stem(chosen, 'best') + '.pth')
 
     def go(done, *steps):
-        one = verdicts.Validator({}, team, chosen, done)
+        one = validator.Validator({}, comm, chosen, done)
         for step in steps:
-            monkeypatch.setattr(validation, 'run', lambda *_: {'ss/sota/mIoU': None, 'mean': means[step]})
-            one.run(None, step, snapshots.stem(chosen, step))
+            monkeypatch.setattr(evaluator, 'evaluate', lambda *_: {'ss/sota/mIoU': None, 'mean': means[step]})
+            one.run(None, step, checkpoints.stem(chosen, step))
         return one
 
     go(0, 4, 8)
     assert kept.read_text() == '4' and 'best so far' in capsys.readouterr().out
     assert go(4).missing(4) is False and go(8).missing(8) is False
-    assert verdicts.Validator({}, team, chosen, 8).missing(9) is True
+    assert validator.Validator({}, comm, chosen, 8).missing(9) is True
     again = go(4, 8, 9)  # killed after step 4 was saved: step 8 is found again
     assert kept.read_text() == '9' and [item['step'] for item in again.records] == [4, 8, 9]
     assert [item['step'] for item in json.loads((tmp_path / 'validation.json').read_text())] == [4, 8, 9]

@@ -17,17 +17,29 @@ ROOT = os.path.abspath(os.path.join(HERE, os.pardir, os.pardir))
 
 
 class Zygote:
-    """The process that forks; a context manager."""
+    """The process that forks; a context manager.
+
+    Args:
+        python: of which environment; that of this process when left out.
+        imports: modules that all children would import.
+    """
+
+    def __init__(self, python=sys.executable, imports=('mtp.pretrain.cli',)):
+        self.python, self.imports = python, imports
 
     def __enter__(self):
-        environment = dict(os.environ, OMP_NUM_THREADS='1', PYTHONPATH=os.pathsep.join([ROOT, HERE]), PYTHONWARNINGS='ignore')
-        self.process = subprocess.Popen([sys.executable, os.path.abspath(__file__)], env=environment, stdin=subprocess.PIPE,
-                                        stdout=subprocess.PIPE, universal_newlines=True)
+        environment = dict(os.environ, OMP_NUM_THREADS='1', PYTHONPATH=os.pathsep.join([ROOT, HERE]),
+                           PYTHONWARNINGS='ignore')
+        self.process = subprocess.Popen([self.python, os.path.abspath(__file__), *self.imports], env=environment,
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, universal_newlines=True)
         return self
 
     def __exit__(self, *_):
         self.process.stdin.close()
-        self.process.wait(timeout=60)
+        try:
+            self.process.wait(timeout=60)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
 
     def start(self, log, *words, call='mtp.pretrain.cli:main', **environment):
         """Start ``call(words)`` in a process of its own; what it says goes to the file ``log``."""
@@ -72,7 +84,10 @@ class Child:
 
 def serve():
     """Read messages from standard input, fork, answer."""
-    import mtp.pretrain.cli  # noqa: F401  (everything that children would import)
+    answers = os.fdopen(os.dup(1), 'w')
+    os.dup2(2, 1)  # some modules say on standard output that they see no GPU
+    for name in sys.argv[1:]:
+        importlib.import_module(name)
     for line in sys.stdin:
         message = json.loads(line)
         if 'poll' in message:
@@ -82,8 +97,8 @@ def serve():
             answer = os.fork()
             if not answer:
                 run(message)
-        sys.stdout.write(json.dumps(answer) + '\n')
-        sys.stdout.flush()
+        answers.write(json.dumps(answer) + '\n')
+        answers.flush()
 
 
 def run(message):
