@@ -1,4 +1,4 @@
-"""The backbones under their published type names, one class a wiring (finetuning 2.2).
+"""The backbones under their published type names, one class per wiring (published.md#wirings).
 
 A toolbox knows a wiring by the scope in which it looks the name up: ``RVSA_MTP`` means another one to a classifier than
 to a segmentor. Which scope gets which class is data (``BY_SCOPE``); registering is left to the environment's adapter.
@@ -10,12 +10,21 @@ from mtp.checkpoints import load_backbone
 
 
 class _Reporting:
-    """Says what became of the tensors of ``pretrained``; the runners call :meth:`init_weights` before training."""
+    """Says what became of the tensors of ``pretrained``; the runners call :meth:`init_weights` before training.
+
+    Args:
+        partial: take a file of which little fits, too (``model.backbone.partial=True``).
+        **kwargs: of the network.
+    """
+
+    def __init__(self, *, partial=False, **kwargs):
+        super().__init__(**kwargs)
+        self.partial = partial
 
     def init_weights(self):
         """Load ``pretrained``, where it was given."""
         if self.pretrained:
-            report = load_backbone(self, self.pretrained)
+            report = load_backbone(self, self.pretrained, self.partial)
             if os.environ.get('RANK', '0') == '0':
                 print(report, flush=True)
 

@@ -1,11 +1,13 @@
 """What the command lines of both environments have in common: options, ranks, and the checks made before any work."""
 import argparse
+import contextlib
 import difflib
 import os
 
 import mtp
-from mtp import paths
-from mtp.adapters import recipes, rehearsal
+from mtp import devices, locks, numbers, paths
+from mtp.adapters import accumulation, recipes, rehearsal, words
+from mtp.checkpoints import saved
 from mtp.errors import MTPError
 from mtp.launch import configs, rendezvous
 
@@ -26,26 +28,15 @@ def parser(description, dict_action):
     made = argparse.ArgumentParser(description=description)
     made.add_argument('config', help='configs/mtp/<dataset>/<name>.py, configs/<env>/<dataset>/<name>.py or a name')
     made.add_argument('--work-dir', help='where logs and checkpoints go (work_dirs/<name of the config>)')
-    made.add_argument('--cfg-options', nargs='+', action=_merging(dict_action), default={}, metavar='KEY=VALUE',
+    made.add_argument('--cfg-options', nargs='+', action=words.action(dict_action), default={}, metavar='KEY=VALUE',
                       help='settings that take the place of those in the config; may be given several times')
     made.add_argument('--rehearse', action='store_true',
                       help='the same in small: a reduced network, few images, few steps; no published number comes out')
     made.add_argument('--launcher', choices=LAUNCHERS, default='none', help='who started the processes')
-    made.add_argument('--local_rank', '--local-rank', type=int, help=argparse.SUPPRESS)  # torch.distributed.launch
+    devices.add_option(made)
+    made.add_argument('--local_rank', '--local-rank', type=numbers.not_negative,
+                      help=argparse.SUPPRESS)  # torch.distributed.launch
     return made
-
-
-def _merging(dict_action):
-    """``dict_action`` that adds to what the option said before; argparse would drop it without a word."""
-    class Merging(dict_action):
-        """One option for all its appearances."""
-
-        def __call__(self, parser, namespace, values, option_string=None):
-            before = dict(getattr(namespace, self.dest) or {})
-            super().__call__(parser, namespace, values, option_string)
-            setattr(namespace, self.dest, dict(before, **getattr(namespace, self.dest)))
-
-    return Merging
 
 
 def settle(cfg, args, path):
@@ -66,12 +57,31 @@ def settle(cfg, args, path):
         print(line, flush=True)
 
 
+def add_accumulate(parser):
+    """Add the option with which fewer processes train with the published batch."""
+    parser.add_argument('--accumulate', default='1', metavar='STEPS',
+                        help='sum the gradients of so many steps; auto: as many as give the published batch (1)')
+
+
+def accumulate(cfg, asked):
+    """Say how many images an update of the weights sees, and sum gradients over steps when that was asked for.
+
+    Args:
+        cfg: resolved config (a dict, of either generation); changed in place, ``images_per_update`` is added.
+        asked: '1', another number of steps, or 'auto' for the published batch.
+    """
+    batch = accumulation.apply(cfg, int(os.environ.get('WORLD_SIZE', '1')), asked)
+    cfg['images_per_update'] = dict(found=batch.found, published=batch.wanted)
+    if os.environ.get('RANK', '0') == '0' and (asked != '1' or batch.wanted not in (None, batch.found)):
+        print(batch, flush=True)
+
+
 def _spelt_right(cfg, options):
     """Refuse an option that the config does not have but for a letter or two: the toolboxes add it without a word."""
     for option in options:
         node = cfg
         for part in option.split('.'):
-            if not isinstance(node, dict) and not (isinstance(node, (list, tuple)) and part.isdigit()):
+            if not isinstance(node, dict) and not (isinstance(node, (list, tuple)) and numbers.digits(part)):
                 break
             if isinstance(node, dict) and part not in node:
                 meant = difflib.get_close_matches(part, map(str, node), 1, 0.9)
@@ -98,10 +108,12 @@ def ranks(args, environ=os.environ):
                     environ.setdefault(name, environ[source])
     if args.local_rank is not None:
         environ.setdefault('LOCAL_RANK', str(args.local_rank))
-    environ.update(rendezvous.join(environ))
+    environ.update(rendezvous.join(environ, by_hand=environ is os.environ))
     if args.launcher not in ('none', 'slurm') and environ['WORLD_SIZE'] == '1' and 'TORCHELASTIC_RUN_ID' not in environ:
         raise MTPError('--launcher {} was given, but no launcher has started this process'.format(args.launcher),
-                       hint='leave --launcher away, or start it with torchrun --nproc_per_node=N tools/...')
+                       hint='leave --launcher away, or start it with torchrun --nproc_per_node=N tools/train.py '
+                       'CONFIG')
+    devices.require(getattr(args, 'device', 'auto'), int(environ['LOCAL_RANK']))
     return int(environ['RANK']), int(environ['WORLD_SIZE']), int(environ['LOCAL_RANK'])
 
 
@@ -127,10 +139,37 @@ def fresh_or_resumed(folder, resume):
     """
     if os.path.exists(folder) and not os.path.isdir(folder):
         raise MTPError('{} is a file; a folder is expected'.format(folder), hint='choose another --work-dir')
-    held = sorted(name for name in os.listdir(folder) if name.endswith('.pth')) if os.path.isdir(folder) else []
-    if held and not resume:
-        raise MTPError('{} holds checkpoints of an earlier run ({})'.format(folder, ', '.join(held[-3:])),
+    found = sorted(name for name in os.listdir(folder) if name.endswith('.pth')) if os.path.isdir(folder) else []
+    if found and not resume:
+        raise MTPError('{} holds checkpoints of an earlier run ({})'.format(folder, ', '.join(found[-3:])),
                        hint='add --resume to go on from the newest, or choose another --work-dir')
+
+
+def continued(folder, named=None):
+    """:func:`mtp.checkpoints.saved.continued`; the first process says what was passed over, and what is gone on
+    from.
+    """
+    found = saved.continued(folder, paths.resolve(named) if named else None, say)
+    say('going on from {}'.format(found.path) if found
+        else 'there is no whole checkpoint in {}: the training begins'.format(
+        folder))
+    return found
+
+
+def say(text):
+    """Print ``text`` in the first process."""
+    if os.environ.get('RANK', '0') == '0':
+        print(text, flush=True)
+
+
+@contextlib.contextmanager
+def held(folder, resume):
+    """Hold the folder of a training; :func:`fresh_or_resumed` is asked meanwhile."""
+    leads = os.environ.get('RANK', '0') == '0'
+    with locks.hold(folder, 'finetune', leads):
+        if leads:  # the others may come when the first has begun to write
+            fresh_or_resumed(folder, resume)
+        yield
 
 
 def require_file(path, what, hint=''):

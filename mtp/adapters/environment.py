@@ -1,14 +1,21 @@
-"""Which of the two environments this Python is, told by the generation of mmcv that is installed."""
+"""Which environment this Python is, told by the mmcv that is installed, and the adapter that speaks its dialect."""
+import datetime
 import importlib
+import os
 import sys
 
+from mtp import paths, talk
 from mtp.errors import MTPError
+from mtp.launch import ledger
 
-GENERATIONS = {'1': 'mmrotate03', '2': 'mmrotate1'}
+#: Processes that share windows meet only at the end, where the slowest may be hours behind.
+SLOWEST = datetime.timedelta(days=7)
+#: Processes that meet in every step.
+IN_STEP = datetime.timedelta(minutes=30)
 
 
 def name():
-    """``'mmrotate1'`` or ``'mmrotate03'``.
+    """Name of the environment: what an image says, else the one whose package holds mmcv, else one of its generation.
 
     Raises:
         MTPError: mmcv is not installed, or of a generation that no environment has.
@@ -17,21 +24,54 @@ def name():
         version = importlib.import_module('mmcv').__version__
     except ImportError as error:
         raise MTPError('this Python has no mmcv ({}); the tools run inside one of the environments'.format(error),
-                       hint='make setup, then .venv/<environment>/bin/python tools/…')
-    if version[:1] not in GENERATIONS:
-        raise MTPError('mmcv {} belongs to neither environment'.format(version), hint='make doctor')
-    return GENERATIONS[version[:1]]
+                       hint='make setup, then .venv/<environment>/bin/python tools/train.py CONFIG')
+    said = os.environ.get('MTP_ENV')
+    own = [env for env in ledger.names() if _installed(ledger.environment(env)['ops']['package'])]
+    same = [env for env in ledger.names() if ledger.environment(env)['ops']['version'][:1] == version[:1]]
+    if not same:
+        raise MTPError('mmcv {} belongs to none of the environments {}'.format(version, ', '.join(ledger.names())),
+                       hint='make doctor')
+    return said if said in ledger.names() else [env for env in own + same if env in same][0]
+
+
+def _installed(package):
+    from importlib.metadata import PackageNotFoundError, version
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def adapter(module):
+    """The module ``module`` of the adapter that the environment of this Python runs with."""
+    return importlib.import_module('mtp.adapters.{}.{}'.format(ledger.environment(name())['adapter'], module))
 
 
 def command_line():
     """Module with ``train`` and ``test`` of the environment this Python is."""
-    return importlib.import_module('mtp.adapters.{}.cli'.format(name()))
+    return adapter('cli')
 
 
 def run(verb):
     """Run ``train`` or ``test`` of this environment, then part from the other processes in good order."""
+    paths.add_hooks()
     getattr(command_line(), verb)()
     part()
+
+
+def join(world, backend='gloo', timeout=SLOWEST):
+    """Find the other processes, and say over what they talk; one process has nothing to do.
+
+    Args:
+        world: number of processes.
+        backend: of torch.distributed.
+        timeout: how long one may wait for the others, a ``datetime.timedelta``.
+    """
+    if world > 1:
+        distributed = importlib.import_module('torch.distributed')
+        log = talk.listen() if backend == 'nccl' else ''
+        distributed.init_process_group(backend, init_method='env://', timeout=timeout)
+        talk.begun(distributed, log)
 
 
 def part():

@@ -10,12 +10,18 @@ from functools import partial
 from typing import NamedTuple
 
 import cv2
+import numpy as np
 import torch
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
-from mtp import progress
+from mtp import loaders, progress, workers
 from mtp.errors import FAILED, MTPError
-from mtp.tiles import rows, shards, sources, workers
+from mtp.tiles import masked, rows, shards, sources
+
+loaders.install()
+
+#: Boxes, scores and labels of a window in which nothing was found.
+NOTHING = np.zeros((0, 5), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int64)
 
 
 class Settings(NamedTuple):
@@ -46,10 +52,15 @@ class Spent(NamedTuple):
     network: float
 
 
-class _Broken(NamedTuple):
+class Broken(NamedTuple):
     """An image that could not be read."""
     path: str
     message: str
+
+
+def broken(path, error):
+    """A :class:`Broken`; what to do next is said once for all of them."""
+    return Broken(path, error.args[0] if isinstance(error, MTPError) else str(error))
 
 
 def detect(detector, pieces, folder, mark, settings):
@@ -73,14 +84,20 @@ def detect(detector, pieces, folder, mark, settings):
     """
     mine = sources.deal(pieces, settings.world)[settings.rank]
     total = sum(len(piece.tiles) for piece in mine)
-    network, start, count, broken = 0.0, time.perf_counter(), 0, []
+    network, start, count, empty, broken = 0.0, time.perf_counter(), 0, 0, []
     with shards.ShardWriter(folder, settings.rank, settings.world, detector.classes, mark) as writer:
         todo = sources.without(mine, writer.done)
         left = sum(len(piece.tiles) for piece in todo)
         shown = progress.Progress(_label(settings), total=total, done=total - left) if settings.rank == 0 else None
         for tiles, batch in _batches(todo, detector, settings) if todo else ():
-            if isinstance(batch, _Broken):
+            if isinstance(batch, Broken):
                 broken.append(batch)
+                continue
+            if batch is None:  # a window without data: there is nothing in it
+                writer.append(tiles[0], *NOTHING)
+                empty += 1
+                if shown:
+                    shown.update()
                 continue
             before = time.perf_counter()
             found = detector(batch)
@@ -92,16 +109,23 @@ def detect(detector, pieces, folder, mark, settings):
                 shown.update(len(tiles))
         seconds = time.perf_counter() - start
         if shown:
-            shown.close('network {:.0f} % of the time'.format(100 * network / seconds) if count else '')
-    _say_broken(broken)
+            shown.close(note(count, empty, network / seconds))
+    say_broken(broken)
     return Spent(count, seconds, network)
+
+
+def note(count, empty, share):
+    """What a line of progress ends with: how much of the time the network took, and windows that hold no data."""
+    notes = ['network {:.0f} % of the time'.format(100 * share)] if count else []
+    return ', '.join(notes + (['{} without data passed over'.format(empty)] if empty else []))
 
 
 def _label(settings):
     return 'test' if settings.world == 1 else 'test (first of {} processes)'.format(settings.world)
 
 
-def _say_broken(broken):
+def say_broken(broken):
+    """Raise MTPError where images could not be read: ``broken``, a list of :class:`Broken`."""
     if broken:
         names = sorted(set(each.path for each in broken))
         raise MTPError('{} image{} could not be read; the others are done. {}: {}'.format(
@@ -123,8 +147,8 @@ class _Batches(IterableDataset):
         pieces = sources.deal(self.pieces, worker.num_workers)[worker.id] if worker else self.pieces
         tiles, samples = [], []
         for tile, sample in self._samples(pieces):
-            if isinstance(sample, _Broken):
-                yield [], sample
+            if isinstance(sample, Broken) or sample is None:
+                yield [tile], sample
                 continue
             tiles.append(tile)
             samples.append(sample)
@@ -138,24 +162,28 @@ class _Batches(IterableDataset):
         for piece in pieces:
             try:
                 for tile, pixels in sources.read(piece, self.settings.opener):
-                    yield tile, self.prepare(tile, pixels)
+                    pixels, valid = masked.valid_of(pixels)
+                    empty = valid is not None and not valid.any()
+                    yield tile, None if empty else self.prepare(tile, pixels)
             except (MTPError, OSError) as error:  # OSError: gone since it was listed, or the disk does not answer
-                yield None, _Broken(piece.path, str(error))
+                yield None, broken(piece.path, error)
 
 
 def _batches(pieces, detector, settings):
     """Iterator of (tile ids, batch). The workers begin to read before the network is there."""
     cv2.setNumThreads(0)  # the workers are the parallelism; they would wait for ever if they said so themselves
     found = iter(DataLoader(_Batches(pieces, detector, settings), batch_size=None, num_workers=settings.workers,
-                            collate_fn=_as_it_is, worker_init_fn=partial(_begin, os.getpid())))
+                            collate_fn=as_it_is, worker_init_fn=partial(begin, os.getpid())))
     detector.load()
     return found
 
 
-def _as_it_is(batch):
+def as_it_is(batch):
+    """What a loader does with a batch that is one already."""
     return batch
 
 
-def _begin(parent, _):
+def begin(parent, _):
+    """What a worker of a loader does first."""
     workers.begin(parent)  # the reader of a process that was killed waits for ever: nobody takes what it has read
     torch.set_num_threads(1)

@@ -10,7 +10,7 @@ def constructors(base):
 
     Their ``paramwise_cfg`` holds ``num_layers``, ``layer_decay_rate``, for InternImage ``depths``, and ``recipe``:
     ``'paper'`` (default), or ``'released_code'``, where InternImage's decay never takes effect in fine-tuning
-    (finetuning 2.3).
+    (published.md#layer-decay).
     """
     def add_params(self, params, module, **_):
         settings = self.paramwise_cfg

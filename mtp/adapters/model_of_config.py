@@ -2,13 +2,15 @@
 import importlib
 
 from mtp.adapters import command, environment
+from mtp.launch import ledger
 
 
 def build(config):
     """The module that ``config`` (path or bare name) describes, on the CPU."""
     name = environment.name()
     path = command.locate(config, name, 'test')
-    return {'mmrotate1': _second_generation, 'mmrotate03': _first_generation}[name](path)
+    importlib.import_module('mtp.adapters.' + ledger.environment(name)['adapter'])  # it finds the bases of any config
+    return {1: _first_generation, 2: _second_generation}[ledger.environment(name)['generation']](path)
 
 
 def _second_generation(path):

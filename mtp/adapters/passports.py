@@ -3,8 +3,10 @@ import contextlib
 import json
 import os
 
-from mtp import files
+from mtp import files, locks
+from mtp.errors import MTPError
 from mtp.report import passport
+from mtp.weights import manifest as weights
 
 # A test without --work-dir writes beside the training of its config, so each has a name of its own.
 NAMES = {'finetune': 'passport.json', 'test': 'passport-test.json'}
@@ -31,6 +33,7 @@ def issued(kind, folder, config, datasets, rank=0, processes=1, seed=None, **fac
     if rank:
         yield found
         return
+    locks.sweep(folder)  # a test holds the folders of its results alone: a training may go on beside it
     record = passport.Passport(
         os.path.join(folder, NAMES[kind]), kind, json.loads(json.dumps(config, default=str)),
         {role: manifest(dataset) for role, dataset in datasets.items()}, seed, processes, **facts)
@@ -45,14 +48,46 @@ def issued(kind, folder, config, datasets, rank=0, processes=1, seed=None, **fac
         record.complete(status, **found)
 
 
+def is_complete(kind, folder):
+    """Whether the run of ``kind`` in ``folder`` has come to its end and said so."""
+    try:
+        return passport.read(os.path.join(folder, NAMES[kind]))['status'] == 'complete'
+    except MTPError:
+        return False
+
+
 def figures(metrics):
-    """What an evaluator returned, as numbers that JSON knows; None where there is none (a class without truth)."""
-    return {name: float(value) if float(value) == float(value) else None for name, value in metrics.items()}
+    """The numbers among what an evaluator returned, as JSON knows them; None where there is none (a class without
+    truth)."""
+    numbers = {name: _number(value) for name, value in metrics.items()}
+    return {name: None if value != value else value for name, value in numbers.items() if value is not None}
+
+
+def without_number(found):
+    """A sentence about those of :func:`figures` that are no numbers; '' where all are."""
+    names = [name for name, value in found.items() if value is None]
+    return '{}: not a number. Of that class nothing was found, or nothing is there to be found'.format(
+        ', '.join(names)) if names else ''
+
+
+def _number(value):
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        return None
 
 
 def checkpoint(path):
-    """Path and SHA-256 of the checkpoint that a run starts from; None without one."""
-    return dict(file=path, sha256=files.sha256(path)) if path and os.path.isfile(path) else None
+    """Path and SHA-256 of the checkpoint that a run starts from; None without one.
+
+    Raises:
+        MTPError: it is a published file by its name, and not by its hash.
+    """
+    if not path or not os.path.isfile(path):
+        return None
+    digest = files.sha256(path)
+    weights.hold(path, digest)
+    return dict(file=path, sha256=digest)
 
 
 def manifest(dataset):

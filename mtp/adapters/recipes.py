@@ -14,12 +14,12 @@ class Oddity(NamedTuple):
     """Something in which a released config is not ours.
 
     Attributes:
-        number: of the defect (finetuning 5), or the section that names it.
+        fact: heading of docs/published.md that tells it.
         has: function of a resolved config (dict): whether it has the oddity.
         says: one sentence for the user.
         change: function that puts it back into the config; None where it is no setting, or nothing could have run.
     """
-    number: str
+    fact: str
     has: Callable
     says: str
     change: Optional[Callable] = None
@@ -41,7 +41,7 @@ def apply(cfg, recipe):
     for oddity in found:
         if oddity.change:
             oddity.change(cfg)
-    return ['released code ({}): {}'.format(oddity.number, oddity.says) for oddity in found]
+    return ['released code: {} (docs/published.md#{})'.format(oddity.says, oddity.fact) for oddity in found]
 
 
 def _old(cfg):
@@ -91,22 +91,23 @@ def _classes_of_dota(cfg):
 
 
 ODDITIES = (
-    Oddity('5.2, 8', lambda cfg: _is_intern(cfg) and not _takes_the_rule_of_vit(cfg),
+    Oddity('decay-of-internimage', lambda cfg: _is_intern(cfg) and not _takes_the_rule_of_vit(cfg),
            'the learning rate of InternImage decays towards no layer, as its rule looks for names in pretraining',
            _no_decay),
-    Oddity('5.2, 24', _takes_the_rule_of_vit,
+    Oddity('rule-of-the-vit', _takes_the_rule_of_vit,
            'InternImage takes the rule of the ViT, which slows its stem and no other layer', _rule_of_vit),
-    Oddity('D10', lambda cfg: not _is_intern(cfg),
+    Oddity('window-offsets', lambda cfg: not _is_intern(cfg),
            'where a map is not square, windows are moved along x by rows and along y by columns', _published_offsets),
-    Oddity('5.2, 24', lambda cfg: _old(cfg) and _type(cfg) == 'FAIR1Mv2Dataset',
+    Oddity('classes-of-dota', lambda cfg: _old(cfg) and _type(cfg) == 'FAIR1Mv2Dataset',
            "Boeing777 and Bridge turn by right angles only, as they have the numbers of DOTA's directionless classes",
            _classes_of_dota),
-    Oddity('5.1, 5', _old, 'training could not begin, as arguments of PolyRandomRotate (in FAIR1M of RRandomFlip too) '
-           'had other names; here they have the right ones'),
-    Oddity('1.1 J', lambda cfg: _old(cfg) and _type(cfg) == 'FAIR1Mv2Dataset',
+    Oddity('old-pipelines', _old,
+           'training could not begin, as arguments of PolyRandomRotate (in FAIR1M of RRandomFlip too) had '
+           'other names; here they have the right ones'),
+    Oddity('validation-of-fair1m', lambda cfg: _old(cfg) and _type(cfg) == 'FAIR1Mv2Dataset',
            'validation would have read test/annfiles, which the data set does not have; here there is none'),
-    Oddity('5.1, 4', lambda cfg: not _old(cfg) and _type(cfg) == 'LoveDADataset',
+    Oddity('loveda-validation', lambda cfg: not _old(cfg) and _type(cfg) == 'LoveDADataset',
            'training could not begin, as val_cfg stood without a data set; here there is no validation'),
-    Oddity('5.2, 12', _ends_in_a_submission,
+    Oddity('rounded-scores', _ends_in_a_submission,
            'scores in a submission were rounded to two digits; here they keep them all'),
 )

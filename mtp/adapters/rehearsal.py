@@ -111,7 +111,8 @@ def _second_generation(cfg):
     cfg['default_hooks']['logger']['interval'] = 1
     for rule in cfg['param_scheduler']:
         if not rule['by_epoch']:  # a warm-up of 500 or 1500 steps would be all there is
-            rule.update({key: min(rule[key], 2) for key in ('begin', 'end') if key in rule and rule[key] < 10000})
+            key = 'end' if rule['type'] == 'LinearLR' else 'begin'
+            rule[key] = min(rule.get(key, 0), 2)
     cfg['randomness'] = dict(seed=0)
 
 

@@ -1,11 +1,13 @@
 """From a test's shards to a submission and pictures of whole images; planned and checked before the test begins."""
+import contextlib
+import glob
 import hashlib
 import json
 import os
 import shutil
 from typing import NamedTuple, Optional
 
-from mtp import files, paths, submit
+from mtp import files, locks, ownership, paths, submit
 from mtp.adapters import command
 from mtp.data import catalogue
 from mtp.errors import MTPError
@@ -17,10 +19,6 @@ from mtp.tiles.pixels import list_images
 _TILE_BYTES, _IMAGE_BYTES, _PICTURE_BYTES, _SPARE_BYTES = 2700, 40000, 700000, 64 << 20
 
 
-#: What the rules of the NMS mean, and whose they are.
-RULES = {'ge': ('>=', 'a CPU'), 'gt': ('>', 'CUDA')}
-
-
 class Plan(NamedTuple):
     """Where the results of a test go."""
 
@@ -30,9 +28,10 @@ class Plan(NamedTuple):
     out: Optional[str]  # folder of the submission, None when none is wanted
     pictures: Optional[str]  # folder of pictures, None when none are wanted
     threshold: float  # lowest score in the pictures
+    merge: merge.Rule  # by which the tiles of an image are merged
 
 
-def plan(dataset, fallback, out=None, images=None, pictures=None, threshold=0.3):
+def plan(dataset, fallback, out=None, images=None, pictures=None, threshold=0.3, option='--out', rule=merge.DEFAULT):
     """A :class:`Plan`; whatever is missing or cannot be written is said now, not after hours of work.
 
     Args:
@@ -42,14 +41,19 @@ def plan(dataset, fallback, out=None, images=None, pictures=None, threshold=0.3)
         images: folder of the uncut test images; the catalogue's, when not given.
         pictures: folder for pictures.
         threshold: lowest score in the pictures.
+        option: of the command line that names another folder for the submission.
+        rule: by which the tiles of an image are merged.
     """
     out, pictures = out and paths.resolve(out).rstrip('/'), pictures and paths.resolve(pictures)
     images = paths.resolve(images or 'data/' + catalogue.get(dataset).source['test'].images)
     if out or pictures:
         command.require_folder(images, 'folder of uncut test images')
     if out:
-        submit.check_out(out)
-    return Plan(dataset, out + '.shards' if out else os.path.join(fallback, 'shards'), images, out, pictures, threshold)
+        ownership.check(out, 'test', option)
+    if pictures:
+        ownership.check(pictures, 'pictures', '--show-dir')
+    return Plan(dataset, out + '.shards' if out else os.path.join(fallback, 'shards'), images, out, pictures, threshold,
+                rule)
 
 
 def check(plan, source):
@@ -67,6 +71,8 @@ def check(plan, source):
         found = list_images(plan.images)
         if not plan.out:  # pictures of some images are welcome
             found = {image: found[image] for image in ids if image in found}
+        else:
+            submit.check_ids(found)
         submit.check_images(ids, found, plan.images)
     needed = {plan.shards: len(source.tiles) * _TILE_BYTES, plan.out: len(ids) * _IMAGE_BYTES,
               plan.pictures: len(ids) * _PICTURE_BYTES}
@@ -81,6 +87,15 @@ def check(plan, source):
         if free < size:
             raise MTPError('the disk of {} has {:.1f} GiB left, and the results of this test take about {:.1f}'.format(
                 above, free / 2 ** 30, size / 2 ** 30), hint='make room, or write to another folder')
+
+
+@contextlib.contextmanager
+def held(plan, leads):
+    """Hold the folders that a test writes to; ``leads`` is of the first process, which does it for all."""
+    with contextlib.ExitStack() as stack:
+        for folder in filter(None, (plan.shards, plan.out)):
+            stack.enter_context(locks.hold(folder, 'test', leads))
+        yield
 
 
 def _existing(folder):
@@ -102,20 +117,26 @@ def fingerprint(settings, checkpoint):
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def finish(plan, tiles, whole=False, rule='ge'):
+def finish(plan, tiles, whole=False):
     """Merge the shards, draw and package; returns the paths of the submission.
 
     Args:
         plan: a :class:`Plan`.
         tiles: ids of all tiles of the test; a missing one is an error.
         whole: they are whole images.
-        rule: of the NMS, see :func:`mtp.boxes.rotated_nms`.
     """
     if not (plan.out or plan.pictures):
         return []
-    print('merge: of two boxes of a class the worse one goes at IoU {} 0.1, as on {}'.format(*RULES[rule]), flush=True)
-    detections = merge.merge(plan.shards, rule=rule, expected=set(tiles), whole_images=whole, jobs=os.cpu_count() or 1)
+    print(plan.merge.in_words, flush=True)
+    detections = merge.merge(plan.shards, plan.merge.iou_thr, plan.merge.rule, expected=set(tiles), whole_images=whole,
+                             jobs=os.cpu_count() or 1)
     if plan.pictures:
         from mtp.report import draw
         draw.detections(detections, plan.images, plan.pictures, threshold=plan.threshold)
-    return submit.package(detections, plan.dataset, plan.out, images=plan.images) if plan.out else []
+    if not plan.out:
+        return []
+    # a test that was killed while it packed has left some of these, and one that is begun anew all of them
+    name = glob.escape(os.path.basename(plan.out))
+    ownership.claim(plan.out, 'test', ['Task1_*.txt', 'test.zip', name + '.zip'])
+    ownership.clear(plan.out)
+    return submit.package(detections, plan.dataset, plan.out, images=plan.images)

@@ -5,10 +5,10 @@ from typing import NamedTuple, Tuple
 
 import torch
 
-from mtp import paths
+from mtp import numbers, paths
 from mtp.adapters import command, inference, submission
 from mtp.errors import MTPError
-from mtp.tiles import sources, windows
+from mtp.tiles import merge, sources, windows
 from mtp.tiles.pixels import list_images
 
 
@@ -43,25 +43,22 @@ def add_options(parser):
     parser.add_argument('--cut', nargs='?', const='config', choices=['config'] + sorted(windows.PRESETS),
                         metavar='PRESET', help='cut windows of the uncut images on the fly instead of reading tiles: '
                         "as the config's data set is cut, or as PRESET ({})".format(', '.join(sorted(windows.PRESETS))))
-    parser.add_argument('--batch-size', type=_count, help="tiles a forward pass (default: the config's)")
-    parser.add_argument('--workers', type=_not_negative, help="processes that read tiles (default: the config's)")
+    parser.add_argument('--batch-size', type=numbers.count, help="tiles a forward pass (default: the config's)")
+    parser.add_argument('--workers', type=numbers.not_negative,
+                        help="processes that read tiles (default: the config's)")
     parser.add_argument('--amp', action='store_true', help='mixed precision, on a GPU')
-    parser.add_argument('--rule', choices=sorted(submission.RULES), default='ge',
-                        help='merge: drop the worse of two boxes at IoU >= 0.1 (ge, as on a CPU) or > 0.1 (gt, CUDA)')
+    add_merging(parser)
 
 
-def _count(text):
-    value = int(text)
-    if value < 1:
-        raise ValueError(text)
-    return value
-
-
-def _not_negative(text):
-    value = int(text)
-    if value < 0:
-        raise ValueError(text)
-    return value
+def add_merging(parser):
+    """Options of the merge of tiles, for :func:`merging`."""
+    parser.add_argument('--iou-thr', type=numbers.overlap,
+                        help='merge: IoU at which the worse of two boxes of a class in an '
+                        "image goes (default: the config's merge.iou_thr, else {:g}, upright boxes {:g})".format(
+                            merge.DEFAULT.iou_thr, merge.UPRIGHT.iou_thr))
+    parser.add_argument('--rule', choices=merge.RULES, help='merge: it goes at that IoU and above (ge, as on a CPU), '
+                        "or above it (gt, as with CUDA; default: the config's merge.rule, else {})".format(
+                            merge.DEFAULT.rule))
 
 
 def source(cut, folder, files, images, tiling, readers):
@@ -99,6 +96,29 @@ def _of_files(files):
     if whole:  # it may be a mistake: it is said
         sys.stderr.write('warning: no tile is named <image>__<window>__<x>___<y>; all are taken for whole images\n')
     return Source(tuple(sources.of_files(files, whole)), whole, False)
+
+
+def merging(args, cfg, default=merge.DEFAULT):
+    """The :class:`mtp.tiles.merge.Rule` of a test or prediction, which is written into ``cfg['merge']`` for the record.
+
+    The detections of the tiles do not depend on it: a test that is done is merged anew by another rule, without the
+    network. It says so where the model's own NMS, which rules within a tile, was changed and the merge was not.
+
+    Args:
+        args: options, for ``iou_thr`` and ``rule``.
+        cfg: the config, of either generation.
+        default: where neither says anything.
+    """
+    asked = dict(iou_thr=args.iou_thr, rule=args.rule)
+    asked = {key: value for key, value in asked.items() if value is not None}
+    made = merge.rule_of(dict(cfg.get('merge') or {}, **asked), default)
+    cfg['merge'] = dict(made._asdict())  # as an attribute it is a method of mmengine's configs
+    nms = ((cfg.model.get('test_cfg') or {}).get('rcnn') or {}).get('nms') or {}
+    inside = nms.get('iou_threshold', nms.get('iou_thr'))
+    if inside not in (None, made.iou_thr) and os.environ.get('RANK', '0') == '0':
+        sys.stderr.write('model.test_cfg.rcnn.nms ({:g}) rules within a tile; whole images are merged at {:g} '
+                         '(--iou-thr {:g} for the same)\n'.format(inside, made.iou_thr, inside))
+    return made
 
 
 def mark(args, settings, tiling, checkpoint):

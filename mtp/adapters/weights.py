@@ -4,8 +4,10 @@ import contextlib
 from torch.nn import init
 
 from mtp import checkpoints
+from mtp.checkpoints import share
 from mtp.errors import MTPError
 
+PARTIAL = '--cfg-options load_partial=True'
 _DRAWING = ('uniform_', 'normal_', 'trunc_normal_', 'xavier_uniform_', 'xavier_normal_', 'kaiming_uniform_',
             'kaiming_normal_', 'orthogonal_')
 
@@ -26,7 +28,7 @@ def not_drawn():
             setattr(init, name, function)
 
 
-def load_into(model, path, must_fit):
+def load_into(model, path, must_fit, partial=False):
     """Copy the tensors of the checkpoint ``path`` that fit into ``model``.
 
     Args:
@@ -34,12 +36,14 @@ def load_into(model, path, must_fit):
         path: checkpoint of either generation of the toolbox, or one that ``scripts/change_ckpt.py`` has made.
         must_fit: every tensor of the model has to come from the file (testing). Otherwise whatever fits is taken
             (fine-tuning from the weights of another task).
+        partial: take a file of which little fits, too.
 
     Returns:
         str: one line for the log.
 
     Raises:
-        MTPError: nothing fits, or ``must_fit`` and something is missing or of another shape.
+        MTPError: nothing or too little fits (:mod:`mtp.checkpoints.share`), or ``must_fit`` and something is missing or
+        of another shape.
     """
     state = checkpoints.load(path).state_dict
     own = model.state_dict()
@@ -50,11 +54,14 @@ def load_into(model, path, must_fit):
         raise MTPError('{} does not fit the model of the config: {} of {} tensors fit; {}'.format(
             path, len(fitting), len(own), _some('of another shape', strange) or _some('missing', missing)),
             hint='test a checkpoint with the config it was trained with')
+    if not (must_fit or partial):
+        fit = len(fitting) + sum(name.startswith('backbone.') for name in strange)  # those are resized, or refused
+        share.enough(path, fit, list(state), list(own), type(model).__name__, PARTIAL)
     model.load_state_dict(fitting, strict=False)
     resized = []
     if any(name.startswith('backbone.') for name in strange):
         # Another image size: position embedding and tables are resized, as for a backbone alone.
-        resized = ['backbone.' + name for name in checkpoints.load_backbone(model.backbone, path).resized]
+        resized = ['backbone.' + name for name in checkpoints.load_backbone(model.backbone, path, partial).resized]
     notes = [_some('resized', resized), _some('of another shape', [name for name in strange if name not in resized]),
              _some('not in the file', missing), _some('not in the model', [name for name in state if name not in own])]
     loaded = '{} of {} tensors loaded'.format(len(fitting) + len(resized), len(own))

@@ -23,7 +23,7 @@ def test_one_process_without_launcher():
 
 
 def test_processes_started_without_the_option_train_together():
-    """The published DOTA-v2.0 command leaves --launcher away (finetuning 5.1, 6)."""
+    """The published DOTA-v2.0 command leaves --launcher away (published.md#missing-launcher)."""
     environ = {'RANK': '3', 'WORLD_SIZE': '4'}
     assert command.ranks(arguments('--local_rank=3'), environ) == (3, 4, 3)
 
@@ -108,7 +108,7 @@ def test_the_recipe_is_said_and_options_have_the_last_word(capsys, monkeypatch):
     monkeypatch.setenv('RANK', '0')
     cfg = settled(recipe='released_code', model__backbone__recipe='paper')
     assert cfg._cfg_dict['model']['backbone']['recipe'] == 'released_code' == cfg._cfg_dict['recipe']
-    assert cfg.merged['model.backbone.recipe'] == 'paper' and 'released code (D10)' in capsys.readouterr().out
+    assert cfg.merged['model.backbone.recipe'] == 'paper' and 'published.md#window-offsets' in capsys.readouterr().out
     monkeypatch.setenv('RANK', '1')
     settled(recipe='released_code')
     assert not capsys.readouterr().out

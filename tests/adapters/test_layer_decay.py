@@ -36,7 +36,7 @@ def test_vit():
 
 
 def test_internimage_decays_in_fine_tuning_unless_the_released_code_is_asked_for():
-    """The released rule looks for ``encoder.`` and finds ``backbone.`` (finetuning 5.2, 8)."""
+    """The released rule looks for ``encoder.`` and finds ``backbone.`` (published.md#decay-of-internimage)."""
     name, settings = 'CustomLayerDecayOptimizerConstructor_InternImage', dict(
         num_layers=4, layer_decay_rate=0.5, depths=[1, 1, 1, 1])
     weight = 'backbone.levels.0.blocks.0.weight'

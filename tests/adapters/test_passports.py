@@ -1,8 +1,12 @@
 import json
+import subprocess
+import sys
 
 import pytest
 
+from mtp import files
 from mtp.adapters import passports
+from tests import environments
 
 
 def read(folder, kind='finetune'):
@@ -15,6 +19,12 @@ def test_written_at_the_start_and_completed_at_the_end(tmp_path):
         found['metrics'] = passports.figures({'mAP': 0.5, 'none': float('nan')})
     said = read(tmp_path, 'test')
     assert (said['status'], said['metrics'], said['config']['size']) == ('complete', {'mAP': 0.5, 'none': None}, [1, 2])
+
+
+def test_what_is_no_number_is_said_by_name():
+    found = passports.figures({'changed/Fscore': float('nan'), 'changed/Precision': float('nan'), 'mIoU': 48.2})
+    assert passports.without_number(found).startswith('changed/Fscore, changed/Precision: not a number.')
+    assert passports.without_number({'mAP': 0.}) == ''
 
 
 @pytest.mark.parametrize('error, status', [(KeyboardInterrupt, 'stopped'), (ValueError, 'failed')])
@@ -47,3 +57,15 @@ def test_what_a_run_starts_from(tmp_path):
     (tmp_path / 'a.pth').write_text('x')
     assert len(passports.checkpoint(str(tmp_path / 'a.pth'))['sha256']) == 64
     assert passports.checkpoint(None) is None
+
+
+def test_what_a_killed_test_left_of_its_passport_goes_with_the_next_one(tmp_path):
+    """The folder's lock is not taken by a test, as a training may go on beside it."""
+    code = 'import sys; from mtp import files; open(files.temporary_of(sys.argv[1]), "w")'
+    subprocess.check_call([sys.executable, '-c', code, str(tmp_path / 'passport-test.json')], cwd=environments.ROOT)
+    mine = files.temporary_of(str(tmp_path / 'passport.json'))  # of a process that lives: a training
+    open(mine, 'w').close()
+    assert len(list(tmp_path.iterdir())) == 2
+    with passports.issued('test', str(tmp_path), {}, {}):
+        pass
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(['passport-test.json', mine.rsplit('/', 1)[1]])

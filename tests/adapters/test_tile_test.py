@@ -1,6 +1,8 @@
 """``tools/test.py`` on big images, in whichever environment this is: on the fly, from files, killed, going on."""
+import argparse
 import os
-import signal
+import subprocess
+import sys
 import time
 import zipfile
 
@@ -12,6 +14,7 @@ from mtp.errors import MTPError
 from mtp.submit import validate
 from mtp.tiles import cut, shards
 from tests.adapters import tiny
+from tests.environments import ROOT
 
 environment = pytest.importorskip('mtp.adapters.environment')
 try:
@@ -29,7 +32,6 @@ test_evaluator = dict(_delete_=True, type='TileSubmission', dataset='dotav1')
 @pytest.fixture(scope='module')
 def home(tmp_path_factory):
     """Roots with two big images, no tiles, and a checkpoint."""
-    from tests import environments
     home = tmp_path_factory.mktemp('whole')
     images = home / 'data' / 'dotav1' / 'test' / 'images'
     images.mkdir(parents=True)
@@ -40,24 +42,31 @@ def home(tmp_path_factory):
     for kind in ('data', 'weights', 'work'):
         patch.setenv('MTP_{}_ROOT'.format(kind.upper()), str(home / kind))
     (home / 'own.py').write_text(SUBMISSION.format(
-        os.path.join(environments.ROOT, 'configs/{}/demo/{}.py'.format(NAME, CONFIG))))
+        os.path.join(ROOT, 'configs/{}/demo/{}.py'.format(NAME, CONFIG))))
     yield home
     patch.undo()
 
 
 @pytest.fixture(scope='module')
-def run(home):
-    """Function that tests into ``work_dirs/<name>`` and returns the folder of the submission."""
+def command(home):
+    """Function from a name and further words to those of a test into ``work_dirs/<name>``."""
     options = tiny.write_weights(str(home / 'c.pth'), CONFIG)
 
-    def test(name, *words):
-        cli = environment.command_line()
+    def words_of(name, *words):
         if NAME == 'mmrotate03':
             words = (CONFIG, str(home / 'c.pth'), '--format-only', '--eval-options',
                      'submission_dir=work_dirs/{}/submit'.format(name), '--work-dir=work_dirs/' + name) + words
         else:
             words = (str(home / 'own.py'), str(home / 'c.pth'), '--work-dir=work_dirs/' + name) + words
-        cli.test(list(words) + options)
+        return list(words) + options
+    return words_of
+
+
+@pytest.fixture(scope='module')
+def run(home, command):
+    """Function that tests into ``work_dirs/<name>`` and returns the folder of the submission."""
+    def test(name, *words):
+        environment.command_line().test(command(name, *words))
         return home / 'work' / name / 'submit'
     return test
 
@@ -90,9 +99,33 @@ def test_windows_are_cut_on_the_fly_where_there_are_no_tiles(home, run, capfd):
     assert zipfile.is_zipfile(str(out / 'submit.zip'))
 
 
+def test_another_threshold_merges_anew_without_the_network(home, run, flying, capfd, monkeypatch):
+    module = __import__('mtp.adapters.{}.detector'.format(NAME), fromlist=['Detector']).Detector
+    monkeypatch.setattr(module, '__call__', lambda self, batch: 1 / 0)
+    counts, first = {}, validate.validate(str(flying), 'dotav1', str(home / 'data/dotav1/test/images')).detections
+    for words in (['--iou-thr=0.9'], ['--cfg-options', 'merge.iou_thr=0.5'], ['--iou-thr=0.1']):
+        out = run('fly', '--batch-size=2', '--workers=1', *words)
+        counts[words[-1]] = validate.validate(str(out), 'dotav1', str(home / 'data/dotav1/test/images')).detections
+        captured = capfd.readouterr()
+        threshold = float(words[-1].split('=')[-1])
+        assert 'the worse one goes at IoU >= {:g}, as on a CPU'.format(threshold) in captured.out
+        assert ('nms (0.1) rules within a tile; whole images are merged at {:g}'.format(threshold) in captured.err) == (
+            threshold != 0.1)
+    assert counts['--iou-thr=0.9'] > counts['merge.iou_thr=0.5'] > counts['--iou-thr=0.1'] == first
+
+
+@pytest.mark.parametrize('words, said', [
+    (['--cfg-options', 'merge.iou_thr=1.5'], 'iou_thr is 1.5; it has to be a number above 0 and at most 1'),
+    (['--cfg-options', 'merge.iou=0.5'], 'merge has no iou; it has iou_thr, rule'),
+    (['--cfg-options', 'merge.rule=lt'], "rule is 'lt'; it can be ge, gt")])
+def test_a_merge_that_cannot_be_is_refused_first(run, words, said):
+    with pytest.raises(MTPError, match=said):
+        run('refused', *words)
+
+
 def test_batches_workers_and_pictures(home, run, flying):
     same(flying, home / 'work/alone/submit')
-    assert sorted(os.listdir(str(home / 'work/show'))) == ['P0.jpg', 'P1__x.jpg']
+    assert sorted(path.name for path in (home / 'work/show').glob('*.jpg')) == ['P0.jpg', 'P1__x.jpg']
 
 
 def test_the_same_from_files(home, run, flying):
@@ -106,24 +139,24 @@ def test_the_same_from_files(home, run, flying):
     assert 0 < len(found(one)) < len(found(flying))
 
 
-def test_killed_and_started_again(home, run, flying, monkeypatch):
-    module = __import__('mtp.adapters.{}.detector'.format(NAME), fromlist=['Detector']).Detector
-    call = module.__call__
-    monkeypatch.setattr(module, '__call__', lambda self, batch: (time.sleep(0.3), call(self, batch))[1])
-    child = os.fork()
-    if not child:
-        try:
-            run('killed', '--batch-size=1')
-        finally:
-            os._exit(0)
-    shard, until = home / 'work/killed/submit.shards/rank-00000.shard', time.monotonic() + 60
-    while not (shard.exists() and shard.stat().st_size > 3000) and time.monotonic() < until:
+SLOW = """import sys, time
+from mtp.adapters import environment
+detector = environment.adapter('detector').Detector
+call = detector.__call__
+detector.__call__ = lambda self, batch: (time.sleep(0.3), call(self, batch))[1]
+environment.command_line().test(sys.argv[1:])
+"""
+
+
+def test_killed_and_started_again(home, run, command, flying):
+    child = subprocess.Popen([sys.executable, '-c', SLOW] + command('killed', '--batch-size=1'), cwd=ROOT)
+    shard, until = home / 'work/killed/submit.shards/rank-00000.shard', time.monotonic() + 300
+    while not (shard.exists() and shard.stat().st_size > 3000) and child.poll() is None and time.monotonic() < until:
         time.sleep(0.05)
-    os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
-    monkeypatch.undo()
+    child.kill()
+    child.wait()
     before = len(found(home / 'work/killed/submit'))
-    assert 0 < before < len(found(flying)) and not (home / 'work/killed/submit').exists()
+    assert 0 < before < len(found(flying)) and not list((home / 'work/killed/submit').glob('Task1*'))
     same(run('killed'), flying)
 
 
@@ -173,3 +206,16 @@ def test_a_full_disk_is_noticed_first(run, monkeypatch):
     monkeypatch.setattr(shutil, 'disk_usage', lambda path: shutil._ntuple_diskusage(10 ** 9, 10 ** 9, 2 ** 20))
     with pytest.raises(MTPError, match='has 0.0 GiB left'):
         run('full')
+
+
+@pytest.mark.parametrize('words, kind', [
+    (['--batch-size=0'], 'whole number of at least 1'), (['--workers=-1'], 'whole number of at least 0'),
+    (['--workers=two'], 'whole number of at least 0'), (['--iou-thr=1.5'], 'number above 0 and at most 1'),
+    (['--iou-thr=nan'], 'number above 0 and at most 1')])
+def test_a_number_that_makes_no_sense_is_told_in_words(words, kind, capsys):
+    from mtp.adapters import tile_test  # needs torch
+    parser = argparse.ArgumentParser()
+    tile_test.add_options(parser)
+    with pytest.raises(SystemExit):
+        parser.parse_args(words)
+    assert 'a {} is expected'.format(kind) in capsys.readouterr().err

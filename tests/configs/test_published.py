@@ -1,4 +1,4 @@
-"""Every published run has a config, and the config says what the published one says (finetuning 1.0 and 1.2)."""
+"""Every published run has a config, and the config says what the published one says (published.md#configs)."""
 import os
 
 import pytest
@@ -107,6 +107,9 @@ def test_what_follows_the_backbone_fits_it(run):
 
 @each
 def test_only_networks_with_idle_parameters_look_for_them(run):
-    """The guide asks for it in every classification, segmentation and change detection (finetuning 5.2, 15)."""
+    """The guide asks for it in every classification, segmentation and change detection.
+
+    See published.md#unused-parameters.
+    """
     idle = run['type'] == 'RVSA_MTP' and run['toolbox'].split()[0] in ('mmpretrain', 'opencd')
     assert of_leaf(run).get('find_unused_parameters', False) == idle

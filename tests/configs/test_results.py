@@ -1,4 +1,7 @@
-"""configs/results.json: an expectation for every published run, each with the log it stands in (finetuning 4.1)."""
+"""configs/results.json: an expectation for every published run, each with the log it stands in.
+
+See published.md#results.
+"""
 import json
 import os
 
@@ -60,7 +63,8 @@ def test_backbone_init_and_log_belong_together(name):
         if log:
             stem = os.path.basename(log).replace('_', '-').replace('-tmp', '-mtp').split('.')[0].split('-trn-')[0]
             assert stem.replace('test-', '').replace('paper-', '') == plain
-            assert '/{}'.format({'diorr': 'dior-r', 'spacenetv1': 'spacenet'}.get(run['dataset'], run['dataset'])) in log
+            assert '/{}'.format({'diorr': 'dior-r', 'spacenetv1': 'spacenet'}.get(run['dataset'],
+                                                                                  run['dataset'])) in log
 
 
 @pytest.mark.parametrize('dataset', sorted(README))
@@ -75,6 +79,18 @@ def test_what_was_never_published():
     assert all('fair1m' in name or 'loveda' in name or name.startswith('mmrotate03/dotav1') for name in missing)
     assert {name for name, entry in RESULTS.items() if entry['curve'] is None} == {
         'mmrotate1/loveda/rvsa-b-upernet-512-mae-loveda'}
+
+
+@pytest.mark.parametrize('run', [run for run in resolved.HERE if run['env'] == 'mmrotate1'] or [None],
+                         ids=resolved.name)
+def test_the_batch_that_the_rate_belongs_to_is_that_of_all_published_processes(run):
+    if run is None:
+        pytest.skip('--auto-scale-lr belongs to the other environment')
+    processes, cfg = RESULTS[key(run)]['gpus'], resolved.load(resolved.path(run))
+    if processes is None:  # the blocks say what is taken
+        assert run['dataset'] in ('xview', 'fair1m', 'loveda')
+    else:
+        assert cfg.auto_scale_lr.base_batch_size == processes * cfg.train_dataloader.batch_size
 
 
 def test_tolerances_and_figures_of_ours():

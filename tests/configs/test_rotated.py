@@ -1,4 +1,4 @@
-"""The rotated-detection configs against the facts of their data sets (finetuning 1.1 E to J)."""
+"""The rotated-detection configs against the facts of their data sets (published.md#settings-by-data-set)."""
 import pytest
 
 from mtp.data import catalogue

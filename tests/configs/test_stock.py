@@ -1,4 +1,7 @@
-"""Detectors and segmentors are the toolboxes' own but for what the paper changed (finetuning 1.1 C to L)."""
+"""Detectors and segmentors are the toolboxes' own but for what the paper changed.
+
+See published.md#settings-by-data-set.
+"""
 import importlib.util
 import os
 

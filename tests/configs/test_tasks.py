@@ -1,4 +1,4 @@
-"""Classification, horizontal detection, segmentation, change detection: the facts of finetuning 1.1 A to D, K to P."""
+"""Classification, horizontal detection, segmentation, change: the facts of published.md#settings-by-data-set."""
 import pytest
 
 from mtp.data import catalogue
@@ -45,7 +45,7 @@ def test_classification(run):
     assert (cfg.train_cfg.max_epochs, cfg.train_cfg.val_interval) == (epochs, every) and warmed_cosine(cfg, epochs)
     assert (cfg.default_hooks.checkpoint.interval, cfg.default_hooks.logger.interval) == (every, 100)
     assert (cfg.val_evaluator, cfg.auto_scale_lr) == (dict(type='Accuracy', topk=(1, 5)),
-                                                      dict(enable=False, base_batch_size=256))
+                                                      dict(enable=False, base_batch_size=64))
     if dataset == 'eurosat':
         assert [folders(loader) for loader in (cfg.train_dataloader, cfg.val_dataloader)] == [
             ('data/eurosat/', '', 'train'), ('data/eurosat/', '', 'val')]
@@ -134,7 +134,7 @@ def test_segmentation(run):
 @of('loveda')
 def test_loveda_has_a_server_and_no_validation(run):
     cfg = config(run)
-    assert cfg.val_cfg is cfg.val_dataloader is cfg.val_evaluator is None  # with a loop alone, nothing starts (5.1, 4)
+    assert cfg.val_cfg is cfg.val_dataloader is cfg.val_evaluator is None  # with a loop alone, nothing starts
     assert folders(cfg.train_dataloader) == ('data/loveda_dataset/', '', dict(
         img_path='trainval/images', seg_map_path='trainval/labels'))
     assert folders(cfg.test_dataloader)[2] == dict(img_path='test/images') and cfg.test_evaluator.format_only
@@ -172,7 +172,7 @@ def test_change_detection(run):
     is_oscd = run['dataset'] == 'oscd'
     assert bool(cfg.default_hooks.visualization.get('draw')) == is_oscd
     size, steps = 224 if is_oscd else 256, cfg.train_pipeline
-    # images grow before the labels are read, so the loss of OSCD is taken at 96 pixels (5.2, 17)
+    # images grow before the labels are read, so the loss of OSCD is taken at 96 pixels
     assert kinds(steps) == ['LoadImageFromFile'] + ['Resize'] * is_oscd + [
         'LoadAnnotations', 'RandomRotFlip', 'RandomCrop', 'ExchangeTime', 'PhotoMetricDistortion', 'PackSegInputs']
     assert step(steps, 'RandomRotFlip') == dict(rotate_prob=0.5, flip_prob=0.5, degree=(-20, 20))

@@ -1,46 +1,61 @@
 """``tools/train.py`` and ``tools/test.py`` for MMRotate 0.3.4."""
-import datetime
-import os
 import pickle
 
 import torch
 from mmcv import Config, DictAction
 
-from mtp import files, paths
-from mtp.adapters import command, inference, passports, submission, tile_test
+from mtp import files, numbers, paths
+from mtp.adapters import (command, environment, inference, passports, sanity, submission, tile_test, tracking,
+                          validations, words)
+from mtp.adapters.portable import Portable
 from mtp.errors import MTPError
 from mtp.report.passport import fingerprint
-
-ENVIRONMENT = 'mmrotate03'
 
 
 def train(argv=None):
     """Train the model of a config."""
     parser = command.parser('Train the model of a config (MMRotate 0.3.4)', DictAction)
-    parser.add_argument('--resume', '--auto-resume', action='store_true', help='go on from latest.pth in the folder')
+    parser.add_argument('--resume', '--auto-resume', action='store_true', help='go on from the newest whole checkpoint')
     parser.add_argument('--resume-from', help='checkpoint to go on from')
     parser.add_argument('--no-validate', action='store_true', help='leave out the validation during training')
-    parser.add_argument('--seed', type=int, default=0, help='of the random numbers')
+    parser.add_argument('--seed', type=numbers.seed, default=0, help='of the random numbers')
+    command.add_accumulate(parser)
+    tracking.add_option(parser)
     args = parser.parse_args(argv)
     rank, world, local = command.ranks(args)
     cfg = load(args, 'train')
+    command.accumulate(cfg._cfg_dict, args.accumulate)
     for split in ('train',) if args.no_validate else ('train', 'val'):
         _data_exists(cfg.data.get(split) or {})
-    cfg.resume_from = args.resume_from
-    if args.resume:
-        cfg.resume_from = command.require_file(os.path.join(cfg.work_dir, 'latest.pth'), 'checkpoint to go on from')
-    command.fresh_or_resumed(cfg.work_dir, cfg.resume_from)
-    if cfg.load_from:
-        cfg.load_from = command.require_file(cfg.load_from, 'checkpoint')
-    elif not cfg.resume_from:
-        command.pretrained_exists(cfg.model)
+    tracking.prepare(args.track, cfg.work_dir)
+    tracking.add_hooks(cfg._cfg_dict, args.track, cfg.work_dir)
+    wanted = args.resume_from or args.resume
+    with command.held(cfg.work_dir, wanted):
+        begun = command.continued(cfg.work_dir, args.resume_from) if wanted else None
+        if not begun and cfg.load_from:
+            cfg.load_from = command.require_file(cfg.load_from, 'checkpoint')
+        elif not begun:
+            command.pretrained_exists(cfg.model)
+        _train(cfg, args, begun, rank, world, local)
+
+
+def _train(cfg, args, begun, rank, world, local):
+    """Train from ``begun`` on; a run that is complete is left as it is."""
     from mtp.adapters.mmrotate03 import training
-    _join(world, 'nccl' if torch.cuda.is_available() else 'gloo')
-    start = cfg.resume_from or cfg.load_from or cfg.model.backbone.get('pretrained')
+    done = training.steps(cfg.runner.type, begun.meta) if begun else (0, 0)
+    last = cfg.runner.get('max_epochs'), cfg.runner.get('max_iters')
+    if any(count and made >= count for made, count in zip(done, last)) and passports.is_complete(
+            'finetune', cfg.work_dir):
+        command.say('{}: all steps are done'.format(begun.path))
+        return
+    device = _device(local)
+    environment.join(world, 'gloo' if device is None else 'nccl', environment.IN_STEP)
+    start = begun.path if begun else cfg.load_from or cfg.model.backbone.get('pretrained')
     with _passport('finetune', cfg, dict(train=cfg.data.train), rank, world, start, seed=args.seed) as passport:
-        weights = training.train(cfg, seed=args.seed, validate=not args.no_validate, device=_device(local),
+        weights = training.train(cfg, begun, seed=args.seed, validate=not args.no_validate, device=device,
                                  distributed=world > 1)
-        passport.update(metrics=training.last_figures(cfg.work_dir), weights=fingerprint(weights))
+        figures = validations.until(cfg.work_dir, float('inf'))
+        passport.update(metrics=figures[-1] if figures else None, weights=fingerprint(weights))
 
 
 def test(argv=None):
@@ -49,11 +64,11 @@ def test(argv=None):
     parser.add_argument('checkpoint', help='epoch_12.pth or the like, of either generation')
     parser.add_argument('--format-only', action='store_true', help='write a submission; see --eval-options')
     parser.add_argument('--eval', nargs='+', metavar='METRIC', help='mAP: judge the tiles by their label files')
-    parser.add_argument('--eval-options', nargs='+', action=DictAction, default={}, metavar='KEY=VALUE',
+    parser.add_argument('--eval-options', nargs='+', action=words.action(DictAction), default={}, metavar='KEY=VALUE',
                         help='submission_dir=DIR: where the submission goes; images=DIR: the uncut test images')
     parser.add_argument('--out', help='.pkl file for the results of all tiles')
     parser.add_argument('--show-dir', help='folder for pictures of whole images with what was found in them')
-    parser.add_argument('--show-score-thr', type=float, default=0.3, help='lowest score in the pictures (0.3)')
+    parser.add_argument('--show-score-thr', type=numbers.share, default=0.3, help='lowest score in the pictures (0.3)')
     tile_test.add_options(parser)
     args = parser.parse_args(argv)
     _some_purpose(args)
@@ -69,9 +84,9 @@ def test(argv=None):
     device = tile_test.device(local, args.amp)
     mark = tile_test.mark(args, {'model': cfg.model.to_dict(), 'pipeline': cfg.data.test.pipeline},
                           cfg.get('tiling'), checkpoint)
-    # Ranks only meet at the end, and the slowest may be hours behind.
-    _join(world, 'gloo', datetime.timedelta(days=7))
-    with _passport('test', cfg, dict(test=cfg.data.test), rank, world, checkpoint) as passport:
+    environment.join(world)
+    with submission.held(plan, rank == 0), _passport(
+            'test', cfg, dict(test=cfg.data.test), rank, world, checkpoint) as passport:
         detector = Detector(cfg, checkpoint, device, args.amp)
         tile_test.detect(detector, source, plan.shards, mark, settings)
         if rank == 0:
@@ -89,13 +104,17 @@ def _settings(args, cfg, rank, world):
     return inference.Settings(rank, world, batch, workers)
 
 
+class _Config(Portable, Config):
+    """The toolbox's, written down with short paths."""
+
+
 def load(args, purpose):
     """The config that the command line names, with its options merged in and every short path resolved."""
-    path = command.locate(args.config, ENVIRONMENT, purpose)
+    path = command.locate(args.config, environment.name(), purpose)
     cfg = Config.fromfile(path)
     command.settle(cfg, args, path)
     folder = command.work_dir(args, cfg, path)
-    cfg = Config(paths.resolve_tree(cfg._cfg_dict.to_dict()), filename=path)
+    cfg = _Config(paths.resolve_tree(cfg._cfg_dict.to_dict()), filename=path)
     cfg.work_dir = folder
     return cfg
 
@@ -121,7 +140,7 @@ def _plan(args, cfg):
     return submission.plan(
         cfg.get('submission'), cfg.work_dir, out=args.eval_options.get('submission_dir'),
         images=args.images or args.eval_options.get('images') or cfg.get('submission_images'), pictures=args.show_dir,
-        threshold=args.show_score_thr)
+        threshold=args.show_score_thr, option='--eval-options submission_dir=', rule=tile_test.merging(args, cfg))
 
 
 def _finish(args, plan, cfg, source, testing):
@@ -129,18 +148,14 @@ def _finish(args, plan, cfg, source, testing):
     if args.out:
         with files.atomic_path(paths.resolve(args.out)) as temporary, open(temporary, 'wb') as stream:
             pickle.dump(results, stream)
-    metrics = {'mAP': float(testing.mean_average_precision(cfg, source.tiles, results))} if args.eval else None
+    figure = testing.mean_average_precision(cfg, source.tiles, results) if args.eval else None
+    metrics = None if figure is None else {'mAP': float(figure)}
     if metrics:
         print('mAP {mAP:.4f}'.format(**metrics), flush=True)
-    written = submission.finish(plan, source.tiles, source.whole, args.rule)
+    written = submission.finish(plan, source.tiles, source.whole)
     for path in written:
         print(path, flush=True)
     return dict(metrics=metrics, submission=[str(path) for path in written])
-
-
-def _join(world, backend, timeout=datetime.timedelta(minutes=30)):
-    if world > 1:
-        torch.distributed.init_process_group(backend, init_method='env://', timeout=timeout)
 
 
 def _device(local):
@@ -153,6 +168,7 @@ def _device(local):
 
 
 def _data_exists(dataset):
+    sanity.classes([dataset])
     for key, what in (('ann_file', 'folder of labels'), ('img_prefix', 'folder of tiles')):
         if dataset.get(key):
             command.require_folder(dataset[key], what)

@@ -2,7 +2,7 @@
 
 They take the place of the toolbox's own of the same names: files come in a fixed order, headers in label files are
 passed over, and a folder of images is one because it holds images, not because it happens to hold no text file
-(data_and_submission 2.2).
+(published.md#data-set-classes).
 """
 import os.path as osp
 

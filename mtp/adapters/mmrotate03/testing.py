@@ -1,7 +1,7 @@
 """What a test with MMRotate 0.3.4 reads and what can be made of its shards.
 
 The toolbox's own loop keeps every result in memory, sends all of it to rank 0 and loses it when that fails
-(data_and_submission 0 and 4.5). Here results go to shards (:mod:`mtp.adapters.inference`): a killed test goes on where
+(published.md#merging). Here results go to shards (:mod:`mtp.adapters.inference`): a killed test goes on where
 it stopped, ranks only meet at the end, and the slow part needs no distributed model.
 """
 import os
@@ -50,7 +50,11 @@ def results_of(cfg, tiles, folder):
 
 
 def mean_average_precision(cfg, tiles, results):
-    """The toolbox's mAP over tiles with labels."""
+    """The toolbox's mAP over tiles with labels; None, and a line that says so, where these hold no object."""
     dataset = build_test_set(cfg)
+    if not any(len(info['ann']['bboxes']) for info in dataset.data_infos):
+        print('there is no truth: the labels of the {} tiles hold no object, so there is no mAP'.format(len(dataset)),
+              flush=True)
+        return None
     position = {tile: number for number, tile in enumerate(tiles)}
     return dataset.evaluate([results[position[tile]] for tile in dataset.img_ids], metric='mAP', nproc=1)['mAP']

@@ -1,19 +1,17 @@
 """``tools/train.py`` and ``tools/test.py`` for the toolboxes of OpenMMLab 2."""
-import importlib.util
 import os
 
 import torch
 from mmengine.config import Config, DictAction
 from mmengine.model import is_model_wrapper
 
-from mtp import paths
-from mtp.adapters import command, passports, tile_test
+from mtp import numbers, paths
+from mtp.adapters import command, environment, passports, sanity, tile_test, tracking
 from mtp.adapters.mmrotate1 import judged, testing
-from mtp.adapters.mmrotate1.runner import LastFigures, MTPRunner
+from mtp.adapters.mmrotate1.runner import MTPRunner, Validating
+from mtp.adapters.portable import Portable
 from mtp.errors import MTPError
 from mtp.report.passport import fingerprint
-
-ENVIRONMENT = 'mmrotate1'
 
 
 def train(argv=None):
@@ -23,26 +21,38 @@ def train(argv=None):
                         help='go on, from the newest checkpoint in the work folder or from the one named')
     parser.add_argument('--amp', action='store_true', help='train in mixed precision')
     parser.add_argument('--auto-scale-lr', action='store_true', help='scale the learning rate with the batch')
+    command.add_accumulate(parser)
+    tracking.add_option(parser)
     args = parser.parse_args(argv)
     cfg = load(args, 'train')
-    _resumed(cfg, args.resume)
+    _join_on_cpu(cfg, args)
     _mixed_precision(cfg, args.amp)
-    _scaled_rate(cfg, args.auto_scale_lr)
+    _scaled_rate(cfg, args)
+    command.accumulate(cfg._cfg_dict, args.accumulate)
     for split in ('train_dataloader', 'val_dataloader'):
         _data_exists(cfg.get(split))
-    command.fresh_or_resumed(cfg.work_dir, args.resume)
     _enough_to_normalise(cfg)
-    if cfg.get('load_from'):
-        command.require_file(cfg.load_from, 'checkpoint')
-    elif not args.resume:
-        command.pretrained_exists(cfg.model)
+    tracking.prepare(args.track, cfg.work_dir)
+    tracking.add_backends(cfg._cfg_dict, args.track)
     # A test set may lie elsewhere or be prepared later; training does not need it.
     cfg.test_dataloader = cfg.test_evaluator = cfg.test_cfg = None
-    with _passport('finetune', cfg, cfg.get('load_from') or cfg.model.backbone.get('pretrained')) as passport:
-        runner, figures = MTPRunner.from_cfg(cfg), LastFigures()
-        runner.register_hook(figures)
+    with command.held(cfg.work_dir, args.resume):
+        _train(cfg, _begun(cfg, args.resume))
+
+
+def _train(cfg, begun):
+    """Train from ``begun`` on; a run that is complete is left as it is."""
+    if begun and _is_done(cfg.train_cfg, begun.meta) and passports.is_complete('finetune', cfg.work_dir):
+        command.say('{}: all steps are done'.format(begun.path))
+        return
+    start = begun.path if begun else cfg.get('load_from') or cfg.model.backbone.get('pretrained')
+    with _passport('finetune', cfg, start) as passport:
+        runner, validating = MTPRunner.from_cfg(cfg), Validating()
+        runner.begun = begun
+        del begun  # the runner drops it too once it has taken what is in it
+        runner.register_hook(validating)
         runner.train()
-        passport.update(metrics=figures.metrics, weights=fingerprint(_inner(runner).state_dict()))
+        passport.update(metrics=validating.last, weights=fingerprint(_inner(runner).state_dict()))
 
 
 def test(argv=None):
@@ -52,8 +62,9 @@ def test(argv=None):
     parser.add_argument('--out', help='file (.pkl) or, for segmentation, folder to write the predictions to')
     parser.add_argument('--show', action='store_true', help='show pictures in a window')
     parser.add_argument('--show-dir', help='folder to write pictures to')
-    parser.add_argument('--wait-time', type=float, default=2, help='seconds a shown picture stays')
-    parser.add_argument('--show-score-thr', type=float, default=0.3, help='lowest score in whole pictures (0.3)')
+    parser.add_argument('--wait-time', type=numbers.length, default=2, help='seconds a shown picture stays')
+    parser.add_argument('--show-score-thr', type=numbers.share, default=0.3,
+                        help='lowest score in whole pictures (0.3)')
     parser.add_argument('--tta', action='store_true', help='test-time augmentation, when the config describes one')
     tile_test.add_options(parser)
     args = parser.parse_args(argv)
@@ -72,8 +83,9 @@ def test(argv=None):
         testing.outputs(cfg, args.out)
         testing.augmentation(cfg, args.tta)
         with _passport('test', cfg, cfg.load_from) as passport:
-            passport['metrics'] = passports.figures(judged.test(cfg, args, *command.ranks(args)))
+            passport['metrics'] = _figures(judged.test(cfg, args, *command.ranks(args)))
         return
+    _join_on_cpu(cfg, args)
     if args.batch_size:
         cfg.test_dataloader.batch_size = args.batch_size
     if args.workers is not None:
@@ -83,34 +95,36 @@ def test(argv=None):
     testing.pictures(cfg, args)
     testing.augmentation(cfg, args.tta)
     testing.outputs(cfg, args.out)
-    with _passport('test', cfg, cfg.load_from) as passport:
+    with testing.held(cfg), _passport('test', cfg, cfg.load_from) as passport:
         runner = MTPRunner.from_cfg(cfg)
         testing.dump(runner, args.out)
-        passport['metrics'] = passports.figures(runner.test())
+        passport['metrics'] = _figures(runner.test())
+
+
+def _figures(found):
+    """What goes into the passport of what an evaluator found; a figure that is no number is said."""
+    figures = passports.figures(found)
+    note = passports.without_number(figures)
+    if note and os.environ['RANK'] == '0':
+        print('note: ' + note, flush=True)
+    return figures
+
+
+class _Config(Portable, Config):
+    """The toolbox's, written down with short paths."""
 
 
 def load(args, purpose):
     """The config that the command line names, with its options merged in and every short path resolved."""
-    rank, world, _ = command.ranks(args)
-    path = command.locate(args.config, ENVIRONMENT, purpose)
+    _, world, _ = command.ranks(args)
+    path = command.locate(args.config, environment.name(), purpose)
     cfg = Config.fromfile(path)
-    _toolbox_is_here(cfg.get('default_scope'), path)
     command.settle(cfg, args, path)
     folder = command.work_dir(args, cfg, path)
-    cfg = Config(paths.resolve_tree(cfg._cfg_dict.to_dict()), filename=path)
+    cfg = _Config(paths.resolve_tree(cfg._cfg_dict.to_dict()), filename=path)
     cfg.work_dir = folder
     cfg.launcher = 'pytorch' if world > 1 else 'none'  # the ranks are in the environment by now, whoever made them
-    on_tiles = purpose == 'test' and (cfg.get('test_evaluator') or {}).get('type') in ('TileSubmission', 'DOTAMetric')
-    if world > 1 and not torch.cuda.is_available() and not on_tiles:
-        _join_on_cpu(cfg)
     return cfg
-
-
-def _toolbox_is_here(scope, path):
-    """Open-CD comes from a Git host that not every machine reaches; the others are part of the environment."""
-    if scope == 'opencd' and importlib.util.find_spec(scope) is None:
-        raise MTPError('{} is change detection, which needs Open-CD, and that is not installed here'.format(
-            os.path.basename(path)), hint='make setup takes it from its Git host; with a copy: make setup OPENCD=folder')
 
 
 def _only_tiles(args, names):
@@ -121,9 +135,12 @@ def _only_tiles(args, names):
             given[0]), hint='leave --{} away'.format(given[0]))
 
 
-def _join_on_cpu(cfg):
+def _join_on_cpu(cfg, args):
     """Set up what the toolbox sets up for GPUs only: the processes' group, and a wrapper that names no device."""
-    torch.distributed.init_process_group('gloo', init_method='env://')
+    _, world, _ = command.ranks(args)
+    if world == 1 or torch.cuda.is_available():
+        return
+    environment.join(world, timeout=environment.IN_STEP)
     cfg.model_wrapper_cfg = dict(
         type='MMDistributedDataParallel', device_ids=None, broadcast_buffers=False,
         find_unused_parameters=cfg.get('find_unused_parameters', False))
@@ -144,15 +161,25 @@ def _inner(runner):
     return runner.model.module if is_model_wrapper(runner.model) else runner.model
 
 
-def _resumed(cfg, wanted):
-    """Where a run goes on. The toolbox would take ``load_from`` for its checkpoint, though that is where it began."""
-    cfg.resume = bool(wanted)
-    if wanted not in (None, 'newest'):
-        cfg.load_from = paths.resolve(wanted)
-    elif wanted and os.path.isfile(os.path.join(cfg.work_dir, 'last_checkpoint')):
-        cfg.load_from = None
+def _begun(cfg, wanted):
+    """The checkpoint that a run goes on from; None where it begins: it was killed before its first one, or is new."""
+    begun = command.continued(cfg.work_dir, wanted != 'newest' and wanted) if wanted else None
+    cfg.resume = False  # the toolbox would look for a checkpoint by itself
+    randomness = dict(cfg.get('randomness') or {})
+    randomness.setdefault('seed', 0)  # as in the other environment; the same command ends the same
+    if begun:
+        randomness['seed'] = begun.meta.get('seed', randomness['seed'])
     elif cfg.get('load_from'):
-        cfg.resume = False  # it was killed before its first checkpoint
+        command.require_file(cfg.load_from, 'checkpoint')
+    else:
+        command.pretrained_exists(cfg.model)
+    cfg.randomness = randomness
+    return begun
+
+
+def _is_done(loop, meta):
+    """Whether a checkpoint is of the last epoch or step of ``train_cfg``."""
+    return meta['epoch'] >= loop.max_epochs if 'max_epochs' in loop else meta['iter'] >= loop.get('max_iters', 1 << 62)
 
 
 def _mixed_precision(cfg, wanted):
@@ -169,7 +196,11 @@ def _enough_to_normalise(cfg):
                        hint='GPUS=2 or more (torchrun, srun), or --cfg-options train_dataloader.batch_size=2')
 
 
-def _scaled_rate(cfg, wanted):
+def _scaled_rate(cfg, args):
+    wanted = args.auto_scale_lr
+    if wanted and args.accumulate != '1':
+        raise MTPError('--auto-scale-lr and --accumulate exclude each other: one fits the rate to the batch, the other '
+                       'the batch to the rate', hint='leave --auto-scale-lr away')
     if wanted and 'base_batch_size' not in (cfg.get('auto_scale_lr') or {}):
         raise MTPError('--auto-scale-lr needs to know for which batch the rate is meant',
                        hint='--cfg-options auto_scale_lr.base_batch_size=64')
@@ -178,13 +209,15 @@ def _scaled_rate(cfg, wanted):
 
 
 def _data_exists(loader):
-    for dataset in _datasets((loader or {}).get('dataset')):
+    datasets = _datasets((loader or {}).get('dataset'))
+    sanity.classes(datasets)
+    for dataset in datasets:
         root = dataset.get('data_root') or ''
         command.require_folder(root or '.', 'data folder')
         labels = dataset.get('ann_file')
         if labels and not os.path.exists(os.path.join(root, labels)):
             raise MTPError('the labels {} do not exist'.format(os.path.join(root, labels)),
-                           hint='prepare the data set; python3 -m mtp.launch data-<dataset> says how')
+                           hint='prepare the data set: make data-<dataset>')
         prefixes = dataset.get('data_prefix') or {}
         for prefix in [prefixes] if isinstance(prefixes, str) else prefixes.values():
             command.require_folder(os.path.join(root, prefix or ''), 'data folder')

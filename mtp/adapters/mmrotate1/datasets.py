@@ -1,15 +1,15 @@
 """Rotated-detection data sets for MMRotate 1.x: DOTA v1.0, v1.5, v2.0, FAIR1M-2.0 and DIOR-R.
 
-They take the place of the toolbox's own of the same names (finetuning 2.1): sizes are read from the images, headers in
-label files are passed over, files come in a fixed order, and whatever cannot be read is named.
+They take the place of the toolbox's own of the same names (published.md#data-set-classes): sizes are read from the
+images, headers in label files are passed over, files come in a fixed order, and whatever cannot be read is named.
 """
 import os.path as osp
 
-import cv2
 from mmrotate import datasets as stock
 from mmrotate.registry import DATASETS
 
 from mtp.adapters import annotations
+from mtp.data import images
 
 
 def _instances(polygons, labels, ignored):
@@ -33,12 +33,12 @@ class DOTADataset(stock.DOTADataset):
     skip_degenerate = False
 
     def __init__(self, img_suffix='png', diff_thr=100, **kwargs):
-        self.img_suffix = '.' + img_suffix.lstrip('.')
+        self.tile_suffix = '.' + img_suffix.lstrip('.')  # MMRotate 1.2 keeps one without the dot as img_suffix
         super().__init__(diff_thr=diff_thr, **kwargs)
 
     def load_data_list(self):
         """One dict a tile: img_path, file_name, img_id, instances."""
-        folder, suffix = (self.ann_file, '.txt') if self.ann_file else (self.data_prefix['img_path'], self.img_suffix)
+        folder, suffix = (self.ann_file, '.txt') if self.ann_file else (self.data_prefix['img_path'], self.tile_suffix)
         stems = [name[:-len(suffix)] for name in annotations.files(folder, suffix)]
         return [self._entry(stem, self._read(osp.join(self.ann_file, stem + '.txt')) if self.ann_file else [])
                 for stem in stems]
@@ -51,7 +51,7 @@ class DOTADataset(stock.DOTADataset):
         return _instances(polygons, labels, difficulties > self.diff_thr)
 
     def _entry(self, stem, instances):
-        name = stem + self.img_suffix
+        name = stem + self.tile_suffix
         return dict(img_id=stem, file_name=name, img_path=osp.join(self.data_prefix['img_path'], name),
                     instances=instances)
 
@@ -88,7 +88,7 @@ class DIORDataset(stock.DIORDataset):
         """Entry of one image; ``img_info`` has img_id, file_name, xml_path."""
         polygons, labels, size = annotations.read_dior(img_info['xml_path'], self.metainfo['classes'], self.ann_type)
         img_path = osp.join(self.data_prefix['img_path'], img_info['file_name'])
-        width, height = size or cv2.imread(img_path).shape[1::-1]
+        width, height = size or images.size(img_path)
         keep = ~annotations.degenerate(polygons)
         small = self.bbox_min_size is not None and min(width, height) < self.bbox_min_size
         return dict(img_id=img_info['img_id'], img_path=img_path, xml_path=img_info['xml_path'], height=height,

@@ -82,11 +82,11 @@ def classes_of(cfg):
 
 def _without_labels(pipeline):
     """The pipeline for pixels at hand, without labels."""
-    steps = [step for step in pipeline if _name(step) not in LABELS]
-    return [dict(type='mmdet.LoadImageFromNDArray') if _name(step) == LOADER else step for step in steps]
+    steps = [step for step in pipeline if name_of(step) not in LABELS]
+    return [dict(type='mmdet.LoadImageFromNDArray') if name_of(step) == LOADER else step for step in steps]
 
 
-def _name(step):
+def name_of(step):
     return step['type'].rpartition('.')[2]
 
 

@@ -2,7 +2,6 @@
 
 So a killed test goes on where it stopped, and processes share the images by their pixels.
 """
-import datetime
 import os
 
 import torch
@@ -10,8 +9,8 @@ from mmengine.registry import init_default_scope
 from mmrotate.registry import DATASETS, METRICS
 from mmrotate.structures.bbox import QuadriBoxes
 
-from mtp import paths
-from mtp.adapters import inference, submission, tile_test
+from mtp import locks, ownership, paths
+from mtp.adapters import environment, inference, submission, tile_test
 from mtp.adapters.mmrotate1 import testing
 from mtp.adapters.mmrotate1.detector import Detector
 from mtp.errors import MTPError
@@ -33,6 +32,8 @@ def test(cfg, args, rank, world, local):
         args: options of the command line.
         rank, world, local: which of how many processes this is, and which on this machine.
     """
+    if args.show_dir:
+        ownership.check(paths.resolve(args.show_dir), draw.VERB, '--show-dir')
     init_default_scope(cfg.default_scope)
     loader = cfg.test_dataloader
     dataset = DATASETS.build(loader.dataset)
@@ -44,15 +45,15 @@ def test(cfg, args, rank, world, local):
     pieces = sources.of_files({info['img_id']: info['img_path'] for info in infos}, whole=True)
     folder = os.path.join(cfg.work_dir, 'shards-' + mark[:8])  # a folder of results for each checkpoint
     device = tile_test.device(local, args.amp)
-    if world > 1:  # the slowest may be hours behind
-        torch.distributed.init_process_group('gloo', init_method='env://', timeout=datetime.timedelta(days=7))
-    tile_test.detect(Detector(cfg, cfg.load_from, device, args.amp), tile_test.Source(tuple(pieces), True, False),
-                     folder, mark, settings)
-    if rank:
-        return {}
-    testing.dump_shards(args.out, folder)
-    _pictures(args, folder, infos)
-    return _figures(cfg, dataset, infos, folder)
+    environment.join(world)
+    with locks.hold(folder, 'test', rank == 0):
+        tile_test.detect(Detector(cfg, cfg.load_from, device, args.amp), tile_test.Source(tuple(pieces), True, False),
+                         folder, mark, settings)
+        if rank:
+            return {}
+        testing.dump_shards(args.out, folder)
+        _pictures(args, folder, infos)
+        return _figures(cfg, dataset, infos, folder)
 
 
 def _figures(cfg, dataset, infos, folder):
@@ -62,6 +63,10 @@ def _figures(cfg, dataset, infos, folder):
     if missing:
         raise MTPError('{} of {} images were not tested, for example {}'.format(len(missing), len(infos), missing[0]),
                        hint='start the same command again; it does the missing ones')
+    if not any(len(_truth(info, 0)['labels']) for info in infos):
+        print('there is no truth: the labels of the {} images hold no object, so there is no mAP'.format(len(infos)),
+              flush=True)
+        return {}
     metric = METRICS.build(cfg.test_evaluator)
     metric.dataset_meta = dataset.metainfo
     metric.process(None, [dict(img_id=info['img_id'], gt_instances=_truth(info, 0), ignored_instances=_truth(info, 1),

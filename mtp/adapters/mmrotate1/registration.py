@@ -4,17 +4,22 @@ import importlib.util
 
 from mtp.adapters.backbones import BY_SCOPE
 
-# What a toolbox gets besides the backbones. Open-CD comes from a Git host and may be missing.
+# What a toolbox gets besides the backbones.
 MODULES = {'mmrotate': ('datasets',), 'mmdet': ('horizontal',), 'mmseg': ('segmentation',),
-           'opencd': ('change',)}
+           'mmpretrain': ('classification',)}
+# A scope without its toolbox: all of it is ours.
+OWN = {'opencd': 'change_detection'}
 
 
 def register():
     """Register for every toolbox that is installed; ones that are not are left out, and a config that needs one fails
     with the toolbox's own message."""
-    importlib.import_module('mtp.adapters.mmrotate1.optimizers')
+    for name in ('optimizers', 'trackers'):
+        importlib.import_module('mtp.adapters.mmrotate1.' + name)
     for scope, classes in BY_SCOPE.items():
-        if importlib.util.find_spec(scope) is None:
+        if scope in OWN:
+            importlib.import_module('mtp.adapters.mmrotate1.' + OWN[scope])
+        elif importlib.util.find_spec(scope) is None:
             continue
         models = importlib.import_module(scope + '.registry').MODELS
         for name, module in classes.items():

@@ -1,50 +1,214 @@
-"""The toolbox's runner, with weights read safely and written whole."""
+"""The toolbox's runner, with weights read safely and written whole, and the same end however often it is killed."""
 import os
 
+import mmengine
 import torch
-from mmengine.hooks import Hook
+from mmengine.fileio import LocalBackend, register_backend
+from mmengine.hooks import CheckpointHook, Hook
+from mmengine.logging import HistoryBuffer
 from mmengine.model import is_model_wrapper, revert_sync_batchnorm
+from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 
-from mtp.adapters.passports import figures
+from mtp import files, paths, talk
+from mtp.adapters import draws, guard, portable, sanity, validations
 from mtp.adapters.weights import load_into
+from mtp.checkpoints import saved
+
+
+class WholeFiles(LocalBackend):
+    """What mmengine writes to the local disk, checkpoints among it, gets its name when it is complete."""
+
+    def put(self, obj, filepath):
+        files.write_bytes(filepath, obj)
+
+    def put_text(self, obj, filepath, encoding='utf-8'):
+        files.write_bytes(filepath, obj.encode(encoding))
+
+
+register_backend('local', WholeFiles, force=True, prefixes='')
 
 
 class MTPRunner(Runner):
-    """As :class:`mmengine.runner.Runner`, but ``load_from`` goes through :mod:`mtp.checkpoints`, and a checkpoint gets
-    its name only when it is complete."""
+    """As :class:`mmengine.runner.Runner`, but checkpoints are read through :mod:`mtp.checkpoints` and written whole.
+
+    Attributes:
+        begun: :class:`mtp.checkpoints.Checkpoint` to go on from, or None; to be set before :meth:`train`.
+    """
+
+    begun = None
+
+    def setup_env(self, env_cfg):
+        """As the toolbox does, and say over what the processes talk."""
+        joins = self._launcher != 'none' and not torch.distributed.is_initialized()
+        log = talk.listen() if joins and torch.cuda.is_available() else ''
+        super().setup_env(env_cfg)
+        if joins and torch.distributed.is_initialized():
+            talk.begun(torch.distributed, log)
+
+    def build_logger(self, *args, **kwargs):
+        """The toolbox's logger; its files hold short paths."""
+        return portable.log_files(super().build_logger(*args, **kwargs))
 
     def wrap_model(self, model_wrapper_cfg, model):
-        """Prepare the model for one or several processes; without a GPU, norms that several GPUs share are plain ones."""
+        """Prepare the model for one or several processes; without a GPU, norms that several GPUs share are plain
+        ones.
+        """
         if not torch.cuda.is_available():
             model = revert_sync_batchnorm(model)
         return super().wrap_model(model_wrapper_cfg, model)
 
+    def build_train_loop(self, loop):
+        """The loop over data that are the same whether or not the run was killed before."""
+        if isinstance(self._train_dataloader, dict):
+            loader = self._loader(self._train_dataloader)
+            _check(loader.dataset, self.cfg)
+            done = self.begun.meta['iter'] if self.begun else 0
+            self._train_dataloader = draws.purely(loader, (self.seed, self.rank), done,
+                                                  by_epoch='max_epochs' in self._train_loop)
+        self.register_hook(Seeding(), 'HIGHEST')
+        return super().build_train_loop(loop)
+
+    def _loader(self, settings):
+        try:
+            return self.build_dataloader(settings, seed=self.seed,
+                                         diff_rank_seed=self._randomness_cfg.get('diff_rank_seed', False))
+        except ValueError as error:
+            if 'need at least one array to concatenate' in str(error):  # mmengine packs a list of no images
+                dataset = settings['dataset']
+                sanity.images(0, None, os.path.join(dataset.get('data_root') or '', dataset.get('ann_file') or ''))
+            raise
+
+    def load_or_resume(self):
+        """Go on from :attr:`begun`; without it begin, from ``load_from`` where the config names one."""
+        if self.begun:
+            self.resume(self.begun.path)
+        elif self._load_from and not self._has_loaded:
+            self.load_checkpoint(self._load_from)
+
     def load_checkpoint(self, filename, map_location='cpu', **kwargs):
         """Weights of ``filename`` into the model; what fitted is logged. In a test everything has to fit.
 
-        A run that is resumed reads its own file, with optimizer and counters, in the toolbox's way.
+        A run that goes on takes what was read when the checkpoint was chosen, with optimizer and counters.
         """
-        if self._resume:
-            return super().load_checkpoint(filename, map_location=map_location, **kwargs)
         model = self.model.module if is_model_wrapper(self.model) else self.model
-        report = load_into(model, filename, must_fit=self._train_loop is None)
-        self.logger.info('{}: {}'.format(filename, report))
         self._has_loaded = True
+        if self.begun:
+            return self._take_over(model)
+        report = load_into(model, filename, self._train_loop is None, bool(self.cfg.get('load_partial')))
+        self.logger.info('{}: {}'.format(filename, report))
 
-    def save_checkpoint(self, out_dir, filename, *args, **kwargs):
-        """Write under a temporary name, then rename."""
-        temporary = '.{}.tmp'.format(filename)
-        super().save_checkpoint(out_dir, temporary, *args, **kwargs)
-        if self.rank == 0:
-            os.replace(os.path.join(out_dir, temporary), os.path.join(out_dir, filename))
+    @property
+    def collect_dir(self):
+        """Folder, seen by all processes, through which a metric brings their results together, and which goes then."""
+        return os.path.join(self.log_dir, 'collected')
+
+    def build_evaluator(self, evaluator):
+        """The toolbox's evaluator; a metric that names no folder to collect in would take the working directory, which
+        is read-only in a container."""
+        built = super().build_evaluator(evaluator)
+        for metric in built.metrics:
+            metric.collect_dir = metric.collect_dir or self.collect_dir
+        return built
+
+    def _take_over(self, model):
+        found, self.begun = self.begun, None
+        # "config" would be run as a program to find out the number of GPUs
+        meta = {name: value for name, value in found.meta.items() if name != 'config'}
+        content = dict(found.rest, state_dict=found.state_dict, meta=meta, message_hub=_hub(found.rest))
+        guard.own_paths(content['message_hub']['runtime_info'], os.path.dirname(os.path.abspath(found.path)))
+        self.call_hook('after_load_checkpoint', checkpoint=content)
+        saved.fill(model, content['state_dict'], found.path)
+        self.logger.info('going on from {}'.format(found.path))
+        return content
 
 
-class LastFigures(Hook):
-    """Keeps what the last validation has found."""
+def _check(dataset, cfg):
+    """What can be known to go wrong in the first step, or to be learned in vain."""
+    sanity.network(cfg.model, (getattr(dataset, 'metainfo', None) or {}).get('classes'))
+    if hasattr(dataset, 'get_data_info'):
+        def path_of(position):
+            path = dataset.get_data_info(position)['img_path']
+            return path if isinstance(path, str) else path[0]  # of two times, the earlier one
 
-    metrics = None
+        single = hasattr(dataset, 'img_suffix') or hasattr(dataset, 'tile_suffix')
+        sanity.images(len(dataset), path_of, getattr(dataset, 'ann_file', '') or getattr(dataset, 'data_root', ''),
+                      'train_dataloader.dataset.img_suffix' if single else '')
+
+
+def _hub(rest):
+    """What a checkpoint holds of mmengine's message hub; curves as the class that our reader knows no more than a name
+    of.
+    """
+    hub = rest.get('message_hub')
+    parts = {name: dict((hub or {}).get(name) or {}) for name in ('log_scalars', 'runtime_info', 'resumed_keys')}
+    curves = {name: _curve(value) for name, value in parts['log_scalars'].items()}
+    parts['log_scalars'] = {name: value for name, value in curves.items() if value is not None}
+    known = set(parts['log_scalars']) | set(parts['runtime_info'])
+    parts['resumed_keys'] = {name: value for name, value in parts['resumed_keys'].items() if name in known}
+    return parts
+
+
+def _curve(value):
+    state = getattr(value, 'state', None)
+    if isinstance(value, HistoryBuffer) or not isinstance(state, dict):
+        return value if isinstance(value, HistoryBuffer) else None
+    columns = [state.get(name) for name in ('_log_history', '_count_history')]
+    try:
+        return HistoryBuffer(*[[float(item) for item in column] for column in columns])
+    except (TypeError, ValueError, AssertionError):
+        return None
+
+
+class Seeding(Hook):
+    """Seeds the generators before each step, so that drop path and the sampling of boxes are functions of it."""
+
+    def before_train_iter(self, runner, batch_idx, data_batch=None):
+        draws.seed('step', runner.seed, runner.rank, runner.iter)
+
+
+@HOOKS.register_module('CheckpointHook', force=True)
+class Keeping(CheckpointHook):
+    """mmengine's, but the names of checkpoints in files are short: the run may be moved, or go on in an image."""
+
+    def before_save_checkpoint(self, runner, checkpoint):
+        hub = checkpoint['message_hub']
+        hub['runtime_info'] = paths.short_tree(hub['runtime_info'])
+
+    def _save_checkpoint_with_step(self, runner, step, meta):
+        super()._save_checkpoint_with_step(runner, step, meta)
+        if runner.rank == 0:
+            saved.point_to(self.last_ckpt)
+
+
+class Validating(Hook):
+    """Keeps what each validation has found in ``validation.json``, and makes up for one before which a run was killed.
+
+    Attributes:
+        last: what the last one has found, with its epoch and step; None without one.
+    """
+
+    priority = 'LOWEST'
+
+    def __init__(self):
+        self.last = None
+
+    def before_train(self, runner):
+        loop, validator = runner.train_loop, runner.val_loop
+        if runner.rank == 0:
+            records = validations.until(runner.work_dir, loop.iter)
+            self.last = records[-1] if records else None
+        if validator is None or not loop.iter:
+            return
+        count = loop.epoch if hasattr(loop, 'run_epoch') else loop.iter
+        due = count >= loop.val_begin and count % loop.val_interval == 0
+        known = [bool(self.last) and self.last['step'] == loop.iter]
+        mmengine.dist.broadcast_object_list(known)
+        if due and not known[0]:
+            validator.run()
 
     def after_val_epoch(self, runner, metrics=None):
         """Remember the figures of a validation, by epoch and step."""
-        self.metrics = dict(epoch=runner.epoch, step=runner.iter, **figures(metrics))
+        self.last = validations.record(runner.epoch, runner.iter, metrics)
+        if runner.rank == 0:
+            validations.add(runner.work_dir, self.last)

@@ -24,8 +24,13 @@ class IoUMetric(stock.IoUMetric):
     """As the toolbox's own, which prints the figures of each class and returns their mean only.
 
     They are returned too, in percent, as ``<class>/IoU``, ``<class>/Fscore``: change detection is judged by the F1 of
-    one class (finetuning 4).
+    one class (published.md#results).
     """
+
+    def process(self, data_batch, data_samples):
+        """As the toolbox's own; a mask of a pair of images is called after the first of them."""
+        super().process(data_batch, [dict(sample, img_path=sample['img_path'][0]) if isinstance(
+            sample['img_path'], (list, tuple)) else sample for sample in data_samples])
 
     def total_area_to_metrics(self, *areas):
         """Figures by name, each an array over the classes."""

@@ -1,12 +1,11 @@
 """What the options of ``tools/test.py`` mean to each toolbox: pictures, dumped predictions, augmentation."""
-import datetime
+import contextlib
 import os
 import pickle
 
-import torch
 
-from mtp import files, paths, submit
-from mtp.adapters import annotations, inference, submission, tile_test
+from mtp import files, locks, ownership, paths
+from mtp.adapters import annotations, environment, inference, submission, tile_test
 from mtp.adapters.mmrotate1.detector import Detector
 from mtp.errors import MTPError
 from mtp.tiles import shards
@@ -16,7 +15,7 @@ def on_tiles(cfg, args, rank, world, local):
     """A test whose truth lies with a server: tiles into shards, from there to a submission.
 
     The toolbox's own way rounds scores to two decimals, keeps everything in memory and finds out at the very end that
-    the folder exists (data_and_submission 0). Here a killed test goes on where it stopped, and ranks meet at the end.
+    the folder exists (published.md#merging). Here a killed test goes on where it stopped, and ranks meet at the end.
 
     Args:
         cfg: the config; its ``test_evaluator`` is ``dict(type='TileSubmission', dataset='dotav2')``, with ``out`` and
@@ -27,7 +26,8 @@ def on_tiles(cfg, args, rank, world, local):
     wanted, loader = cfg.test_evaluator, cfg.test_dataloader
     plan = submission.plan(
         wanted.dataset, cfg.work_dir, out=wanted.get('out') or os.path.join(cfg.work_dir, 'submit'),
-        images=args.images or wanted.get('images'), pictures=args.show_dir, threshold=args.show_score_thr)
+        images=args.images or wanted.get('images'), pictures=args.show_dir, threshold=args.show_score_thr,
+        option='--cfg-options test_evaluator.out=', rule=tile_test.merging(args, cfg))
     workers = loader.get('num_workers', 2) if args.workers is None else args.workers
     settings = inference.Settings(rank, world, args.batch_size or loader.get('batch_size', 1), workers)
     found = _source(cfg, args, plan.images, settings.readers)
@@ -35,13 +35,13 @@ def on_tiles(cfg, args, rank, world, local):
     mark = tile_test.mark(args, {'model': cfg.model.to_dict(), 'pipeline': loader.dataset.pipeline}, cfg.get('tiling'),
                           cfg.load_from)
     device = tile_test.device(local, args.amp)
-    if world > 1:  # the slowest may be hours behind
-        torch.distributed.init_process_group('gloo', init_method='env://', timeout=datetime.timedelta(days=7))
-    tile_test.detect(Detector(cfg, cfg.load_from, device, args.amp), found, plan.shards, mark, settings)
-    if rank == 0:
-        dump_shards(args.out, plan.shards)
-        for path in submission.finish(plan, found.tiles, found.whole, args.rule):
-            print(path, flush=True)
+    environment.join(world)
+    with submission.held(plan, rank == 0):
+        tile_test.detect(Detector(cfg, cfg.load_from, device, args.amp), found, plan.shards, mark, settings)
+        if rank == 0:
+            dump_shards(args.out, plan.shards)
+            for path in submission.finish(plan, found.tiles, found.whole):
+                print(path, flush=True)
 
 
 def _source(cfg, args, images, readers):
@@ -106,13 +106,27 @@ def outputs(cfg, out):
     if out and cfg.default_scope in ('mmseg', 'opencd'):
         cfg.test_evaluator['output_dir'] = paths.resolve(out)
         cfg.test_evaluator['keep_results'] = True
+    if cfg.test_evaluator.get('type') == 'CocoMetric':  # what was found, for make browse; the toolbox adds .bbox.json
+        cfg.test_evaluator['outfile_prefix'] = os.path.join(cfg.work_dir, 'detections')
     folder = cfg.test_evaluator.get('output_dir')
     if folder and os.environ['RANK'] == '0':  # the others may come when the first has begun to write
-        submit.check_out(folder)
+        ownership.check(folder, 'test', '--out')
     if not out or cfg.default_scope in ('mmseg', 'opencd'):
         return
     if not out.endswith(('.pkl', '.pickle')):
         raise MTPError('--out {}: the name of a .pkl file is expected'.format(out), hint='--out {}.pkl'.format(out))
+
+
+@contextlib.contextmanager
+def held(cfg):
+    """Hold what a test of whole images writes to; predictions that one before it has left are made anew."""
+    leads, folder = os.environ['RANK'] == '0', cfg.test_evaluator.get('output_dir')
+    with locks.hold(os.path.join(cfg.work_dir, '.test'), 'test', leads), contextlib.ExitStack() as stack:
+        if folder and leads:
+            stack.enter_context(locks.hold(folder, 'test'))
+            ownership.claim(folder, 'test', ['*.png'])
+            ownership.clear(folder)
+        yield
 
 
 def dump(runner, out):
@@ -120,4 +134,4 @@ def dump(runner, out):
     if not out or runner.cfg.default_scope in ('mmseg', 'opencd'):
         return
     from mmengine.evaluator import DumpResults
-    runner.test_evaluator.metrics.append(DumpResults(out_file_path=paths.resolve(out)))
+    runner.test_evaluator.metrics.append(DumpResults(paths.resolve(out), collect_dir=runner.collect_dir))

@@ -18,6 +18,13 @@ CONFIG = 'configs/mtp/demo/oriented_rcnn_rvsa_t_256_mtp_dotav1.py'
 STEPS = ['runner.max_iters=2', 'data.samples_per_gpu=2', 'checkpoint_config.interval=1', 'log_config.interval=1',
          'optimizer.paramwise_cfg.num_layers=4']
 
+# A user's own file: the demo's model, its test tiles judged while it trains.
+JUDGED = """_base_ = {!r}
+data = dict(val=dict(type='DOTADataset', version='le90', ann_file='data/demo_dotav1/test/annfiles/',
+                     img_prefix='data/demo_dotav1/test/images/', pipeline={{{{_base_.test_pipeline}}}}))
+evaluation = dict(interval=1, metric='mAP')
+"""
+
 
 def train(*words, options=()):
     cli.train([CONFIG, '--work-dir=work_dirs/run', *words, '--cfg-options', *tiny.NARROW, *STEPS, *options])
@@ -43,15 +50,35 @@ def test_training_and_going_on_as_a_slurm_task(trained, monkeypatch):
     assert (trained / 'iter_3.pth').exists()
 
 
-def test_two_processes_train_one_model(place):
-    folder = str(place / 'work' / 'pair')
+def test_curves_lie_beside_the_log_and_go_to_a_tracker_without_a_key_in_any_file(place, monkeypatch):
+    tiny.check_that_curves_lie_beside_the_log_and_go_to_a_tracker(
+        train, place, monkeypatch, 'train/loss', 'learning_rate')
+
+
+def test_a_network_for_other_classes_is_named_before_the_first_step(place):
+    with pytest.raises(MTPError, match='model.roi_head.bbox_head.num_classes is 3, and the data set has 15 classes'):
+        train('--work-dir=work_dirs/classes', options=['model.roi_head.bbox_head.num_classes=3'])
+
+
+def test_nothing_of_a_checkpoint_runs_whichever_way_it_is_named(trained):
+    tiny.check_that_nothing_of_a_checkpoint_runs(train, trained, '--resume-from')
+
+
+def test_two_processes_train_and_judge_one_model(place):
+    """Where they are started nothing is left, for in a container that is a folder nobody can write to."""
+    here, folder, own = place / 'here', place / 'work' / 'pair', place / 'judged.py'
+    here.mkdir()
+    own.write_text(JUDGED.format(os.path.join(environments.ROOT, CONFIG.replace('mtp', 'mmrotate03', 1))))
     words = [sys.executable, '-m', 'torch.distributed.launch', '--nproc_per_node=2', '--master_port=29873',
-             'tools/train.py', CONFIG, '--launcher=pytorch', '--work-dir', folder,
-             '--cfg-options', *tiny.NARROW, *STEPS]
-    done = subprocess.run(words, cwd=environments.ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+             os.path.join(environments.ROOT, 'tools', 'train.py'), str(own), '--launcher=pytorch', '--work-dir',
+             str(folder), '--cfg-options', *tiny.NARROW, *STEPS]
+    done = subprocess.run(words, cwd=str(here), stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     assert done.returncode == 0, done.stdout.decode()[-3000:]
-    assert {'iter_1.pth', 'iter_2.pth'} <= set(os.listdir(folder))
+    assert {'iter_1.pth', 'iter_2.pth'} <= set(os.listdir(str(folder)))
     assert done.stdout.decode().count('Iter [2/2]') == 1  # one of them writes the log
+    assert os.listdir(str(here)) == [] and not (folder / '.eval_hook').exists()
+    said = json.loads((folder / 'passport.json').read_text())
+    assert 0 <= said['metrics']['mAP'] <= 1, 'the last validation is kept'
 
 
 def test_the_published_test_command_ends_in_a_submission(trained):
@@ -61,9 +88,8 @@ def test_the_published_test_command_ends_in_a_submission(trained):
     with zipfile.ZipFile(str(out / 'submit' / 'submit.zip')) as archive:
         assert archive.namelist() and all(name.startswith('Task1_') for name in archive.namelist())
     assert len(list(shards.read_shards(str(out / 'submit.shards')))) == 4
-    assert os.listdir(str(trained.parent / 'show')) == ['P0000.jpg']
-    with pytest.raises(MTPError, match='not empty'):
-        check(trained, '--format-only', '--eval-options', 'submission_dir=work_dirs/out/submit')
+    assert [path.name for path in (trained.parent / 'show').glob('*.jpg')] == ['P0000.jpg']
+    check(trained, '--format-only', '--eval-options', 'submission_dir=work_dirs/out/submit')  # ours: packed anew
 
 
 def test_two_processes_share_the_tiles_and_find_the_same(trained):

@@ -6,7 +6,7 @@ from mmrotate.models import build_detector
 from mtp.adapters.backbones import BY_SCOPE
 from tests.configs import resolved
 
-TENSORS = {'rvsa-b': 257, 'intern-xl': 905}  # of one detector in both generations (finetuning 2.2, 2.6)
+TENSORS = {'rvsa-b': 257, 'intern-xl': 905}  # of one detector in both generations (published.md#wirings)
 
 
 @pytest.mark.parametrize('run', resolved.HERE, ids=resolved.name)

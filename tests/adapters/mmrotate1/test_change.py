@@ -1,10 +1,15 @@
-"""The UNet decoder of change detection; needs Open-CD, which comes from a Git host."""
+"""The UNet decoder of change detection, and the pictures of what it finds."""
+import glob
+import os
+import subprocess
+import sys
+
+import cv2
 import pytest
 import torch
 
-pytest.importorskip('opencd', reason='Open-CD is not installed: its Git host could not be reached')
-
-from mtp.adapters.mmrotate1.change import UNetHead  # noqa: E402
+from mtp.adapters.mmrotate1.change_detection.models import UNetHead
+from tests import environments
 
 
 def head(channels):
@@ -19,7 +24,7 @@ def test_keys_are_the_published_ones():
 
 
 def test_output_is_twice_the_input_for_maps_of_one_stride_and_the_input_for_a_pyramid():
-    """finetuning 2.5: the ViT's maps all have stride 16, InternImage's 4 to 32."""
+    """The (published.md#change-detection-head) ViT's maps all have stride 16, InternImage's 4 to 32."""
     with torch.no_grad():
         assert head([16] * 4)([torch.zeros(1, 16, 4, 4)] * 4).shape == (1, 2, 128, 128)
         sizes = (16, 8, 4, 2)
@@ -33,3 +38,14 @@ def test_every_map_counts(level):
     changed = [item + 1 if index == level else item for index, item in enumerate(maps)]
     with torch.no_grad():
         assert not torch.equal(module(maps), module(changed))
+
+
+def test_of_two_processes_the_first_draws_and_neither_fails(tmp_path):
+    script = os.path.join(environments.ROOT, 'tests', 'adapters', 'mmrotate1', 'change_drawing.py')
+    words = [sys.executable, '-m', 'torch.distributed.run', '--standalone', '--nproc_per_node=2', script, str(tmp_path)]
+    done = subprocess.run(words, env=dict(os.environ, PYTHONPATH=environments.ROOT), stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT)
+    assert done.returncode == 0, done.stdout.decode()[-3000:]
+    drawn = {os.path.basename(path): cv2.imread(path)[..., ::-1].tolist()
+             for path in glob.glob(str(tmp_path / '**' / '*.png'), recursive=True)}
+    assert drawn == {'of_0.png': [[[0, 0, 0], [255, 0, 0]], [[255, 0, 0], [0, 0, 0]]]}

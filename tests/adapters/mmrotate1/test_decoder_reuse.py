@@ -1,4 +1,7 @@
-"""Pretraining -> ``change_ckpt.py`` -> fine-tuning: the semantic and the rotated decoder arrive (finetuning 3.5)."""
+"""Pretraining -> ``change_ckpt.py`` -> fine-tuning: the semantic and the rotated decoder arrive.
+
+See published.md#decoder-reuse.
+"""
 import pytest
 import torch
 from mmengine.config import Config
@@ -8,12 +11,12 @@ from mtp.adapters import rehearsal
 from mtp.adapters.weights import load_into
 from mtp.checkpoints.change import main as change_ckpt
 from mtp.nn import RVSA
-from mtp.pretrain import blueprints
-from mtp.pretrain.model import PretrainModel
+from mtp.pretrain.model import decoder_configs
+from mtp.pretrain.model.model import PretrainModel
 from tests.adapters.mmrotate1.building import build
 from tests.configs import resolved
 
-SIZE = blueprints.Size(channels=64, hidden=128, proposals_before=50, is_proposals=20, rd_proposals=20, sampled=16)
+SIZE = decoder_configs.Size(channels=64, hidden=128, proposals_before=50, is_proposals=20, rd_proposals=20, sampled=16)
 
 
 @pytest.fixture(scope='module')
@@ -57,7 +60,10 @@ def test_the_rotated_decoder_but_for_its_last_layers(pretrained):
 
 
 def test_the_semantic_decoder_with_its_own_width(pretrained):
-    """The published rule leaves it behind: no key is renamed, and 512 channels are not 256 (finetuning 5.2, 9)."""
+    """The published rule leaves it behind: no key is renamed, and 512 channels are not 256.
+
+    See published.md#decoder-reuse.
+    """
     target = model(67, channels=SIZE.channels)
     filled, said = taken(pretrained, target, 'semseg')
     own = {name for name in target.state_dict() if name.startswith('decode_head.') and name.endswith('conv.weight')}

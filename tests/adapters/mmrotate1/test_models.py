@@ -6,15 +6,13 @@ from mtp.adapters.backbones import BY_SCOPE
 from tests.adapters.mmrotate1.building import build
 from tests.configs import resolved
 
-# Parameter tensors as the published logs list them (finetuning 2.2).
+# Parameter tensors as the published logs list them (published.md#wirings).
 TENSORS = {('dotav1', 'rvsa-b'): 257, ('dotav1', 'intern-xl'): 905, ('whu', 'rvsa-b'): 263}
 RUNS = [run for run in resolved.HERE if run['init'].endswith('mtp')]
 
 
 @pytest.mark.parametrize('run', RUNS, ids=resolved.name)
 def test_builds(run, blank):
-    if run['toolbox'].startswith('opencd'):
-        pytest.importorskip('opencd', reason='Open-CD is not installed: its Git host could not be reached')
     cfg = Config.fromfile(resolved.path(run))
     cfg.model.backbone.pretrained = None
     if 'data_preprocessor' in cfg:

@@ -1,12 +1,14 @@
 """A tiny run of each task through the command line: two steps of training, then the test with its metric."""
 import json
+import os
 
 import cv2
 import numpy as np
 import pytest
+import torch
 from mmengine.visualization import Visualizer
 
-from mtp.adapters.mmrotate1 import cli
+from mtp.adapters.mmrotate1 import cli, segmentation
 from mtp.data import catalogue
 from mtp.errors import MTPError
 
@@ -54,8 +56,8 @@ def loaders(batch, *names):
 
 def test_classification(roots, capfd):
     for split in ('train', 'val'):
-        for label in range(10):
-            image(roots / 'data' / 'eurosat' / split / 'c{}'.format(label) / '{}.png'.format(label), 20 * label)
+        for label, kind in enumerate(catalogue.get('eurosat').classes):
+            image(roots / 'data' / 'eurosat' / split / kind / '{}.png'.format(label), 20 * label)
     said = run(roots, capfd, 'vit-rvsa-b-224-mae-mtp_eurosat',
                ['train_cfg.max_epochs=1', 'default_hooks.checkpoint.interval=1'],
                ['model.head.in_channels=32', 'model.backbone.img_size=224',
@@ -95,17 +97,19 @@ def test_segmentation(roots, capfd):
                 *loaders(2, 'train_dataloader', 'val_dataloader', 'test_dataloader')], 'iter_2.pth',
                '--out=work_dirs/predictions', '--show-dir=work_dirs/show')
     assert 'mIoU' in said
-    assert [path.name for path in (roots / 'work' / 'predictions').iterdir()] == ['a.png']
+    assert [path.name for path in (roots / 'work' / 'predictions').glob('[!.]*')] == ['a.png']
     assert list((roots / 'work' / 'show').rglob('*.png'))
     with pytest.raises(MTPError, match='batch of one image.*\n.*batch_size=2'):
         cli.train(['rvsa-b-upernet-384-mae-mtp-spacenetv1', '--work-dir=work_dirs/one'])
-    with pytest.raises(MTPError, match='predictions is not empty'):
+    (roots / 'work' / 'mine').mkdir()
+    (roots / 'work' / 'mine' / 'a.png').write_bytes(b'of somebody')
+    with pytest.raises(MTPError, match='mine was not made by test: it holds a.png'):
         cli.test(['rvsa-b-upernet-384-mae-mtp-spacenetv1', str(roots / 'work' / 'run' / 'iter_2.pth'),
-                  '--out=work_dirs/predictions'])
+                  '--out=work_dirs/mine'])
+    assert (roots / 'work' / 'mine' / 'a.png').read_bytes() == b'of somebody'
 
 
 def test_change_detection(roots, capfd):
-    pytest.importorskip('opencd', reason='Open-CD is not installed: its Git host could not be reached')
     for split in ('train', 'val', 'test'):
         folder = roots / 'data' / 'whu_cd_patch_dataset' / split
         image(folder / 'A' / 'a.png')
@@ -121,3 +125,12 @@ def test_change_detection(roots, capfd):
                '--show-dir=work_dirs/show')
     assert 'changed/Fscore' in said
     assert len(list((roots / 'work' / 'show').rglob('*.png'))) == 1
+
+
+def test_a_mask_of_a_pair_is_called_after_the_first_image(tmp_path):
+    metric = segmentation.IoUMetric(output_dir=str(tmp_path), iou_metrics=['mIoU'])
+    metric.dataset_meta = dict(classes=('unchanged', 'changed'))
+    plane = dict(data=torch.ones(1, 4, 4, dtype=torch.int64))
+    metric.process(None, [dict(pred_sem_seg=plane, gt_sem_seg=plane, img_path=['A/whu_1.png', 'B/whu_1.png']),
+                          dict(pred_sem_seg=plane, gt_sem_seg=plane, img_path='images/scene.png')])
+    assert sorted(os.listdir(str(tmp_path))) == ['scene.png', 'whu_1.png'] and len(metric.results) == 2

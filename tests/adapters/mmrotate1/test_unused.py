@@ -1,4 +1,7 @@
-"""Which parameters take no part in a step: only those may ask for ``find_unused_parameters`` (finetuning 5.2, 15)."""
+"""Which parameters take no part in a step: only those may ask for ``find_unused_parameters``.
+
+See published.md#unused-parameters.
+"""
 import pytest
 import torch
 from mmengine.config import Config
@@ -41,7 +44,6 @@ def test_classification_leaves_norm_and_pyramid_and_says_so(number, names):
 
 @pytest.mark.parametrize('number, names', [(91, {'norm', 'fpn1', 'fpn2'}), (95, set())])
 def test_change_detection_likewise(number, names):
-    pytest.importorskip('opencd', reason='Open-CD is not installed: its Git host could not be reached')
     from mmseg.structures import SegDataSample
     model, cfg = built(number)
     samples = [SegDataSample(gt_sem_seg=PixelData(data=torch.zeros(1, 64, 64, dtype=torch.long))) for _ in range(2)]

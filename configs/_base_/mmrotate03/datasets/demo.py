@@ -40,3 +40,4 @@ lr_config = dict(warmup_iters=20, warmup_ratio=0.1, by_epoch=False, step=[240, 3
 checkpoint_config = dict(interval=320, by_epoch=False)
 log_config = dict(interval=10)
 tiling = 'demo_ms'  # how the images of the test are cut: a name of mtp.tiles.windows
+merge = dict(iou_thr=0.1, rule='ge')  # of the NMS over all tiles of an image, which decides the submission

@@ -62,5 +62,6 @@ data = dict(
         pipeline=test_pipeline,
         version='le90'))
 tiling = 'dotav1_ms'  # how the images of the test are cut: a name of mtp.tiles.windows
+merge = dict(iou_thr=0.1, rule='ge')  # of the NMS over all tiles of an image, which decides the submission
 submission = 'dotav1'  # how results are packaged: a name of the catalogue
 checkpoint_config = dict(interval=3)

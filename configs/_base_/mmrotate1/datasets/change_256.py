@@ -50,3 +50,4 @@ test_dataloader = dict(
         pipeline=test_pipeline))
 val_evaluator = dict(type='mmseg.IoUMetric', iou_metrics=['mFscore', 'mIoU'])
 test_evaluator = val_evaluator
+auto_scale_lr = dict(enable=False, base_batch_size=32)  # the rates belong to 8 processes

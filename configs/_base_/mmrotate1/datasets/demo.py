@@ -46,3 +46,4 @@ log_processor = dict(by_epoch=False)
 default_hooks = dict(logger=dict(interval=10), checkpoint=dict(by_epoch=False, interval=320))
 randomness = dict(seed=0)
 tiling = 'demo_ms'  # how the images of the test are cut: a name of mtp.tiles.windows
+merge = dict(iou_thr=0.1, rule='ge')  # of the NMS over all tiles of an image, which decides the submission

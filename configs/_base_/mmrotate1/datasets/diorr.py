@@ -59,3 +59,4 @@ val_dataloader = dict(
 val_evaluator = dict(type='DOTAMetric', metric='mAP')
 test_dataloader = val_dataloader
 test_evaluator = val_evaluator
+auto_scale_lr = dict(enable=False, base_batch_size=4)  # the rates belong to 4 processes

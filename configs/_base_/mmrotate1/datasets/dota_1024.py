@@ -1,5 +1,5 @@
-# DOTA in tiles of 1024 pixels; a version gives its type, its folder and how its images are cut. The val tiles are part of
-# the trainval ones.
+# DOTA in tiles of 1024 pixels; a version gives its type, its folder and how its images are cut. The val tiles are part
+# of the trainval ones.
 train_pipeline = [
     dict(type='mmdet.LoadImageFromFile'),
     dict(type='mmdet.LoadAnnotations', with_bbox=True, box_type='qbox'),
@@ -54,3 +54,4 @@ test_dataloader = dict(
         data_prefix=dict(img_path='test/images/'),
         test_mode=True,
         pipeline=test_pipeline))
+auto_scale_lr = dict(enable=False, base_batch_size=4)  # the rates belong to 2 processes

@@ -11,5 +11,6 @@ train_dataloader = dict(dataset=dict(dataset, pipeline=train_pipeline))
 val_dataloader = dict(dataset=dataset)
 test_dataloader = dict(dataset=dataset)
 tiling = 'dotav1_ms'  # how the images of the test are cut: a name of mtp.tiles.windows
+merge = dict(iou_thr=0.1, rule='ge')  # of the NMS over all tiles of an image, which decides the submission
 test_evaluator = dict(type='TileSubmission', dataset='dotav1')
 default_hooks = dict(checkpoint=dict(interval=8))

@@ -45,5 +45,7 @@ test_dataloader = dict(
         test_mode=True,
         pipeline=test_pipeline))
 tiling = 'fair1m_ms'  # how the images of the test are cut: a name of mtp.tiles.windows
+merge = dict(iou_thr=0.1, rule='ge')  # of the NMS over all tiles of an image, which decides the submission
 test_evaluator = dict(type='TileSubmission', dataset='fair1m')
 default_hooks = dict(checkpoint=dict(interval=3))
+auto_scale_lr = dict(enable=False, base_batch_size=4)  # no log tells; 4 processes, as for the other rotated sets

@@ -27,3 +27,4 @@ val_dataloader = dict(
 val_evaluator = dict(type='CocoMetric', metric='bbox', format_only=False)
 test_dataloader = val_dataloader
 test_evaluator = val_evaluator
+auto_scale_lr = dict(enable=False, base_batch_size=4)  # 4 processes; xView: no log tells (published: the toolbox's 16)

@@ -37,3 +37,4 @@ test_dataloader = dict(
         pipeline=test_pipeline))
 test_evaluator = dict(type='IoUMetric', iou_metrics=['mIoU'], format_only=True, output_dir='work_dirs/loveda')
 default_hooks = dict(checkpoint=dict(by_epoch=False, interval=5000))
+auto_scale_lr = dict(enable=False, base_batch_size=8)  # no log tells; 8 processes, as for SpaceNet

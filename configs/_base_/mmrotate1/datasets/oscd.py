@@ -23,4 +23,5 @@ val_dataloader = dict(
         data_prefix=dict(seg_map_path='test/label', img_path_from='test/A', img_path_to='test/B'),
         pipeline=val_pipeline))
 test_dataloader = val_dataloader
-default_hooks = dict(visualization=dict(draw=True, img_shape=None))
+default_hooks = dict(logger=dict(log_metric_by_epoch=False), visualization=dict(draw=True, img_shape=None))
+window = 96  # side of the patches in pixels, before they are enlarged: what a prediction cuts a raster into

@@ -52,3 +52,4 @@ test_dataloader = dict(
         pipeline=test_pipeline))
 test_evaluator = val_evaluator
 default_hooks = dict(checkpoint=dict(by_epoch=False, interval=5000))
+auto_scale_lr = dict(enable=False, base_batch_size=8)  # the rates belong to 8 processes

@@ -1,4 +1,5 @@
-# Open-CD, 100 epochs: a warm-up over 5, then a cosine; validation after every 20, a checkpoint after every 20 and of the best.
+# Open-CD, 100 epochs: a warm-up over 5, then a cosine; validation after every 20, a checkpoint after every 20 and of
+# the best.
 _base_ = '../runtimes/opencd.py'
 train_cfg = dict(type='EpochBasedTrainLoop', max_epochs=100, val_interval=20)
 val_cfg = dict(type='ValLoop')

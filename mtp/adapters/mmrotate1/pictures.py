@@ -1,0 +1,26 @@
+"""What OpenMMLab 2 opens images and masks with, so that what cannot be read is named (:mod:`mtp.adapters.reading`)."""
+import importlib
+import importlib.util
+
+import mmcv
+from mmcv import transforms
+
+from mtp.adapters import reading
+
+
+def install() -> None:
+    """Change the toolboxes' own steps in place, once: others inherit from them."""
+    if getattr(mmcv.imfrombytes, '__wrapped__', None) is not None:
+        return
+    mmcv.imfrombytes = reading.decoder(mmcv.imfrombytes)
+    image, mask = transforms.LoadImageFromFile, transforms.LoadAnnotations
+    image.transform = reading.naming(image.transform, lambda results: results['img_path'])
+    name_masks(mask)
+    if importlib.util.find_spec('mmseg'):
+        name_masks(importlib.import_module('mmseg.datasets.transforms').LoadAnnotations)
+
+
+def name_masks(step: type) -> None:
+    """Let a step with a ``_load_seg_map`` of its own name the mask that it cannot read."""
+    step._load_seg_map = reading.naming(  # type: ignore[attr-defined]
+        step._load_seg_map, lambda results: results['seg_map_path'])  # type: ignore[attr-defined]

@@ -1,0 +1,90 @@
+"""What is most often wrong with the data of a training, said before its first step, in both environments.
+
+Left to the toolboxes, these end as an index out of range, a division by zero or a missing file in a loader process.
+"""
+import os
+
+from mtp.errors import MTPError
+
+LOOKED_AT = 1000  # images of a data set whose files are looked for, spread over it
+NEIGHBOURS = ('.png', '.jpg', '.jpeg', '.tif', '.tiff', '.bmp')
+
+
+def classes(datasets):
+    """Refuse ``classes=('ship')``, which is a text and no tuple, in the configs of data sets.
+
+    Raises:
+        MTPError: classes are a text that names no file.
+    """
+    for dataset in datasets:
+        said = (dataset.get('metainfo') or {}).get('classes', dataset.get('classes'))
+        if isinstance(said, str) and not os.path.isfile(said):
+            raise MTPError('classes of {} is the text {!r}, not a tuple of names; a comma is missing'.format(
+                dataset.get('type'), said), hint="write classes=({!r},) in the config, and start the same command "
+                                                 "again".format(said))
+
+
+def heads(model, where='model'):
+    """(path in the config, node) of every part of ``model`` that tells classes apart; a proposal head tells none."""
+    if isinstance(model, dict):
+        if isinstance(model.get('num_classes'), int) and 'RPN' not in str(model.get('type')):
+            yield where, model
+        parts = model.items()
+    elif isinstance(model, (list, tuple)):
+        parts = enumerate(model)
+    else:
+        return
+    for key, part in parts:
+        yield from heads(part, '{}.{}'.format(where, key))
+
+
+def network(model, names):
+    """Refuse a network that tells apart another number of classes than the data set has.
+
+    Args:
+        model: its config.
+        names: classes of the data set; None or empty where it does not say.
+    """
+    for where, head in heads(model) if names else ():
+        if head['num_classes'] != len(names):
+            raise MTPError('{}.num_classes is {}, and the data set has {} class{}: {}'.format(
+                where, head['num_classes'], len(names), '' if len(names) == 1 else 'es', _some(names)),
+                hint='--cfg-options {}.num_classes={}'.format(where, len(names)))
+
+
+def images(count, path_of, labels, suffix_option=''):
+    """Refuse a training set without an image to train on, or whose images are not there.
+
+    Args:
+        count: how many there are after filtering.
+        path_of: function of a position to the path of its image.
+        labels: where the labels lie, for the message.
+        suffix_option: option that names another suffix of images: ``train_dataloader.dataset.img_suffix``.
+
+    Raises:
+        MTPError: none is left, or a file is missing; a neighbour of another suffix is named.
+    """
+    if not count:
+        raise MTPError('no image is left to train on: the labels in {} hold no object of the classes of the data '
+                       'set'.format(labels), hint='ls -l {} | head'.format(labels))
+    for position in range(0, count, max(1, count // LOOKED_AT)):
+        path = path_of(position)
+        if not os.path.isfile(path):
+            raise _missing(path, suffix_option)
+
+
+def _missing(path, suffix_option):
+    stem, wanted = os.path.splitext(path)
+    there = [suffix for suffix in NEIGHBOURS if suffix != wanted and os.path.isfile(stem + suffix)]
+    if not there:
+        return MTPError('the image {} is missing, and its labels are there'.format(path),
+                        hint='ls {} | head'.format(os.path.dirname(path)))
+    hint = '--cfg-options {}={}'.format(suffix_option, there[0][1:]) if suffix_option else (
+        'tiles of this environment are .png: cut them again, python -m mtp.tiles.cut --help')
+    return MTPError('the image {} is missing; {} is there, and images of type {} are expected'.format(
+        path, os.path.basename(stem) + there[0], wanted), hint=hint)
+
+
+def _some(names):
+    names = list(map(str, names))
+    return ', '.join(names[:4]) + (', …' if len(names) > 4 else '')
