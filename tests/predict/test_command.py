@@ -1,19 +1,18 @@
 """``python -m mtp.predict`` on a folder of rasters of every kind, in whichever environment this is."""
 import json
 import os
+import sqlite3
 
 import numpy as np
 import pytest
 
+from mtp import ownership
 from mtp.errors import MTPError
+from tests import environments
 from tests.adapters import tiny
 
 rasterio = pytest.importorskip('rasterio')
-environment = pytest.importorskip('mtp.adapters.environment')
-try:
-    environment.name()
-except MTPError as error:
-    pytest.skip(str(error), allow_module_level=True)
+NAME = environments.current() or pytest.skip('no toolbox is installed', allow_module_level=True)
 CONFIG = 'oriented_rcnn_rvsa_t_256_mtp_dotav1'
 
 
@@ -44,11 +43,12 @@ def run(home):
     from mtp.predict.__main__ import main
     options = tiny.write_weights(str(home / 'c.pth'), CONFIG)
 
-    def predict(*words, images=('images',), out='out'):
+    def predict(*words, images=('images',), out='out', settings=()):
         assert main([str(home / name) for name in images] + [
             '--config', CONFIG, '--checkpoint', str(home / 'c.pth'), '--out', str(home / out), '--workers=0',
-            '--score-thr=0.02'] + list(words) + options) == 0
+            '--score-thr=0.02'] + list(words) + options + list(settings)) == 0
         return home / out
+    predict.home = home
     return predict
 
 
@@ -65,6 +65,10 @@ def test_a_folder(run, capfd):
         features = json.loads((out / (name + '.geojson')).read_text())['features']
         counts[name] = len(features)
     assert counts['scene'] > 20 and sum(counts.values()) == len(coco['annotations'])
+    base = sqlite3.connect(str(out / 'predictions.gpkg'))
+    assert base.execute('SELECT count(*) FROM objects_EPSG_32650').fetchone() == (counts['scene'],)
+    assert dict(base.execute('SELECT image, count(*) FROM objects_pixels GROUP BY image').fetchall()) == {
+        name: counts[name] for name in ('gray', 'rgba') if counts[name]}
     lines = [line for path in (out / 'dota').iterdir() for line in path.read_text().splitlines()]
     assert len(lines) == sum(counts.values()) and set(line.split()[0] for line in lines) <= set(counts)
     corners = np.array([feature['geometry']['coordinates'][0] for feature in json.loads(
@@ -104,19 +108,84 @@ def test_processes_that_read_and_draw_change_nothing(run):
     (('images/scene.tif',), ('--bands', '1', '2', '7'), '3 bands'),
     (('images', 'copy/scene.tif'), (), 'share one image id'),
     (('empty',), (), 'no image in'),
+    (('zero.tif',), (), r'zero.tif: it is empty \(0 bytes\)'),
+    (('dead.tif',), (), 'dead.tif: it is a link to nowhere.tif, where there is nothing'),
 ])
 def test_refusals_come_before_any_work(run, home, images, words, said):
     (home / 'copy').mkdir(exist_ok=True)
     (home / 'empty').mkdir(exist_ok=True)
+    (home / 'zero.tif').write_bytes(b'')
+    if not os.path.lexists(str(home / 'dead.tif')):
+        (home / 'dead.tif').symlink_to('nowhere.tif')
     write(str(home / 'copy' / 'scene.tif'), np.zeros((1, 9, 9), np.uint8))
     with pytest.raises(MTPError, match=said):
         run(*words, images=images, out='refused')
     assert not (home / 'refused' / 'coco.json').exists()
 
 
-def test_a_config_that_detects_nothing_is_refused(home):
-    from mtp.predict.__main__ import main
-    if environment.name() != 'mmrotate1':
-        pytest.skip('this environment has detectors only')
-    with pytest.raises(MTPError, match='not the config of a detector'):
-        main([str(home / 'images'), '--config', 'vit-rvsa-b-224-mae-mtp_eurosat', '--checkpoint', str(home / 'c.pth')])
+def test_tiles_are_merged_by_the_rule_of_the_config(run, capfd):
+    def objects(out, *words, **more):
+        run(*words, out=out, **more)
+        said = capfd.readouterr()
+        return (out, json.loads((run.home / out / 'coco.json').read_text())['annotations'],
+                [line for line in said.out.splitlines() if line.startswith('merge:')], 'network' in said.err,
+                ownership.read(str(run.home / out)))
+
+    few, many = objects('merged'), objects('merged', '--iou-thr=0.9', '--rule=gt')
+    of_config = objects('of_config', settings=('merge.iou_thr=0.9', 'merge.rule=gt'))
+    over = objects('of_config', '--iou-thr=0.1', '--rule=ge', settings=('merge.iou_thr=0.9', 'merge.rule=gt'))
+    assert len(many[1]) > len(few[1]) and of_config[1] == many[1] and over[1] == few[1]
+    assert [each[2] for each in (few, many, of_config)] == [
+        ['merge: of two boxes of a class in an image the worse one goes at ' + rule] for rule in (
+            'IoU >= 0.1, as on a CPU', 'IoU > 0.9, as on CUDA', 'IoU > 0.9, as on CUDA')]
+    assert [each[3] for each in (few, many, of_config, over)] == [True, False, True, False]  # windows stay computed
+    marks = [each[4] for each in (few, many, of_config, over)]
+    assert marks[1]['merge'] == marks[2]['merge'] == dict(iou_thr=0.9, rule='gt')
+    assert marks[0]['fingerprint'] == marks[3]['fingerprint'] != marks[1]['fingerprint'] == marks[2]['fingerprint']
+
+
+@pytest.mark.parametrize('word', ['0', '-1', '1.5', 'nan'])
+def test_a_threshold_that_cannot_be_is_refused_before_any_work(run, word, capfd):
+    with pytest.raises(SystemExit) as left:
+        run('--iou-thr=' + word, out='threshold')
+    assert left.value.code == 2 and 'argument --iou-thr: a number above 0 and at most 1' in capfd.readouterr().err
+    assert not (run.home / 'threshold').exists()
+
+
+def snapshot(folder):
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob('*') if path.is_file()}
+
+
+@pytest.mark.parametrize('out', ['images', 'theirs'])
+def test_what_is_not_ours_is_never_touched(run, home, out):
+    (home / 'theirs' / 'dota').mkdir(parents=True, exist_ok=True)
+    (home / 'theirs' / 'dota' / 'readme.txt').write_text('mine')
+    before = snapshot(home / out)
+    with pytest.raises(MTPError, match='was not made by predict') as told:
+        run(out=out)
+    assert told.value.hint == 'give another folder: --out {}_2'.format(home / out)
+    assert snapshot(home / out) == before
+
+
+def test_a_file_beside_our_results_stays(run, home):
+    out = run(out='mixed')
+    (out / 'dota' / 'readme.txt').write_text('mine')
+    (out / 'notes.jpg').write_text('mine')
+    run('--score-thr=0.9', out='mixed')
+    assert (out / 'dota' / 'readme.txt').read_text() == (out / 'notes.jpg').read_text() == 'mine'
+    assert os.listdir(str(out / 'dota')) == ['readme.txt']  # nothing has such a score: our texts have gone
+
+
+def test_our_own_pictures_are_not_replaced_by_what_is_found_in_them(run, home):
+    run(out='again')
+    with pytest.raises(MTPError, match='would be replaced by what is made of it'):
+        run(images=('again/gray.jpg',), out='again')
+
+
+def test_a_folder_in_the_place_of_a_file_is_told_before_any_work(run, home, capfd):
+    out = run(out='blocked', images=('images/gray.jpg',))
+    (out / 'rgba.jpg').mkdir()
+    capfd.readouterr()
+    with pytest.raises(MTPError, match='blocked holds rgba.jpg, where predict writes a file'):
+        run(out='blocked')
+    assert 'network' not in capfd.readouterr().err

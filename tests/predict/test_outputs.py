@@ -1,12 +1,13 @@
 """What is written about detections can be read back, in the coordinates that it says."""
 import json
+import types
 
 import numpy as np
 import pytest
 
 from mtp.boxes import rboxes_to_polygons
 from mtp.predict import outputs
-from mtp.predict.rasters import Ground
+from mtp.tiles.rasters import Ground
 from mtp.submit import results
 from mtp.tiles.detections import Detections
 
@@ -95,5 +96,13 @@ def test_coco_json_is_one_for_pycocotools(found, tmp_path, capsys):
 
 def test_dota_text_reads_back(found, tmp_path):
     outputs.dota(found, str(tmp_path / 'dota'))
-    back = results.require(str(tmp_path / 'dota'), CLASSES)
+    back = results.require(str(tmp_path / 'dota'), 'dotav1')
     assert sorted(back.classes) == sorted(CLASSES) and len(back.score) == 3
+
+
+@pytest.mark.parametrize('when, said', [(-10 ** 12, '1970-01-01'), (0, '1970-01-01'), (2 ** 33, '2242-03-16'),
+                                        (10 ** 18, '9999-12-31')])
+def test_files_of_a_disk_whose_clock_was_never_set(when, said, monkeypatch):
+    from mtp.predict import inputs
+    monkeypatch.setattr(inputs, 'os', types.SimpleNamespace(stat=lambda path: types.SimpleNamespace(st_mtime=when)))
+    assert inputs.stamp(['a.tif']).startswith(said)
