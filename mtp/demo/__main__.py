@@ -4,16 +4,19 @@ import json
 import os
 import sys
 import time
+from typing import Callable, Iterable, List, Tuple
 
+from mtp import locks
 from mtp.demo import results, stages
 from mtp.demo.driver import Driver
+from mtp.demo.stages import Stage
 from mtp.errors import FAILED, OK, run_main
 from mtp.launch import execute, ledger, plan
 from mtp.launch.settings import from_environ
 from mtp.progress import clock
 
 
-def main():
+def main() -> int:
     """Run every stage, write the page, say in ten lines what was done and where it lies."""
     settings = from_environ(os.environ)
     runtime = 'native' if settings.runtime == 'auto' else settings.runtime  # a newcomer may have no engine and no image
@@ -30,26 +33,27 @@ def main():
     start = time.monotonic()
     if driver.lacks_native() and execute.call([sys.executable, '-m', 'mtp.launch.setup'], os.environ, ledger.ROOT):
         return FAILED  # setup has said why
-    driver.open()
-    for lanes in groups:
-        driver.run_group(lanes, total, {'pretrain': half_way(os.path.join(home, 'pretrain', 'log.jsonl'))})
-    found = results.gather(home, driver.done)
-    results.write_page(home, found)
-    driver.finish()
+    with locks.hold(home, 'demo'):
+        driver.open()
+        for lanes in groups:
+            driver.run_group(lanes, total, {'pretrain': half_way(os.path.join(home, 'pretrain', 'log.jsonl'))})
+        found = results.gather(home, driver.done)
+        results.write_page(home, found)
+        driver.finish()
     sys.stdout.write('\n' + '\n'.join(results.lines(home, found)) + '\n')
     sys.stdout.write('all of it took {}\n'.format(clock(time.monotonic() - start)))
     return results.judge(found)
 
 
-def numbered(groups):
+def numbered(groups: Iterable[Iterable[Iterable[Stage]]]) -> List[List[List[Tuple[int, Stage]]]]:
     """The groups with each stage as (number, stage), counted through from 1."""
     count = itertools.count(1)
     return [[[(next(count), stage) for stage in lane] for lane in lanes] for lanes in groups]
 
 
-def half_way(log):
+def half_way(log: str) -> Callable[[], bool]:
     """A callable that says whether pretraining has logged half of its steps and no more than three quarters."""
-    def reached():
+    def reached() -> bool:
         try:
             with open(log, encoding='utf-8') as stream:
                 step = json.loads(stream.read().splitlines()[-1])['step']

@@ -3,23 +3,27 @@ import hashlib
 import json
 import os
 import select
-import shutil
 import signal
 import subprocess
 import sys
 import threading
 import time
 from concurrent import futures
-from typing import NamedTuple
+from typing import BinaryIO, Callable, List, Mapping, NamedTuple, Optional, Sequence, Set, Tuple, cast
 
-from mtp import files
-from mtp.demo.stages import NEWEST, OUTSIDE
+from mtp import files, ownership
+from mtp.demo.stages import NEWEST, OUTSIDE, Stage
 from mtp.errors import CONTINUE, FAILED, MTPError
-from mtp.launch import containers, execute, host, ledger, plan, verbs
+from mtp.launch import containers, execute, host, ledger, plan, runtimes, verbs
+from mtp.launch.containers import Places
 from mtp.launch.jobs import Job, newest_checkpoint
+from mtp.launch.plan import Command, Plan
+from mtp.launch.settings import Settings
 from mtp.progress import clock
+from mtp.terminal import say
 
 Done = NamedTuple('Done', [('name', str), ('title', str), ('runtime', str), ('seconds', float), ('note', str)])
+Lane = Sequence[Tuple[int, Stage]]  # stages that run one after another, with their numbers
 
 
 class Driver(object):
@@ -30,38 +34,41 @@ class Driver(object):
         home: folder of the demo on the host.
     """
 
-    def __init__(self, settings, home):
+    def __init__(self, settings: Settings, home: str) -> None:
         self.settings, self.home = settings, home
         self.record = os.path.join(home, 'stages.json')
-        self.done = []
+        self.done: List[Done] = []
+        self.strangers: Set[str] = set()
         self.lock = threading.Lock()
         self.look()
 
-    def look(self):
+    def look(self) -> None:
         """Look at this machine (again)."""
-        found = host.look(self.settings)  # the demo makes its folders itself, so a plan need not find them
-        self.host = found._replace(folders=dict.fromkeys(found.folders, host.Folder(True, True, True)))
+        machine = host.look(self.settings)  # the demo makes its folders itself, so a plan need not find them
+        self.host = machine._replace(folders=dict.fromkeys(machine.folders, host.Folder(True, True, True)))
 
-    def lacks_native(self):
+    def lacks_native(self) -> bool:
         """Whether the demo is to run natively and an environment is still to be made."""
         chosen = [containers.choose(self.settings, self.host, env) for env in ledger.names()]
-        return any(runtime == 'native' and problems for runtime, _, problems in chosen)
+        return any(problems and not runtimes.get(name).in_image for name, _, problems in chosen)
 
-    def open(self):
-        """Take up an unfinished demo, or clear the folder of a finished one."""
+    def open(self) -> None:
+        """Take up an unfinished demo, or clear the folder of a finished one of what that has made."""
         self.look()
         self.done = self._left_over()
         try:
-            if not self.done and os.path.isfile(self.record):
-                shutil.rmtree(self.home)
+            record = files.read_note(self.record)
+            if not self.done:
+                ownership.remove(self.home, _names(record.get('made')))
+            self.strangers = set(_names(record.get('strangers')) if self.done else ownership.tree(self.home))
             os.makedirs(os.path.join(self.home, 'data'), exist_ok=True)
             self._write(False)
         except OSError as error:
             raise MTPError('cannot write to {}: {}'.format(self.home, error), hint='MTP_WORK_ROOT=folder make demo')
 
-    def plan(self, stage, lanes=1):
+    def plan(self, stage: Stage, lanes: int = 1) -> Plan:
         """The plan of one stage, as ``DRYRUN=1`` prints it; with ``lanes`` of them at a time, each takes one core."""
-        def build(places):
+        def build(places: Places) -> Job:
             script = tuple(_placed(word, places) for word in stage.script)
             writes = ('work_dirs', 'data') if stage.writes_data else ('work_dirs',)
             return Job(stage.env, script, ('data',), writes, False, 1)
@@ -73,7 +80,7 @@ class Driver(object):
         return made._replace(commands=tuple(item._replace(environment=dict(own, **item.environment))
                                             for item in made.commands))
 
-    def run_group(self, lanes, total, interrupts):
+    def run_group(self, lanes: Sequence[Lane], total: int, interrupts: Mapping[str, Callable[[], bool]]) -> None:
         """Run lanes of stages side by side, the stages of a lane one after another.
 
         Args:
@@ -84,7 +91,7 @@ class Driver(object):
         Raises:
             MTPError: of the first lane that failed; the others are carried on until their own end.
         """
-        def run_lane(lane):
+        def run_lane(lane: Lane) -> None:
             for number, stage in lane:
                 self.run(number, total, stage, interrupts.get(stage.name), len(lanes))
 
@@ -95,7 +102,8 @@ class Driver(object):
             for lane in [pool.submit(run_lane, lane) for lane in lanes]:
                 lane.result()
 
-    def run(self, number, total, stage, interrupt=None, lanes=1):
+    def run(self, number: int, total: int, stage: Stage, interrupt: Optional[Callable[[], bool]] = None,
+            lanes: int = 1) -> None:
         """Run ``stage`` unless it is done already.
 
         Args:
@@ -107,17 +115,17 @@ class Driver(object):
         """
         head = '[{:2d}/{}] '.format(number, total)
         if stage.name in [done.name for done in self.done]:
-            _say(head + stage.title + ': done before')
+            say(head + stage.title + ': done before')
             return
         made = self.plan(stage, lanes)
         plan.check(made)
-        _say(head + stage.title)
+        say(head + stage.title)
         show = head if lanes > 1 else ''
         start, note = time.monotonic(), ''
         log = os.path.join(self.home, 'logs', '{:02d}-{}.log'.format(number, stage.name))
         code = _run_logged(made, log, show, interrupt)
         if interrupt and code == CONTINUE:
-            _say(' ' * len(head) + 'stopped on purpose half way; the same command, started again, continues')
+            say(' ' * len(head) + 'stopped on purpose half way; the same command, started again, continues')
             code, note = _run_logged(made, log, show), 'stopped half way, then continued'
         if code:
             raise MTPError('the stage {!r} ended with exit code {}; the end of {}:\n{}'.format(
@@ -127,29 +135,35 @@ class Driver(object):
             self.done.append(Done(stage.name, stage.title, made.reason.split(':')[0], time.monotonic() - start, note))
             self._write(False)
 
-    def finish(self):
+    def finish(self) -> None:
         """Say that the whole demo is done, so that the next one starts afresh."""
         self._write(True)
 
-    def _key(self):
-        said = [ledger.digest(), self.settings.runtime, self.settings.variant, self.settings.words['DATA']]
-        return hashlib.sha256(json.dumps(said).encode('utf-8')).hexdigest()
+    def _key(self) -> str:
+        inputs = [ledger.digest(), self.settings.runtime, self.settings.variant, self.settings.words['DATA']]
+        return hashlib.sha256(json.dumps(inputs).encode('utf-8')).hexdigest()
 
-    def _left_over(self):
+    def _left_over(self) -> List[Done]:
         try:
-            with open(self.record, encoding='utf-8') as stream:
-                left = json.load(stream)
+            left = files.read_note(self.record)
             same = left['key'] == self._key() and not left['finished']
             return [Done(**item) for item in left['done']] if same else []
-        except (OSError, ValueError, KeyError, TypeError):
+        except (KeyError, TypeError):
             return []
 
-    def _write(self, finished):
-        files.write_json(self.record, {'key': self._key(), 'finished': finished,
+    def _write(self, finished: bool) -> None:
+        made = sorted(set(ownership.tree(self.home)) - self.strangers)
+        files.write_json(self.record, {'key': self._key(), 'finished': finished, 'made': made,
+                                       'strangers': sorted(self.strangers),
                                        'done': [item._asdict() for item in self.done]})
 
 
-def _placed(word, places):
+def _names(value: object) -> List[str]:
+    """A list of paths from the record; none where it is damaged."""
+    return [name for name in value if isinstance(name, str)] if isinstance(value, list) else []
+
+
+def _placed(word: str, places: Places) -> str:
     """``word`` with the short path in it (alone or behind ``=``) as the program sees it."""
     if word.startswith(NEWEST):
         folder = word[len(NEWEST):]
@@ -160,7 +174,7 @@ def _placed(word, places):
     return head + equals + (places.of(tail) if tail.startswith(('work_dirs/', 'data/')) else tail)
 
 
-def _run_logged(made, log, label='', interrupt=None):
+def _run_logged(made: Plan, log: str, label: str = '', interrupt: Optional[Callable[[], bool]] = None) -> int:
     """Exit code of the first command of a plan that fails, or 0; output goes to ``log``, its newest line is shown."""
     os.makedirs(os.path.dirname(log), exist_ok=True)
     with open(log, 'ab') as stream:
@@ -173,16 +187,16 @@ def _run_logged(made, log, label='', interrupt=None):
     return 0
 
 
-def _follow(item, root, log, label, interrupt):
+def _follow(item: Command, root: str, log: BinaryIO, label: str, interrupt: Optional[Callable[[], bool]]) -> int:
     child = subprocess.Popen(list(item.words), cwd=root, env=dict(os.environ, **item.environment),
                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                              preexec_fn=execute.tied(signal.SIGTERM))
-    live = _Live(label)
+    output, live = cast(BinaryIO, child.stdout), _Live(label)  # a pipe was asked for
     try:
         chunk = None
         while chunk != b'':
-            ready, _, _ = select.select([child.stdout], [], [], 0.5)
-            chunk = os.read(child.stdout.fileno(), 65536) if ready else None
+            ready, _, _ = select.select([output], [], [], 0.5)
+            chunk = os.read(output.fileno(), 65536) if ready else None
             if chunk:
                 log.write(chunk)
                 log.flush()
@@ -198,25 +212,25 @@ def _follow(item, root, log, label, interrupt):
         child.wait()
         raise
     finally:
-        child.stdout.close()
+        output.close()
         live.close()
 
 
 class _Live(object):
     """The newest line of a running stage: in place on a terminal, every half minute elsewhere and with a ``label``."""
 
-    def __init__(self, label):
+    def __init__(self, label: str) -> None:
         self.label = label or ' ' * 8
         self.terminal = sys.stdout.isatty() and not label  # two stages cannot share one line
         self.every = 0.5 if self.terminal else 30
         self.start = self.shown = time.monotonic()
         self.line = ''
 
-    def feed(self, chunk):
+    def feed(self, chunk: bytes) -> None:
         lines = [line for line in chunk.decode('utf-8', 'replace').replace('\r', '\n').split('\n') if line.strip()]
         self.line = lines[-1].strip() if lines else self.line
 
-    def show(self):
+    def show(self) -> None:
         now = time.monotonic()
         if now - self.shown >= self.every:
             self.shown = now
@@ -224,17 +238,12 @@ class _Live(object):
             sys.stdout.write('\r\x1b[K' + text[:110] if self.terminal else text[:160] + '\n')
             sys.stdout.flush()
 
-    def close(self):
+    def close(self) -> None:
         if self.terminal:
             sys.stdout.write('\r\x1b[K')
 
 
-def _say(text):
-    sys.stdout.write(text + '\n')
-    sys.stdout.flush()
-
-
-def _tail(path):
+def _tail(path: str) -> str:
     with open(path, 'rb') as stream:
         lines = stream.read()[-4000:].decode('utf-8', 'replace').splitlines()
     return '\n'.join('    ' + line for line in lines[-20:])

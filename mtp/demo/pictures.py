@@ -1,8 +1,11 @@
-"""``python -m mtp.demo.pictures --home DIR``: curves, detections beside the truth, and the figures of the demo's page."""
+"""``python -m mtp.demo.pictures --home DIR``: curves, detections beside the truth, and the figures of the demo's
+page.
+"""
 import argparse
 import glob
 import json
 import os
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -17,26 +20,29 @@ from mtp.tiles.pixels import list_images, read_image
 
 SMALL = 'The networks are small: the figures say that the machinery works, not how good MTP is.'
 DRAWN = 'Objects and images are drawn by a generator, the formats and every step are those of the real job. ' + SMALL
-REAL = ('The DOTA images are real; those with labels were trained on and tested on, so their score says only whether the '
-        'network can learn them. Pretraining and FAIR1M training used drawn images, so what is found in the real FAIR1M '
+REAL = ('The DOTA images are real; those with labels were trained on and tested on, so their score says only whether '
+        'the '
+        'network can learn them. Pretraining and FAIR1M training used drawn images, so what is found in the real '
+        'FAIR1M '
         'image means nothing. ' + SMALL)
 THRESHOLD = 0.3  # lowest score in the pictures
 
 
-def main(argv=None):
+def main(argv: Optional[Sequence[str]] = None) -> None:
     """Write the pictures and ``summary.json`` below the demo's folder."""
     parser = argparse.ArgumentParser(prog='python -m mtp.demo.pictures', description=__doc__)
     parser.add_argument('--home', default=stages.HOME, help='folder of the demo')
     home = paths.resolve(parser.parse_args(argv).home)
     drawn = os.path.isfile(os.path.join(home, 'data', 'dotav1', 'sample_set.json'))
-    summary = {'about': DRAWN if drawn else REAL, 'drawn': drawn, 'pretraining': pretraining(home), 'targets': []}
+    targets: List[Dict[str, Any]] = []
+    summary = {'about': DRAWN if drawn else REAL, 'drawn': drawn, 'pretraining': pretraining(home), 'targets': targets}
     for target in stages.TARGETS:
-        summary['targets'].append(detection(home, target))
-        print('{title}: mAP {map:.3f}'.format(**summary['targets'][-1]), flush=True)
+        targets.append(detection(home, target))
+        print('{title}: mAP {map:.3f}'.format(**targets[-1]), flush=True)
     files.write_json(os.path.join(home, 'summary.json'), summary)
 
 
-def pretraining(home):
+def pretraining(home: str) -> Dict[str, Any]:
     """Loss of pretraining at its begin and end, and what pictures there are."""
     folder = os.path.join(home, 'pretrain')
     first, last, steps = ends(curves.read_lines(os.path.join(folder, 'log.jsonl')))
@@ -45,7 +51,7 @@ def pretraining(home):
             'previews': [os.path.relpath(path, home) for path in previews]}
 
 
-def detection(home, target):
+def detection(home: str, target: stages.Target) -> Dict[str, Any]:
     """Figures and pictures of one detection data set."""
     run, predictions = (os.path.join(home, os.path.basename(folder)) for folder in (target.run, target.predictions))
     log = curves.read_lines(_only(os.path.join(run, '*', 'vis_data', 'scalars.json')))
@@ -66,29 +72,29 @@ def detection(home, target):
             'pictures': [os.path.relpath(path, home) for path in pictures]}
 
 
-def class_rows(figures):
+def class_rows(figures: Mapping[str, Any]) -> Iterator[Dict[str, Any]]:
     """One row a class that has truth or detections."""
     for name, row in figures['classes'].items():
         if row['objects'] or row['detections']:
             yield {'name': name, 'truth': row['objects'], 'detections': row['detections'], 'ap': row['AP50_11'] or 0.0}
 
 
-def missed(figures):
+def missed(figures: Mapping[str, Any]) -> List[str]:
     """Classes that the sample shows and nothing was found of."""
     return ['no {} was found'.format(row['name']) for row in class_rows(figures) if row['truth'] and row['ap'] == 0]
 
 
-def ends(log, share=0.1):
+def ends(log: Sequence[Mapping[str, Any]], share: float = 0.1) -> Tuple[float, float, float]:
     """Mean loss over the first and the last tenth of a log, and its last step."""
     (steps, losses), = curves.series(log, ['loss']).values()
     count = max(1, int(len(losses) * share))
     return float(np.mean(losses[:count])), float(np.mean(losses[-count:])), steps[-1]
 
 
-def compare(target, source, submission, out):
+def compare(target: stages.Target, source: str, submission: str, out: str) -> List[str]:
     """Pictures of all test images, truth on the left, what the submission says on the right."""
     dataset = catalogue.get(target.name)
-    found = results.require(submission, dataset.classes)
+    found = results.require(submission, target.name)
     truth = score.read_truth(os.path.join(source, 'truth'), target.name)
     label = np.array([dataset.classes.index(name) for name in found.classes], dtype=np.int64)
     written = []
@@ -104,11 +110,11 @@ def compare(target, source, submission, out):
     return written
 
 
-def _of_image(images, index, stem):
+def _of_image(images: Sequence[str], index: np.ndarray, stem: str) -> np.ndarray:
     return np.flatnonzero(index == images.index(stem)) if stem in images else np.zeros(0, np.int64)
 
 
-def _only(pattern):
+def _only(pattern: str) -> str:
     found = sorted(glob.glob(pattern))
     if not found:
         raise MTPError('there is no {}'.format(pattern), hint='make demo')

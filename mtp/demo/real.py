@@ -1,13 +1,14 @@
 """``python -m mtp.demo.real --source DIR --out DATA``: real images in place of drawn ones, as far as ``DIR`` has them.
 
-Looked for below ``DIR``: DOTA images with their text (``dota/*/images`` beside ``labelTxt``), further DOTA images without
-(``dota/*/*.jpg``), and FAIR1M images without labels (``fair1m/images_unannotated``). An image with labels is trained on
-and tested on: with one or two of them the test says whether the network can learn them, and no more.
+Looked for below ``DIR``: DOTA images with their text (``dota/*/images`` beside ``labelTxt``), further DOTA images
+without (``dota/*/*.jpg``), and FAIR1M images without labels (``fair1m/images_unannotated``). An image with labels is
+trained on and tested on: with one or two of them the test says whether the network can learn them, and no more.
 """
 import argparse
 import glob
 import os
 import shutil
+from typing import List, Optional, Sequence, Tuple
 
 import cv2
 
@@ -18,7 +19,7 @@ from mtp.files import atomic_path, write_bytes, write_text
 from mtp.tiles.pixels import list_images, read_image
 
 
-def main(argv=None):
+def main(argv: Optional[Sequence[str]] = None) -> None:
     """Fill the demo's data root with real images."""
     parser = argparse.ArgumentParser(prog='python -m mtp.demo.real', description=__doc__)
     parser.add_argument('--source', required=True, help='folder with dota/ and fair1m/')
@@ -48,7 +49,7 @@ def main(argv=None):
         write_text(truth + '.list', ''.join(stem + '\n' for stem in stems))
 
 
-def labelled_dota(source):
+def labelled_dota(source: str) -> List[Tuple[str, str]]:
     """(image, text) of every DOTA image below ``source`` that has a label file."""
     found = []
     for folder in sorted(glob.glob(os.path.join(source, 'dota', '*', 'images'))):
@@ -58,13 +59,13 @@ def labelled_dota(source):
     return found
 
 
-def copy(path, folder):
+def copy(path: str, folder: str) -> None:
     """Copy a file into a folder, atomically."""
     with atomic_path(os.path.join(folder, os.path.basename(path))) as temporary:
         shutil.copyfile(path, temporary)
 
 
-def to_tiff(path, folder):
+def to_tiff(path: str, folder: str) -> None:
     """The image as the ``.tif`` that FAIR1M is published in."""
     done, data = cv2.imencode('.tif', read_image(path))
     if not done:

@@ -1,18 +1,20 @@
 """What the demo reached, as a page, as ten lines, and as an exit code. Standard library only, Python >= 3.6."""
 import json
 import os
+from typing import Any, Dict, Iterable, List, Mapping
 
+from mtp.demo.driver import Done
 from mtp.errors import FAILED, OK
 from mtp.report.page import Page
 
-#: Rotated AP50 (11 points, mean over classes with truth) that tells a network that has learnt from one that has not: five
-#: minutes reach about 0.5 on two cores, a step that is broken or diverges stays below 0.05.
+#: Rotated AP50 (11 points, mean over classes with truth) that tells a network that has learnt from one that has not:
+#: five minutes reach about 0.5 on two cores, a step that is broken or diverges stays below 0.05.
 LEAST_MAP = 0.35
 #: The mean loss of the last tenth of pretraining has to be below this share of the first tenth's.
 MOST_LOSS = 0.8
 
 
-def gather(home, done):
+def gather(home: str, done: Iterable[Done]) -> Dict[str, Any]:
     """Results of the finished stages: ``summary.json`` of the pictures stage, with the list of stages added."""
     with open(os.path.join(home, 'summary.json'), encoding='utf-8') as stream:
         found = json.load(stream)
@@ -20,24 +22,26 @@ def gather(home, done):
     return found
 
 
-def judge(found):
+def judge(found: Mapping[str, Any]) -> int:
     """0 when losses fell and detections are right, else 1."""
     return FAILED if problems(found) else OK
 
 
-def problems(found):
-    """What falls short of the promise of the demo, one sentence each. Real images promise nothing to so small a network."""
-    said = []
+def problems(found: Mapping[str, Any]) -> List[str]:
+    """What falls short of the promise of the demo, one sentence each. Real images promise nothing to so small a
+    network.
+    """
+    sentences = []
     loss = found['pretraining']
     if not loss['last'] < MOST_LOSS * loss['first']:
-        said.append('the pretraining loss went from {:.2f} to {:.2f} only'.format(loss['first'], loss['last']))
+        sentences.append('the pretraining loss went from {:.2f} to {:.2f} only'.format(loss['first'], loss['last']))
     for target in found['targets']:
         if found['drawn'] and not target['map'] >= LEAST_MAP:
-            said.append('mAP on {} is {:.3f}, below {}'.format(target['title'], target['map'], LEAST_MAP))
-    return said
+            sentences.append('mAP on {} is {:.3f}, below {}'.format(target['title'], target['map'], LEAST_MAP))
+    return sentences
 
 
-def lines(home, found):
+def lines(home: str, found: Mapping[str, Any]) -> List[str]:
     """Ten lines for the terminal: what was done, how well, and where it lies."""
     loss = found['pretraining']
     said = ['pretrained    {} steps on three sample sets, loss {:.2f} -> {:.2f}, stopped and continued once'.format(
@@ -53,14 +57,17 @@ def lines(home, found):
     said.append('checkpoints   {}'.format(os.path.join(home, 'pretrain')))
     said += ['NOT GOOD      ' + problem for problem in problems(found)]
     said.append('page          {}'.format(os.path.join(home, 'index.html')))
+    said.append('walk through  {}'.format(os.path.join(home, 'browse', 'index.html')))
     return said
 
 
-def write_page(home, found):
+def write_page(home: str, found: Mapping[str, Any]) -> None:
     """Write ``index.html`` beside the results."""
     page = Page('MTP on a small sample', found['about'])
     for problem in problems(found):
         page.text('Falls short: ' + problem)
+    if os.path.isfile(os.path.join(home, 'browse', 'index.html')):
+        page.link('browse/index.html', 'walk through all images: truth, what was found, and the mistakes')
     _stages(page, found)
     _pretraining(page, found['pretraining'])
     for target in found['targets']:
@@ -68,14 +75,14 @@ def write_page(home, found):
     page.write(os.path.join(home, 'index.html'))
 
 
-def _stages(page, found):
+def _stages(page: Page, found: Mapping[str, Any]) -> None:
     page.section('What was done', 'Every stage is a command that the real job uses too; each log begins with it.')
     page.table(['stage', 'runtime', 'seconds', ''],
                [[item['title'], item['runtime'], '{:.1f}'.format(item['seconds']), item['note']]
                 for item in found['stages']])
 
 
-def _pretraining(page, loss):
+def _pretraining(page: Page, loss: Mapping[str, Any]) -> None:
     page.section('Pretraining', 'Semantic segmentation, instance segmentation and rotated detection on SOTA, SIOR and '
                  'FAST at once, with one shared encoder.')
     page.figure(loss['curve'], 'Losses of pretraining', width=700)
@@ -83,7 +90,7 @@ def _pretraining(page, loss):
         page.figure(picture, os.path.splitext(os.path.basename(picture))[0])
 
 
-def _target(page, target):
+def _target(page: Page, target: Mapping[str, Any]) -> None:
     page.section(target['title'], 'Fine-tuned in MMRotate 1.0.0rc1 from the pretrained encoder and rotated decoder, '
                  'tested in MMRotate 0.3.4 with the same weights on tiles of three scales.')
     page.figure(target['curve'], 'Loss of fine-tuning', width=700)

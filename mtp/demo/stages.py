@@ -3,13 +3,16 @@
 Paths are short ones (``work_dirs/demo/...``); the launcher turns them into those of the host or of a container. The
 demo's own data root is ``work_dirs/demo/data``, so that no real data are touched.
 """
-from typing import NamedTuple, Tuple
+from typing import List, NamedTuple, Tuple
+
+from mtp.launch import ledger
 
 HOME = 'work_dirs/demo'
 DATA = HOME + '/data'
 PRETRAINED = HOME + '/pretrain'
 STEPS = 100  # of pretraining; the run is stopped and continued half way
 NEWEST = 'newest:'  # before a folder: the newest checkpoint in it
+TRAINS, TESTS = (ledger.serving(role)[0] for role in ('train', 'test'))
 OUTSIDE = 'outside:'  # before a path of the host that is none of ours: as the program sees it
 
 Stage = NamedTuple('Stage', [
@@ -30,17 +33,17 @@ class Target(NamedTuple('Target', [('name', str), ('title', str), ('config', str
     """
 
     @property
-    def tiles(self):
+    def tiles(self) -> str:
         """Folder of its tiles."""
         return '{}/demo_{}'.format(DATA, self.name)
 
     @property
-    def run(self):
+    def run(self) -> str:
         """Folder of its fine-tuning."""
         return '{}/finetune_{}'.format(HOME, self.name)
 
     @property
-    def predictions(self):
+    def predictions(self) -> str:
         """Folder of its test."""
         return '{}/test_{}'.format(HOME, self.name)
 
@@ -51,51 +54,54 @@ TARGETS = (
 )
 
 
-def groups(data=''):
+def groups(data: str = '') -> List[List[List[Stage]]]:
     """What the demo does: groups in order, each a list of lanes that run side by side, each a list of stages in order.
 
     Args:
         data: folder of real samples that take the place of the drawn DOTA set and join the FAIR1M test; empty for none.
     """
-    pictures = Stage('pictures', 'loss curves and detections beside the truth', 'mmrotate1',
+    pictures = Stage('pictures', 'loss curves and detections beside the truth', TRAINS,
                      ('-m', 'mtp.demo.pictures', '--home', HOME), False)
+    walk = Stage('browse', 'a page to walk through all of it', TRAINS,
+                 ('-m', 'mtp.browse', HOME, '--out', HOME + '/browse'), False)
     return [[_for_pretraining(), _for_detection(data)], [_pretraining()],
-            [_of_target(target, data) for target in TARGETS], [[pictures]]]
+            [_of_target(target, data) for target in TARGETS], [[pictures, walk]]]
 
 
-def _for_pretraining():
-    return [Stage('samples-samrs', 'draw SAMRS: three subsets with pickles, gray PNGs, rotated boxes', 'mmrotate1',
+def _for_pretraining() -> List[Stage]:
+    return [Stage('samples-samrs', 'draw SAMRS: three subsets with pickles, gray PNGs, rotated boxes', TRAINS,
                   ('-m', 'mtp.data.samples', 'samrs', '--out', DATA), True),
-            Stage('convert', 'SAMRS pickles to COCO annotations', 'mmrotate1', ('scripts/convert_pkl_json.py',), True)]
+            Stage('convert', 'SAMRS pickles to COCO annotations', TRAINS, ('scripts/convert_pkl_json.py',), True)]
 
 
-def _for_detection(data):
+def _for_detection(data: str) -> List[Stage]:
     drawn = ('fair1m',) if data else ('dota', 'fair1m')
-    found = [Stage('samples', 'draw big images in the formats of {}'.format(' and '.join(name.upper() for name in drawn)),
-                   'mmrotate1', ('-m', 'mtp.data.samples') + drawn + ('--out', DATA), True)]
+    stages = [Stage('samples', 'draw big images in the formats of {}'.format(' and '.join(name.upper()
+                                                                                          for name in drawn)),
+                    TRAINS, ('-m', 'mtp.data.samples') + drawn + ('--out', DATA), True)]
     if data:
-        found.append(Stage('real', 'take real images of {}'.format(data), 'mmrotate1',
-                           ('-m', 'mtp.demo.real', '--source', OUTSIDE + data, '--out', DATA), True))
-    found.append(Stage('fair1m-text', 'FAIR1M XML to DOTA text', 'mmrotate1', ('-m', 'mtp.data.fair1m'), True))
-    return found + [cut(target) for target in TARGETS for cut in (_cut_training, _cut_testing)]
+        stages.append(Stage('real', f'take real images of {data}', TRAINS,
+                            ('-m', 'mtp.demo.real', '--source', OUTSIDE + data, '--out', DATA), True))
+    stages.append(Stage('fair1m-text', 'FAIR1M XML to DOTA text', TRAINS, ('-m', 'mtp.data.fair1m'), True))
+    return stages + [cut(target) for target in TARGETS for cut in (_cut_training, _cut_testing)]
 
 
-def _pretraining():
+def _pretraining() -> List[Stage]:
     return [
-        Stage('pretrain', 'multi-task pretraining: ss + is + rd on three data sets', 'mmrotate1', pretraining(), False),
-        Stage('preview', 'pictures of what pretraining has learnt', 'mmrotate1',
+        Stage('pretrain', 'multi-task pretraining: ss + is + rd on three data sets', TRAINS, pretraining(), False),
+        Stage('preview', 'pictures of what pretraining has learnt', TRAINS,
               ('-m', 'mtp.pretrain.preview', '--save_path', PRETRAINED, '--out', PRETRAINED + '/preview'), False),
-        Stage('decoder', 'take encoder and rotated decoder for fine-tuning', 'mmrotate1',
+        Stage('decoder', 'take encoder and rotated decoder for fine-tuning', TRAINS,
               ('scripts/change_ckpt.py', PRETRAINED + '/last_vit_t_rvsa_ss_is_rd_pretrn_model.pth', '--task', 'rotdet',
                '--out', PRETRAINED + '/rotated.pth'), False),
     ]
 
 
-def _of_target(target, data):
+def _of_target(target: Target, data: str) -> List[Stage]:
     return [_finetune(target), _test(target), _validate(target), _score(target, data)]
 
 
-def pretraining():
+def pretraining() -> Tuple[str, ...]:
     """The published command line, with the reduced network."""
     return ('main_pretrain.py', '--backbone', 'vit_t_rvsa', '--tasks', 'ss', 'is', 'rd', '--datasets', 'sota', 'sior',
             'fast', '--batch_size', '3', '--workers', '2', '--save_path', PRETRAINED, '--distributed', 'False',
@@ -103,44 +109,51 @@ def pretraining():
             '--background', 'True', '--interval', '40', '--val_interval', '0')
 
 
-def _cut_training(target):
+def _cut_training(target: Target) -> Stage:
     labels = {'dotav1': ('dotav1/train/images', 'dotav1/train/labelTxt'),
               'fair1m': ('fair1m/dota/trainval/images', 'fair1m/dota/trainval/labelTxt')}[target.name]
-    return Stage('cut-' + target.name, 'cut training tiles of {}'.format(target.title), 'mmrotate1',
+    return Stage('cut-' + target.name, 'cut training tiles of {}'.format(target.title), TRAINS,
                  ('-m', 'mtp.tiles.cut', '--preset', 'demo_ms', '--images', DATA + '/' + labels[0],
                   '--labels', DATA + '/' + labels[1], '--out', target.tiles + '/train'), True)
 
 
-def _cut_testing(target):
-    return Stage('cut-test-' + target.name, 'cut big images of {} at three scales'.format(target.title), 'mmrotate1',
-                 ('-m', 'mtp.tiles.cut', '--preset', 'demo_ms', '--images', '{}/{}/test/images'.format(DATA, target.name),
+def _cut_testing(target: Target) -> Stage:
+    return Stage('cut-test-' + target.name, 'cut big images of {} at three scales'.format(target.title), TRAINS,
+                 ('-m', 'mtp.tiles.cut', '--preset', 'demo_ms', '--images',
+                  '{}/{}/test/images'.format(DATA, target.name),
                   '--out', target.tiles + '/test'), True)
 
 
-def _finetune(target):
+def _leaf(env: str, target: Target) -> str:
+    return 'configs/{}/demo/{}.py'.format(ledger.environment(env)['configs'], target.config)
+
+
+def _finetune(target: Target) -> Stage:
     return Stage('finetune-' + target.name, 'fine-tune Oriented R-CNN on {} (MMRotate 1.0.0rc1)'.format(target.title),
-                 'mmrotate1', ('tools/train.py', 'configs/mmrotate1/demo/{}.py'.format(target.config),
+                 TRAINS, ('tools/train.py', _leaf(TRAINS, target),
                                '--work-dir=' + target.run, '--cfg-options',
                                'load_from={}/rotated.pth'.format(PRETRAINED)), False)
 
 
-def _test(target):
-    return Stage('test-' + target.name, 'test on {}, merge and pack the submission (MMRotate 0.3.4)'.format(target.title),
-                 'mmrotate03', ('tools/test.py', 'configs/mmrotate03/demo/{}.py'.format(target.config),
+def _test(target: Target) -> Stage:
+    return Stage('test-' + target.name, 'test on {}, merge and pack the submission (MMRotate 0.3.4)'.format(
+        target.title),
+                 TESTS, ('tools/test.py', _leaf(TESTS, target),
                                 NEWEST + target.run, '--format-only', '--show-dir=' + target.predictions + '/show',
                                 '--work-dir=' + target.predictions, '--eval-options',
                                 'submission_dir=' + target.predictions + '/submit'), False)
 
 
-def _validate(target):
-    return Stage('validate-' + target.name, 'validate the submission of {}'.format(target.title), 'mmrotate1',
+def _validate(target: Target) -> Stage:
+    return Stage('validate-' + target.name, 'validate the submission of {}'.format(target.title), TRAINS,
                  ('-m', 'mtp.submit', 'validate', target.predictions + '/submit', '--dataset', target.name,
                   '--images', '{}/{}/test/images'.format(DATA, target.name)), False)
 
 
-def _score(target, data):
+def _score(target: Target, data: str) -> Stage:
     truth = '{}/{}/test/truth'.format(DATA, target.name)
     only = ('--list', truth + '.list') if data else ()  # not all real images have labels
-    return Stage('score-' + target.name, 'score the detections of {} against the truth'.format(target.title), 'mmrotate1',
+    return Stage('score-' + target.name, 'score the detections of {} against the truth'.format(target.title),
+                 TRAINS,
                  ('-m', 'mtp.submit', 'score', target.predictions + '/submit', '--dataset', target.name,
                   '--truth', truth, '--json', target.predictions + '/score.json') + only, False)

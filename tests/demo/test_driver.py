@@ -56,6 +56,16 @@ def test_a_finished_demo_starts_afresh(tmp_path):
     assert not (tmp_path / 'demo' / 'a').exists()
 
 
+def test_what_somebody_put_into_a_demo_stays(tmp_path):
+    code = 'import os; os.mkdir("b"); open("b/a", "w").close()'
+    first = make(tmp_path)
+    first.run(1, 1, stage('a', code))
+    first.finish()
+    (tmp_path / 'demo' / 'b' / 'mine.txt').write_text('mine')
+    make(tmp_path)
+    assert sorted(os.listdir(str(tmp_path / 'demo' / 'b'))) == ['mine.txt']
+
+
 def test_a_folder_that_is_not_the_demos_is_left_alone(tmp_path):
     (tmp_path / 'demo').mkdir()
     (tmp_path / 'demo' / 'mine.txt').write_text('mine')

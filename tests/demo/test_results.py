@@ -5,7 +5,8 @@ from mtp.demo import results
 GOOD = {
     'about': 'drawn', 'drawn': True, 'stages': [{'title': 'cut', 'runtime': 'native', 'seconds': 1.25, 'note': ''}],
     'pretraining': {'first': 30.0, 'last': 9.0, 'steps': 240, 'curve': 'a.png', 'previews': ['b.png']},
-    'targets': [{'title': 'DOTA-v1.0', 'first': 2.0, 'last': 0.5, 'steps': 300, 'curve': 'a.png', 'tiles': 9, 'images': 1,
+    'targets': [{'title': 'DOTA-v1.0', 'first': 2.0, 'last': 0.5, 'steps': 300, 'curve': 'a.png', 'tiles': 9,
+                 'images': 1,
                  'detections': 7, 'map': 0.8, 'remarks': [], 'submission': ['s.zip'], 'pictures': ['b.png'],
                  'classes': [{'name': 'ship', 'truth': 5, 'detections': 7, 'ap': 0.8}]}],
 }
