@@ -1,4 +1,5 @@
 """``ci/cluster test``: the cluster up, every check, the cluster away."""
+import contextlib
 import subprocess
 import time
 
@@ -33,7 +34,7 @@ def run(cluster, wanted, keep, tries=1):
         commands.send_checkout(cluster)
     else:
         cluster.down()
-        commands.up(cluster, ledger.names())
+        commands.up(cluster, ledger.recorded())
     seconds = [(time.monotonic() - began, 'up')]
     failed, repeated = [], []
     try:
@@ -62,6 +63,8 @@ def one(check, front, seconds):
     except (MTPError, subprocess.SubprocessError) as error:
         print('FAILED {}: {}'.format(check.__name__, error), flush=True)
         front.call('scancel', '--me')
+        with contextlib.suppress(MTPError):  # what comes next says it
+            front.cluster.wait_idle()  # a job that is still ending holds its folder, and a repeat writes there
         return False
     finally:
         seconds.append((time.monotonic() - began, check.__name__))

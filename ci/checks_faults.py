@@ -37,6 +37,8 @@ def memory(front):
 def images(front):
     """An image that one node lacks, then one that differs: the node, then both hashes."""
     nodes = [front.cluster.computes[0], front.cluster.computes[1]]
+    for host in ['login'] + nodes:  # what an earlier try has left
+        front.cluster.root('rm', '-f', LOCAL, host=host)
     for host in ['login', nodes[0]]:
         front.cluster.root('ln', '-sf', CHECKOUT + '/' + IMAGE, LOCAL, host=host)
     settings = dict(TINY, SIF=LOCAL, SRUN_ARGS='--nodelist=' + ','.join(nodes))

@@ -22,6 +22,12 @@ def doctor(front):
     code, said, _ = front.make('doctor', dict(asked, PARTITION='nowhere'))
     need(code != 0 and ' 1 fail' in said and 'PARTITION=debug' in said, 'what fails and what there is', said)
     need('[pass] inside mmrotate03: ' in said, 'a good image', said)
+    need(' on cpu' not in said, 'no node is asked in a partition that is not there', said)
+    said = front.make('doctor', asked)[1]
+    for what in ('apptainer', 'image', 'MTP_WORK_ROOT'):
+        need('[pass] {} on cpu0'.format(what) in said, 'a compute node has ' + what, said)
+    said = front.make('doctor', dict(asked, SIF='/var/tmp/nowhere.sif'))[1]
+    need('[fail] runtime for mmrotate03: ' in said and '[fail] image on cpu0' in said, 'an image that is nowhere', said)
 
 
 def pretrain(front):
@@ -63,6 +69,9 @@ def finetune(front):
     front.made('finetune-fair1m', dict(SMALL, ARGS=REHEARSE))
     configs = 'fair1m/oriented_rcnn_rvsa_b_800_mae_mtp_fair1m20 fair1m/oriented_rcnn_rvsa_b_800_mae_fair1m20'
     number = front.submit('finetune', dict(SMALL, NODES=1, CONFIG=configs, ARGS=REHEARSE))
+    names = ['finetune-' + config.split('/')[1] for config in configs.split()]
+    said = front.made('status', {})
+    need(all(name in said for name in names), 'a task of an array shows under its config', said)
     for task in ('0', '1'):
         front.wait('the log of task ' + task,
                    lambda task=task: ' complete' in front.log('{}_{}'.format(number, task)), 240)
@@ -153,7 +162,10 @@ def time_limit(front):
                                            SBATCH_ARGS='--signal=B:USR1@45'))
     front.wait('a second start', lambda: 'continuing from' in front.log(number), 300)
     log = front.log(number)
-    need('requeued: it was asked to stop and has saved' in log, 'the batch script sent it back', log)
+    # The first process to end may take the other with it, whose code 143 then is what srun answers: both have saved.
+    need(any('requeued: ' + why in log for why in ('it was asked to stop and has saved', 'the time limit is near')),
+         'the batch script sent it back', log)
+    need('stopped; start the same command again to continue' in log, 'it had saved before', log)
     front.say('scancel', number)
     need(front.ended(number) == 'CANCELLED', 'cancelled, and not brought back', front.log(number))
 
@@ -163,3 +175,9 @@ def status(front):
     said = front.made('status', {})
     need('pretrain-vit_t_rvsa' in said and 'complete' in said and 'work_dirs/slurm/' in said, 'the table', said)
     need('[mtp]' in front.made('logs', {'JOB': 'pretrain-vit_t_rvsa'}), 'a log by the name of its job')
+    number = front.submit('pretrain', dict(TINY, END_ITER=5000, SAVE_PATH=front.anew('cancelled')))
+    front.wait('its start', lambda: 'start 1' in front.log(number))
+    front.say('scancel', number)  # while it is starting
+    front.ended(number)
+    rows = [line for line in front.made('status', {}).splitlines() if line.split()[:1] == [number]]
+    need(len(rows) == 1 and ' cancelled ' in rows[0], 'a job that was cancelled while it started', rows)

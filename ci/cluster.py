@@ -64,7 +64,7 @@ def main(argv=None):
     verbs = parser.add_subparsers(dest='verb', metavar='up|down|run|test')
     starting = verbs.add_parser('up', help='build what is missing and start it')
     starting.add_argument('--nodes', type=int, default=3, help='number of compute nodes (3)')
-    starting.add_argument('--env', action='append', choices=ledger.names(), help='images to have there (mmrotate1)')
+    starting.add_argument('--env', action='append', choices=ledger.recorded(), help='images to have there (mmrotate1)')
     verbs.add_parser('down', help='take it away; images of the engine and the cache stay')
     inside = verbs.add_parser('run', help='run a command, or a shell, on the login node')
     inside.add_argument('words', nargs=argparse.REMAINDER)

@@ -41,7 +41,7 @@ class Front:
         command = self.cluster.words([str(word) for word in words], host=host, folder=CHECKOUT, environment=environment)
         try:
             done = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                                  universal_newlines=True, errors='replace', timeout=seconds)
+                                  encoding='utf-8', errors='replace', timeout=seconds)
         except subprocess.TimeoutExpired as error:
             return 124, 'no end within {} s: {}'.format(seconds, (error.stdout or b'')[-4000:]), seconds
         return done.returncode, done.stdout, time.monotonic() - began

@@ -8,6 +8,7 @@ import argparse
 import contextlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -27,8 +28,12 @@ import localbase  # noqa: E402
 UID = 12345
 COMPILERS = 'cc c++ gcc g++ cc1plus clang nvcc make ninja'
 DATASETS = ['sota', 'fast', 'sior']
+CODE = ('ci', 'configs', 'docs', 'mtp', 'scripts', 'tests', 'tools')  # folders of the code, put there anew each time
 PRETRAIN = ('--backbone vit_t_rvsa --init_backbone none --image_size 64 --batch_size 3 --end_iter 2 --interval 2 '
             '--save_path work_dirs/pretrain --datasets').split() + DATASETS
+# Prints what is installed beside Python, as pip would; an image has no pip.
+DISTRIBUTIONS = ('import importlib.metadata as found; print("\\n".join('
+                 '"{}=={}".format(each.metadata["Name"], each.version) for each in found.distributions()))')
 
 
 class Steps:
@@ -51,23 +56,34 @@ class Steps:
 
 def gather(client, envs):
     """Folder of a bundle with every wheel and base image of ``envs``; it stays in the cache, so a repeat is quick."""
-    base = localbase.debian(client)
-    bases = {'BUILD_IMAGE': base, 'BASE_IMAGE': base, 'PYTHON_IMAGE': localbase.python(client, base)}
+    base, (minor,) = localbase.debian(client), {ledger.minor(env) for env in envs}
+    bases = {'BUILD_IMAGE': base, 'BASE_IMAGE': base, 'PYTHON_IMAGE': localbase.python(client, base, minor)}
     given = ' '.join('--build-arg {}={}'.format(*item) for item in bases.items())
     folder = os.path.join(from_environ(os.environ).cache_root, 'ci-bundle')
-    call(make('bundle', envs, OUT=folder, PARTS='wheels bases', DOCKER_ARGS=given), 'gathering the bundle')
+    for name in CODE:  # what an unfinished run left here is in no list, and would go into the images
+        shutil.rmtree(os.path.join(folder, name), ignore_errors=True)
+    call(make('bundle', OUT=folder, PARTS='wheels bases', DOCKER_ARGS=given, **of_cpu(envs)), 'gathering the bundle')
     return folder
+
+
+def verify(folder):
+    """``make verify-bundle`` of the bundle at ``folder``."""
+    call(make('verify-bundle', BUNDLE=folder), 'verifying the bundle')
 
 
 def build(folder, env, **words):
     """``make images`` inside the bundle at ``folder``."""
     plain = '' if sys.stderr.isatty() else '--progress plain'
-    call(make('images', [env], '-C', folder, DOCKER_ARGS=plain, **words), 'building ' + env)
+    call(make('images', '-C', folder, DOCKER_ARGS=plain, **words, **of_cpu([env])), 'building ' + env)
 
 
-def make(verb, envs, *options, **words):
-    """Words of ``make verb`` for the cpu images of ``envs``."""
-    words = dict(words, VARIANT='cpu', ENV=envs[0] if len(envs) == 1 else '')
+def of_cpu(envs):
+    """Settings that choose the cpu images of ``envs``."""
+    return dict(VARIANT='cpu', ENV=envs[0] if len(envs) == 1 else '')
+
+
+def make(verb, *options, **words):
+    """Words of ``make verb``."""
     return ['make', *options, verb, *('{}={}'.format(*item) for item in words.items())]
 
 
@@ -98,7 +114,8 @@ def check_inside(client, env, work, data):
         raise MTPError('the self-check of {} does not run: exit code {}'.format(env, done.returncode), code=FAILED)
     result = json.loads(done.stdout.decode())
     bad = [found for found in result['findings'] if found['status'] == 'fail']
-    seen = {found['what']: found['says'] for found in result['findings']}
+    # Of a package the first finding is its version; a call of it may follow under the same name.
+    seen = {found['what']: found['says'] for found in reversed(result['findings'])}
     wrong = ['{what}: {says}'.format(**found) for found in bad]
     wrong += ['{} is {} inside, the ledger ships {}'.format(package, seen.get(package), version)
               for package, version in ledger.shipped(env).items() if seen.get(package) != version]
@@ -106,8 +123,8 @@ def check_inside(client, env, work, data):
         if found['status'] == 'declared':
             print('declared: {what}: {says}'.format(**found))
     label = host.image_facts(client, [ledger.image_tag(env)])[ledger.image_tag(env)][0]
-    if label != ledger.digest(env):
-        wrong.append('the label {} says {}, the ledger is {}'.format(host.DIGEST_LABEL, label, ledger.digest(env)))
+    if label != ledger.inputs(env):
+        wrong.append('the label {} says {}, it was made from {}'.format(host.DIGEST_LABEL, label, ledger.inputs(env)))
     wrong += bill(client, env, work, data)
     wrong += ['there is {} inside'.format(name) for name in unwanted(client, env, work, data)]
     if wrong:
@@ -119,12 +136,12 @@ def check_inside(client, env, work, data):
 
 def bill(client, env, work, data):
     """Sentences about distributions and Debian packages that the image holds and its bill of materials does not."""
-    script = ('cat /opt/sbom/sbom.cdx.json; echo; echo ---; /opt/venv/bin/python -m pip list --format freeze '
-              '--disable-pip-version-check; echo ---; dpkg-query -W -f \'${Package}==${Version}\\n\'')
-    said = subprocess.check_output(run_words(client, env, work, data, 'sh', '-c', script)).decode()
+    script = ('cat /opt/sbom/sbom.cdx.json; echo; echo ---; /opt/venv/bin/python -c "$1"; echo ---; '
+              'dpkg-query -W -f \'${Package}==${Version}\\n\'')
+    said = subprocess.check_output(run_words(client, env, work, data, 'sh', '-c', script, 'sh', DISTRIBUTIONS)).decode()
     text, python, debian = said.split('\n---\n')
     listed = {(item['purl'].split('/')[0], normal(item['name']), item.get('version'))
-              for item in json.loads(text)['components'] if 'purl' in item}
+              for item in json.loads(text)['components'] if 'purl' in item and item['type'] != 'file'}
     there = {('pkg:' + kind, normal(name), version) for kind, lines in (('pypi', python), ('deb', debian))
              for name, version in (line.split('==', 1) for line in lines.splitlines())}
     return [
@@ -154,6 +171,16 @@ def pretrain(client, work, data):
         raise MTPError('pretraining left no checkpoint, but {}'.format(made), code=FAILED)
 
 
+def by_hand(client, env):
+    """What somebody gets who says no user and brings no /tmp: not root, a working self-check, an image with a name."""
+    words = [client, 'run', '--rm', '--read-only', '--network', 'none', ledger.image_tag(env)]
+    asked = 'import os; from mtp.report import identity; print(os.getuid(), identity.image()["name"])'
+    said = subprocess.check_output(words + ['python', '-c', asked]).decode().split()
+    if said[0] == '0' or said[1] != ledger.image_tag(env):
+        raise MTPError('{} started by hand runs as uid {} and calls itself {}'.format(env, *said), code=FAILED)
+    call(words, 'the self-check by hand')  # it draws with matplotlib and writes a log
+
+
 def size(client, env):
     """Size of the image in bytes, as the engine counts it."""
     return int(subprocess.check_output([client, 'image', 'inspect', '--format', '{{.Size}}', ledger.image_tag(env)]))
@@ -168,6 +195,8 @@ def prove(client, env, steps):
             os.chmod(path, 0o777)  # uid 12345 is nobody on this machine
         with steps(env + ': self-check as uid {}, read-only, no network'.format(UID)):
             check_inside(client, env, work, data)
+        with steps(env + ': started by hand, as nobody in particular, with no place of its own to write to'):
+            by_hand(client, env)
         with steps(env + ': published command lines'):
             for tool in ('tools/train.py', 'tools/test.py'):
                 # From another folder, as apptainer starts it.
@@ -179,12 +208,12 @@ def prove(client, env, steps):
 
 
 def main(argv=None):
-    """Build both cpu images from a bundle, with no network, and prove that they work."""
+    """Build the cpu images from a bundle, with no network, and prove that they work."""
     parser = argparse.ArgumentParser(prog='ci/images', description=main.__doc__)
-    parser.add_argument('env', nargs='*', help='only these environments (default: both)')
-    chosen = parser.parse_args(argv).env or ledger.names()
-    for env in chosen:
-        ledger.environment(env)
+    parser.add_argument('env', nargs='*', help='only these environments (default: those of the record)')
+    chosen = parser.parse_args(argv).env or ledger.recorded()
+    if len({ledger.minor(env) for env in chosen}) > 1:
+        raise MTPError('{} are made of different Pythons'.format(', '.join(chosen)), hint='ci/images ' + chosen[0])
     steps = Steps()
     with steps('docker engine'):
         client = engine.ready()
@@ -192,7 +221,7 @@ def main(argv=None):
     with steps('bundle: wheels and base images'):
         folder = gather(client, chosen)
     with steps('bundle: verified'):
-        call(make('verify-bundle', chosen, BUNDLE=folder), 'verifying the bundle')
+        verify(folder)
     for env in chosen:
         with steps(env + ': built from the bundle with no network'):
             build(folder, env)

@@ -23,7 +23,8 @@ def session(number):
     found = {}
     for name in os.listdir('/proc'):
         try:
-            with open('/proc/{}/stat'.format(int(name))) as stat, open('/proc/{}/cmdline'.format(name), 'rb') as words:
+            with open('/proc/{}/stat'.format(int(name)), encoding='utf-8') as stat, \
+                    open('/proc/{}/cmdline'.format(name), 'rb') as words:
                 fields = stat.read().rpartition(')')[2].split()
                 if int(fields[3]) == number and fields[0] != 'Z':
                     found[int(name)] = words.read().replace(b'\0', b' ').decode('utf-8', 'replace').strip()
@@ -53,14 +54,19 @@ def _send(processes, number):
 
 def run(words, seconds, grace=GRACE_SECONDS):
     """Exit code of the command ``words``, TOO_LONG after ``seconds``; signals that end us end it first."""
-    child = subprocess.Popen(words, stdin=subprocess.DEVNULL, start_new_session=True)
+    child, asked = None, []
 
     def stop(number, _):
-        end(child.pid, grace)
-        sys.exit(128 + number)
+        asked.append(number)
+        if child:  # else it is being started, and is ended as soon as that is done
+            end(child.pid, grace)
+            sys.exit(128 + number)
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     try:
+        child = subprocess.Popen(words, stdin=subprocess.DEVNULL, start_new_session=True)
+        if asked:
+            stop(asked[0], None)
         code = child.wait(seconds)
         return code if code >= 0 else 128 - code
     except subprocess.TimeoutExpired:

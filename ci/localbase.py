@@ -1,4 +1,4 @@
-"""Base images made on this machine, for where no registry answers: Debian by debootstrap, Python 3.8 from the host."""
+"""Base images made on this machine, for where no registry answers: Debian by debootstrap, Python from the host."""
 import os
 import shutil
 import subprocess
@@ -11,11 +11,13 @@ from mtp.launch import ledger, pythons
 import engine
 
 # What a copy of Python needs none of; site-packages is the host's own affair, and _tkinter wants half of X11.
-LEFT_OUT = ('site-packages', 'test', 'idlelib', 'tkinter', 'turtledemo', '__pycache__', '_tkinter*', 'config-3.8*')
-NOT_NEEDED = ('var/cache/apt/archives/*.deb', 'var/lib/apt/lists/*', 'usr/share/doc/*', 'usr/share/man/*')
+LEFT_OUT = ('site-packages', 'test', 'idlelib', 'tkinter', 'turtledemo', '__pycache__', '_tkinter*', 'config-3.*')
+NOT_NEEDED = ('var/cache/apt/archives/*.deb', 'var/lib/apt/lists/*', 'usr/share/man/*',
+              'usr/share/locale/*', 'usr/share/info/*')
+MADE = 3  # goes up with each change of what is made here, for an image of that name is kept
 DOCKERFILE = """FROM {base}
 COPY local /usr/local
-RUN ldconfig && python3.8 -c 'import ssl, ctypes, sqlite3, ensurepip'
+RUN ldconfig && {name} -c 'import ssl, ctypes, sqlite3, ensurepip'
 """
 
 
@@ -27,7 +29,7 @@ def suite():
     """
     release = {}
     if os.path.exists('/etc/os-release'):
-        with open('/etc/os-release') as stream:
+        with open('/etc/os-release', encoding='utf-8') as stream:
             release = dict(line.rstrip().replace('"', '').split('=', 1) for line in stream if '=' in line)
     if 'debian' not in (release.get('ID', '') + release.get('ID_LIKE', '')):
         raise MTPError('a local base image can be made on Debian and Ubuntu alone, this is {}'.format(
@@ -44,7 +46,7 @@ def exists(client, tag):
 def debian(client, say=print, release=None):
     """Name of a minimal image of a Debian ``release``, by default the host's; made when it is not there."""
     release = release or suite()
-    tag = 'mtp-local/base:' + release
+    tag = 'mtp-local/base:{}-{}'.format(release, MADE)
     if exists(client, tag):
         return tag
     if not shutil.which('debootstrap'):
@@ -55,6 +57,9 @@ def debian(client, say=print, release=None):
         code, output = engine.said_long(['debootstrap', '--variant=minbase', release, root])
         if code:
             raise MTPError('debootstrap failed:\n' + output[-1500:], hint='is its mirror reachable?', code=FAILED)
+        # Of the pages that packages bring only the licences stay, as in Debian's own slim image.
+        subprocess.run(['find', os.path.join(root, 'usr/share/doc'), '!', '-type', 'd', '!', '-name', 'copyright',
+                        '-delete'], check=True)
         left_out = ['--exclude=./' + path for path in NOT_NEEDED]
         tar = subprocess.Popen(['tar', '-C', root] + left_out + ['-c', '.'], stdout=subprocess.PIPE)
         subprocess.run([client, 'import', '-', tag], stdin=tar.stdout, stdout=subprocess.DEVNULL, check=True)
@@ -63,32 +68,33 @@ def debian(client, say=print, release=None):
     return tag
 
 
-def python(client, base, say=print):
-    """Name of an image that holds the host's Python 3.8 below /usr/local; made when it is not there."""
-    path, version = pythons.find(os.environ)
-    tag = 'mtp-local/python:{}-{}'.format(version, suite())
+def python(client, base, minor, say=print):
+    """Name of an image that holds the host's Python ``minor`` below /usr/local; made when it is not there."""
+    path, version = pythons.find(os.environ, minor)
+    tag = 'mtp-local/python:{}-{}-{}'.format(version, suite(), MADE)
     if exists(client, tag):
         return tag
     say('making {} from {}'.format(tag, path))
     prefix = subprocess.check_output([path, '-c', 'import sys; print(sys.base_prefix)']).decode().strip()
     with tempfile.TemporaryDirectory(prefix='mtp-python-') as context:
-        copy_python(prefix, os.path.join(context, 'local'))
-        write_text(os.path.join(context, 'Dockerfile'), DOCKERFILE.format(base=base))
+        copy_python(prefix, 'python' + minor, os.path.join(context, 'local'))
+        write_text(os.path.join(context, 'Dockerfile'), DOCKERFILE.format(base=base, name='python' + minor))
         subprocess.run([client, 'build', '--quiet', '--tag', tag, context], check=True, stdout=subprocess.DEVNULL,
                        env=dict(os.environ, DOCKER_BUILDKIT='1'))
     return tag
 
 
-def copy_python(prefix, target):
-    """Copy interpreter, standard library, headers and the shared libraries they need from ``prefix`` to ``target``."""
-    for part in ('lib/python3.8', 'include/python3.8'):
+def copy_python(prefix, name, target):
+    """Copy the interpreter ``name`` (``python3.8``), its library, its headers and the shared libraries that they need
+    from ``prefix`` to ``target``."""
+    for part in ('lib/' + name, 'include/' + name):
         shutil.copytree(os.path.join(prefix, part), os.path.join(target, part), symlinks=True,
                         ignore=shutil.ignore_patterns(*LEFT_OUT))
-    os.makedirs(os.path.join(target, 'lib', 'python3.8', 'site-packages'))
+    os.makedirs(os.path.join(target, 'lib', name, 'site-packages'))
     os.makedirs(os.path.join(target, 'bin'))
-    shutil.copy2(os.path.join(prefix, 'bin', 'python3.8'), os.path.join(target, 'bin'))
+    shutil.copy2(os.path.join(prefix, 'bin', name), os.path.join(target, 'bin'))
     libraries = os.path.join(target, 'lib')
     # ldd asks the host, so a libpython that lies beside the interpreter is found and comes along.
     subprocess.run(['sh', os.path.join(ledger.ROOT, 'docker', 'image.sh'), 'collect', libraries,
-                    os.path.join(prefix, 'bin', 'python3.8'), os.path.join(target, 'lib', 'python3.8', 'lib-dynload')],
+                    os.path.join(prefix, 'bin', name), os.path.join(target, 'lib', name, 'lib-dynload')],
                    check=True)

@@ -3,9 +3,9 @@
 
     python ci/overfit.py [--out DIR] [--steps N] [--threads 2]
 
-Draws six training images (two a data set), trains on them whole and undistorted, scores the result on the same images, and
-writes pictures of truth and prediction. Exit code 1 where a figure stays below its threshold. Stopped, it goes on where it
-was when it is started again.
+Draws six training images (two a data set), trains on them whole and undistorted, scores the result on the same images,
+and writes pictures of truth and prediction. Exit code 1 where a figure stays below its threshold. Stopped, it goes on
+where it was when it is started again.
 """
 import argparse
 import json
@@ -31,7 +31,8 @@ IMAGES = 3  # drawn a data set: two to train on, one that the converter calls va
 def main(words=None):
     """Draw, train, score, picture; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('--out', default=os.path.join('work_dirs', 'overfit'), help='folder for everything that is made')
+    parser.add_argument('--out', default=os.path.join('work_dirs', 'overfit'),
+                        help='folder for everything that is made')
     parser.add_argument('--steps', type=int, default=350)
     parser.add_argument('--threads', type=int, default=2, help='of the training process')
     parser.add_argument('--image_size', type=int, default=224)
@@ -47,7 +48,8 @@ def main(words=None):
     trained = resource.getrusage(resource.RUSAGE_CHILDREN)
     run = os.path.join(out, 'run')
     call('scoring', '-m', 'mtp.pretrain.validate', '--save_path', run, '--split', 'train')
-    call('pictures', '-m', 'mtp.pretrain.preview', '--save_path', run, '--out', os.path.join(out, 'pictures'), '--images', '2',
+    call('pictures', '-m', 'mtp.pretrain.preview', '--save_path', run, '--out', os.path.join(out, 'pictures'),
+         '--images', '2',
          '--score', '0.5')
     print('training took {:.0f} s of processor time'.format(trained.ru_utime + trained.ru_stime))
     return judge(os.path.join(run, 'scores_train.json'), out, time.monotonic() - started)
@@ -78,17 +80,20 @@ class Caller:
 
 def training(options, out):
     """The command line, behind ``python``: one image a data set and step."""
-    words = ('--backbone vit_t_rvsa --tasks ss is rd --batch_size 3 --end_iter {} --image_size {} --lr {} --init_backbone none '
+    words = ('--backbone vit_t_rvsa --tasks ss is rd --batch_size 3 --end_iter {} --image_size {} --lr {} '
+             '--init_backbone none '
              '--interval 100 --val_interval 0 --augment False --device cpu --distributed False').format(
                  options.steps, options.image_size, options.lr).split()
-    return [os.path.join(ROOT, 'main_pretrain.py')] + words + ['--datasets', *DATASETS, '--save_path', os.path.join(out, 'run')]
+    return [os.path.join(ROOT, 'main_pretrain.py')] + words + ['--datasets', *DATASETS, '--save_path',
+                                                               os.path.join(out, 'run')]
 
 
 def judge(path, out, seconds):
     """Print each figure beside its threshold; returns the exit code."""
     with open(path, encoding='utf-8') as stream:
         scores = json.load(stream)['scores']
-    rows = [(key.format(name), scores[key.format(name)], limit) for key, limit in THRESHOLDS.items() for name in DATASETS]
+    rows = [(key.format(name), scores[key.format(name)], limit) for key, limit in THRESHOLDS.items()
+            for name in DATASETS]
     for key, value, limit in rows:
         print('{:<20} {:6.2f}  {} {}'.format(key, value, '>' if value > limit else 'NOT >', limit))
     missed = [key for key, value, limit in rows if not value > limit]

@@ -1,15 +1,21 @@
 """A tiny run of every dataset block through the front door: train, go on, test, metric or submission, pictures.
 
-``ci/rehearse [DATASET ...]``. Two lanes side by side, one core each; a table at the end. Exit code 1 when one failed
-or left no picture (BARE). ``RUNTIME=docker VARIANT=cpu ci/rehearse eurosat`` does it in the images.
-Standard library, Python >= 3.6.
+``ci/rehearse [--all] [DATASET ...]``. Of change detection, which runs on parts of our own, an InternImage leaf beside
+the ViT one every time, and of all 24 today's share, so that each runs within a week; ``--all`` runs them all. Two lanes
+side by side, one core each; a table at the end. Exit code 1 when one failed or left no picture (BARE).
+``RUNTIME=docker VARIANT=cpu ci/rehearse eurosat`` does it in the images. From a checkout that cannot be written, as an
+ordinary user, without network (``cells/places.py``). Standard library, Python >= 3.6.
 """
+import argparse
+import contextlib
+import datetime
 import json
 import os
 import queue
 import shutil
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from typing import NamedTuple
@@ -17,8 +23,9 @@ from typing import NamedTuple
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 sys.path.insert(0, ROOT)
 
-from mtp.data import catalogue  # noqa: E402
 from mtp.launch import configs  # noqa: E402
+
+from cells import choice, places, verbs  # noqa: E402
 
 # The RVSA-B leaf of each block; what shares its data follows it in one lane. The long ones first.
 GROUPS = (
@@ -29,46 +36,83 @@ GROUPS = (
 # One block a toolbox trains and tests in two processes that make one model.
 IN_PAIRS = ('mmrotate1/eurosat', 'mmrotate1/dior', 'mmrotate1/diorr', 'mmrotate1/spacenetv1', 'mmrotate1/whu',
             'mmrotate03/dotav1')
-CHANGE = 'change detection'
 LANES = 2
 RUNTIME = os.environ.get('RUNTIME') or 'native'
 
-Row = NamedTuple('Row', [('block', str), ('status', str), ('figure', str), ('pictures', int), ('seconds', float),
-                         ('cpu', float)])
+Row = NamedTuple('Row', [('run', str), ('status', str), ('processes', int), ('figure', str), ('pictures', int),
+                         ('seconds', float), ('cpu', float)])
 
 
-def main(wanted):
-    """Run the blocks whose dataset is among ``wanted`` (all when empty) and print the table."""
+def main(argv=None):
+    """Run what of the datasets that are named (of all, when none is) is due, and print the table."""
+    parser = argparse.ArgumentParser(prog='ci/rehearse', description=main.__doc__)
+    parser.add_argument('datasets', nargs='*', metavar='DATASET', help='only these')
+    parser.add_argument('--all', action='store_true', help='all 24 runs of change detection, not the share of today')
+    args = parser.parse_args(argv)
+    known = {block.split('/')[1] for group in GROUPS for block in group}
+    if set(args.datasets) - known:
+        parser.error('there are the datasets ' + ', '.join(sorted(known)))
     home = os.path.join(ROOT, os.environ.get('MTP_WORK_ROOT') or 'work_dirs', 'rehearsal')
-    groups = [group for group in GROUPS if not wanted or any(block.split('/')[1] in wanted for block in group)]
-    if set(wanted) - {block.split('/')[1] for group in groups for block in group}:
-        sys.exit('error: no such dataset among: ' + ' '.join(wanted))
     shutil.rmtree(home, ignore_errors=True)
-    has_change = imports('mmrotate1', 'opencd') if RUNTIME == 'native' else bool(wanted)
-    skipped = [block for group in groups for block in group if task(block) == CHANGE and not has_change]
+    os.makedirs(os.path.join(home, 'logs'))
     todo, rows = queue.Queue(), []
-    for group in groups:
-        if group[0] not in skipped:
-            todo.put(group)
+    for group in due(configs.leaves(ROOT), args.datasets, None if args.all else datetime.date.today()):
+        todo.put(group)
     start = time.monotonic()
-    lanes = [threading.Thread(target=work, args=(todo, rows, home, core)) for core in cores()]
-    for lane in lanes:
-        lane.start()
-    for lane in lanes:
-        lane.join()
-    rows.sort()
-    table = '{:<22}{:<8}{:>9}  {:<34}{:>9}{:>9}{:>7}'
-    print('\n' + table.format('block', '', 'processes', 'figure', 'pictures', 'seconds', 'CPU s'))
-    for row in rows:
-        processes = 2 if row.block in IN_PAIRS else 1
-        print(table.format(*row[:2] + (processes,) + row[2:4] + tuple('{:.0f}'.format(value) for value in row[4:])))
-    if skipped:
-        reason = 'Open-CD is not installed' if RUNTIME == 'native' else 'an image may lack Open-CD'
-        print('{} change-detection blocks skipped, as {}: {}'.format(
-            len(skipped), reason, ' '.join(block.split('/')[1] for block in skipped)))
-    failed = [row.block for row in rows if row.status != 'ok']
-    print('{} blocks rehearsed, {} failed, in {:.0f} s'.format(len(rows), len(failed), time.monotonic() - start))
+    with read_only() as checkout, places.given(home):
+        lanes = [threading.Thread(target=work, args=(todo, rows, home, checkout, core)) for core in cores()]
+        for lane in lanes:
+            lane.start()
+        for lane in lanes:
+            lane.join()
+    print('\n' + table(sorted(rows)))
+    failed = [row for row in rows if row.status != 'ok']
+    print('{} runs rehearsed, {} failed, in {:.0f} s'.format(len(rows), len(failed), time.monotonic() - start))
     return 1 if failed else 0
+
+
+def due(leaves, datasets, date):
+    """Leaves to rehearse, in groups that share their data; pure.
+
+    Args:
+        leaves: all :class:`configs.Leaf` values.
+        datasets: names of data sets; () for all.
+        date: the day whose share of change detection is wanted; None for all of it.
+    """
+    of_block = {block: [leaf for leaf in leaves if '{}/{}'.format(*leaf) == block] for group in GROUPS
+                for block in group}
+    further = [leaf for block, found in of_block.items() if block.split('/')[1] in verbs.CHANGE for leaf in found]
+    further = [leaf for leaf in further if not every_time(leaf)]
+    if date:
+        further = further[date.toordinal() % choice.DAYS::choice.DAYS]
+    wanted = [group for group in GROUPS if not datasets or any(block.split('/')[1] in datasets for block in group)]
+    return [[leaf for block in group for leaf in of_block[block] if every_time(leaf) or leaf in further]
+            for group in wanted]
+
+
+def every_time(leaf):
+    """Whether a leaf is the one of its block from MTP pretraining: RVSA-B, of change detection InternImage, too."""
+    plain = leaf.stem.replace('-', '_')
+    return is_small(leaf.stem) or leaf.dataset in verbs.CHANGE and 'intern_xl_' in plain and '_imp_mtp' in plain
+
+
+def table(rows):
+    """The rows as a table to read."""
+    form = '{:<54}{:<8}{:>9}  {:<34}{:>9}{:>9}{:>7}'
+    lines = [form.format('run', '', 'processes', 'figure', 'pictures', 'seconds', 'CPU s')]
+    lines += [form.format(*row[:5] + tuple('{:.0f}'.format(value) for value in row[5:])) for row in rows]
+    return '\n'.join(lines)
+
+
+@contextlib.contextmanager
+def read_only():
+    """A copy of this checkout that nobody can write to; a block that fails names it, too."""
+    with tempfile.TemporaryDirectory(prefix='mtp-rehearse-') as base:
+        os.chmod(base, 0o755)
+        checkout = os.path.join(base, 'check out')
+        places.copy_checkout(checkout)
+        yield checkout
+        subprocess.run(['chmod', '-R', 'u+w', base], check=True)
 
 
 def cores():
@@ -80,46 +124,48 @@ def cores():
     return allowed[:LANES]
 
 
-def work(todo, rows, home, core):
+def work(todo, rows, home, checkout, core):
     """Take groups until there are none left."""
     while True:
         try:
             group = todo.get_nowait()
         except queue.Empty:
             return
-        for block in group:
-            rows.append(rehearse(block, home, core))
-            print('{:<24}{:<10}{}'.format(*rows[-1][:3]), flush=True)
+        for leaf in group:
+            row = rehearse(leaf, home, checkout, core)
+            rows.append(row)
+            print('{:<54}{:<10}{}'.format(row.run, row.status, row.figure), flush=True)
 
 
-def rehearse(block, home, core):
-    """``make reproduce`` of one block; its output goes to a log beside its results."""
-    leaf = next(leaf for leaf in configs.leaves(ROOT)
-                if '{}/{}'.format(leaf.env, leaf.dataset) == block and is_small(leaf.stem))
-    log = os.path.join(home, 'logs', block.replace('/', '-') + '.log')
-    os.makedirs(os.path.dirname(log), exist_ok=True)
+def rehearse(leaf, home, checkout, core):
+    """``make reproduce`` of one leaf; its output goes to a log beside its results."""
+    name = '{}/{}'.format(leaf.env, leaf.stem)
+    processes = 2 if '{}/{}'.format(*leaf) in IN_PAIRS and is_small(leaf.stem) else 1
+    log = os.path.join(home, 'logs', name.replace('/', '-') + '.log')
     words = ['make', '--no-print-directory', 'reproduce', 'CONFIG=' + configs.leaf_path(leaf), 'DATA=samples',
-             'RUNTIME=' + RUNTIME, 'ACCEL=none', 'GPUS={}'.format(2 if block in IN_PAIRS else 1)]
+             'RUNTIME=' + RUNTIME, 'ACCEL=none', 'GPUS={}'.format(processes),
+             'MTP_WORK_ROOT=' + os.path.dirname(home), 'MTP_VENV_ROOT=' + os.path.realpath(places.venvs())]
     pin = ['taskset', '-c', str(core)] if core is not None and shutil.which('taskset') else []
     start = time.monotonic()
     with open(log, 'w', encoding='utf-8') as stream:
-        child = subprocess.Popen(pin + words, cwd=ROOT, stdout=stream, stderr=subprocess.STDOUT,
-                                 env=dict(os.environ, OMP_NUM_THREADS='1'))
+        child = subprocess.Popen(places.as_ordinary(pin + words), cwd=checkout, stdout=stream, stderr=subprocess.STDOUT,
+                                 env=dict(os.environ, OMP_NUM_THREADS='1', HOME='/nonexistent'),
+                                 preexec_fn=places.no_network)
         _, status, usage = os.wait4(child.pid, 0)
     spent = time.monotonic() - start, usage.ru_utime + usage.ru_stime
     if status:
         print('--- the end of {}:\n{}'.format(log, tail(log)), flush=True)
-        return Row(block, 'FAILED', 'status {}'.format(status), 0, *spent)
+        return Row(name, 'FAILED', processes, 'status {}'.format(status), 0, *spent)
     with open(os.path.join(home, leaf.env, leaf.dataset, leaf.stem, 'reproduction.json'), encoding='utf-8') as stream:
         found = json.load(stream)
-    return Row(block, 'ok' if found['pictures'] else 'BARE', figure(found), len(found['pictures']), *spent)
+    return Row(name, 'ok' if found['pictures'] else 'BARE', processes, figure(found), len(found['pictures']), *spent)
 
 
 def figure(found):
     """The metric, or what was written for the server."""
     if found['judged'] == 'server':
         return 'submission {}'.format(os.path.basename(found['submission'][0]))
-    return '{} {:.2f}'.format(found['metric'], found['value'])
+    return '{} {:.2f}{}'.format(found['metric'], found['value'], ' (nothing found)' if found['nothing_found'] else '')
 
 
 def is_small(stem):
@@ -128,21 +174,10 @@ def is_small(stem):
     return 'rvsa_b_' in plain and '_mae_mtp' in plain
 
 
-def task(block):
-    return catalogue.get(block.split('/')[1]).task
-
-
-def imports(env, name):
-    """Whether a native environment has the package ``name``."""
-    python = os.path.join(ROOT, os.environ.get('MTP_VENV_ROOT') or '.venv', env, 'bin', 'python')
-    code = 'import importlib.util, sys; sys.exit(importlib.util.find_spec({!r}) is None)'.format(name)
-    return subprocess.call([python, '-c', code]) == 0
-
-
 def tail(path, count=25):
     with open(path, encoding='utf-8', errors='replace') as stream:
         return ''.join(stream.readlines()[-count:])
 
 
 if __name__ == '__main__':
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

@@ -42,7 +42,7 @@ def make(verb, work, expected=OK, **words):
     command = ['make', '--no-print-directory', verb] + ['{}={}'.format(*pair) for pair in sorted(words.items())]
     environment = dict(os.environ, OMP_NUM_THREADS='1')
     done = subprocess.run(command, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT, universal_newlines=True)
+                          stderr=subprocess.STDOUT, encoding='utf-8', errors='replace')
     if bool(done.returncode) != bool(expected):
         raise MTPError('{} ended with {}:\n{}'.format(' '.join(command), done.returncode, done.stdout[-3000:]),
                        code=FAILED)
@@ -63,7 +63,7 @@ def spoil(work):
     """Labels of another class in one file: the run of then cannot be had from it."""
     folder = os.path.join(work, 'data', 'samrs', 'dotav2_1024_rbb', 'trainval')
     path = os.path.join(folder, 'sota_rbb_train_ins_segmentation.json')
-    with open(path) as stream:
+    with open(path, encoding='utf-8') as stream:
         content = json.load(stream)
     for item in content['annotations']:
         item['category_id'] = content['categories'][0]['id']
@@ -87,7 +87,7 @@ def run(runtimes):
                 raise MTPError('the replay in {} confirms nothing:\n{}'.format(runtime, said[-2000:]), code=FAILED)
             found = said[said.rindex('pretrain of'):]
             print('replay in {}: {:.0f} s\n{}'.format(runtime, time.monotonic() - began, found), flush=True)
-        with open(passport) as stream:
+        with open(passport, encoding='utf-8') as stream:
             write_json(kept(), json.load(stream))
         spoil(work)
         said = make('replay', work, expected=FAILED, RUNTIME='native', PASSPORT=passport, OUT='work_dirs/replay/spoilt')

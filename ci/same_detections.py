@@ -1,8 +1,8 @@
 """``python ci/same_detections.py NEW.pkl OLD.pkl``: detections of both generations are the same.
 
 NEW is what ``tools/test.py --out`` writes in mmrotate1 (a dict an image), OLD what it writes in mmrotate03 (for
-each image a list of one array (n, 6) a class). Every box has to have a partner of its class within 1e-3, in pixels, radians and score.
-Exit code 1 when one has none.
+each image a list of one array (n, 6) a class). Every box has to have a partner of its class within 1e-3, in pixels,
+radians and score. Exit code 1 when one has none.
 """
 import argparse
 import pickle

@@ -41,7 +41,7 @@ def entries(client, image):
             raise MTPError('docker export of {} failed'.format(image), code=FAILED)
         return found
     finally:
-        subprocess.check_call([client, 'rm', '--force', name], stdout=subprocess.DEVNULL)
+        subprocess.check_call([client, 'rm', '--force', '--volumes', name], stdout=subprocess.DEVNULL)
 
 
 def facts(stream, member):

@@ -78,7 +78,7 @@ def layout(client, tag, target):
         subprocess.run(['tar', '-x', '-C', place], stdin=saved.stdout, check=True)
         if saved.wait():
             raise MTPError('docker save {} failed'.format(tag), code=FAILED)
-        with open(os.path.join(place, 'manifest.json')) as stream:
+        with open(os.path.join(place, 'manifest.json'), encoding='utf-8') as stream:
             image = json.load(stream)[0]
         with open(os.path.join(place, image['Config']), 'rb') as stream:
             config = stream.read()
@@ -92,7 +92,7 @@ def layout(client, tag, target):
     entry = _stored(blobs, 'manifest.v1+json', json.dumps(manifest).encode())
     index = {'schemaVersion': 2, 'manifests': [entry]}
     for name, value in (('index.json', index), ('oci-layout', {'imageLayoutVersion': '1.0.0'})):
-        with open(os.path.join(target, name), 'w') as stream:
+        with open(os.path.join(target, name), 'w', encoding='utf-8') as stream:
             json.dump(value, stream)
     subprocess.run(['chmod', '-R', 'a+rX', target], check=True)
 

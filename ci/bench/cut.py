@@ -2,9 +2,9 @@
 
 Both run as their command lines do, in processes of their own and in turn, on the same image and labels; every tile and
 every annotation file must be the same first. They run on one core, and on all: then MMRotate still cuts an image in one
-process, and ours packs its tiles in as many threads as there are cores. Memory is the most that one process held, above
-what it holds after its imports. A ratio is theirs / ours; on a machine that is busy with other things that of the
-processor seconds says more than that of the seconds.
+process, and ours shares its windows among as many processes as there are cores. Memory is the most that one process
+held, above what it holds after its imports. A ratio is theirs / ours; on a machine that is busy with other things that
+of the processor seconds says more than that of the seconds.
 """
 import argparse
 import importlib.util

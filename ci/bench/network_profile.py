@@ -1,7 +1,7 @@
 """Where the time of a network goes, and the floor below which no rewriting can bring it.
 
 The matrix products of a network are part of its definition: whatever else is rearranged, they have to be computed. So
-the time they take alone, at the network's own shapes, is a floor; plain time / floor is the best ratio that anybody
+the time they take alone, at the network's own shapes, is a floor; published time / floor is the best ratio that anybody
 can reach on that machine, and a target above it is out of reach.
 """
 from collections import namedtuple
@@ -132,12 +132,13 @@ def report(case, seconds, shares, count, alone, rate, target=None):
         lines.append('  {}: {:.3f} s, {:.0%} of it ({:.3f} s) in matrix products at {:.0f} Gop/s; then {}'.format(
             way, seconds[way], part, seconds[way] * part, count / (seconds[way] * part) / 1e9,
             ', '.join('{} {:.1%}'.format(name, spent / share.total) for name, spent in share.others)))
-    floor, best = alone, seconds['plain'] / alone
+    floor, whole = alone, seconds.get('published', seconds['ours'])
+    best = whole / alone
     lines.append('  floor: the products alone take {:.3f} s ({:.3f} s at the rate of one big product), so no rewriting '
-                 'is more than {:.2f} times as fast as the plain way here; ours reaches {:.2f}, with {:.3f} s above '
-                 'the floor where the plain way has {:.3f} s'.format(
-                     floor, count / rate, best, seconds['plain'] / seconds['ours'], seconds['ours'] - floor,
-                     seconds['plain'] - floor))
+                 'is more than {:.2f} times as fast as the {} code here; ours reaches {:.2f}, with {:.3f} s above '
+                 'the floor where that has {:.3f} s'.format(
+                     floor, count / rate, best, 'published' if 'published' in seconds else 'present',
+                     whole / seconds['ours'], seconds['ours'] - floor, whole - floor))
     if target is not None:
         lines.append('  target {:.1f}: {}'.format(
             target, 'out of reach of any rewriting' if best < target else 'within reach: the floor allows it'))

@@ -1,22 +1,26 @@
-"""RVSA and InternImage against the plain formulation: time, peak memory, what each step brought, and the floor.
+"""RVSA and InternImage: time, peak memory and the floor; beside the published networks also what each step brought.
 
     python ci/bench/networks.py [CASE ...] [--device cuda] [--dtype bf16] [--threads 2] [--rounds 3] [--busy]
-    python ci/bench/networks.py --steps        what each of our parts brings, in time and memory
+    python ci/bench/networks.py --published FOLDER          ... against the published networks of a fetched checkout
+    python ci/bench/networks.py --published FOLDER --steps  what each of our parts brings, in time and memory
     python ci/bench/networks.py --profile      share of the matrix products, and the best ratio anybody can reach
     python ci/bench/networks.py --quick        every part of this program on small networks, in seconds: no result
 
-Both run on the same weights and input in one process, in turn; equality is checked first. Peak memory is measured in a
-process of its own for each. A ratio is plain / ours, so above 1 is better; for memory ours / plain.
+The published code is not kept here: ci/bench/published_networks.py says where it comes from. Both run on the same
+weights and input in one process, in turn; equality is checked first. Peak memory is measured in a process of its own
+for each. A ratio is published / ours, so above 1 is better; for memory ours / published.
 
 torch 1.10 carries an MKL that takes a slow path on AMD processors; mtp.nn wakes the fast one (mtp/nn/cpu.py) for both
-sides of the table. What the plain way takes with MKL left alone, as it runs out of the box, is a line of its own.
+sides of the table. What the published way takes with MKL left alone, as it runs out of the box, is a line of its own.
 
 What to expect on a CPU: of RVSA-B at 448 the matrix products, which belong to the network whatever is rewritten around
-them, are four fifths of the plain way's time. So 1.4 times in forward+backward is out of reach there, and --profile
-says by how much; what can be saved is memory, and at 1024, where attention is a larger part, time too.
+them, are four fifths of the published code's time. So 1.4 times in forward+backward is out of reach there, and
+--profile says by how much; what can be saved is memory, and at 1024, where attention is a larger part, time too.
 """
 import argparse
+import importlib.util
 import json
+import math
 import os
 import statistics
 import subprocess
@@ -28,9 +32,10 @@ import torch
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir, os.pardir))
 import network_profile as profiling  # noqa: E402
-import plain_networks as plain  # noqa: E402
+import published_networks as published  # noqa: E402
 
 from mtp.nn import build  # noqa: E402
+from mtp.nn.factory import BACKBONES  # noqa: E402
 
 # rounds: how often each way runs on a CPU. checkpointing: activations computed again, as those runs are published.
 Case = namedtuple('Case', 'backbone size rounds checkpointing')
@@ -43,7 +48,7 @@ CASES = {
 DEFAULT = ['rvsa_b_448', 'rvsa_b_1024']
 QUICK = ['rvsa_t_224', 'internimage_t_128']
 SMALL_INTERN = dict(channels=32, depths=[1, 1, 2, 1], groups=[2, 4, 8, 16])
-# Ours in place of the plain way, one after the other.
+# Ours in place of the published modules, one after the other.
 STEPS = {'vit': ('pyramid', 'full', 'window'), 'intern': ('dcn',)}
 TARGETS = {('rvsa_b_448', True): 1.4}  # on two CPU cores, forward and backward
 GPU_ROUNDS = 20
@@ -51,15 +56,21 @@ DTYPES = {'fp32': torch.float32, 'bf16': torch.bfloat16, 'fp16': torch.float16}
 WHAT = {False: 'forward', True: 'forward+backward'}
 
 
+def settings_of(case):
+    """(name of the backbone, what its constructor takes) of a case: no drop path."""
+    name, size, _, checkpointing = CASES[case]
+    if name.startswith('vit'):
+        return name, dict(BACKBONES[name][1], img_size=size, use_checkpoint=checkpointing)
+    settings = dict(BACKBONES['internimage_xl'][1], drop_path_rate=0., with_cp=checkpointing)
+    return 'internimage_xl', dict(settings, **SMALL_INTERN) if name.endswith('_t') else settings
+
+
 def make(case, device):
     """Model (training mode, no drop path) and image of a case."""
-    name, size, _, checkpointing = CASES[case]
+    size = CASES[case].size
     torch.manual_seed(0)
-    if name.startswith('vit'):
-        model = build(name, img_size=size, use_checkpoint=checkpointing)
-    else:
-        settings = SMALL_INTERN if name.endswith('_t') else {}
-        model = build('internimage_xl', drop_path_rate=0., with_cp=checkpointing, **settings)
+    name, settings = settings_of(case)
+    model = build(name, **settings)
     with torch.no_grad():
         for key, parameter in model.named_parameters():
             if 'rel_pos' in key or '.offset.' in key or '.mask.' in key or 'gamma' in key:
@@ -67,13 +78,12 @@ def make(case, device):
     return model.to(device), torch.randn(1, 3, size, size, device=device)
 
 
-def runner(way, case, model):
-    """Function of the image for a way: 'ours', 'plain', or 'plain+PART+PART' with those parts of ours."""
+def runner(way, case, model, folder):
+    """Function of the image for a way: 'ours', 'published', or 'published+PART+PART' with those parts of ours."""
     if way == 'ours':
         return model
-    network = plain.internimage if case.startswith('intern') else plain.rvsa
-    parts = way.split('+')[1:]
-    return lambda image: network(model, image, parts)
+    made = published.build(folder, model, settings_of(case)[1])
+    return published.with_ours(made, model, way.split('+')[1:])
 
 
 def forward(run, model, image, dtype):
@@ -89,7 +99,7 @@ def once(run, model, image, dtype, learn):
         with torch.no_grad():
             return forward(run, model, image, dtype)
     sum(m.float().square().mean() for m in forward(run, model, image, dtype)).backward()
-    model.zero_grad(set_to_none=True)
+    run.zero_grad(set_to_none=True)
 
 
 CLOCK = time.perf_counter  # --busy: time.process_time, which other programs on the machine do not stretch
@@ -109,7 +119,8 @@ def check_equal(ways, model, image, dtype):
     """Largest difference of the maps relative to their largest value."""
     with torch.no_grad():
         maps = [forward(run, model, image, dtype) for run in ways.values()]
-        worst = max(((a - b).abs().max() / a.abs().max()).item() for other in maps[1:] for a, b in zip(maps[0], other))
+        worst = max((((a - b).abs().max() / a.abs().max()).item()
+                     for other in maps[1:] for a, b in zip(maps[0], other)), default=0.)
     limit = 1e-3 if dtype == torch.float32 else 5e-2
     if not worst < limit:
         raise SystemExit('the ways differ by {:.1e}: no benchmark of different functions'.format(worst))
@@ -129,15 +140,15 @@ def alternate(ways, model, image, dtype, device, rounds, learn):
 
 
 def ratios(seconds):
-    """Median, lowest and highest ratio plain / ours of the rounds."""
-    each = [a / b for a, b in zip(seconds['plain'], seconds['ours'])]
+    """Median, lowest and highest ratio published / ours of the rounds; not a number where only ours ran."""
+    each = [a / b for a, b in zip(seconds.get('published', [math.nan]), seconds['ours'])]
     return statistics.median(each), min(each), max(each)
 
 
-def peak(case, way, dtype, device, learn):
+def peak(case, way, dtype, device, learn, folder=''):
     """Peak memory in MiB above the model itself, and seconds, of one pass in this process."""
     model, image = make(case, device)
-    run = runner(way, case, model)
+    run = runner(way, case, model, folder)
     before = torch.cuda.memory_allocated() if device == 'cuda' else _resident('VmRSS')
     seconds = timed(lambda: once(run, model, image, dtype, learn), device)
     after = torch.cuda.max_memory_allocated() if device == 'cuda' else _resident('VmHWM')
@@ -155,7 +166,14 @@ def measured_elsewhere(arguments, case, way, learn, environ=os.environ):
     words = [sys.executable, os.path.abspath(__file__), case, '--peak', way, '--dtype', arguments.dtype,
              '--device', arguments.device, '--threads', str(arguments.threads)] + (['--learn'] if learn else [])
     words += ['--busy'] if arguments.busy else []
+    words += ['--published', arguments.published] if arguments.published else []
     return json.loads(subprocess.run(words, check=True, stdout=subprocess.PIPE, env=environ).stdout)
+
+
+def ways_of(arguments, case, model):
+    """Both ways where a checkout of the published code is given, else ours."""
+    names = ('published', 'ours') if arguments.published else ('ours',)
+    return {name: runner(name, case, model, arguments.published) for name in names}
 
 
 def rounds_of(arguments, case):
@@ -168,7 +186,7 @@ def bench(arguments, case):
     """Print and return the table rows of one case."""
     dtype, device = DTYPES[arguments.dtype], arguments.device
     model, image = make(case, device)
-    ways = {way: runner(way, case, model) for way in ('plain', 'ours')}
+    ways = ways_of(arguments, case, model)
     worst = check_equal(ways, model, image, dtype)
     found = profiling.products(CASES[case].backbone, model, CASES[case].size)
     rows = []
@@ -180,17 +198,20 @@ def bench(arguments, case):
             way: [spent] for way, (_, spent) in alone.items()}
         middle, low, high = ratios(seconds)
         rows.append(dict(case=case, what=WHAT[learn], learn=learn, ratio=middle, low=low, high=high, difference=worst,
-                         plain_s=statistics.median(seconds['plain']), ours_s=statistics.median(seconds['ours']),
-                         plain_mib=memory['plain'], ours_mib=memory['ours'], memory=memory['ours'] / memory['plain'],
+                         published_s=statistics.median(seconds.get('published', [math.nan])),
+                         ours_s=statistics.median(seconds['ours']), ours_mib=memory['ours'],
+                         published_mib=memory.get('published', math.nan),
+                         memory=memory['ours'] / memory.get('published', math.nan),
                          count=profiling.operations(found, learn)))
-        print('| {case} | {what} | {plain_s:.3f} | {ours_s:.3f} | {ratio:.2f} ({low:.2f}-{high:.2f}) | '
-              '{plain_mib:.0f} | {ours_mib:.0f} | {memory:.2f} | {difference:.0e} |'.format(**rows[-1]), flush=True)
+        print('| {case} | {what} | {published_s:.3f} | {ours_s:.3f} | {ratio:.2f} ({low:.2f}-{high:.2f}) | '
+              '{published_mib:.0f} | {ours_mib:.0f} | {memory:.2f} | {difference:.0e} |'.format(**rows[-1]), flush=True)
     return rows
 
 
 def bench_all(arguments, cases):
     """The table, the share of the machine's matrix rate, and on some processors the line about MKL left alone."""
-    print('| case | what | plain s | ours s | plain / ours (range) | plain MiB | ours MiB | MiB ratio | difference |')
+    print('| case | what | published s | ours s | published / ours (range) | published MiB | ours MiB | MiB ratio | '
+          'difference |')
     print('|---|---|---|---|---|---|---|---|---|')
     rows = [row for case in cases for row in bench(arguments, case)]
     rate = matrix_rate(arguments.device, DTYPES[arguments.dtype])
@@ -201,32 +222,34 @@ def bench_all(arguments, cases):
               .format(share=row['count'] / row['ours_s'] / rate, rate=rate / 1e9, **row))
     out_of_the_box(arguments, cases[0])
     main_row = rows[min(1, len(rows) - 1)]
-    print('{case} {what}: {ratio:.2f} times the plain way ({low:.2f}-{high:.2f}), memory {memory:.2f}'
-          .format(**main_row))
+    print('{case} {what}: {ratio:.2f} times the published code ({low:.2f}-{high:.2f}), memory {memory:.2f}'.format(
+        **main_row) if arguments.published else '{case} {what}: {ours_s:.3f} s, {ours_mib:.0f} MiB; '
+        '--published FOLDER compares it with a checkout of the published code'.format(**main_row))
 
 
 def out_of_the_box(arguments, case):
-    """The plain way as it runs where nobody wakes MKL, against ours; one pass each in a process of its own."""
-    if arguments.device != 'cpu' or os.environ.get('MKL_DEBUG_CPU_TYPE') != '5':
+    """The published code where nobody wakes MKL, against ours; one pass each in a process of its own."""
+    if not arguments.published or arguments.device != 'cpu' or os.environ.get('MKL_DEBUG_CPU_TYPE') != '5':
         return
     for learn in arguments.learns:
-        left_alone = measured_elsewhere(arguments, case, 'plain', learn, dict(os.environ, MKL_DEBUG_CPU_TYPE=''))[1]
+        left_alone = measured_elsewhere(arguments, case, 'published', learn,
+                                        dict(os.environ, MKL_DEBUG_CPU_TYPE=''))[1]
         ours = measured_elsewhere(arguments, case, 'ours', learn)[1]
-        print('{}, {}, out of the box on this processor (MKL left alone): plain {:.3f} s, ours with MKL woken {:.3f} '
-              's, {:.2f} times'.format(case, WHAT[learn], left_alone, ours, left_alone / ours), flush=True)
+        print('{}, {}, out of the box on this processor (MKL left alone): published {:.3f} s, ours with MKL woken '
+              '{:.3f} s, {:.2f} times'.format(case, WHAT[learn], left_alone, ours, left_alone / ours), flush=True)
 
 
 def bench_steps(arguments, case):
-    """What each step brought: the plain way with more and more of its parts replaced by ours."""
+    """What each step brought: the published network with more and more of its modules replaced by ours."""
     dtype, device, learn = DTYPES[arguments.dtype], arguments.device, arguments.learns[-1]
     model, image = make(case, device)
     parts = STEPS['vit' if CASES[case].backbone.startswith('vit') else 'intern']
-    names = ['+'.join(('plain',) + parts[:number]) for number in range(len(parts) + 1)]
-    ways = {name: runner(name, case, model) for name in names}
+    names = ['+'.join(('published',) + parts[:number]) for number in range(len(parts) + 1)]
+    ways = {name: runner(name, case, model, arguments.published) for name in names}
     ways['ours'] = model
     check_equal(ways, model, image, dtype)
     seconds = alternate(ways, model, image, dtype, device, max(rounds_of(arguments, case), 1), learn)
-    first = statistics.median(seconds['plain'])
+    first = statistics.median(seconds['published'])
     for name, spent in seconds.items():
         middle = statistics.median(spent)
         memory = measured_elsewhere(arguments, case, name, learn)[0]
@@ -238,7 +261,7 @@ def bench_profile(arguments, case):
     """Print where the time goes and how far the floor is."""
     dtype, device = DTYPES[arguments.dtype], arguments.device
     model, image = make(case, device)
-    ways = {way: runner(way, case, model) for way in ('plain', 'ours')}
+    ways = ways_of(arguments, case, model)
     found = profiling.products(CASES[case].backbone, model, CASES[case].size)
     for learn in arguments.learns:
         seconds = alternate(ways, model, image, dtype, device, max(rounds_of(arguments, case), 1), learn)
@@ -268,6 +291,7 @@ def parse(words):
     parser.add_argument('--rounds', type=int, help='timed passes of each way; default: by the '
                         'size of the case; 0: the one pass that memory is measured in')
     parser.add_argument('--only', choices=['forward', 'forward+backward'], help='default: both')
+    parser.add_argument('--published', default='', help='folder of a checkout of the published code, to compare with')
     kind = parser.add_mutually_exclusive_group()
     kind.add_argument('--steps', action='store_true', help='what each step brought')
     kind.add_argument('--profile', action='store_true', help='where the time goes, and the floor')
@@ -281,6 +305,8 @@ def parse(words):
         parser.error('no case {}; there are {}'.format(unknown[0], ', '.join(CASES)))
     if arguments.device == 'cuda' and not torch.cuda.is_available():
         parser.error('--device cuda, but this torch sees no GPU')
+    if arguments.steps and not arguments.published:
+        parser.error('--steps replaces published modules by ours, one by one: --published FOLDER')
     arguments.learns = [learn for learn, what in WHAT.items() if arguments.only in (None, what)]
     return arguments
 
@@ -288,12 +314,15 @@ def parse(words):
 def main(words=None):
     arguments = parse(words)
     torch.set_num_threads(arguments.threads)
+    if arguments.device == 'cuda' and importlib.util.find_spec('mmcv'):
+        importlib.import_module('mtp.adapters.deformable').give()  # DCNv3 as every environment runs it on a card
     if arguments.busy:
         global CLOCK
         CLOCK = time.process_time
     if arguments.peak:
         case, = arguments.cases
-        print(json.dumps(peak(case, arguments.peak, DTYPES[arguments.dtype], arguments.device, arguments.learn)))
+        print(json.dumps(peak(case, arguments.peak, DTYPES[arguments.dtype], arguments.device, arguments.learn,
+                              arguments.published)))
         return
     print('torch {}, {}, {}, {} threads, batch 1'.format(
         torch.__version__, torch.cuda.get_device_name() if arguments.device == 'cuda' else 'CPU', arguments.dtype,
@@ -301,8 +330,8 @@ def main(words=None):
     small = arguments.quick
     cases = arguments.cases or (QUICK if small else [c for c in CASES if c not in QUICK] if arguments.device == 'cuda'
                                 else DEFAULT)
-    if arguments.steps or small:
-        print('| case | what | parts of ours | seconds | plain / this | MiB |\n|---|---|---|---|---|---|')
+    if arguments.steps or small and arguments.published:
+        print('| case | what | parts of ours | seconds | published / this | MiB |\n|---|---|---|---|---|---|')
         for case in cases:
             bench_steps(arguments, case)
     if arguments.profile or small:

@@ -1,10 +1,12 @@
-"""The data pipeline of pretraining against the toolboxes' own transforms in the published order (S2, S4).
+"""The data pipeline of pretraining against the toolboxes' own transforms in the published order.
+
+See published.md#full-size-masks, #parsing-at-each-access.
 
     python ci/bench/pretrain_data.py [--quick] [--rounds N] [--busy]
 
-One process, one thread, no loader: samples a second of one core, S = 448 from images of 1024 x 1024 with 20 and with 200
-instances. First both get the same flips, sizes and offsets and must give the same pixels, masks, boxes and labels; then
-each draws its own, in turn. The ratio is stock / ours in time, so above 1 is better.
+One process, one thread, no loader: samples a second of one core, S = 448 from images of 1024 x 1024 with 20 and with
+200 instances. First both get the same flips, sizes and offsets and must give the same pixels, masks, boxes and labels;
+then each draws its own, in turn. The ratio is stock / ours in time, so above 1 is better.
 """
 import argparse
 import os
@@ -28,8 +30,8 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), os.p
 from mtp.boxes import min_area_rboxes, rboxes_to_polygons  # noqa: E402
 from mtp.data import dota  # noqa: E402
 from mtp.data.samples import scenes  # noqa: E402
-from mtp.pretrain import placement, samples  # noqa: E402
-from mtp.pretrain.annotations import Annotations  # noqa: E402
+from mtp.pretrain.data import placement, samples  # noqa: E402
+from mtp.pretrain.data.annotations import Annotations  # noqa: E402
 
 SIZE, SIDE, CLASSES = 1024, 448, 18
 TARGETS = {20: 2.0, 200: 5.0}
@@ -66,9 +68,11 @@ def draw(folder, instances, images):
             cv2.fillPoly(mask, [np.round(corners).astype(np.int32)], 1)
             label[mask > 0] = kind
             ys, xs = np.nonzero(mask)
-            rows.append((number, (xs.min(), ys.min(), xs.max() + 1, ys.max() + 1), kind, coco_mask.encode(np.asfortranarray(mask)),
+            rows.append((number, (xs.min(), ys.min(), xs.max() + 1, ys.max() + 1), kind,
+                         coco_mask.encode(np.asfortranarray(mask)),
                          corners.reshape(-1)))
-            lines.append(' '.join('{:.1f}'.format(value) for value in corners.reshape(-1)) + ' {} 0\n'.format(NAMES[kind]))
+            lines.append(' '.join('{:.1f}'.format(value)
+                                  for value in corners.reshape(-1)) + ' {} 0\n'.format(NAMES[kind]))
         name = str(number)
         cv2.imwrite(os.path.join(folder, name + '_image.png'), scene.image)
         cv2.imwrite(os.path.join(folder, name + '_label.png'), label)
@@ -91,11 +95,15 @@ NAMES = ['class{}'.format(number) for number in range(CLASSES)]
 
 
 class Stock:
-    """mmcv's, mmdet's and mmrotate's transforms in the published order (spec 3.4), with loading as mmdet does it."""
+    """mmcv's, mmdet's and mmrotate's transforms in the published order, with loading as mmdet does it.
+
+    See published.md#augmentation.
+    """
 
     def __init__(self):
         self.flip = RandomFlip(prob=[0.25, 0.25, 0.25], direction=['horizontal', 'vertical', 'diagonal'])
-        self.resize = RandomResize(scale=(SIDE, SIDE), ratio_range=(0.5, 2.0), keep_ratio=True, resize_type='mmdet.Resize')
+        self.resize = RandomResize(scale=(SIDE, SIDE), ratio_range=(0.5, 2.0), keep_ratio=True,
+                                   resize_type='mmdet.Resize')
         self.crop = Crop((SIDE, SIDE), recompute_bbox=True, allow_negative_crop=True)
         self.filter = FilterAnnotations(min_gt_bbox_wh=(1e-5, 1e-5), by_box=True, by_mask=True, keep_empty=False)
         self.colour = PhotoMetricDistortion(hue_delta=18)
@@ -105,7 +113,7 @@ class Stock:
         image = cv2.imread(source.image(index), cv2.IMREAD_COLOR).astype(np.float32)
         rows = range(source.first[index], source.first[index + 1])
         masks = [coco_mask.decode(source.runs(row, (SIZE, SIZE))) for row in rows]
-        objects = dota.read(source.text(index), NAMES)  # read again at each access, as published (S4)
+        objects = dota.read(source.text(index), NAMES)  # read again at each access, as published
         known = {name: number for number, name in enumerate(NAMES)}
         polygons = torch.from_numpy(objects.polygons.reshape(-1, 8).astype(np.float32))
         seg = cv2.imread(source.seg(index), cv2.IMREAD_UNCHANGED) + np.uint8(1)
@@ -144,7 +152,8 @@ class Stock:
         seg = torch.full((SIDE, SIDE), 255, dtype=torch.int64)
         seg[:height, :width] = torch.from_numpy(found['gt_seg_map'].astype(np.int64))
         masks = found['gt_masks'].pad((SIDE, SIDE), pad_val=0).to_tensor(torch.uint8, 'cpu')
-        return dict(image=image, seg=seg, masks=masks, boxes=found['gt_bboxes'].tensor, labels=found['gt_bboxes_labels'],
+        return dict(image=image, seg=seg, masks=masks, boxes=found['gt_bboxes'].tensor,
+                    labels=found['gt_bboxes_labels'],
                     rboxes=found['rboxes'].tensor, rlabels=found['rlabels'])
 
 
@@ -241,8 +250,10 @@ def main():
             compared = check_equal(source, 4 if options.quick else 12)
             seconds = alternate(source, rounds, count)
         ratios = [a / b for a, b in zip(seconds['stock'], seconds['ours'])]
-        print('{} instances: equal in {} objects; stock {:.1f}, ours {:.1f} samples/s; ratio {:.1f} ({:.1f} to {:.1f}, wanted '
-              '{:.0f})'.format(instances, compared, 1 / statistics.median(seconds['stock']), 1 / statistics.median(seconds['ours']),
+        print('{} instances: equal in {} objects; stock {:.1f}, ours {:.1f} samples/s; ratio {:.1f} ({:.1f} to {:.1f}, '
+              'wanted '
+              '{:.0f})'.format(instances, compared, 1 / statistics.median(seconds['stock']),
+                               1 / statistics.median(seconds['ours']),
                                statistics.median(ratios), min(ratios), max(ratios), target), flush=True)
         if statistics.median(ratios) < target:
             missed.append(str(instances))

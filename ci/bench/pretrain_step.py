@@ -1,11 +1,12 @@
-"""One whole pretraining step against the same step with what the published code does in S1, S3 and S7 to S9.
+"""One whole pretraining step against the same step as the published code does it (published.md#speed-of-pretraining).
 
     python ci/bench/pretrain_step.py [vit_t_rvsa vit_b_rvsa] [--quick] [--rounds N] [--busy]
 
 A step is data, forward, backward and optimizer on one image each of three drawn sets. As published: samples are made in
-the training process (S1), samples are copied deeply in both box decoders (S3), every decoder runs once a data set (S7),
-proposals are decoded with OpenCV box by box (S8), low-quality matches are found in a loop over the objects (S9). Encoder,
-transforms and optimizer are the same on both sides. Losses have to agree first; the ratio is published / ours in time.
+the training process, samples are copied deeply in both box decoders, every decoder runs once per data set,
+proposals are decoded with OpenCV box by box, low-quality matches are found in a loop over the objects.
+Encoder, transforms and optimizer are the same on both sides. Losses have to agree first; the ratio is published / ours
+in time.
 """
 import argparse
 import copy
@@ -24,9 +25,11 @@ from mmrotate.models.task_modules.coders import MidpointOffsetCoder
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir, os.pardir)
 sys.path.insert(0, ROOT)
 
-from mtp.pretrain import annotations, backbones, blueprints, feed, recipe, tasks  # noqa: E402
-from mtp.pretrain.batch import prepare  # noqa: E402
-from mtp.pretrain.model import PretrainModel, total  # noqa: E402
+from mtp.pretrain import recipe, tasks  # noqa: E402
+from mtp.pretrain.data import annotations, loader  # noqa: E402
+from mtp.pretrain.data.batch import prepare  # noqa: E402
+from mtp.pretrain.model import backbones  # noqa: E402
+from mtp.pretrain.model.model import PretrainModel, total  # noqa: E402
 
 SIDES = {'vit_t_rvsa': 224, 'vit_b_rvsa': 224, 'vit_l_rvsa': 448}
 DEFAULT = ['vit_t_rvsa', 'vit_b_rvsa']
@@ -38,7 +41,7 @@ class Published(PretrainModel):
 
     def slow_down(self):
         """Put the toolboxes' own assigners and coder in the place of ours."""
-        for task, detector in self.detectors.items():
+        for detector in (self.inssegdecoder, self.rotdetdecoder):
             detector.assigner = self._stock(detector.assigner)
             detector.rpn_head.assigner = self._stock(detector.rpn_head.assigner)
         coder = self.rotdetdecoder.rpn_head.bbox_coder
@@ -60,10 +63,10 @@ class Published(PretrainModel):
         for name, group in zip(self.datasets, groups):
             end = begin + len(group.images)
             own = [level[begin:end] for level in maps]
-            losses['ss/{}/loss_ce'.format(name)] = self.semantic_loss(self.semantic_logits(own, name), group.seg)
-            for task, detector in self.detectors.items():
-                truths = {name: copy.deepcopy(group.truths)}
-                losses.update(('/'.join((task,) + key), value) for key, value in detector.losses(own, truths).items())
+            for task, decoder in self.decoders.items():
+                truth = getattr(group, decoder.truth)
+                truths = {name: truth if task == 'ss' else copy.deepcopy(truth)}
+                losses.update(('/'.join((task,) + key), value) for key, value in decoder.losses(own, truths).items())
             begin = end
         return losses
 
@@ -73,7 +76,7 @@ def build(kind, backbone, side):
     torch.manual_seed(0)
     chosen = recipe.get('paper')
     encoder, _ = backbones.build(backbone, side, chosen)
-    size = backbones.BACKBONES[backbone].size
+    size = backbones.size(backbone)
     model = kind(encoder, recipe=chosen, size=size).train()
     groups = backbones.parameter_groups(model, backbone, chosen, 1e-6, 0.05)
     return model, torch.optim.AdamW(groups, lr=1e-6)
@@ -81,7 +84,7 @@ def build(kind, backbone, side):
 
 def step(model, optimizer, batches, number):
     """Losses of one step."""
-    feed.seed_step(0, number, 0)
+    loader.seed_step(0, number, 0)
     losses = model({name: prepare(batch) for name, batch in batches.items()})
     optimizer.zero_grad(set_to_none=True)
     total(losses).backward()
@@ -117,7 +120,7 @@ def run_published(pair, steps, numbers):
 def run_ours(pair, steps, numbers, workers):
     """Seconds of each step but the first, with loader processes: what is shared with them is copied in the first."""
     seconds = []
-    with feed.running(feed.loader(steps, numbers[0], numbers[-1] + 1, workers)) as batches:
+    with loader.running(loader.build_dataloader(steps, numbers[0], numbers[-1] + 1, workers)) as batches:
         for number in numbers:
             begin = CLOCK()
             step(*pair, next(batches), number)
@@ -127,7 +130,7 @@ def run_ours(pair, steps, numbers, workers):
 
 def compare(backbone, sources, rounds, count):
     side = SIDES[backbone]
-    steps = feed.StepFeed(sources, {name: 1 for name in sources}, side, recipe.get('paper'))
+    steps = loader.StepDataset(sources, {name: 1 for name in sources}, side, recipe.get('paper'))
     models = {'published': build(Published, backbone, side), 'ours': build(PretrainModel, backbone, side)}
     models['published'][0].slow_down()
     worst = check_equal(models, steps)
@@ -139,7 +142,9 @@ def compare(backbone, sources, rounds, count):
         for name in spent if turn else ():  # the first round is for warming up
             seconds[name].append(statistics.mean(spent[name]))
     ratios = [a / b for a, b in zip(seconds['published'], seconds['ours'])]
-    print('{} at {}: losses differ by {:.0e}; published {:.2f} s, ours {:.2f} s a step; ratio {:.2f} ({:.2f} to {:.2f})'.format(
+    print(
+        '{} at {}: losses differ by {:.0e}; published {:.2f} s, ours {:.2f} s a step; '
+        'ratio {:.2f} ({:.2f} to {:.2f})'.format(
         backbone, side, worst, statistics.median(seconds['published']), statistics.median(seconds['ours']),
         statistics.median(ratios), min(ratios), max(ratios)), flush=True)
     return statistics.median(ratios)
@@ -163,7 +168,8 @@ def main():
         os.environ['MTP_DATA_ROOT'] = folder
         sources = {name: annotations.read(name) for name in tasks.DATASETS}
         names = options.backbones or (DEFAULT[:1] if options.quick else DEFAULT)
-        ratios = [compare(name, sources, 1 if options.quick else options.rounds, 2 if options.quick else 4) for name in names]
+        ratios = [compare(name, sources, 1 if options.quick else options.rounds, 2 if options.quick else 4)
+                  for name in names]
     return 'slower than as published' if min(ratios) < 0.9 else 0  # below 0.9 is more than noise
 
 

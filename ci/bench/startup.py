@@ -20,6 +20,7 @@ sys.path.insert(0, ROOT)
 
 from mtp.errors import FAILED, OK, MTPError, run_main  # noqa: E402
 from mtp.launch import containers, host, ledger  # noqa: E402
+from mtp.launch.runtimes import native  # noqa: E402
 from mtp.launch.settings import from_environ  # noqa: E402
 
 RUNTIMES = ('native', 'docker', 'apptainer')
@@ -40,7 +41,7 @@ def lacking(runtime):
 
 def draw(folder):
     """Three tiny sets, drawn natively."""
-    python = os.path.join(ROOT, host.venv_python(from_environ(os.environ), 'mmrotate1'))
+    python = os.path.join(ROOT, native.python(from_environ(os.environ), 'mmrotate1'))
     environment = dict(os.environ, MTP_DATA_ROOT=folder, PYTHONPATH=ROOT)
     for words in (['-m', 'mtp.data.samples', 'samrs', '--images', '4', '--out',
                    folder], ['scripts/convert_pkl_json.py']):

@@ -107,11 +107,21 @@ def test_a_check_that_fails_says_what_it_saw():
         front.need(False, 'this', 'that was seen')
 
     class Quiet:
+        done = []
+
+        @property
+        def cluster(self):
+            return self
+
         def call(self, *words):
-            assert words == ('scancel', '--me')
+            self.done.append(words)
+
+        def wait_idle(self):
+            self.done.append('idle')
 
     seconds = []
     assert not checks.one(bad, Quiet(), seconds) and len(seconds) == 1
+    assert Quiet.done == [('scancel', '--me'), 'idle']  # a repeat finds nobody in its folder
 
 
 def test_a_command_that_hangs_is_ended(tmp_path):

@@ -40,6 +40,41 @@ def test_what_cannot_be_installed_has_that_code_too(monkeypatch):
     assert caught.value.code == engine.NO_ENGINE and 'sudo apt-get install docker.io' in str(caught.value)
 
 
+LOCKED_APT = """#!/bin/sh
+echo "$*" >>"$0.calls"
+[ -e "$0.locked" ] || exit 0
+rm "$0.locked"
+echo "E: Could not get lock /var/lib/apt/lists/lock. It is held by process 7 (apt-get)"
+exit 100
+"""
+
+
+@pytest.fixture
+def apt(tmp_path, monkeypatch):
+    """An apt-get that finds its lock taken once."""
+    path = tmp_path / 'apt-get'
+    path.write_text(LOCKED_APT)
+    path.chmod(0o755)
+    (tmp_path / 'apt-get.locked').write_text('')
+    monkeypatch.setenv('PATH', '{}{}/bin:/usr/bin'.format(tmp_path, os.pathsep))
+    monkeypatch.setattr(engine.os, 'getuid', lambda: 0)
+    monkeypatch.setattr(engine, 'LOCK_PAUSE', 0.01)
+    return path
+
+
+def test_another_apt_get_is_waited_for(apt):
+    engine.install('podman')
+    assert [line.split()[0] for line in (apt.parent / 'apt-get.calls').read_text().splitlines()] == [
+        'update', 'update', 'install']
+
+
+def test_an_apt_that_stays_locked_is_no_machine_without_an_engine(apt, monkeypatch):
+    monkeypatch.setattr(engine, 'LOCK_SECONDS', -1)
+    with pytest.raises(MTPError, match='locked by another program') as caught:
+        engine.install('podman')
+    assert caught.value.code == 1 != engine.NO_ENGINE and 'process 7' in str(caught.value)
+
+
 def test_python_is_copied_without_what_belongs_to_the_host(tmp_path):
     prefix = tmp_path / 'prefix'
     for name in ('lib/python3.8/site-packages/own', 'lib/python3.8/test', 'lib/python3.8/lib-dynload',
@@ -48,7 +83,7 @@ def test_python_is_copied_without_what_belongs_to_the_host(tmp_path):
     (prefix / 'lib/python3.8/lib-dynload/_tkinter.so').write_text('')
     (prefix / 'lib/python3.8/json/decoder.py').write_text('')
     (prefix / 'bin/python3.8').write_text('')
-    localbase.copy_python(str(prefix), str(tmp_path / 'local'))
+    localbase.copy_python(str(prefix), 'python3.8', str(tmp_path / 'local'))
     made = {os.path.relpath(os.path.join(folder, name), str(tmp_path / 'local'))
             for folder, folders, files in os.walk(str(tmp_path / 'local')) for name in folders + files}
     assert {'bin/python3.8', 'lib/python3.8/json/decoder.py', 'include/python3.8',
