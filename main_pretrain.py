@@ -1,6 +1,6 @@
 #!/usr/bin/env python
 """Multi-task pretraining, with the published command line. ``--help`` lists the flags."""
-from mtp.pretrain.stop import STOP
+from mtp.pretrain.engine.stop import STOP
 
 STOP.listen()  # before the seconds that imports take: who is asked to stop meanwhile says "continue me"
 from mtp.errors import run_main  # noqa: E402

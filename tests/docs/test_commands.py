@@ -10,11 +10,15 @@ import pytest
 
 from mtp.errors import MTPError
 from mtp.launch import ledger, plan, settings, verbs
+from mtp.weights import manifest
 from tests.launch import fakes, golden_plans
 
 PAGES = sorted(glob.glob(os.path.join(ledger.ROOT, 'docs', '*.md')))
-WANTED = {'big-images', 'gpu-server', 'laptop', 'offline-cluster', 'slurm-apptainer', 'troubleshooting'}
-NEEDS = {'GPU', 'cluster', 'docker', 'apptainer', 'root'}
+# Their commands are those of the English pages, byte for byte: tests/docs/test_korean.py.
+KOREAN = sorted(glob.glob(os.path.join(ledger.ROOT, 'docs', 'ko', '*.md')))
+WANTED = {'big-images', 'browse', 'first-week', 'gpu-server', 'laptop', 'offline-cluster', 'own-data',
+          'slurm-apptainer', 'tracking', 'troubleshooting'}
+NEEDS = {'GPU', 'cluster', 'docker', 'apptainer', 'network', 'root'}
 # Names of settings that a verb, a shell or a program of others reads.
 OUTSIDE = {'APPTAINER_CACHEDIR', 'APPTAINER_TMPDIR', 'PIP_CACHE_DIR', 'TMPDIR'}
 
@@ -31,6 +35,8 @@ RUN_BY = {
     'make logs': ('ci/checks_runs.py', "front.made('logs'"),
     'make sif': ('ci/sifs.py', '/recipes/{}.def'),
     'make samples': ('ci/checks_runs.py', "'mtp.data.samples', name"),  # what it starts
+    'make browse': ('tests/browse/test_command.py', 'command.main('),
+    'make finetune': ('tests/own/test_page.py', 'make finetune '),
     'make predict': ('tests/predict/test_command.py', 'from mtp.predict.__main__ import main'),
     'python -m mtp.submit validate': ('mtp/demo/stages.py', "'mtp.submit', 'validate'"),
     'python -m mtp.submit score': ('mtp/demo/stages.py', "'mtp.submit', 'score'"),
@@ -67,10 +73,16 @@ CASES += [(name(path), set(), words) for path in PAGES for words in inline(path)
 @pytest.fixture(scope='module')
 def root(tmp_path_factory):
     folder = golden_plans.checkout(tmp_path_factory.mktemp('checkout'))
-    for module in ('bundle', 'verify_bundle', 'setup', 'doctor', 'submitted', 'replay'):
+    for module in ('bundle', 'verify_bundle', 'setup', 'doctor', 'lock', 'submitted', 'replay', 'own'):
         fakes.touch(str(folder / 'mtp' / 'launch' / (module + '.py')))
-    for program in ('mtp/demo/__main__.py', 'mtp/data/samples/__main__.py', 'tests/x.py'):
+    for program in ('mtp/demo/__main__.py', 'mtp/browse/__main__.py', 'mtp/data/samples/__main__.py', 'tests/x.py',
+                    'mtp/weights/__main__.py', 'mtp/reproduce/__main__.py'):
         fakes.touch(str(folder / program))
+    for path in glob.glob(os.path.join(ledger.ROOT, 'configs', 'mmrotate1', 'oscd', '*.py')):
+        fakes.touch(str(folder / os.path.relpath(path, ledger.ROOT)))
+    for name in ('rvsa-b-unet-96-mae-mtp_oscd_rgb.pth', 'oriented_rcnn_rvsa_l_800_mae_mtp_fair1m20.pth'):
+        assert name in manifest.entries()
+        fakes.touch(str(folder / 'weights' / name))
     return str(folder)
 
 
@@ -87,7 +99,9 @@ def assert_planned(words, root, monkeypatch):
 
 THEN = {
     'kind': 'pretrain', 'status': 'complete', 'processes': 1, 'folder': '/w/a',
-    'command': ['python', 'main_pretrain.py'], 'environment': {'name': 'mmrotate1', 'image': {'runtime': 'docker'}},
+    'command': ['python', 'main_pretrain.py'], 'code': {}, 'data': {},
+    'environment': {'name': 'mmrotate1', 'ledger': 'l', 'versions': {},
+                    'image': {'runtime': 'docker', 'name': None, 'digest': None}},
     'roots': {'data': '/d', 'weights': '/v', 'work_dirs': '/w', 'code': '/c'}, 'hardware': {}
 }
 
@@ -164,16 +178,19 @@ def test_a_wrong_command_is_found(root, monkeypatch):
 
 def test_every_page_is_there_has_commands_and_is_linked():
     assert WANTED <= set(map(name, PAGES)) and {page for page, _, _ in CASES} >= WANTED
-    for readme in ('README.md', 'README.ko.md'):
+    korean = set(map(name, KOREAN))
+    for readme, there in (('README.md', ()), ('README.ko.md', korean)):
         with open(os.path.join(ledger.ROOT, readme), encoding='utf-8') as stream:
             text = stream.read()
-        assert all('docs/{}.md'.format(page) in text for page in WANTED), readme
+        for page in WANTED:
+            assert '](docs/{}{}.md)'.format('ko/' if page in there else '', page) in text, (readme, page)
 
 
 def test_marks_are_known_and_links_lead_somewhere():
-    for path in PAGES:
+    for path in PAGES + KOREAN:
         for needs, _ in blocks(path):
             assert needs <= NEEDS, path
         with open(path, encoding='utf-8') as stream:
             for link in re.findall(r'\]\(([^)#]+)', stream.read()):
-                assert os.path.exists(os.path.join(os.path.dirname(path), link)), (path, link)
+                assert link.startswith('https://') or os.path.exists(
+                    os.path.join(os.path.dirname(path), link)), (path, link)
