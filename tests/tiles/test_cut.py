@@ -6,6 +6,7 @@ import random
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from mtp.errors import MTPError
 from mtp.tiles import annotations, cut, journal
@@ -66,7 +67,9 @@ def reference_splitter():
     path = os.path.join(os.path.dirname(package.origin), '.mim/tools/data/dota/split/img_split.py')
     spec = importlib.util.spec_from_file_location('img_split', path)
     module = importlib.util.module_from_spec(spec)
+    limit = Image.MAX_IMAGE_PIXELS
     spec.loader.exec_module(module)
+    Image.MAX_IMAGE_PIXELS = limit  # which the splitter switches off for the whole process
     return module
 
 
