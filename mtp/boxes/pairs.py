@@ -129,8 +129,7 @@ def overlaps_between(rboxes: np.ndarray, i: np.ndarray, j: np.ndarray) -> _Pair:
     return np.maximum(first[0], second[0]), np.minimum(first[1], second[1])
 
 
-def _as_seen_from(own: np.ndarray, other: np.ndarray, x: np.ndarray, y: np.ndarray, c: np.ndarray,
-                  s: np.ndarray) -> _Pair:
+def _as_seen_from(own: _Pair, other: _Pair, x: np.ndarray, y: np.ndarray, c: np.ndarray, s: np.ndarray) -> _Pair:
     """Bounds of the shared area, from the box with half sides ``own``; ``other`` lies ``x``, ``y`` from it, turned by
     an angle with cosine ``c`` and sine ``s``; signs do not matter."""
     around = other[0] * c + other[1] * s, other[0] * s + other[1] * c

@@ -1,4 +1,6 @@
 """Which objects belong to a window, and their text lines."""
+from typing import List, Sequence, Tuple
+
 import numpy as np
 import shapely
 
@@ -8,7 +10,7 @@ _LEAST_AREA = 1e-6
 _AT_ONCE = 1 << 22  # pairs that are looked at together
 
 
-def assign(polygons, windows, min_inside):
+def assign(polygons: np.ndarray, windows: np.ndarray, min_inside: float) -> List[Tuple[np.ndarray, np.ndarray]]:
     """Objects of each window.
 
     An object belongs to a window when at least ``min_inside`` of its area lies in it. The area is rounded to float32
@@ -31,7 +33,7 @@ def assign(polygons, windows, min_inside):
     return [(pair[part], share[part] < 1) for part in parts]
 
 
-def _shares(polygons, windows):
+def _shares(polygons: np.ndarray, windows: np.ndarray) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Pairs (object, window) that may overlap, and the share of the object inside the window."""
     index, window = _meeting(bounds_of_polygons(polygons), np.asarray(windows))
     shapes = shapely.polygons(np.asarray(polygons, dtype=np.float64).reshape(-1, 4, 2))
@@ -44,7 +46,7 @@ def _shares(polygons, windows):
     return index, window, shared / area[index]
 
 
-def _meeting(bounds, windows):
+def _meeting(bounds: np.ndarray, windows: np.ndarray) -> Tuple[np.ndarray, ...]:
     """Pairs (object, window) whose bounds (n, 4) and (m, 4) meet: two (k,) int64, by object.
 
     Each object is held against each window, not against other objects: any number of these may lie in one place.
@@ -57,7 +59,8 @@ def _meeting(bounds, windows):
     return tuple(np.concatenate(column) for column in zip(*found)) if found else (np.zeros(0, np.int64),) * 2
 
 
-def lines(polygons, names, difficult, indices, cut, x_start, y_start):
+def lines(polygons: np.ndarray, names: Sequence[str], difficult: np.ndarray, indices: np.ndarray, cut: np.ndarray,
+          x_start: int, y_start: int) -> str:
     """Annotation text of one tile: polygons shifted, not clipped, in float32; difficulty 2 marks an object cut.
 
     Args:

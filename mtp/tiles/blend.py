@@ -7,7 +7,7 @@ image in one piece. Along the border of the image there is no other window: ther
 
 Memory holds the rows of one window over the whole width, whatever the height of the image.
 """
-from typing import NamedTuple, Tuple
+from typing import NamedTuple, Optional, Tuple
 
 import numpy as np
 
@@ -31,22 +31,22 @@ class Grid(NamedTuple):
     x: Tuple[int, ...]
     y: Tuple[int, ...]
 
-    def rows(self, row):
+    def rows(self, row: int) -> Tuple[int, int]:
         """(first, last + 1) of the rows of the image that are complete once the windows of ``row`` are in."""
         return self.y[row], self.y[row + 1] if row + 1 < len(self.y) else self.height
 
-    def lead(self, row):
+    def lead(self, row: int) -> int:
         """The first row of windows that reaches over the first of :meth:`rows`."""
         return next(index for index, start in enumerate(self.y) if start + self.side > self.y[row])
 
 
-def grid(width, height, side, overlap):
+def grid(width: int, height: int, side: int, overlap: int) -> Grid:
     """The :class:`Grid` of windows that overlap by ``overlap`` pixels, the last by more."""
     return Grid(width, height, side, tuple(starts(width, side, overlap).tolist()),
                 tuple(starts(height, side, overlap).tolist()))
 
 
-def profile(start, side, length, overlap):
+def profile(start: int, side: int, length: int, overlap: int) -> np.ndarray:
     """Weight (side,) float32 of each pixel of a window along one axis.
 
     Args:
@@ -76,7 +76,7 @@ class Band:
         row: of windows, the first one.
     """
 
-    def __init__(self, grid, overlap, channels, row=0):
+    def __init__(self, grid: Grid, overlap: int, channels: int, row: int = 0) -> None:
         self.grid, self.overlap, self.row = grid, overlap, row
         self._sums = np.zeros((channels, grid.side, grid.width), np.float32)
         self._valid = np.zeros((grid.side, grid.width), bool)
@@ -88,11 +88,11 @@ class Band:
         self._down = np.zeros(grid.side, np.float32)
         self._weigh()
 
-    def _weigh(self):
+    def _weigh(self) -> None:
         self._y = profile(self.grid.y[self.row], self.grid.side, self.grid.height, self.overlap)
         self._down += self._y
 
-    def move(self):
+    def move(self) -> None:
         """Go down to the next row of windows; rows above it are gone."""
         step = self.grid.y[self.row + 1] - self.grid.y[self.row]
         for held, axis in ((self._sums, 1), (self._valid, 0), (self._down, 0)):
@@ -104,7 +104,7 @@ class Band:
         self.row += 1
         self._weigh()
 
-    def add(self, column, scores, valid=None):
+    def add(self, column: int, scores: np.ndarray, valid: Optional[np.ndarray] = None) -> None:
         """Add one window.
 
         Args:
@@ -118,7 +118,7 @@ class Band:
         self._sums[:, :, start:stop] += scores[:, :, :stop - start] * weight
         self._valid[:, start:stop] |= True if valid is None else valid[:, :stop - start]
 
-    def finished(self):
+    def finished(self) -> Tuple[np.ndarray, np.ndarray]:
         """Rows that are complete: mean scores (channels, n, width) float32, and where there is data (n, width)."""
         first, last = self.grid.rows(self.row)
         count = last - first

@@ -8,12 +8,13 @@ is now: see :mod:`mtp.tiles.journal`.
 """
 import argparse
 import os
-from typing import NamedTuple
+from typing import (Any, Callable, Container, Dict, Iterable, Iterator, List, Mapping, NamedTuple, Optional, Sequence,
+                    Tuple, Union)
 
 import cv2
 import numpy as np
 
-from mtp import locks, ownership, workers
+from mtp import files, locks, ownership, workers
 from mtp.data import converting, dota
 from mtp.data import images as image_files
 from mtp.errors import MTPError, run_main
@@ -23,8 +24,8 @@ from mtp.progress import Progress
 
 from . import annotations, journal, packed
 from .pixels import list_images
-from .rows import ArrayRows, open_rows, panels
-from .windows import PRESETS, parts_of, preset, tile_id, window_positions
+from .rows import ArrayRows, Rows, open_rows, panels
+from .windows import PRESETS, Preset, parts_of, preset, tile_id, window_positions
 
 #: Packing an image for all its tiles pays where these have more than so many times its pixels.
 _OVERLAP = 1.2
@@ -41,31 +42,34 @@ class Task(NamedTuple):
     parts: int = 1
 
 
-def windows_of(image, how, stem=None):
+def windows_of(image: Union[files.PathLike, np.ndarray, Rows], how: Preset,
+               stem: Optional[str] = None) -> Iterator[Tuple[str, np.ndarray, np.ndarray]]:
     """Yield the tiles of one image without writing files.
 
     Args:
-        image: path, or pixels (height, width, 3) uint8 BGR. Of a PNG only some rows are in memory.
-        how: a :class:`~mtp.tiles.windows.Preset`.
+        image: path, or pixels (height, width, 3) uint8 BGR, or a reader. Of a PNG only some rows are in memory.
+        how: to cut.
         stem: image id in the tiles' names; the file's stem by default.
 
     Yields:
         tile id, window (4,) int64 x_start, y_start, x_stop, y_stop, pixels (side, side, 3) uint8 BGR, padded; by row.
         The pixels are valid until the next tile: copy what is kept.
     """
-    rows = image
+    rows: Rows
     if isinstance(image, (str, os.PathLike)):
         path = os.fspath(image)
         stem = stem or os.path.splitext(os.path.basename(path))[0]
         rows = open_rows(path)
     elif isinstance(image, np.ndarray):
         rows = ArrayRows(image)
+    else:
+        rows = image
     windows = window_positions(rows.width, rows.height, how)
     for window in windows[np.lexsort((windows[:, 0], windows[:, 2] - windows[:, 0], windows[:, 1]))]:
         yield tile_id(stem or 'image', window), window, crop(rows.take(window[1], window[3]), window, how.padding)
 
 
-def crop(rows, window, padding):
+def crop(rows: np.ndarray, window: np.ndarray, padding: Tuple[int, ...]) -> np.ndarray:
     """Pixels of a window, filled with ``padding`` (BGR) where it reaches beyond the right or lower border.
 
     Args:
@@ -84,7 +88,7 @@ def crop(rows, window, padding):
     return tile
 
 
-def cut_image(task):
+def cut_image(task: Task) -> Dict[str, Any]:
     """Write the tiles of one image, or of its part; returns what the journal says about the image, bytes aside."""
     row, windows, lines = _plan(task)
     padding, shared = preset(task.preset).padding, _worth_sharing(windows, row['width'], row['height'])
@@ -107,12 +111,12 @@ def cut_image(task):
     return row
 
 
-def count_image(task):
+def count_image(task: Task) -> Dict[str, Any]:
     """What :func:`cut_image` would return, from the header and the labels alone; nothing is written."""
     return _plan(task)[0]
 
 
-def _plan(task):
+def _plan(task: Task) -> Tuple[Dict[str, Any], np.ndarray, Iterator[str]]:
     """The row of the journal, the windows (n, 4), and an iterator of the text of each."""
     width, height = image_files.size(task.image)
     how = preset(task.preset)
@@ -126,14 +130,14 @@ def _plan(task):
     return row, windows, lines
 
 
-def _worth_sharing(windows, width, height):
+def _worth_sharing(windows: np.ndarray, width: int, height: int) -> np.ndarray:
     """Which windows are packed together (see :mod:`mtp.tiles.packed`): none where they hardly overlap."""
     sides = windows[:, 2:] - windows[:, :2]
     inside = (windows[:, 2] <= width) & (windows[:, 3] <= height) & (sides[:, 0] >= packed.LEAST_WIDTH)
     return inside & (sides[inside].prod(1).sum() > _OVERLAP * width * height)
 
 
-def _cut_packed(task, rows, x_start, windows):
+def _cut_packed(task: Task, rows: Rows, x_start: int, windows: np.ndarray) -> None:
     """Write the tiles of windows inside the image; its rows (from column ``x_start`` on) are read, and packed, once."""
     shift = np.array([x_start, 0, x_start, 0])
     columns, strips = packed.columns_of(windows - shift), []
@@ -149,7 +153,7 @@ def _cut_packed(task, rows, x_start, windows):
             _write(task, window, packed.png(strips, window - shift))
 
 
-def _cut_plain(task, rows, windows, padding):
+def _cut_plain(task: Task, rows: Rows, windows: np.ndarray, padding: Tuple[int, ...]) -> None:
     """Write the tiles of windows one by one, padded where they reach beyond the image."""
     for y_start, level in _levels(windows):
         band = rows.take(y_start, level[:, 3].max())
@@ -157,20 +161,20 @@ def _cut_plain(task, rows, windows, padding):
             _write(task, window, _png(band, window, padding))
 
 
-def _levels(windows):
+def _levels(windows: np.ndarray) -> List[Tuple[int, np.ndarray]]:
     """(y_start, windows that begin there), from top to bottom."""
     return [(y_start, windows[windows[:, 1] == y_start]) for y_start in np.unique(windows[:, 1])]
 
 
-def _objects(label):
+def _objects(label: str) -> Tuple[np.ndarray, Sequence[str], np.ndarray]:
     """Polygons (n, 8) float32, names, difficulties of a DOTA text."""
     if not label:
-        return np.zeros((0, 8), dtype=np.float32), [], []
+        return np.zeros((0, 8), dtype=np.float32), (), np.zeros(0, dtype=np.int64)
     labels = dota.read(label)
     return labels.polygons.reshape(-1, 8).astype(np.float32), labels.names, labels.difficult
 
 
-def _write(task, window, parts):
+def _write(task: Task, window: np.ndarray, parts: Iterable[packed.Part]) -> None:
     """Write the parts of a tile's file, one behind the other."""
     path = os.path.join(task.out, 'images', tile_id(task.stem, window) + '.png')
     with atomic_path(path, durable=False) as temporary:
@@ -179,7 +183,7 @@ def _write(task, window, parts):
                 stream.write(part)
 
 
-def _png(band, window, padding):
+def _png(band: np.ndarray, window: np.ndarray, padding: Tuple[int, ...]) -> List[packed.Part]:
     """PNG of a window as OpenCV makes it, from the rows of the image that begin where it begins."""
     done, data = cv2.imencode('.png', crop(band[:window[3] - window[1]], window, padding))
     if not done:
@@ -187,7 +191,8 @@ def _png(band, window, padding):
     return [data.data]
 
 
-def cut_folder(preset_name, images, out, labels='', jobs=1, dry_run=False, overwrite=False):
+def cut_folder(preset_name: str, images: str, out: str, labels: str = '', jobs: int = 1, dry_run: bool = False,
+               overwrite: bool = False) -> Dict[str, int]:
     """Cut every image of a folder.
 
     Args:
@@ -225,7 +230,8 @@ def cut_folder(preset_name, images, out, labels='', jobs=1, dry_run=False, overw
         return _totals(book.done)
 
 
-def _run(function, tasks, done, jobs):
+def _run(function: Callable[[Task], Dict[str, Any]], tasks: Sequence[Task], done: Container[str],
+         jobs: int) -> Iterator[Dict[str, Any]]:
     """Rows of the images that are not done, as they are finished; an image is cut by several when there are few."""
     todo = [task for task in tasks if task.stem not in done]
     parts = max(1, -(-jobs // max(1, len(todo))))
@@ -240,12 +246,12 @@ def _run(function, tasks, done, jobs):
     progress.close()
 
 
-def _totals(done):
+def _totals(done: Mapping[str, Dict[str, Any]]) -> Dict[str, int]:
     totals = {key: sum(row[key] for row in done.values()) for key in ('tiles', 'objects', 'placed')}
     return dict(images=len(done), **totals)
 
 
-def _label_of(stem, labels):
+def _label_of(stem: str, labels: str) -> str:
     if not labels:
         return ''
     path = os.path.join(labels, stem + '.txt')
@@ -256,7 +262,7 @@ def _label_of(stem, labels):
     return path
 
 
-def main(arguments=None):
+def main(arguments: Optional[Sequence[str]] = None) -> int:
     parser = argparse.ArgumentParser(prog='python -m mtp.tiles.cut', description='Cut images into tiles.')
     parser.add_argument('--preset', required=True, choices=sorted(PRESETS), help='how to cut')
     parser.add_argument('--images', required=True, help='folder of images')

@@ -24,7 +24,7 @@ class Code(NamedTuple):
     header: Tuple[int, int]
 
 
-def code_for(counts) -> Code:
+def code_for(counts: np.ndarray) -> Code:
     """The best code for bytes that occur so often.
 
     Args:
@@ -38,7 +38,7 @@ def code_for(counts) -> Code:
     return Code(_bits(lengths), lengths.astype(np.uint64), _header(lengths))
 
 
-def _lengths(weights):
+def _lengths(weights: np.ndarray) -> np.ndarray:
     """Depth of each symbol in a Huffman tree, (257,) int64."""
     lengths = np.zeros(len(weights), np.int64)
     heap = [(int(weight), index, [index]) for index, weight in enumerate(weights)]
@@ -51,7 +51,7 @@ def _lengths(weights):
     return lengths
 
 
-def _bits(lengths):
+def _bits(lengths: np.ndarray) -> np.ndarray:
     """Canonical codes of these lengths, their bits reversed."""
     bits, code, previous = np.zeros(len(lengths), np.uint64), 0, 0
     for index in np.lexsort((np.arange(len(lengths)), lengths)):
@@ -63,11 +63,11 @@ def _bits(lengths):
 
 
 @functools.lru_cache(maxsize=None)
-def _reversed(code, length):
+def _reversed(code: int, length: int) -> int:
     return int('{:0{}b}'.format(code, length)[::-1], 2)
 
 
-def _header(lengths):
+def _header(lengths: np.ndarray) -> Tuple[int, int]:
     """Last block, dynamic codes, 257 literals, one unused distance, and all lengths in 4 bits each.
 
     A last block is marked by its first bit: :func:`begin_block` takes it away where another one follows.
@@ -82,7 +82,7 @@ def _header(lengths):
     return value, size
 
 
-def begin_block(code, last):
+def begin_block(code: Code, last: bool) -> Tuple[int, int]:
     """(value, bits) of the beginning of a block; ``last`` says whether the stream ends with it."""
     value, size = code.header
     return (value if last else value - 1), size

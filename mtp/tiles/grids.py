@@ -12,6 +12,8 @@ from . import rasters
 
 _SAME = 0.01  # of a pixel: corners of two grids so near are the same
 
+_Place = Tuple[Tuple[int, int], rasters.Ground]  # width and height, and where it lies
+
 
 class Pair(NamedTuple):
     """What a pair has in common.
@@ -46,7 +48,7 @@ def check(paths: Tuple[str, str]) -> Pair:
     return Pair(size, ground or there, tuple(notes + _out_of_order(paths)))
 
 
-def _require_same(paths, before, after):
+def _require_same(paths: Tuple[str, str], before: _Place, after: _Place) -> None:
     (size, one), (there, other) = before, after
     if one.crs and other.crs and one.crs != other.crs:
         what = 'their coordinate systems are {} and {}'.format(one.crs.to_string()[:60], other.crs.to_string()[:60])
@@ -61,7 +63,7 @@ def _require_same(paths, before, after):
     raise MTPError('{} and {} do not lie on one grid: {}'.format(*paths, what), hint=_mended(paths, size, one))
 
 
-def _mended(paths, size, ground):
+def _mended(paths: Tuple[str, str], size: Tuple[int, int], ground: rasters.Ground) -> str:
     """The ``gdalwarp`` line that brings the second of a pair to the grid of the first."""
     a, b, c, d, e, f = ground.to_ground
     system = ground.crs and ground.crs.to_string()
@@ -74,11 +76,11 @@ def _mended(paths, size, ground):
         system, ' '.join(map(repr, bounds)), *size, shlex.quote(paths[1]), _beside(paths[1]))
 
 
-def _beside(path):
+def _beside(path: str) -> str:
     return shlex.quote(os.path.splitext(os.path.basename(path))[0] + '_on_grid.tif')
 
 
-def _out_of_order(paths) -> List[str]:
+def _out_of_order(paths: Tuple[str, str]) -> List[str]:
     """A sentence where the files themselves have dates in the other order."""
     dates = []
     for path in paths:

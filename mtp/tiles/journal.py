@@ -10,6 +10,7 @@ import json
 import os
 import sys
 import zlib
+from typing import Any, Collection, Dict, List, Mapping, Optional, Tuple
 
 from mtp import files, ownership
 from mtp.data import text
@@ -25,14 +26,14 @@ _KEYS = {'image': str, 'width': int, 'height': int, 'tiles': int, 'objects': int
          'label': str, 'bytes': list}
 
 
-def state_of(image, label):
+def state_of(image: str, label: str) -> Dict[str, Any]:
     """What tells a changed input: size and time of the image, and the content of its label file, a small text."""
     status = os.stat(image)
     digest = zlib.crc32(text.read_bytes(label)) if label else 0
     return {'source': [status.st_size, status.st_mtime_ns], 'label': '{:08x}'.format(digest) if label else ''}
 
 
-def tile_files(stem, width, height, preset_name):
+def tile_files(stem: str, width: int, height: int, preset_name: str) -> List[str]:
     """Paths, relative to the folder, of all tiles of an image: pictures first, then their texts."""
     tiles = [tile_id(stem, window) for window in window_positions(width, height, preset(preset_name))]
     return ['{}/{}{}'.format(folder, tile, suffix) for folder, suffix in FOLDERS for tile in tiles]
@@ -53,7 +54,7 @@ class Journal:
         MTPError: the folder is not one of tiles, or was cut with other settings, or from other images.
     """
 
-    def __init__(self, out, preset_name, labelled, found):
+    def __init__(self, out: str, preset_name: str, labelled: bool, found: Collection[str]) -> None:
         self.out, self.preset, self.path = out, preset_name, os.path.join(out, NAME)
         mark = check(out, preset_name, labelled)
         self.done = self._read()
@@ -68,7 +69,7 @@ class Journal:
             os.makedirs(os.path.join(out, folder), exist_ok=True)
         remove(out, before - set(found))  # a run was stopped at an image that has gone since
 
-    def keep(self, states):
+    def keep(self, states: Mapping[str, Mapping[str, Any]]) -> None:
         """Forget images that have changed, or whose tiles are not whole. ``states``: :func:`state_of` by id."""
         there = _sizes(self.out)
         changed = [stem for stem, row in self.done.items() if any(row[key] != states[stem][key]
@@ -84,17 +85,17 @@ class Journal:
             files.write_text(self.path, ''.join(map(_line, self.done.values())))
             remove(self.out, set(changed))  # an image of another size has other tiles
 
-    def add(self, row):
+    def add(self, row: Dict[str, Any]) -> None:
         """An image is finished."""
         with open(self.path, 'a', encoding='utf-8') as stream:
             stream.write(_line(row))
         self.done[row['image']] = row
 
-    def _whole(self, row, there):
+    def _whole(self, row: Mapping[str, Any], there: Mapping[str, int]) -> bool:
         names = tile_files(row['image'], row['width'], row['height'], self.preset)
         return [there.get(name) for name in names] == row['bytes']
 
-    def _read(self):
+    def _read(self) -> Dict[str, Dict[str, Any]]:
         """Rows by image; lines that are not whole, or were being written when a run was killed, are dropped."""
         if not os.path.exists(self.path):
             return {}
@@ -106,7 +107,7 @@ class Journal:
         return {row['image']: row for row in rows}
 
 
-def check(out, preset_name, labelled):
+def check(out: str, preset_name: str, labelled: bool) -> Dict[str, Any]:
     """The mark in ``out``; MTPError when the folder is not one of tiles, or was cut with other settings."""
     mark = ownership.check(out, VERB)
     theirs, mine = (mark.get('preset'), mark.get('labelled')), (preset_name, labelled)
@@ -116,7 +117,7 @@ def check(out, preset_name, labelled):
     return mark
 
 
-def clear(out):
+def clear(out: str) -> None:
     """Remove the journal and the tiles of all images that were ever cut into ``out``; what others put there stays."""
     mark = ownership.check(out, VERB)
     if mark:
@@ -126,7 +127,7 @@ def clear(out):
         ownership.put(out, dict(mark, preset=None, begun=[]))
 
 
-def remove(out, stems):
+def remove(out: str, stems: Collection[str]) -> None:
     """Remove all tiles of these images."""
     for path in list(_sizes(out)) if stems else ():
         tile = os.path.splitext(os.path.basename(path))[0]
@@ -134,14 +135,14 @@ def remove(out, stems):
             os.unlink(os.path.join(out, path))
 
 
-def _image_of(tile):
+def _image_of(tile: str) -> Optional[str]:
     try:
         return parse_tile_id(tile)[0]
     except MTPError:
         return None
 
 
-def _sizes(out):
+def _sizes(out: str) -> Dict[str, int]:
     """{path relative to ``out``: bytes} of everything in the folders of tiles that has the name of one."""
     found = {}
     for folder, suffix in FOLDERS:
@@ -152,12 +153,12 @@ def _sizes(out):
     return found
 
 
-def _line(row):
+def _line(row: Mapping[str, Any]) -> str:
     body = json.dumps({key: row[key] for key in _KEYS})
     return '{} {:08x}\n'.format(body, zlib.crc32(body.encode('ascii')))
 
 
-def _row(line):
+def _row(line: bytes) -> Optional[Dict[str, Any]]:
     """The row of a line; None when it is not whole."""
     body, _, check_sum = line.rpartition(b' ')
     try:
@@ -168,6 +169,6 @@ def _row(line):
     return row if fits else None
 
 
-def _in_words(settings):
+def _in_words(settings: Tuple[Optional[str], Optional[bool]]) -> str:
     name, labelled = settings
     return '{} {} labels'.format(name, 'with' if labelled else 'without')

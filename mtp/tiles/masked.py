@@ -3,11 +3,13 @@
 No data is what the file itself says: its NoData value in all bands that are looked at, an alpha of 0, a mask of its
 own, numbers that are not finite. A file that says nothing of the kind has three channels, as everywhere.
 """
+from typing import Optional, Tuple
+
 import numpy as np
 
 from mtp.data import raster_files
 
-from . import rasters, rows
+from . import panes, rasters, rows
 
 
 class MaskedRaster(rasters.Raster):
@@ -15,7 +17,7 @@ class MaskedRaster(rasters.Raster):
 
     channels = 4
 
-    def pixels(self, window):
+    def pixels(self, window: panes.Window) -> np.ndarray:
         """See :class:`~mtp.tiles.panes.WindowRows`."""
         bands = list(self._bands)
         valid = (self.masks(bands, window=window) > 0).any(axis=0)
@@ -25,7 +27,7 @@ class MaskedRaster(rasters.Raster):
         return np.dstack([self._colours(values), np.where(valid, np.uint8(255), np.uint8(0))])
 
 
-def open_masked(path, colours=rasters.Colours()):
+def open_masked(path: str, colours: rasters.Colours = rasters.Colours()) -> rows.Rows:
     """As :func:`mtp.tiles.rows.open_rows`, with a fourth channel where the file can hold no data."""
     with raster_files.open_raster(path) as opened:
         bands = rasters.bands_of(opened, path, colours)
@@ -34,7 +36,7 @@ def open_masked(path, colours=rasters.Colours()):
     return rows.open_rows(path, colours) if plain else MaskedRaster(path, colours)
 
 
-def valid_of(pixels):
+def valid_of(pixels: np.ndarray) -> Tuple[np.ndarray, Optional[np.ndarray]]:
     """Of pixels (height, width, 3 or 4): colours (height, width, 3), and where there is data (height, width) bool, None
     where there is everywhere.
     """

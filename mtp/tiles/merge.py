@@ -8,11 +8,11 @@ windows.
 Memory is bounded: images are worked on in blocks, by all cores; only what survives is kept.
 """
 import functools
-from typing import NamedTuple
+from typing import Any, Collection, Iterable, List, Mapping, NamedTuple, Optional, Set, Tuple
 
 import numpy as np
 
-from mtp import workers
+from mtp import files, workers
 from mtp.boxes import rotated_nms
 from mtp.boxes.nms import RULES
 from mtp.data import images as image_files
@@ -23,12 +23,15 @@ from mtp.progress import Progress
 from . import shards
 from .detections import Detections
 from .pixels import list_images
-from .windows import parse_tile_id, tile_id, window_positions
+from .windows import Preset, parse_tile_id, tile_id, window_positions
 
 __all__ = ['Detections', 'expected_tiles', 'merge']
 
 _BLOCK = 30000  # detections worked on at a time
 _WRITTEN = "merge = dict(iou_thr=0.1, rule='ge')"
+
+_Block = List[Tuple[int, int, int, shards.Entry]]  # index of the image, offset x and y of the tile, its detections
+_Columns = Tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]  # image, label, score, box
 
 
 class Rule(NamedTuple):
@@ -55,7 +58,7 @@ class Rule(NamedTuple):
 DEFAULT, UPRIGHT = Rule(), Rule(iou_thr=0.5)
 
 
-def rule_of(settings, default: Rule = DEFAULT) -> Rule:
+def rule_of(settings: Optional[Mapping[str, Any]], default: Rule = DEFAULT) -> Rule:
     """The :class:`Rule` of a config's ``merge = dict(iou_thr=0.1, rule='ge')``; what is left away is as in ``default``.
 
     Raises:
@@ -76,8 +79,9 @@ def rule_of(settings, default: Rule = DEFAULT) -> Rule:
     return made
 
 
-def merge(folder, iou_threshold=DEFAULT.iou_thr, rule=DEFAULT.rule, score_threshold=0.0,
-          whole_images=False, expected=None, jobs=1):
+def merge(folder: files.PathLike, iou_threshold: float = DEFAULT.iou_thr, rule: str = DEFAULT.rule,
+          score_threshold: float = 0.0, whole_images: bool = False, expected: Optional[Collection[str]] = None,
+          jobs: int = 1) -> Detections:
     """Detections of a data set from its shards.
 
     Args:
@@ -111,7 +115,7 @@ def merge(folder, iou_threshold=DEFAULT.iou_thr, rule=DEFAULT.rule, score_thresh
     return Detections(found.classes, tuple(images), *columns)
 
 
-def expected_tiles(images, how):
+def expected_tiles(images: files.PathLike, how: Preset) -> Set[str]:
     """Ids of all tiles of a folder of images, from the sizes in their headers.
 
     Args:
@@ -125,7 +129,7 @@ def expected_tiles(images, how):
     return tiles
 
 
-def _check_complete(folder, found, expected):
+def _check_complete(folder: files.PathLike, found: shards.Contents, expected: Optional[Collection[str]]) -> None:
     if expected is not None:
         missing = sorted(set(expected) - set(found.entries), key=natural)
         if missing:
@@ -137,7 +141,7 @@ def _check_complete(folder, found, expected):
                        hint='start the test again; it does the lost tiles, or say which there are with --preset')
 
 
-def _plan(entries, whole_images):
+def _plan(entries: Iterable[shards.Entry], whole_images: bool) -> Tuple[List[str], List[_Block]]:
     """Image ids in natural order, and blocks of them: lists of (image index, x, y, entry), in order."""
     tiles = {}
     for entry in entries:
@@ -157,11 +161,12 @@ def _plan(entries, whole_images):
     return images, blocks
 
 
-def _size(block):
+def _size(block: _Block) -> int:
     return sum(entry.count for _, _, _, entry in block)
 
 
-def _merge_block(block, classes, iou_threshold, rule, score_threshold):
+def _merge_block(block: _Block, classes: int, iou_threshold: float, rule: str,
+                 score_threshold: float) -> Tuple[Tuple[int, _Columns], int]:
     index, x, y, entries = zip(*block)
     box, score, label = shards.PayloadReader().read(entries)
     counts = [entry.count for entry in entries]
@@ -175,7 +180,7 @@ def _merge_block(block, classes, iou_threshold, rule, score_threshold):
     return (index[0], columns), len(set(index))
 
 
-def _nothing():
+def _nothing() -> _Columns:
     return (np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.float32), np.zeros((0, 5)))
 
 

@@ -9,7 +9,7 @@ about as large as those of OpenCV, which uses the same filter, and hold the same
 import mmap
 import struct
 import zlib
-from typing import NamedTuple
+from typing import Iterable, List, NamedTuple, Sequence, Tuple, Union
 
 import cv2
 import numpy as np
@@ -25,6 +25,8 @@ _LENGTH = np.uint64(56)  # where a table keeps the length beside the bits
 _BITS = np.uint64((1 << 56) - 1)
 _WORD, _ONE, _LAST = np.uint64(64), np.uint64(1), np.uint64(63)
 _MODULUS = 65521  # of Adler-32
+
+Part = Union[bytes, memoryview]  # of a file
 
 
 class Strip(NamedTuple):
@@ -50,17 +52,17 @@ class Strip(NamedTuple):
     pixels: np.ndarray
 
     @property
-    def stop(self):
+    def stop(self) -> int:
         """Number of the row behind the last."""
         return self.first + len(self.at)
 
 
-def columns_of(windows):
+def columns_of(windows: np.ndarray) -> np.ndarray:
     """The ``columns`` that a strip needs for these windows, (n, 4)."""
     return np.unique(np.concatenate([windows[:, 0], windows[:, 0] + 1, windows[:, 2]]))
 
 
-def pack(first, rows, columns) -> Strip:
+def pack(first: int, rows: np.ndarray, columns: np.ndarray) -> Strip:
     """Pack rows of an image.
 
     Args:
@@ -84,12 +86,12 @@ def pack(first, rows, columns) -> Strip:
                  np.concatenate([chunk[3] for chunk in chunks]), pixels)
 
 
-def _apart(count):
+def _apart(count: int) -> np.ndarray:
     """(count,) uint64 in memory of its own: it lives long, and would leave holes among what is made and freed."""
     return np.frombuffer(mmap.mmap(-1, 8 * int(count)), np.uint64)
 
 
-def _filtered(rows):
+def _filtered(rows: np.ndarray) -> np.ndarray:
     """PNG's filter "Sub": each byte less the one a pixel before, (n, width, 3) RGB."""
     colours = cv2.cvtColor(rows, cv2.COLOR_BGR2RGB).reshape(len(rows), -1)
     result = colours.copy()
@@ -97,7 +99,7 @@ def _filtered(rows):
     return result.reshape(rows.shape)
 
 
-def _tables(code):
+def _tables(code: deflate.Code) -> Tuple[np.ndarray, np.ndarray]:
     """Bits and length of two bytes (by both as one number), and of one."""
     single = code.bits[:256] | (code.lengths[:256] << _LENGTH)
     lengths = code.lengths[:256]
@@ -105,7 +107,8 @@ def _tables(code):
     return (pair | ((lengths[None] + lengths[:, None]) << _LENGTH)).ravel(), single
 
 
-def _pack(filtered, tables, columns):
+def _pack(filtered: np.ndarray, tables: Tuple[np.ndarray, np.ndarray],
+          columns: np.ndarray) -> Tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Words of some rows, and the bit, sum and sum of sums at each column."""
     count, width = filtered.shape[:2]
     pair = filtered[..., 1].astype(np.uint16)
@@ -130,7 +133,8 @@ def _pack(filtered, tables, columns):
                                   columns)
 
 
-def _at_columns(filtered, start, row_end, columns):
+def _at_columns(filtered: np.ndarray, start: np.ndarray, row_end: np.ndarray,
+                columns: np.ndarray) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
     width = start.shape[1]
     inside = columns[columns < width]
     at = np.empty((len(start), len(columns)), np.int64)
@@ -153,7 +157,7 @@ class _Piece(NamedTuple):
     head_size: np.ndarray
 
 
-def png(strips, window):
+def png(strips: Iterable[Strip], window: Iterable[int]) -> List[Part]:
     """A PNG file of a window.
 
     Args:
@@ -177,14 +181,14 @@ def png(strips, window):
             + _chunk(b'IDAT', [b'\x78\x01', stream, struct.pack('>HH', check[1], check[0])]) + _chunk(b'IEND', []))
 
 
-def _chunk(kind, parts):
+def _chunk(kind: bytes, parts: List[Part]) -> List[Part]:
     check = zlib.crc32(kind)
     for part in parts:
         check = zlib.crc32(part, check)
     return [struct.pack('>I', sum(len(part) for part in parts)), kind] + parts + [struct.pack('>I', check)]
 
 
-def _piece(strip, rows, here, first, stop):
+def _piece(strip: Strip, rows: slice, here: int, first: int, stop: int) -> _Piece:
     code, begin = strip.code, strip.at[rows, first]
     head = np.full(len(begin), code.bits[_SUB])
     size = np.full(len(begin), code.lengths[_SUB])
@@ -194,7 +198,7 @@ def _piece(strip, rows, here, first, stop):
     return _Piece(strip, begin, strip.at[rows, stop] - begin, head, size.astype(np.int64))
 
 
-def _adler(check, strip, rows, here, first, stop):
+def _adler(check: Tuple[int, int], strip: Strip, rows: slice, here: int, first: int, stop: int) -> Tuple[int, int]:
     """Check sum behind these rows; each row is the filter's number, the first pixel and the filtered bytes."""
     pixel = strip.pixels[rows, here].astype(np.int64)
     sums, squares = strip.sums[rows].astype(np.int64), strip.sums_of_sums[rows].astype(np.int64)
@@ -208,7 +212,7 @@ def _adler(check, strip, rows, here, first, stop):
             int((check[1] + ((4 + length) * before + inner) % _MODULUS).sum() - check[1] * (len(total) - 1)) % _MODULUS)
 
 
-def _stream(pieces):
+def _stream(pieces: Sequence[_Piece]) -> memoryview:
     """The deflate stream of the pieces, as bytes: a block for each."""
     starts, position = [], 0
     for piece in pieces:
@@ -226,7 +230,7 @@ def _stream(pieces):
     return memoryview(out).cast('B')[:-(-position // 8)]
 
 
-def _put(out, position, value, size):
+def _put(out: np.ndarray, position: int, value: int, size: int) -> None:
     """Add bits of a Python integer to ``out``."""
     value <<= position % 64
     for index in range(position // 64, (position + size - 1) // 64 + 1):
@@ -234,7 +238,7 @@ def _put(out, position, value, size):
         value >>= 64
 
 
-def _rows(out, piece, start):
+def _rows(out: np.ndarray, piece: _Piece, start: np.ndarray) -> int:
     """Copy the rows of a piece to the bits from ``start`` on; the bit behind the last.
 
     Words of ``out`` that begin in a row are made from that row, then the bits of each row before its first word.
@@ -257,7 +261,7 @@ def _rows(out, piece, start):
     return int(stop[-1])
 
 
-def _bits_at(words, position):
+def _bits_at(words: np.ndarray, position: np.ndarray) -> np.ndarray:
     """The 64 bits from each position on."""
     index, shift = position >> 6, (position & 63).astype(np.uint64)
     return (words[index] >> shift) | ((words[index + 1] << _ONE) << (_LAST - shift))

@@ -1,12 +1,18 @@
 """Rows and columns of a raster without decoding the rest of it."""
 import copy
+from typing import TYPE_CHECKING, Callable, Iterator, Mapping, Sequence, Tuple
 
 import numpy as np
 
 from mtp.data import raster_files
 from mtp.errors import MTPError
 
+if TYPE_CHECKING:
+    from rasterio.io import DatasetReader
+
 _STEP = 1 << 20  # pixels
+
+Window = Tuple[Tuple[int, int], Tuple[int, int]]  # first row and the one behind the last, and columns alike
 
 
 class WindowRows:
@@ -27,24 +33,24 @@ class WindowRows:
 
     channels = 3
 
-    def __init__(self, path, opened):
+    def __init__(self, path: str, opened: 'DatasetReader') -> None:
         self.path, self._file, self._x_start = path, opened, 0
         self.width, self.height = opened.width, opened.height
         self._block, block_width = opened.block_shapes[0]
         self.tiled = block_width < opened.width
         self._forget()
 
-    def _forget(self):
+    def _forget(self) -> None:
         self._buffer, self._first = np.empty((0, self.width, self.channels), dtype=np.uint8), 0
 
-    def columns(self, x_start, x_stop):
+    def columns(self, x_start: int, x_stop: int) -> 'WindowRows':
         """A reader of these columns alone."""
         part = copy.copy(self)
         part._x_start, part.width = self._x_start + int(x_start), int(min(x_stop, self.width) - x_start)
         part._forget()
         return part
 
-    def take(self, start, stop):
+    def take(self, start: int, stop: int) -> np.ndarray:
         """See :func:`mtp.tiles.rows.open_rows`."""
         start, stop = int(start), min(int(stop), self.height)
         kept = self._buffer[max(0, start - self._first):]
@@ -58,17 +64,17 @@ class WindowRows:
             self._buffer, self._first = rows, start
         return self._buffer[start - self._first:stop - self._first]
 
-    def _steps(self, start, stop):
+    def _steps(self, start: int, stop: int) -> Iterator[Tuple[int, int]]:
         """Ranges of rows that end where blocks of the file do, so that no block is decoded twice."""
         step = max(1, _STEP // (self.width * self._block)) * self._block
         edges = [start] + list(range((start // step + 1) * step, stop, step)) + [stop]
         return zip(edges, edges[1:])
 
-    def pixels(self, window):
+    def pixels(self, window: Window) -> np.ndarray:
         """Pixels (height, width, channels) uint8, BGR first, of ``((first row, last), (first column, last))``."""
         raise NotImplementedError
 
-    def read(self, bands, **what):
+    def read(self, bands: Sequence[int], **what: object) -> np.ndarray:
         """Numbers as they stand in the file, (bands, height, width); ``what`` is rasterio's.
 
         Raises:
@@ -76,11 +82,12 @@ class WindowRows:
         """
         return self._decoded(self._file.read, bands, what)
 
-    def masks(self, bands, **what):
+    def masks(self, bands: Sequence[int], **what: object) -> np.ndarray:
         """As :meth:`read`, of the masks of the bands: uint8, 0 where the file says that it holds no data."""
         return self._decoded(self._file.read_masks, bands, what)
 
-    def _decoded(self, reader, bands, what):
+    def _decoded(self, reader: Callable[..., np.ndarray], bands: Sequence[int],
+                 what: Mapping[str, object]) -> np.ndarray:
         try:
             with raster_files.settings():
                 return reader(bands, **what)

@@ -9,6 +9,7 @@ import json
 import os
 import struct
 import zlib
+from typing import Optional, Tuple
 
 import numpy as np
 
@@ -20,12 +21,12 @@ _LEVEL = 1  # of zlib: maps are mostly of one colour
 NODATA, STEPS = 255, 254  # no class; steps from a score of 0 to one of 1
 
 
-def path_of(folder, image, row):
+def path_of(folder: str, image: str, row: int) -> str:
     """Where the part of one row of windows of ``image`` lies."""
     return os.path.join(folder, image, '{:06d}.part'.format(row))
 
 
-def packed(scores, valid, scores_too):
+def packed(scores: np.ndarray, valid: np.ndarray, scores_too: bool) -> np.ndarray:
     """Numbers of a part (planes, rows, width) uint8: the class of each pixel, then the scores of all classes.
 
     Args:
@@ -41,7 +42,7 @@ def packed(scores, valid, scores_too):
     return np.concatenate(found)
 
 
-def _best(scores):
+def _best(scores: np.ndarray) -> np.ndarray:
     """Number (rows, width) uint8 of the first of the largest scores, plane by plane: NumPy's argmax over the first axis
     goes through the memory in steps as long as a plane.
     """
@@ -52,7 +53,7 @@ def _best(scores):
     return number
 
 
-def write(path, numbers, fingerprint):
+def write(path: str, numbers: np.ndarray, fingerprint: str) -> None:
     """Write ``numbers`` (planes, rows, width) uint8; they are whole or not there."""
     packed = zlib.compress(np.ascontiguousarray(numbers).tobytes(), _LEVEL)
     header = json.dumps(dict(fingerprint=fingerprint, shape=numbers.shape, check=zlib.crc32(packed))).encode()
@@ -60,7 +61,7 @@ def write(path, numbers, fingerprint):
         stream.write(_HEAD.pack(_MAGIC, len(header), zlib.crc32(header)) + header + packed)
 
 
-def read(path):
+def read(path: str) -> Optional[Tuple[np.ndarray, str]]:
     """Numbers (planes, rows, width) uint8 and fingerprint of a part; None where it is missing or damaged."""
     try:
         check_plain(path)
@@ -80,7 +81,7 @@ def read(path):
         return None
 
 
-def is_done(path, fingerprint):
+def is_done(path: str, fingerprint: str) -> bool:
     """Whether a whole part lies there.
 
     Raises:

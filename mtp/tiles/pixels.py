@@ -1,12 +1,17 @@
 """Reading images: which there are in a folder, and their pixels."""
 import os
+from typing import Dict
+
+import numpy as np
+
+from mtp import files
 
 from mtp.data import images
 from mtp.data.converting import natural
 from mtp.errors import MTPError
 
 
-def list_images(folder):
+def list_images(folder: files.PathLike) -> Dict[str, str]:
     """Images in ``folder``, not below it: ``{stem: path}`` in natural order.
 
     Raises:
@@ -20,7 +25,7 @@ def list_images(folder):
     return images.by_stem([os.path.join(folder, name) for name in names])
 
 
-def read_image(path):
+def read_image(path: str) -> np.ndarray:
     """Pixels of an image as (height, width, 3) uint8, BGR, by the rule of :mod:`mtp.tiles.rasters`.
 
     Raises:
@@ -36,7 +41,7 @@ def read_image(path):
     return by_opencv(path) if isinstance(found, rows.PngRows) else found.take(0, height)  # faster, the same pixels
 
 
-def by_opencv(path):
+def by_opencv(path: str) -> np.ndarray:
     """As :func:`read_image`, of a file whose pixels OpenCV makes by that rule; the orientation tag is not applied.
 
     Raises:

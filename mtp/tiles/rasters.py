@@ -16,7 +16,7 @@ Every verb that looks at images reads them so (:func:`mtp.tiles.rows.open_rows`,
 import functools
 import os
 import shlex
-from typing import NamedTuple, Optional, Tuple
+from typing import TYPE_CHECKING, Iterable, NamedTuple, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
@@ -25,11 +25,18 @@ from mtp.errors import MTPError
 
 from . import panes
 
+if TYPE_CHECKING:
+    from rasterio.control import GroundControlPoint
+    from rasterio.crs import CRS
+    from rasterio.io import DatasetReader
+
 #: What GDAL reads here of a file's pixels to find the percentiles.
 _SAMPLE_SIDE = 1024
 PERCENTILES = (0.5, 99.5)
 _DEEP, _REMARKED = ('.tif', '.tiff', '.jp2'), 1000  # suffixes of files that can be more than pictures; files
 _STRAIGHT = 0.001  # pixels: control points that fit a linear map so well are one
+
+_Range = Union[Tuple[float, float], Tuple[Tuple[float, float], ...]]  # what becomes 0 and 255: of all bands, or of each
 
 
 class Colours(NamedTuple):
@@ -54,10 +61,10 @@ class Ground(NamedTuple):
             more than :data:`_STRAIGHT`; else None.
     """
     to_ground: Tuple[float, ...]
-    crs: object
-    gcps: Optional[Tuple[object, ...]] = None
+    crs: Optional['CRS']
+    gcps: Optional[Tuple['GroundControlPoint', ...]] = None
 
-    def place(self, points):
+    def place(self, points: np.ndarray) -> np.ndarray:
         """Where pixel coordinates (..., 2), column and row, lie on the ground: (..., 2) float64."""
         x, y = np.moveaxis(np.asarray(points, dtype=np.float64), -1, 0)
         if self.gcps is None:
@@ -84,34 +91,34 @@ class Raster(panes.WindowRows):
         MTPError: missing, no raster, or of a kind that has no colours; rows that cannot be read, from :meth:`take`.
     """
 
-    def __init__(self, path, colours=Colours()):
+    def __init__(self, path: str, colours: Colours = Colours()) -> None:
         super().__init__(path, raster_files.open_raster(path))
         self._bands, self._palette = _bands(self._file, path, colours.bands)
-        self._range = colours.stretch
+        self._range: Optional[_Range] = colours.stretch
         if self._range is None and self._palette is None:
             self._range = self._own_range()
 
     @property
-    def ground(self):
+    def ground(self) -> Optional[Ground]:
         """See above. Whoever looks at pixels alone does not ask, so a damaged world file is no hindrance."""
         return _ground(self._file, self.path)
 
-    def _own_range(self):
+    def _own_range(self) -> Optional[_Range]:
         """What becomes 0 and 255: None where 8 bits are colours already."""
         if self._file.dtypes[self._bands[0] - 1] != 'uint8':
             return _percentiles(self.path, os.stat(self.path).st_mtime_ns, self._bands)
         bits = int(self._file.tags(self._bands[0], ns='IMAGE_STRUCTURE').get('NBITS', 8))
         return None if bits == 8 else (0, 2 ** bits - 1)
 
-    def overview(self, max_side):
+    def overview(self, max_side: int) -> np.ndarray:
         """The whole picture with no side longer than ``max_side``, (height, width, 3) uint8 BGR."""
         return self._colours(self._reduced(self._bands, max_side))
 
-    def pixels(self, window):
+    def pixels(self, window: panes.Window) -> np.ndarray:
         """See :class:`~mtp.tiles.panes.WindowRows`."""
         return self._colours(self.read(list(self._bands), window=window))
 
-    def _colours(self, values):
+    def _colours(self, values: np.ndarray) -> np.ndarray:
         if self._palette is not None:
             pixels = self._palette[values[0]]
         elif self._range is None:
@@ -120,7 +127,7 @@ class Raster(panes.WindowRows):
             pixels = self._stretched(values)
         return np.ascontiguousarray(np.broadcast_to(pixels[..., ::-1], pixels.shape[:2] + (3,)))
 
-    def _reduced(self, bands, max_side):
+    def _reduced(self, bands: Sequence[int], max_side: int) -> np.ndarray:
         """Numbers (bands, height, width) of the whole picture with no side longer than ``max_side``."""
         import rasterio
         scale = min(1.0, max_side / max(self.width, self.height))
@@ -128,7 +135,7 @@ class Raster(panes.WindowRows):
         how = rasterio.enums.Resampling
         return self.read(list(bands), out_shape=shape, resampling=how.average if self._palette is None else how.nearest)
 
-    def _valid(self, values, bands):
+    def _valid(self, values: np.ndarray, bands: Sequence[int]) -> np.ndarray:
         """Which of the numbers (bands, height, width) of a file mean something."""
         valid = np.isfinite(values) if values.dtype.kind == 'f' else np.ones(values.shape, dtype=bool)
         for plane, band in enumerate(bands):
@@ -137,7 +144,7 @@ class Raster(panes.WindowRows):
                 valid[plane] &= values[plane] != nothing
         return valid
 
-    def _stretched(self, values):
+    def _stretched(self, values: np.ndarray) -> np.ndarray:
         valid = self._valid(values, self._bands)
         low, high = np.broadcast_to(np.asarray(self._range, dtype=np.float32), (len(values), 2)).T[:, :, None, None]
         scaled = np.where(valid, values, 0).astype(np.float32)
@@ -149,7 +156,7 @@ class Raster(panes.WindowRows):
 
 
 @functools.lru_cache(maxsize=None)  # the whole file is read for it, and each piece of an image opens the file anew
-def _percentiles(path, _, bands):
+def _percentiles(path: str, _: int, bands: Tuple[int, ...]) -> Tuple[Tuple[float, float], ...]:
     """Lowest and highest value of each band that keep a difference; ``_`` tells versions of the file apart."""
     raster = Raster(path, Colours(bands, (0, 1)))
     values = raster._reduced(bands, _SAMPLE_SIDE)
@@ -158,7 +165,8 @@ def _percentiles(path, _, bands):
                  for plane, mask in zip(values, valid))
 
 
-def _bands(opened, path, wanted):
+def _bands(opened: 'DatasetReader', path: str,
+           wanted: Optional[Sequence[int]]) -> Tuple[Tuple[int, ...], Optional[np.ndarray]]:
     """Numbers of the bands for red, green, blue (or one for gray), and the palette (n, 3) uint8 RGB or None."""
     kinds = {getattr(kind, 'name', ''): number for number, kind in reversed(list(enumerate(opened.colorinterp, 1)))}
     if wanted:
@@ -181,7 +189,7 @@ def _bands(opened, path, wanted):
     return bands, None
 
 
-def remark(paths, colours=Colours()) -> str:
+def remark(paths: Iterable[str], colours: Colours = Colours()) -> str:
     """A sentence about rasters whose pixels become colours in a way that a user may not expect; '' where none does.
 
     Args:
@@ -199,7 +207,7 @@ def remark(paths, colours=Colours()) -> str:
     return '{}: {}{}'.format(*told[0], more)
 
 
-def _unexpected(path, colours):
+def _unexpected(path: str, colours: Colours) -> str:
     with raster_files.open_raster(path) as opened:
         bands, palette = _bands(opened, path, colours.bands)
         kinds = [getattr(kind, 'name', '') for kind in opened.colorinterp]
@@ -214,17 +222,17 @@ def _unexpected(path, colours):
         return ', '.join(words)
 
 
-def bands_of(opened, path, colours=Colours()):
+def bands_of(opened: 'DatasetReader', path: str, colours: Colours = Colours()) -> Tuple[int, ...]:
     """Numbers of the bands of an opened raster that are looked at, from 1."""
     return _bands(opened, path, colours.bands)[0]
 
 
-def _ground(opened, path):
+def _ground(opened: 'DatasetReader', path: str) -> Optional[Ground]:
     matrix = raster_files.to_ground(opened, path)
     return Ground(matrix, opened.crs) if matrix else _by_control_points(*opened.gcps)
 
 
-def _by_control_points(gcps, crs):
+def _by_control_points(gcps: Sequence['GroundControlPoint'], crs: Optional['CRS']) -> Optional[Ground]:
     """The :class:`Ground` of a raster with at least three ground control points that are not in one line, or None."""
     if len(gcps) < 3:
         return None
@@ -238,7 +246,7 @@ def _by_control_points(gcps, crs):
     return Ground((a, b, c, d, e, f), crs, None if np.abs(off).max() < _STRAIGHT else tuple(gcps))
 
 
-def size(path, colours=Colours()):
+def size(path: str, colours: Colours = Colours()) -> Tuple[int, int]:
     """(width, height) of a raster, from its header.
 
     Raises:
@@ -250,7 +258,7 @@ def size(path, colours=Colours()):
         return opened.width, opened.height
 
 
-def place_of(path):
+def place_of(path: str) -> Tuple[Tuple[int, int], Optional[Ground]]:
     """((width, height), :class:`Ground` or None) of a raster, from its header."""
     with raster_files.open_raster(path) as opened:
         return (opened.width, opened.height), _ground(opened, path)

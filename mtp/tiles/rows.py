@@ -7,13 +7,14 @@ when they train: decoders round differently. All else is read by GDAL (:mod:`mtp
 """
 import struct
 import zlib
+from typing import Iterator, Optional, Protocol, Tuple
 
 import numpy as np
 
 from mtp.data import images
 from mtp.errors import MTPError
 
-from . import rasters
+from . import panes, rasters
 from .pixels import by_opencv
 
 MOST_PIXELS = 1 << 30  # that OpenCV decodes
@@ -24,7 +25,17 @@ _PANEL = 4  # of the largest windows
 _CHANNELS = {0: 1, 2: 3, 4: 2, 6: 4}
 
 
-def open_rows(path, colours=rasters.Colours()):
+class Rows(Protocol):
+    """A reader of rows, see :func:`open_rows`."""
+
+    width: int
+    height: int
+
+    def take(self, start: int, stop: int) -> np.ndarray:
+        """Rows (stop - start, width, 3) uint8 BGR."""
+
+
+def open_rows(path: str, colours: rasters.Colours = rasters.Colours()) -> Rows:
     """A reader with ``width``, ``height`` and ``take(start, stop)``; :mod:`mtp.tiles.rasters` says what the pixels are.
 
     ``take`` gives rows as (stop - start, width, 3) uint8 BGR. ``start`` must not fall from call to call: rows above it
@@ -46,7 +57,7 @@ def open_rows(path, colours=rasters.Colours()):
     return PngRows(path, width, height, colour) if plain else rasters.Raster(path)
 
 
-def panels(rows, windows):
+def panels(rows: Rows, windows: np.ndarray) -> Iterator[Tuple[Rows, int, np.ndarray]]:
     """Windows side by side that are read together, so that a wide image is never in memory in its full width.
 
     Only an image stored in tiles is divided: of others, whose rows are stored one behind the other, every part would be
@@ -59,7 +70,7 @@ def panels(rows, windows):
     Yields:
         rows, first column of these, windows (k, 4) in order. What a reader of a part keeps goes with it.
     """
-    if not getattr(rows, 'tiled', False):
+    if not (isinstance(rows, panes.WindowRows) and rows.tiled):
         yield rows, 0, windows
         return
     panel = windows[:, 0] // (_PANEL * (windows[:, 2] - windows[:, 0]).max())
@@ -72,11 +83,11 @@ def panels(rows, windows):
 class ArrayRows:
     """Rows of pixels (height, width, 3) that are in memory."""
 
-    def __init__(self, pixels):
+    def __init__(self, pixels: np.ndarray) -> None:
         self._pixels = pixels
         self.height, self.width = pixels.shape[:2]
 
-    def take(self, start, stop):
+    def take(self, start: int, stop: int) -> np.ndarray:
         """See :func:`open_rows`."""
         return self._pixels[start:stop]
 
@@ -84,16 +95,16 @@ class ArrayRows:
 class PngRows:
     """Rows of a PNG with 8 bits a channel, decoded band by band."""
 
-    def __init__(self, path, width, height, colour):
+    def __init__(self, path: str, width: int, height: int, colour: int) -> None:
         self.path, self.width, self.height, self._colour = path, width, height, colour
         self._length = width * _CHANNELS[colour]  # bytes of a row
         self._band = max(1, min(height, _BAND_BYTES // (self._length + 1)))
         self._packed = _inflate(path, (self._length + 1) * self._band)
-        self._above = None  # plain bytes of the last row decoded
+        self._above: Optional[bytes] = None  # plain bytes of the last row decoded
         self._buffer = np.empty((0, width, 3), dtype=np.uint8)
         self._first = self._next = 0  # the buffer holds rows from _first up to _next
 
-    def take(self, start, stop):
+    def take(self, start: int, stop: int) -> np.ndarray:
         """See :func:`open_rows`."""
         stop = min(stop, self.height)
         self._forget(start)
@@ -111,7 +122,7 @@ class PngRows:
                                hint='replace this file with a whole copy')
         return self._buffer[start - self._first:stop - self._first]
 
-    def _forget(self, start):
+    def _forget(self, start: int) -> None:
         """Move the rows from ``start`` on to the front of the buffer, in pieces that do not overlap."""
         gone, kept = start - self._first, max(0, self._next - start)
         for row in range(0, kept if gone else 0, max(1, gone)):
@@ -119,14 +130,14 @@ class PngRows:
             self._buffer[row:row + count] = self._buffer[row + gone:row + gone + count]
         self._first = start
 
-    def _reserve(self, rows):
+    def _reserve(self, rows: int) -> None:
         if len(self._buffer) < rows:
             kept = max(0, self._next - self._first)
             larger = np.empty((rows, self.width, 3), dtype=np.uint8)
             larger[:kept] = self._buffer[:kept]
             self._buffer = larger
 
-    def _decode(self, count):
+    def _decode(self, count: int) -> np.ndarray:
         """The next ``count`` rows, (count, width, 3)."""
         import cv2
         packed = next(self._packed, b'')
@@ -149,7 +160,7 @@ class PngRows:
         return rows[bool(lead):, :, :3]
 
 
-def _png(width, height, colour, rows):
+def _png(width: int, height: int, colour: int, rows: bytes) -> bytes:
     """A PNG, uncompressed, of rows in packed form."""
     header = struct.pack('>IIBBBBB', width, height, 8, colour, 0, 0, 0)
     parts = [images.PNG]
@@ -158,7 +169,7 @@ def _png(width, height, colour, rows):
     return b''.join(parts)
 
 
-def _inflate(path, size):
+def _inflate(path: str, size: int) -> Iterator[bytes]:
     """Yield the packed rows of a PNG in pieces of ``size`` bytes; the last is what is left."""
     inflater, held, length = zlib.decompressobj(), [], 0
     try:
@@ -179,7 +190,7 @@ def _inflate(path, size):
     yield b''.join(held)
 
 
-def _image_data(path):
+def _image_data(path: str) -> Iterator[bytes]:
     """Yield the compressed pixels of a PNG, piece by piece; every chunk's check sum is verified."""
     with open(path, 'rb') as stream:
         stream.seek(len(images.PNG))

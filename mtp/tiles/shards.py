@@ -11,6 +11,7 @@ Format, version 1, little endian. A shard is a file ``rank-<rank>.shard``:
 A record is written with one call. Whatever follows the first record that is cut short or whose CRC differs is the
 damaged tail: it is dropped, and its tiles count as not done. A tile found twice counts once, the first time.
 """
+import io
 import json
 import mmap
 import os
@@ -19,11 +20,11 @@ import struct
 import sys
 import time
 import zlib
-from typing import Dict, List, NamedTuple, Tuple
+from typing import Any, Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 import numpy as np
 
-from mtp import sealed
+from mtp import files, sealed
 from mtp.errors import MTPError
 from mtp.files import atomic_path, check_plain
 
@@ -33,6 +34,8 @@ _HEAD, _RECORD = struct.Struct('<8sII'), struct.Struct('<4sIII')
 _NAME = re.compile(r'rank-(\d+)\.shard')
 _ROW = 5 * 4 + 4 + 2
 _FLUSH_SECONDS = 20.0
+
+_Damage = Tuple[int, str]  # where it begins, and what is wrong
 
 
 class Entry(NamedTuple):
@@ -77,14 +80,16 @@ class ShardWriter:
         MTPError: the folder holds shards of another test.
     """
 
-    def __init__(self, folder, rank, world, classes, fingerprint):
+    def __init__(self, folder: files.PathLike, rank: int, world: int, classes: Sequence[str], fingerprint: str) -> None:
         self.folder, self.rank, self.world = os.fspath(folder), rank, world
         self.classes, self.fingerprint = tuple(classes), str(fingerprint)
         self.path = os.path.join(self.folder, 'rank-{:05d}.shard'.format(rank))
-        self.done, self.skipped = set(), 0
-        self._stream, self._flushed = None, time.monotonic()
+        self.done: Set[str] = set()
+        self.skipped = 0
+        self._stream: Optional[io.FileIO] = None
+        self._flushed = time.monotonic()
 
-    def __enter__(self):
+    def __enter__(self) -> 'ShardWriter':
         os.makedirs(self.folder, exist_ok=True)
         for path in _paths(self.folder):
             mine = path == self.path
@@ -96,7 +101,7 @@ class ShardWriter:
         self._stream = open(self.path, 'ab', buffering=0)
         return self
 
-    def _take_over(self, path, mend):
+    def _take_over(self, path: str, mend: bool) -> None:
         header, entries, damage = _scan(path)
         if header is None:
             if mend:
@@ -110,7 +115,7 @@ class ShardWriter:
         if damage and mend:
             os.truncate(path, damage[0])
 
-    def append(self, tile_id, rboxes, scores, labels):
+    def append(self, tile_id: str, rboxes: np.ndarray, scores: np.ndarray, labels: np.ndarray) -> None:
         """Record the detections of one tile, also when there are none. A tile done already is left as it is.
 
         Args:
@@ -138,7 +143,7 @@ class ShardWriter:
             rboxes, scores, labels = rboxes[finite], scores[finite], labels[finite]
         self._write(tile_id, rboxes.tobytes() + scores.tobytes() + labels.astype('<u2').tobytes(), len(scores))
 
-    def _write(self, tile_id, payload, count):
+    def _write(self, tile_id: str, payload: bytes, count: int) -> None:
         name = tile_id.encode('utf-8')
         body = name + payload
         record = _RECORD.pack(_TILE, len(name), count, zlib.crc32(body)) + body
@@ -151,7 +156,7 @@ class ShardWriter:
             os.fsync(self._stream.fileno())
             self._flushed = time.monotonic()
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         os.fsync(self._stream.fileno())
         self._stream.close()
         if self.skipped:
@@ -159,7 +164,7 @@ class ShardWriter:
                 self.skipped, self.path))
 
 
-def contents(folder):
+def contents(folder: files.PathLike) -> Contents:
     """What a folder of shards holds, as :class:`Contents`.
 
     Raises:
@@ -187,7 +192,7 @@ def contents(folder):
     return Contents(first[0], first[1], entries, damaged)
 
 
-def read_shards(folder):
+def read_shards(folder: files.PathLike) -> Iterator[Tuple[str, np.ndarray, np.ndarray, np.ndarray]]:
     """Yield (tile id, rboxes (n, 5) float32, scores (n,) float32, labels (n,) int64) of every tile in a folder."""
     reader = PayloadReader()
     for entry in contents(folder).entries.values():
@@ -197,10 +202,10 @@ def read_shards(folder):
 class PayloadReader:
     """Reads the detections of entries, keeping the shards mapped."""
 
-    def __init__(self):
-        self._maps = {}
+    def __init__(self) -> None:
+        self._maps: Dict[str, mmap.mmap] = {}
 
-    def read(self, entries):
+    def read(self, entries: Iterable[Entry]) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Detections of several :class:`Entry`, one behind the other.
 
         Returns:
@@ -216,29 +221,29 @@ class PayloadReader:
         return (np.frombuffer(b''.join(boxes), '<f4').reshape(-1, 5), np.frombuffer(b''.join(scores), '<f4'),
                 np.frombuffer(b''.join(labels), '<u2').astype(np.int64))
 
-    def _data(self, path):
+    def _data(self, path: str) -> mmap.mmap:
         if path not in self._maps:
             with open(path, 'rb') as stream:
                 self._maps[path] = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
         return self._maps[path]
 
 
-def _paths(folder):
+def _paths(folder: files.PathLike) -> List[str]:
     """Shards in a folder, by rank."""
     names = [name for name in os.listdir(folder) if _NAME.fullmatch(name)]
     return [os.path.join(folder, name) for name in sorted(names, key=_rank)]
 
 
-def _rank(path):
+def _rank(path: str) -> int:
     return int(_NAME.fullmatch(os.path.basename(path)).group(1))
 
 
-def _header(classes, fingerprint):
+def _header(classes: Sequence[str], fingerprint: str) -> bytes:
     text = json.dumps({'version': VERSION, 'classes': list(classes), 'fingerprint': fingerprint}).encode('utf-8')
     return _HEAD.pack(_MAGIC, len(text), zlib.crc32(text)) + text
 
 
-def _scan(path):
+def _scan(path: str) -> Tuple[Optional[Dict[str, Any]], List[Entry], Optional[_Damage]]:
     """Header (None when damaged), entries of the whole records, and (offset, reason) of the damaged tail or None."""
     check_plain(path)
     size = os.path.getsize(path)
@@ -263,7 +268,7 @@ def _scan(path):
         return header, entries, damage
 
 
-def _records(path, view, offset, classes):
+def _records(path: str, view: memoryview, offset: int, classes: int) -> Tuple[List[Entry], Optional[_Damage]]:
     entries, size = [], len(view)
     while offset < size:
         if offset + _RECORD.size > size:
@@ -284,7 +289,7 @@ def _records(path, view, offset, classes):
     return entries, None
 
 
-def _name(data):
+def _name(data: memoryview) -> Optional[str]:
     """The tile's name, or None: nobody but us writes records with a right check sum, but a file may be anybody's."""
     try:
         return bytes(data).decode('utf-8')
@@ -292,7 +297,7 @@ def _name(data):
         return None
 
 
-def _sane(data, count, classes):
+def _sane(data: memoryview, count: int, classes: int) -> bool:
     """Whether every number is finite and every label one of the classes."""
     numbers, labels = np.frombuffer(data[:24 * count], '<f4'), np.frombuffer(data[24 * count:], '<u2')
     return bool(np.isfinite(numbers).all()) and (not count or int(labels.max()) < classes)

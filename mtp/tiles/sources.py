@@ -5,7 +5,7 @@ rows are read once. Pieces are dealt by what they cost: images of a test set dif
 and windows of several scales in their pixels by nine, but the network sees each of them at one size.
 """
 import heapq
-from typing import NamedTuple, Optional
+from typing import Callable, Container, Iterable, Iterator, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -13,8 +13,8 @@ from mtp.data import images as image_files
 
 from .cut import crop
 from .pixels import read_image
-from .rows import open_rows, panels
-from .windows import parse_tile_id, parts_of, tile_id, window_positions
+from .rows import Rows, open_rows, panels
+from .windows import Preset, parse_tile_id, parts_of, tile_id, window_positions
 
 #: An image is split when its windows are more than this share of what each reader gets.
 _SPLIT = 4
@@ -35,16 +35,16 @@ class Piece(NamedTuple):
     path: str
     stem: str
     windows: Optional[np.ndarray]
-    padding: tuple
+    padding: Tuple[int, ...]
     cost: float
 
     @property
-    def tiles(self):
+    def tiles(self) -> List[str]:
         """Ids of the tiles, in the order they are read."""
         return [self.stem] if self.windows is None else [tile_id(self.stem, window) for window in self.windows]
 
 
-def of_files(files, whole=False):
+def of_files(files: Mapping[str, str], whole: bool = False) -> List[Piece]:
     """Pieces of tiles that lie in files.
 
     Args:
@@ -54,14 +54,15 @@ def of_files(files, whole=False):
     return [Piece(path, tile, None, (), 1 + _READING * _pixels(tile, path, whole)) for tile, path in files.items()]
 
 
-def _pixels(tile, path, whole):
+def _pixels(tile: str, path: str, whole: bool) -> int:
     if whole:
         width, height = image_files.size(path)
         return width * height
     return parse_tile_id(tile)[1] ** 2
 
 
-def of_images(images, how, readers=1, size=image_files.size):
+def of_images(images: Mapping[str, str], how: Preset, readers: int = 1,
+              size: Callable[[str], Tuple[int, int]] = image_files.size) -> List[Piece]:
     """Pieces of the windows over images.
 
     Args:
@@ -84,23 +85,23 @@ def of_images(images, how, readers=1, size=image_files.size):
             for part in _split(windows, limit)]
 
 
-def _cost(windows):
+def _cost(windows: np.ndarray) -> float:
     return len(windows) + _READING * float(((windows[:, 2] - windows[:, 0]) * (windows[:, 3] - windows[:, 1])).sum())
 
 
-def _split(windows, limit):
+def _split(windows: np.ndarray, limit: float) -> List[np.ndarray]:
     """Runs of windows, in order from top to bottom, that cost about ``limit``."""
     count = int(max(1, np.ceil(_cost(windows) / max(1, limit))))
     part = parts_of(windows, np.ones(len(windows)), count)
     return np.split(windows, np.flatnonzero(np.diff(part)) + 1)
 
 
-def deal(pieces, hands):
+def deal(pieces: Sequence[Piece], hands: int) -> List[List[Piece]]:
     """Pieces to ``hands`` processes, so that each takes about as long: a list of lists, each in order.
 
     It depends on the arguments alone: all processes deal alike. The heaviest goes first, to whoever has least so far.
     """
-    loads, dealt = [(0, hand) for hand in range(hands)], [[] for _ in range(hands)]
+    loads, dealt = [(0.0, hand) for hand in range(hands)], [[] for _ in range(hands)]
     for index in sorted(range(len(pieces)), key=lambda index: -pieces[index].cost):
         load, hand = heapq.heappop(loads)
         dealt[hand].append(index)
@@ -108,19 +109,19 @@ def deal(pieces, hands):
     return [[pieces[index] for index in sorted(hand)] for hand in dealt]
 
 
-def without(pieces, done):
+def without(pieces: Iterable[Piece], done: Container[str]) -> List[Piece]:
     """The pieces less the tiles whose ids are in ``done``."""
     left = []
     for piece in pieces:
         todo = [number for number, tile in enumerate(piece.tiles) if tile not in done]
         if len(todo) == len(piece.tiles):
             left.append(piece)
-        elif todo:
+        elif todo and piece.windows is not None:
             left.append(piece._replace(windows=piece.windows[todo], cost=_cost(piece.windows[todo])))
     return left
 
 
-def read(piece, opener=open_rows):
+def read(piece: Piece, opener: Callable[[str], Rows] = open_rows) -> Iterator[Tuple[str, np.ndarray]]:
     """Yield the tiles of a piece; of an image stored in tiles, panel by panel.
 
     Args:

@@ -4,7 +4,7 @@ A *rate* never resizes pixels: window and overlap are divided by it, and the net
 merging needs an offset only.
 """
 import re
-from typing import NamedTuple, Tuple
+from typing import Iterable, NamedTuple, Tuple
 
 import numpy as np
 
@@ -51,7 +51,7 @@ PRESETS = {
 }
 
 
-def preset(name):
+def preset(name: str) -> Preset:
     """The :class:`Preset` called ``name``.
 
     Raises:
@@ -62,7 +62,7 @@ def preset(name):
     return PRESETS[name]
 
 
-def window_positions(width, height, how):
+def window_positions(width: int, height: int, how: Preset) -> np.ndarray:
     """Windows over an image.
 
     Source: MMRotate tools/data/dota/split/img_split.py, get_sliding_window (specified, not copied).
@@ -90,7 +90,7 @@ def window_positions(width, height, how):
     return windows[kept if kept.any() else share.max() - share < _NEAR]
 
 
-def starts(length, size, overlap):
+def starts(length: int, size: int, overlap: int) -> np.ndarray:
     """Window starts along one axis; the last window is pulled back to the border."""
     step = size - overlap
     count = 1 if length <= size else int(np.ceil((length - size) / step + 1))
@@ -100,7 +100,7 @@ def starts(length, size, overlap):
     return starts
 
 
-def parts_of(windows, weights, count):
+def parts_of(windows: np.ndarray, weights: np.ndarray, count: int) -> np.ndarray:
     """Number of the part, of ``count``, that each window belongs to: about as heavy each, from top to bottom.
 
     Windows that begin in one row stay together, because its pixels are read once.
@@ -118,13 +118,13 @@ def parts_of(windows, weights, count):
     return (before * count // heavy.sum()).astype(np.int64)[row]
 
 
-def tile_id(image_id, window):
+def tile_id(image_id: str, window: Iterable[int]) -> str:
     """Name of a tile: ``<image id>__<window side>__<x>___<y>``."""
     x_start, y_start, x_stop, _ = (int(value) for value in window)
     return '{}__{}__{}___{}'.format(image_id, x_stop - x_start, x_start, y_start)
 
 
-def parse_tile_id(name):
+def parse_tile_id(name: str) -> Tuple[str, int, int, int]:
     """``(image id, window side, x, y)`` of a tile's name. The image id itself may hold double underscores.
 
     Raises:
@@ -139,6 +139,6 @@ def parse_tile_id(name):
     return match.group('image'), int(match.group('window')), int(match.group('x')), int(match.group('y'))
 
 
-def looks_cut(name):
+def looks_cut(name: str) -> bool:
     """Whether ``name`` is that of a tile, ours or another tool's, rather than of a whole image."""
     return bool(_LOOKS_CUT.fullmatch(name))
