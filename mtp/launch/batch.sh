@@ -18,7 +18,7 @@ say() { printf '[mtp] %s %s\n' "$(date '+%F %T')" "$*"; }
 
 # Checkpoints and shards in the folder of the run, or those newer than a file.
 kept() {
-  [ -z "$folder" ] || find "$folder" -type f \( -name '*.pth' -o -name '*.shard' \) "$@" -print -quit 2>/dev/null | grep -q .
+  [ -z "$folder" ] || find "$folder" -type f \( -name '*.pth' -o -name '*.shard' \) "$@" -print -quit 2>/dev/null | grep . >/dev/null
 }
 
 # Whether a run that has kept nothing this time was stopped while it was starting. One that has never kept anything gets
@@ -52,7 +52,7 @@ again() {
     say "stopped: $why, and it was started $((RESTARTS + 1)) times (MTP_RESTARTS=$RESTARTS)"
     exit 1
   fi
-  if ! scontrol show job "$SLURM_JOB_ID" | grep -q 'JobState=RUNNING'; then
+  if ! scontrol show job "$SLURM_JOB_ID" | grep 'JobState=RUNNING' >/dev/null; then
     say "stopped: $why; SLURM is ending this job"
     exit "$code"
   fi

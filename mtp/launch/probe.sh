@@ -10,7 +10,7 @@ say() { printf '%s=%s\n' "$1" "$2"; }
 work=$1 image=${2:-} python=${3:-}
 say node "${SLURMD_NODENAME:-$HOSTNAME}"
 say shm "$(df --block-size=1 --output=avail /dev/shm 2>/dev/null | tail -n 1 | tr -d ' ')"
-say apptainer "$(command -v apptainer >/dev/null && apptainer --version 2>&1 | head -n 1)"
+say apptainer "$(command -v apptainer >/dev/null && apptainer --version 2>&1 | sed -n 1p)"
 # A file that is there may still belong to a share that takes this node's users for strangers: only reading it tells.
 [ -z "$image" ] || say image "$([ -r "$image" ] && head -c 64 "$image" >/dev/null 2>&1 && stat -L -c %s "$image" 2>/dev/null)"
 [ -z "$python" ] || say python "$("$python" -c 'import platform; print(platform.python_version())' 2>&1 | tail -n 1)"

@@ -93,7 +93,8 @@ fi
 
 # A NodeName need not be a name that the network knows, and no image can ask SLURM for the address behind it.
 if [ -z "${MASTER_ADDR:-}" ] && [ -n "${SLURM_STEP_NODELIST:-}" ] && command -v scontrol >/dev/null; then
-  first=$(scontrol show hostnames "$SLURM_STEP_NODELIST" 2>/dev/null | head -n 1) || first=
+  # sed reads to the end: behind head, whoever still writes is ended by SIGPIPE, and with it the whole line has failed
+  first=$(scontrol show hostnames "$SLURM_STEP_NODELIST" 2>/dev/null | sed -n 1p) || first=
   if [ -n "$first" ] && ! getent hosts "$first" >/dev/null; then
     found=$(scontrol --oneliner show node "$first" 2>/dev/null | tr ' ' '\n' | sed -n 's/^NodeAddr=//p') || found=
     [ -z "$found" ] || export MASTER_ADDR=$found

@@ -130,7 +130,7 @@ def test_tasks_that_start_together_hash_once(tmp_path, node):
 
 
 def test_a_first_node_that_the_network_does_not_know_is_found_by_slurm(tmp_path):
-    for name, text in (('scontrol', 'case "$*" in *hostnames*) echo n-x; echo n-y;; *) echo "NodeName=n-x '
+    for name, text in (('scontrol', 'case "$*" in *hostnames*) echo n-x; sleep 0.2; echo n-y;; *) echo "NodeName=n-x '
                                     'NodeAddr=10.1.2.3 '
                                     'Port=6818";; esac'), ('getent', '[ "$2" = known ]')):
         (tmp_path / name).write_text('#!/bin/sh\n' + text)
