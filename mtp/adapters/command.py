@@ -119,8 +119,8 @@ def ranks(args, environ=os.environ):
 
 def locate(name, env, purpose):
     """Path of the config ``name``; one that belongs to another environment than ``env`` is refused."""
-    if os.path.isfile(name):
-        name = os.path.abspath(name)
+    if os.path.isfile(paths.resolve(name)):
+        name = os.path.abspath(paths.resolve(name))
     found = configs.find(name, env=env, purpose=purpose, root=ROOT)[1]
     return os.path.join(ROOT, found)
 

@@ -9,7 +9,7 @@ from typing import List
 
 from mtp.errors import MTPError
 
-from . import predictions, tested
+from . import own, predictions, tested
 from .collection import Collection
 from .places import Named
 
@@ -28,7 +28,9 @@ def find(folder, named=Named()) -> List[Collection]:
                        'of any test, prediction or reproduction')
     found = []
     for place in _folders(folder):
-        found += [collection for kind in KINDS for collection in kind(place, named)]
+        mine = own.of(place, named)
+        found += [collection for kind in own.KINDS for collection in kind(mine, place)] if mine else [
+            collection for kind in KINDS for collection in kind(place, named)]
     if not found:
         raise MTPError('{} holds no results to walk through: no coco.json of a prediction, no Task1_<class>.txt, no '
                        'rank-*.shard of whole images, no masks, no pictures of pretraining'.format(folder),

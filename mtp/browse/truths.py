@@ -58,12 +58,22 @@ def read(place, dataset, images, classes):
     """
     if os.path.isfile(place):
         return of_coco(place, images, classes)
-    suffix = _suffix(place, dataset)
+    horizontal = dataset in HORIZONTAL
+    return placed(images, lambda stems: _horizontal(place, stems, classes) if horizontal else score.read_truth(
+        place, dataset, stems), place, _suffix(place, dataset))
+
+
+def placed(images, reader, place, suffix):
+    """The truth that ``reader`` makes of the ids with a label file in ``place``, for all ``images``: as :func:`read`.
+
+    Raises:
+        MTPError: there is no label file of these images.
+    """
     there = [stem for stem in images if os.path.isfile(os.path.join(place, stem + suffix))]
     if not there:
         raise MTPError('{} holds no label file of these images, for example {}'.format(
             place, next(iter(images), '') + suffix), hint='give the folder of their label files: --truth FOLDER')
-    found = _horizontal(place, there, classes) if dataset in HORIZONTAL else score.read_truth(place, dataset, there)
+    found = reader(there)
     number = {name: index for index, name in enumerate(images)}
     at = np.array([number[name] for name in found.images], dtype=np.int64)
     known = np.zeros(len(images), dtype=bool)

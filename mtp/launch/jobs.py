@@ -15,6 +15,7 @@ from mtp.launch.plan import Problem
 from mtp.launch.runtimes.base import INSIDE
 from mtp.launch.settings import split
 from mtp.launch.tracking import tracker
+from mtp.own import config as own_configs
 
 Job = NamedTuple('Job', [
     ('env', str),
@@ -36,6 +37,7 @@ NO_VALIDATION = ('--cfg-options', 'val_cfg=None', 'val_dataloader=None', 'val_ev
 # Programs that can be told to end where they find no card.
 ON_CARD = (('main_pretrain.py',), ('tools/train.py',), ('tools/test.py',), ('-m', 'mtp.predict'))
 OWN, OWN_CONFIG = 'own', 'config.py'  # trainings on data of one's own: work_dirs/own/<name>/config.py
+MASKED = ('segmentation', 'change detection', 'change')  # tasks of the catalogue, and of data of one's own
 ONLINE = ('loveda',)  # its labels are not published: the test writes files for the evaluation server
 
 
@@ -85,11 +87,12 @@ def test(settings, places, env, config):
                    launcher]
     else:
         script += ['--work-dir=' + predict]
-        masks = masks_folder(configs.dataset_and_stem(config)[0])
+        masks = masks_folder(config)
         script += ['--out={}/{}'.format(predict, masks)] if masks else []
         script += ['--show-dir=' + predict + '/show', launcher] + list(NO_VALIDATION)
     kept = ('weights',) if script[2].startswith(INSIDE['weights'] + '/') else ()
-    return _job(settings, places, env, script, ('data',) + kept)._replace(
+    data = () if is_own(config) else ('data',)
+    return _job(settings, places, env, script, data + kept)._replace(
         problems=problems, name='test-' + _title(config), kept=places.kept(folder + '/predict'))
 
 
@@ -111,12 +114,20 @@ def predict(settings, places, env, config):
         kept=places.kept(settings.words['OUT'] or 'work_dirs/predict'))
 
 
-def masks_folder(dataset):
-    """Where a test leaves the masks of a data set, below its own folder; '' where it makes none."""
+def masks_folder(config):
+    """Where a test of ``config`` leaves its masks, below its own folder; '' where it makes none."""
+    dataset = configs.dataset_and_stem(config)[0]
     if dataset in ONLINE:
         return 'submit'
-    masked = dataset in catalogue.names() and catalogue.get(dataset).task in ('segmentation', 'change detection')
-    return 'masks' if masked else ''
+    task = catalogue.get(dataset).task if dataset in catalogue.names() else own_task(config)
+    return 'masks' if task in MASKED else ''
+
+
+def own_task(config):
+    """TASK of a config that ``make finetune DATA=`` has written, by the name of its folder; '' of any other."""
+    found = is_own(config) and re.search(r'-({})-({})(-\w+)?$'.format('|'.join(own_configs.MODELS), '|'.join(
+        own_configs.BACKBONES)), os.path.basename(os.path.dirname(config)))
+    return found.group(1) if found else ''
 
 
 def browse(settings, places, env):

@@ -191,6 +191,8 @@ def _told(run, places, found):
         say('{:<32} {}'.format(name, value))
     say('pictures: {}'.format(os.path.join(folder, 'show')))
     say('config:   {}'.format(config))
+    if run.task != 'classification':
+        say('browse:   make browse RUN={}'.format(folder))
     say('next:     make predict CONFIG={} IMAGES=folder'.format(config))
 
 

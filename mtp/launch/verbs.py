@@ -365,7 +365,15 @@ def _configs(settings, host, purpose):
         verb = 'finetune' if purpose == 'train' else 'test'
         raise MTPError('make {} needs a config'.format(verb), hint='make {0} CONFIG=configs/..., or make {0}-<dataset>'
                        .format(verb) + ', or DATA=folder TASK=rotated' * (verb == 'finetune'))
-    return [configs.find(name, settings.env or None, purpose, root=host.root) for name in _named(settings, host)]
+    return [_config(name, settings, host, purpose) for name in _named(settings, host)]
+
+
+def _config(name, settings, host, purpose):
+    """(environment, path) of a config; one of data of one's own, ``work_dirs/own/...``, lies below MTP_WORK_ROOT."""
+    own = containers.Places('native', settings, host).host(name)
+    if not jobs.is_own(name) or not os.path.isfile(own):
+        return configs.find(name, settings.env or None, purpose, root=host.root)
+    return configs.find(own, settings.env or None, purpose, root=host.root)[0], name
 
 
 def _named(settings, host):

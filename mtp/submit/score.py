@@ -6,7 +6,7 @@ annotation, a hit is IoU >= threshold.
 """
 import functools
 import os
-from typing import Callable, Dict, NamedTuple, Tuple
+from typing import Callable, Dict, Iterable, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 import shapely
@@ -80,8 +80,18 @@ def read_truth(folder, dataset, stems=None):
     Raises:
         MTPError: no label file, or a file that cannot be read.
     """
-    classes = catalogue.get(dataset).classes
-    reader, suffix = READERS[catalogue.get(dataset).truth]
+    known = catalogue.get(dataset)
+    return read_labels(folder, READERS[known.truth], known.classes, stems)
+
+
+def read_labels(folder: str, form: Tuple[Callable, str], classes: Sequence[str],
+                stems: Optional[Iterable[str]] = None) -> Truth:
+    """Truth from a folder of label files of one form, one of :data:`READERS`, with names among ``classes``.
+
+    Raises:
+        MTPError: no label file, or a file that cannot be read.
+    """
+    reader, suffix = form
     names = converting.listing(folder, suffix) if os.path.isdir(folder) else []
     if not names:
         raise MTPError('no label file (*{}) in {}'.format(suffix, folder), hint='give the folder with --truth')

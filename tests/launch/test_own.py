@@ -8,7 +8,7 @@ import pytest
 from mtp.errors import MTPError
 from mtp.launch import jobs, own, verbs
 from mtp.own import config
-from tests.launch.fakes import ask, checkout, machine, touch
+from tests.launch.fakes import GOOD, ask, checkout, machine, touch
 
 
 @pytest.fixture()
@@ -149,3 +149,24 @@ def test_test_and_predict_find_what_a_training_on_own_data_left(root):
 def test_every_backbone_starts_somewhere():
     for init, files in config.INITIAL.items():
         assert set(files) <= set(config.BACKBONES) and init in config.STARTS
+
+
+@pytest.mark.parametrize('task, masks', [('segmentation', True), ('change', True), ('rotated', False)])
+def test_masks_of_a_test_are_kept_to_be_looked_at(root, task, masks):
+    folder = 'work_dirs/own/my-ships-{}-rvsa_b'.format(task)
+    assert ('--out={}/train/predict/masks'.format(folder) in words_of(planned(root, 2, TASK=task, RUNTIME='native'))
+            ) == masks
+
+
+def test_a_config_of_one_s_own_is_found_below_the_work_folder_wherever_that_is(root, tmp_path):
+    config = 'own/my-land-segmentation-rvsa_b-none/config.py'
+    path = tmp_path / 'big disk' / config
+    path.parent.mkdir(parents=True)
+    path.write_text("_base_ = ['configs/_base_/mmrotate1/datasets/own_segmentation.py']\n")
+    touch(str(path.parent / 'train' / 'iter_40.pth'))
+    settings = ask(CONFIG='work_dirs/' + config, MTP_WORK_ROOT=str(tmp_path / 'big disk'), RUNTIME='native')
+    plan = verbs.plan('test', settings, machine(root, folders={
+        'data': GOOD._replace(exists=False), 'weights': GOOD, str(tmp_path / 'big disk'): GOOD}))
+    words = words_of(plan)
+    assert words[words.index('tools/test.py') + 1:][:2] == [str(path), str(path.parent / 'train' / 'iter_40.pth')]
+    assert '--out={}/train/predict/masks'.format(path.parent) in words and not plan.problems

@@ -3,6 +3,7 @@ import json
 import os
 import sqlite3
 import struct
+import sys
 
 import cv2
 import numpy as np
@@ -218,3 +219,7 @@ ALL = {'dota': (dota, ('rotated', 'horizontal')), 'yolo-obb': (yolo_obb, ('rotat
        'voc': (voc, ('horizontal',)), 'geojson': (geojson, ('rotated', 'horizontal', 'segmentation')),
        'geopackage': (geopackage, ('rotated', 'segmentation')), 'masks': (masks, ('segmentation',)),
        'pairs': (pairs, ('change',)), 'classes': (kinds, ('classification',))}
+
+
+if __name__ == '__main__':  # python tests/own/drawn.py LAYOUT FOLDER
+    ALL[sys.argv[1]][0](sys.argv[2])
