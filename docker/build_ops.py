@@ -83,6 +83,7 @@ def recipe(env, variant, about):
              'flags': ledger.ops_flags(env, variant)}
     patches = [[patch['file'], patch['before'], patch['after']] for patch in chosen['ops_patches']]
     found.update({'patches': patches} if patches else {})
+    found.update({'united': united(env, variant)} if united(env, variant) else {})
     found.update({'nvcc': chosen['nvcc']['version']} if chosen['cuda'] else {})
     return found
 
@@ -230,7 +231,37 @@ def patch(source, patches):
         write_text(path, text.replace(each['before'], each['after']))
 
 
-def get_source(python, env, folder, variables, patches=()):
+def united(env, variant):
+    """What of the source is compiled together: {folder: {"into": number of units, "alone": names}}; {} with CUDA.
+
+    Most of the time that a file of the operators takes goes into the headers of torch, and each includes them anew.
+    Machine code of a function stays what it was: flags are the same, and no arithmetic is merged over functions.
+    """
+    return {} if ledger.variant(env, variant)['cuda'] else ledger.environment(env)['ops'].get('united', {})
+
+
+def unite(source, folders):
+    """Let a few files include those that a folder of the source has, as :func:`united` says.
+
+    Raises:
+        MTPError: a file that is to stay alone is not there: then the ledger speaks of another source.
+    """
+    for folder, how in sorted(folders.items()):
+        place = os.path.join(source, folder)
+        names = sorted(name for name in os.listdir(place) if name.endswith('.cpp')) if os.path.isdir(place) else []
+        if not names or set(how['alone']) - set(names):
+            lacking = ', '.join(sorted(set(how['alone']) - set(names))) or '*.cpp'
+            raise MTPError('{} has no file {}'.format(place, lacking),
+                           hint='correct "united" in docker/environments.json')
+        names = [name for name in names if name not in how['alone']]
+        for name in names:  # beside its headers; no longer one of the files that setup.py lists
+            os.rename(os.path.join(place, name), os.path.join(place, name + '.part'))
+        for unit in range(how['into']):
+            write_text(os.path.join(place, 'united_{}.cpp'.format(unit)), ''.join(
+                '#include "{}.part"\n'.format(name) for name in names[unit::how['into']]))
+
+
+def get_source(python, env, folder, variables, patches=(), together=None):
     """The unpacked source archive of the ledger, patched; a folder of that name is whole, for it was renamed last."""
     source = os.path.join(folder, 'source')
     if os.path.isdir(source):
@@ -241,6 +272,7 @@ def get_source(python, env, folder, variables, patches=()):
     with tarfile.open(archive) as stream:
         stream.extractall(fresh)
     patch(archive[:-len('.tar.gz')], patches)
+    unite(archive[:-len('.tar.gz')], together or {})
     os.rename(archive[:-len('.tar.gz')], source)
     shutil.rmtree(fresh)
     return source
@@ -344,7 +376,8 @@ def build(env, variant, python, cache, wheelhouse=None, say=print):
         write_json(os.path.join(folder, 'key.json'), wanted)
         tools = get_tools(python, env, folder)
         variables = environment(env, variant, tools)
-        source = get_source(python, env, folder, variables, ledger.variant(env, variant)['ops_patches'])
+        source = get_source(python, env, folder, variables, ledger.variant(env, variant)['ops_patches'],
+                            united(env, variant))
         say('compiling {package} {version} for torch {torch} ({variant}), {} files at once'.format(
             variables['MAX_JOBS'], **wanted))
         wheel = compile_wheel(python, source, folder, variables, held, 'compiling ' + wanted['package'])

@@ -69,7 +69,9 @@ def machine(tmp_path, monkeypatch):
     python.write_text(FAKE.format(python=sys.executable, about=json.dumps(ABOUT)))
     python.chmod(0o755)
     changed = ledger.load()
-    changed['environments']['mmrotate1']['ops']['sha256'] = ops.sha256(str(tmp_path / 'mmcv-2.0.0.tar.gz'))
+    entry = changed['environments']['mmrotate1']['ops']
+    entry['sha256'] = ops.sha256(str(tmp_path / 'mmcv-2.0.0.tar.gz'))
+    del entry['united']  # the tiny source has no files of operators
     monkeypatch.setattr(ledger, 'load', lambda: changed)
     monkeypatch.setattr(ops, 'check_machine', lambda folder, env, variant: None)
     return tmp_path
@@ -135,6 +137,7 @@ def test_a_killed_compile_goes_on_where_it_stopped(machine, how):
             's = u.spec_from_file_location("b", {script!r}); b = u.module_from_spec(s); s.loader.exec_module(b)\n'
             'changed = b.ledger.load()\n'
             'changed["environments"]["mmrotate1"]["ops"]["sha256"] = {sha!r}\n'
+            'del changed["environments"]["mmrotate1"]["ops"]["united"]\n'
             'b.ledger.load = lambda: changed\n'
             'b.check_machine = lambda folder, env, variant: None\n'
             'b.main(["--env", "mmrotate1", "--python", {python!r}, "--cache", {cache!r}, "--out", {out!r}])\n').format(
@@ -181,7 +184,7 @@ def test_patches_and_the_compiler_of_cards_are_in_the_key_and_nothing_new_is_in_
     monkeypatch.setattr(ledger, 'load', lambda: changed)
     assert ops.key(ops.recipe('mmrotate1', 'cu121', about)) != ops.key(wanted)
     assert set(ops.recipe('mmrotate1', 'cpu', ABOUT)) == {'package', 'version', 'sha256', 'torch', 'abi', 'platform',
-                                                          'libc', 'variant', 'flags'}
+                                                          'libc', 'variant', 'flags', 'united'}
 
 
 def test_the_patch_level_of_python_is_not_in_the_key():
@@ -279,3 +282,34 @@ def test_the_command_line_needs_its_words(capsys):
     with pytest.raises(SystemExit):
         ops.main(['--env', 'mmrotate1'])
     assert '--python' in capsys.readouterr().err
+
+
+def folder_of_sources(tmp_path, *names):
+    for name in names:
+        (tmp_path / 'csrc' / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / 'csrc' / name).write_text('// ' + name)
+    return str(tmp_path)
+
+
+def test_files_are_compiled_together_but_for_those_that_stay_alone(tmp_path):
+    source = folder_of_sources(tmp_path, 'a.cpp', 'b.cpp', 'c.cpp', 'twice.cpp', 'h.hpp')
+    ops.unite(source, {'csrc': dict(into=2, alone=['twice.cpp'])})
+    assert sorted(os.listdir(source + '/csrc')) == ['a.cpp.part', 'b.cpp.part', 'c.cpp.part', 'h.hpp', 'twice.cpp',
+                                                    'united_0.cpp', 'united_1.cpp']
+    texts = [(tmp_path / 'csrc' / 'united_{}.cpp'.format(unit)).read_text() for unit in (0, 1)]
+    assert texts == ['#include "a.cpp.part"\n#include "c.cpp.part"\n', '#include "b.cpp.part"\n']
+
+
+@pytest.mark.parametrize('folder, alone', [('csrc', ['gone.cpp']), ('elsewhere', [])])
+def test_a_ledger_that_speaks_of_another_source_is_told(tmp_path, folder, alone):
+    source = folder_of_sources(tmp_path, 'a.cpp')
+    with pytest.raises(MTPError, match='has no file') as told:
+        ops.unite(source, {folder: dict(into=1, alone=alone)})
+    assert 'correct "united"' in told.value.hint
+
+
+def test_how_files_are_compiled_together_is_part_of_the_key_and_not_for_cards():
+    together = ops.united('mmrotate1', 'cpu')
+    assert set(together) == {'mmcv/ops/csrc/pytorch', 'mmcv/ops/csrc/pytorch/cpu'}
+    assert ops.united('mmrotate1', 'cu117') == {}
+    assert ops.recipe('mmrotate1', 'cpu', ABOUT)['united'] == together
