@@ -9,11 +9,13 @@ from typing import Callable, Iterable, List, Tuple
 from mtp import locks
 from mtp.demo import results, stages
 from mtp.demo.driver import Driver
+from mtp.demo.making import COMMAND, Making
 from mtp.demo.stages import Stage
 from mtp.errors import FAILED, OK, run_main
 from mtp.launch import execute, ledger, plan
 from mtp.launch.settings import from_environ
 from mtp.progress import clock
+from mtp.terminal import say
 
 
 def main() -> int:
@@ -23,18 +25,24 @@ def main() -> int:
     settings = settings._replace(runtime=runtime, env='', nodes=1, gpus=1, accel='none', args=(),
                                  data_root=os.path.join(settings.work_root, 'demo', 'data'))
     home = os.path.join(ledger.ROOT, settings.work_root, 'demo')
-    driver = Driver(settings, home)
     groups = numbered(stages.groups(settings.words['DATA']))
     total = sum(len(lane) for lanes in groups for lane in lanes)
+    driver = Driver(settings, home, lambda done: results.write_progress(home, done, total))
     if settings.dryrun:
         sys.stdout.write('\n'.join(plan.render(driver.plan(stage, len(lanes))) for lanes in groups for lane in lanes
                                    for _, stage in lane))
         return OK
     start = time.monotonic()
-    if driver.lacks_native() and execute.call([sys.executable, '-m', 'mtp.launch.setup'], os.environ, ledger.ROOT):
+    lacking = driver.lacking()
+    if stages.TRAINS in lacking and execute.call(COMMAND, dict(os.environ, ENV=stages.TRAINS), ledger.ROOT):
         return FAILED  # setup has said why
     with locks.hold(home, 'demo'):
         driver.open()
+        for env in lacking:
+            if env != stages.TRAINS:
+                driver.making[env] = Making(env, os.path.join(home, 'logs', 'setup-{}.log'.format(env)))
+        results.write_progress(home, driver.done, total)
+        say('page {}: open it now, it follows'.format(os.path.join(home, 'index.html')))
         for lanes in groups:
             driver.run_group(lanes, total, {'pretrain': half_way(os.path.join(home, 'pretrain', 'log.jsonl'))})
         found = results.gather(home, driver.done)

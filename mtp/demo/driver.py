@@ -9,10 +9,11 @@ import sys
 import threading
 import time
 from concurrent import futures
-from typing import BinaryIO, Callable, List, Mapping, NamedTuple, Optional, Sequence, Set, Tuple, cast
+from typing import BinaryIO, Callable, Dict, List, Mapping, NamedTuple, Optional, Sequence, Set, Tuple, cast
 
 from mtp import files, ownership
-from mtp.demo.stages import NEWEST, OUTSIDE, Stage
+from mtp.demo.making import Making
+from mtp.demo.stages import NEWEST, OUTSIDE, TESTS, TRAINS, Stage
 from mtp.errors import CONTINUE, FAILED, MTPError
 from mtp.launch import containers, execute, host, ledger, plan, runtimes, verbs
 from mtp.launch.containers import Places
@@ -32,14 +33,16 @@ class Driver(object):
     Args:
         settings: :class:`mtp.launch.settings.Settings` whose data root and work root are the demo's.
         home: folder of the demo on the host.
+        after: is told after each stage which ones are done.
     """
 
-    def __init__(self, settings: Settings, home: str) -> None:
-        self.settings, self.home = settings, home
+    def __init__(self, settings: Settings, home: str, after: Callable[[List[Done]], None] = lambda done: None) -> None:
+        self.settings, self.home, self.after = settings, home, after
         self.record = os.path.join(home, 'stages.json')
         self.done: List[Done] = []
         self.strangers: Set[str] = set()
         self.lock = threading.Lock()
+        self.making: Dict[str, Making] = {}  # environments that are made beside the first stages
         self.look()
 
     def look(self) -> None:
@@ -47,10 +50,10 @@ class Driver(object):
         machine = host.look(self.settings)  # the demo makes its folders itself, so a plan need not find them
         self.host = machine._replace(folders=dict.fromkeys(machine.folders, host.Folder(True, True, True)))
 
-    def lacks_native(self) -> bool:
-        """Whether the demo is to run natively and an environment is still to be made."""
-        chosen = [containers.choose(self.settings, self.host, env) for env in ledger.names()]
-        return any(problems and not runtimes.get(name).in_image for name, _, problems in chosen)
+    def lacking(self) -> List[str]:
+        """Environments in which the demo is to run natively and that are still to be made, the first one first."""
+        chosen = [(env, containers.choose(self.settings, self.host, env)) for env in (TRAINS, TESTS)]
+        return [env for env, (name, _, problems) in chosen if problems and not runtimes.get(name).in_image]
 
     def open(self) -> None:
         """Take up an unfinished demo, or clear the folder of a finished one of what that has made."""
@@ -117,6 +120,7 @@ class Driver(object):
         if stage.name in [done.name for done in self.done]:
             say(head + stage.title + ': done before')
             return
+        self._wait_for(stage.env, head)
         made = self.plan(stage, lanes)
         plan.check(made)
         say(head + stage.title)
@@ -134,6 +138,25 @@ class Driver(object):
         with self.lock:
             self.done.append(Done(stage.name, stage.title, made.reason.split(':')[0], time.monotonic() - start, note))
             self._write(False)
+            self.after(self.done)
+
+    def _wait_for(self, env: str, head: str) -> None:
+        """Wait until an environment is there that is still being made; two lanes may do so at once."""
+        making = self.making.get(env)
+        if making:
+            if making.child.poll() is None:
+                say('{}waiting for the environment {}, which is being made: {}'.format(head, env, making.log))
+            live = _Live(head)
+
+            def show(line: str) -> None:
+                live.line = line
+                live.show()
+
+            making.wait(show)
+            live.close()
+            with self.lock:
+                if self.making.pop(env, None):
+                    self.look()
 
     def finish(self) -> None:
         """Say that the whole demo is done, so that the next one starts afresh."""

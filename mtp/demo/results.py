@@ -1,4 +1,5 @@
 """What the demo reached, as a page, as ten lines, and as an exit code. Standard library only, Python >= 3.6."""
+import glob
 import json
 import os
 from typing import Any, Dict, Iterable, List, Mapping
@@ -10,6 +11,11 @@ from mtp.report.page import Page
 #: Rotated AP50 (11 points, mean over classes with truth) that tells a network that has learnt from one that has not:
 #: five minutes reach about 0.5 on two cores, a step that is broken or diverges stays below 0.05.
 LEAST_MAP = 0.35
+#: What the page shows while the demo goes on: behind which stage, under which heading, which pictures, and how many.
+PICTURES = (('preview', 'What pretraining has learnt', 'pretrain/preview/*.png'),
+            ('test-dotav1', 'What is found in images of DOTA-v1.0', 'test_dotav1/show/*.*'),
+            ('test-fair1m', 'What is found in images of FAIR1M-2.0', 'test_fair1m/show/*.*'))
+MOST = 4
 #: The mean loss of the last tenth of pretraining has to be below this share of the first tenth's.
 MOST_LOSS = 0.8
 
@@ -59,6 +65,20 @@ def lines(home: str, found: Mapping[str, Any]) -> List[str]:
     said.append('page          {}'.format(os.path.join(home, 'index.html')))
     said.append('walk through  {}'.format(os.path.join(home, 'browse', 'index.html')))
     return said
+
+
+def write_progress(home: str, done: Iterable[Done], total: int) -> None:
+    """Write ``index.html`` while the demo goes on: what is done, and every picture that is there; it reloads itself."""
+    done = list(done)
+    page = Page('MTP on a small sample', '{} of {} stages are done; this page follows, and the last one writes it anew.'
+                .format(len(done), total), refresh=5)
+    for stage, heading, pattern in PICTURES:
+        if stage in [item.name for item in done]:
+            page.section(heading)
+            for path in sorted(glob.glob(os.path.join(glob.escape(home), pattern)))[:MOST]:
+                page.figure(os.path.relpath(path, home), os.path.basename(path))
+    _stages(page, dict(stages=[item._asdict() for item in done]))
+    page.write(os.path.join(home, 'index.html'))
 
 
 def write_page(home: str, found: Mapping[str, Any]) -> None:

@@ -40,10 +40,11 @@ class Page(object):
     Args:
         title: heading of the page.
         lead: one or two sentences below the heading.
+        refresh: seconds after which a browser reads the page again; 0 for never.
     """
 
-    def __init__(self, title: str, lead: str = '') -> None:
-        self.title, self.lead = title, lead
+    def __init__(self, title: str, lead: str = '', refresh: int = 0) -> None:
+        self.title, self.lead, self.refresh = title, lead, refresh
         self._parts: List[str] = []
         self._headings: List[Tuple[str, str]] = []
 
@@ -86,7 +87,8 @@ class Page(object):
             if not os.path.isfile(os.path.join(folder, unquote(name))):
                 raise FileNotFoundError('the page {} shows a picture that is not there: {}'.format(path, name))
         menu = ' '.join('<a href="#{}">{}</a>'.format(a, _told(h)) for a, h in self._headings)
-        files.write_text(path, '<!doctype html>\n<html lang="en"><meta charset="utf-8">'
+        again = '<meta http-equiv="refresh" content="{}">'.format(int(self.refresh)) if self.refresh else ''
+        files.write_text(path, '<!doctype html>\n<html lang="en"><meta charset="utf-8">' + again +
                          '<meta name="viewport" content="width=device-width, initial-scale=1">\n<title>{0}</title>'
                          '<style>{1}</style>\n<h1>{0}</h1>\n<p>{2}</p>\n<nav>{3}</nav>\n{4}\n</html>\n'
                          .format(_told(self.title), STYLE, _told(self.lead), menu, body))

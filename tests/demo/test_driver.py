@@ -1,6 +1,7 @@
 import json
 import os
 import sys
+import threading
 
 import pytest
 
@@ -112,3 +113,36 @@ def test_lanes_run_side_by_side_and_a_failure_keeps_what_the_other_did(tmp_path)
     with pytest.raises(MTPError, match='stage c'):
         runner.run_group(lanes, 4, {})
     assert sorted(item.name for item in make(tmp_path).done) == ['a', 'b', 'd']
+
+
+def test_a_stage_waits_for_its_environment_and_the_others_do_not(tmp_path, capsys):
+    found = make(tmp_path)
+    go, log = tmp_path / 'go', str(tmp_path / 'setup.log')
+    code = 'import os, time\nprint("compiling", flush=True)\nwhile not os.path.exists({!r}): time.sleep(0.05)'.format(
+        str(go))
+    found.making['mmrotate03'] = drivers.Making('mmrotate03', log, (sys.executable, '-c', code))
+    found.run(1, 2, stage('a', 'pass'))
+    assert found.making['mmrotate03'].child.poll() is None, 'not waited for'
+    made = stage('b', 'import os, sys; sys.exit(not os.path.exists({!r}))'.format(str(go)))._replace(env='mmrotate03')
+    threading.Timer(0.6, lambda: go.write_text('')).start()
+    found.run(2, 2, made)
+    assert [item.name for item in found.done] == ['a', 'b'] and not found.making
+    said = capsys.readouterr().out
+    assert 'waiting for the environment mmrotate03, which is being made: ' + log in said
+
+
+def test_an_environment_that_cannot_be_made_is_told_with_its_reason(tmp_path):
+    found = make(tmp_path)
+    code = 'import sys; print("there is no C++ compiler"); sys.exit(1)'
+    found.making['mmrotate03'] = drivers.Making('mmrotate03', str(tmp_path / 'log'), (sys.executable, '-c', code))
+    with pytest.raises(MTPError, match='(?s)mmrotate03 could not be made.*there is no C.. compiler') as told:
+        found.run(1, 1, stage('b', 'pass')._replace(env='mmrotate03'))
+    assert told.value.hint.startswith('make setup ENV=mmrotate03')
+
+
+def test_whoever_looks_on_is_told_after_each_stage(tmp_path):
+    found, told = make(tmp_path), []
+    found.after = lambda done: told.append([item.name for item in done])
+    found.run(1, 2, stage('a', 'pass'))
+    found.run(2, 2, stage('b', 'pass'))
+    assert told == [['a'], ['a', 'b']]

@@ -1,6 +1,8 @@
 import copy
+import re
 
-from mtp.demo import results
+from mtp.demo import results, stages
+from mtp.demo.driver import Done
 
 GOOD = {
     'about': 'drawn', 'drawn': True, 'stages': [{'title': 'cut', 'runtime': 'native', 'seconds': 1.25, 'note': ''}],
@@ -49,3 +51,21 @@ def test_the_page_shows_every_picture_and_says_what_falls_short(tmp_path):
     text = (tmp_path / 'index.html').read_text(encoding='utf-8')
     assert text.count('<img') == 4
     assert 'Falls short: mAP on DOTA-v1.0 is 0.200' in text
+
+
+def test_the_page_follows_and_shows_what_finished_stages_have_left(tmp_path):
+    home = str(tmp_path)
+    done = [Done('samples', 'draw', 'native', 1.0, ''), Done('preview', 'pictures', 'native', 2.0, '')]
+    for name in ('pretrain/preview/a.png', 'test_dotav1/show/P1.jpg'):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).write_bytes(b'')
+    results.write_progress(home, done[:1], 21)
+    early = (tmp_path / 'index.html').read_text()
+    assert '1 of 21 stages' in early and 'http-equiv="refresh" content="5"' in early and '<img' not in early
+    results.write_progress(home, done, 21)
+    assert re.findall('<img src="([^"]*)"', (tmp_path / 'index.html').read_text()) == ['pretrain/preview/a.png']
+
+
+def test_every_stage_with_pictures_is_one_of_the_demo():
+    names = [stage.name for lanes in stages.groups() for lane in lanes for stage in lane]
+    assert {stage for stage, _, _ in results.PICTURES} <= set(names)
