@@ -7,6 +7,7 @@ import numpy as np
 
 from mtp.boxes import rboxes_to_polygons
 from mtp.data import catalogue
+from mtp.data import images as image_files
 from mtp.errors import MTPError
 from mtp.files import check_plain
 from mtp.submit import results
@@ -87,6 +88,7 @@ def of_coco_results(path, content, images):
 def _numbers(names, image, images, place):
     """``image`` (n,), which counts in ``names``, as numbers that count in ``images``."""
     number = {name: index for index, name in enumerate(images)}
+    names = [image_files.one_form(name) for name in names]
     missing = [name for name in names if name not in number]
     if missing:
         raise MTPError('{} images of {} are not in the folder of the images, for example {}'.format(

@@ -4,7 +4,8 @@ import os
 
 import numpy as np
 
-from mtp.data import catalogue, dior
+from mtp.data import catalogue, converting, dior
+from mtp.data import images as image_files
 from mtp.errors import MTPError
 from mtp.files import check_plain
 from mtp.submit import score
@@ -69,7 +70,8 @@ def placed(images, reader, place, suffix):
     Raises:
         MTPError: there is no label file of these images.
     """
-    there = [stem for stem in images if os.path.isfile(os.path.join(place, stem + suffix))]
+    files = converting.paths_by_stem(place, suffix)
+    there = [stem for stem in images if stem in files]
     if not there:
         raise MTPError('{} holds no label file of these images, for example {}'.format(
             place, next(iter(images), '') + suffix), hint='give the folder of their label files: --truth FOLDER')
@@ -92,9 +94,10 @@ def _suffix(place, dataset):
 
 
 def _horizontal(place, stems, classes):
+    files = converting.paths_by_stem(place, '.xml')
     image, label, boxes, difficult = [], [], [np.zeros((0, 4))], []
     for number, stem in enumerate(stems):
-        found = dior.read(os.path.join(place, stem + '.xml'), 'horizontal', classes)
+        found = dior.read(files[stem], 'horizontal', classes)
         image += [number] * len(found.names)
         label += [classes.index(name) for name in found.names]
         boxes.append(found.boxes.reshape(-1, 4))
@@ -159,4 +162,4 @@ def quadrilateral(entry):
 
 def stem_of(name):
     """Id of an image from the name of its file."""
-    return os.path.splitext(os.path.basename(str(name)))[0]
+    return image_files.stem(str(name))

@@ -10,7 +10,7 @@ from concurrent.futures.process import BrokenProcessPool
 from typing import Callable, Dict, Iterable, List, Sequence
 
 from mtp import faults, locks, numbers, ownership, paths, workers
-from mtp.data import text
+from mtp.data import images, text
 from mtp.errors import FAILED, OK, MTPError
 from mtp.files import write_json
 from mtp.progress import Progress
@@ -54,14 +54,14 @@ def listing(folder, suffix) -> List[str]:
 
 
 def paths_by_stem(folder, suffix) -> Dict[str, str]:
-    """``{stem: path}`` of :func:`listing`.
+    """``{stem: path}`` of :func:`listing`; stems in :func:`mtp.data.images.one_form`, paths as they are.
 
     Raises:
         MTPError: no such folder, or two files of one stem (``a.png`` and ``a.PNG``).
     """
     found = {}
     for name in listing(folder, suffix):
-        stem = name[:len(name) - len(suffix)]
+        stem = images.one_form(name[:len(name) - len(suffix)])
         if stem in found:
             raise MTPError('{} and {} are one and the same'.format(found[stem], os.path.join(folder, name)),
                            hint='keep one of them')

@@ -3,6 +3,7 @@ import os
 import shlex
 import stat
 import struct
+import unicodedata
 from typing import Dict, NamedTuple, Tuple
 
 from mtp.errors import MTPError
@@ -184,16 +185,28 @@ def is_image(name) -> bool:
     return os.path.splitext(name)[1].lower() in SUFFIXES and not name.startswith('.')
 
 
+def one_form(name: str) -> str:
+    """``name`` in one form of Unicode: macOS writes é as e and an accent, others as one letter, and lists, labels and
+    results are written elsewhere than the images that they name.
+    """
+    return unicodedata.normalize('NFC', name)
+
+
+def stem(path) -> str:
+    """The id of the file ``path``: its name without folders and suffix, in :func:`one_form`."""
+    return one_form(os.path.splitext(os.path.basename(path))[0])
+
+
 def by_stem(paths) -> Dict[str, str]:
-    """``{stem: path}`` in the order given.
+    """``{stem: path}`` in the order given; see :func:`stem`.
 
     Raises:
         MTPError: two files of one stem.
     """
-    found = {}
+    found: Dict[str, str] = {}
     for path in paths:
-        stem = os.path.splitext(os.path.basename(path))[0]
-        if stem in found and not os.path.samefile(found[stem], path):
-            raise MTPError('{} and {} share one image id'.format(found[stem], path), hint='keep one of them')
-        found[stem] = path
+        name = stem(path)
+        if name in found and not os.path.samefile(found[name], path):
+            raise MTPError('{} and {} share one image id'.format(found[name], path), hint='keep one of them')
+        found[name] = path
     return found

@@ -13,7 +13,7 @@ from typing import List, Optional, Sequence, Tuple
 import cv2
 
 from mtp import paths
-from mtp.data import dota
+from mtp.data import converting, dota
 from mtp.errors import MTPError, run_main
 from mtp.files import atomic_path, write_bytes, write_text
 from mtp.tiles.pixels import list_images, read_image
@@ -54,8 +54,8 @@ def labelled_dota(source: str) -> List[Tuple[str, str]]:
     found = []
     for folder in sorted(glob.glob(os.path.join(source, 'dota', '*', 'images'))):
         texts = os.path.join(os.path.dirname(folder), 'labelTxt')
-        pairs = [(image, os.path.join(texts, stem + '.txt')) for stem, image in list_images(folder).items()]
-        found += [pair for pair in pairs if os.path.isfile(pair[1])]
+        labels = converting.paths_by_stem(texts, '.txt') if os.path.isdir(texts) else {}
+        found += [(image, labels[stem]) for stem, image in list_images(folder).items() if stem in labels]
     return found
 
 

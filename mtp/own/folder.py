@@ -3,7 +3,6 @@ import os
 import posixpath
 import re
 import shlex
-import unicodedata
 from typing import Callable, Dict, List, NamedTuple, Sequence, Tuple
 
 from mtp.data import images, text
@@ -72,10 +71,8 @@ def part_of(name: str, with_file: bool = False) -> str:
 
 
 def stem(name: str) -> str:
-    """File name without folders and suffix, in one form of Unicode: macOS writes é as e and an accent, others as one
-    letter, and lists are written elsewhere than files.
-    """
-    return unicodedata.normalize('NFC', posixpath.splitext(posixpath.basename(name))[0])
+    """File name without folders and suffix, in one form of Unicode."""
+    return images.stem(name)
 
 
 def listed_parts(folder: Folder) -> Tuple[Dict[str, str], List[str]]:
@@ -107,10 +104,10 @@ class Matcher:
         Raises:
             MTPError: two fit equally well.
         """
-        fitting = self._by_stem.get(unicodedata.normalize('NFC', wanted) or stem(name), [])
+        fitting = self._by_stem.get(images.one_form(wanted) or stem(name), [])
         ranked = sorted(fitting, key=lambda other: _nearness(name, other), reverse=True)
         if len(ranked) > 1 and _nearness(name, ranked[0]) == _nearness(name, ranked[1]):
-            form = unicodedata.normalize('NFC', ranked[0]) == unicodedata.normalize('NFC', ranked[1])
+            form = images.one_form(ranked[0]) == images.one_form(ranked[1])
             raise MTPError('{} can belong to {} or to {}{}'.format(
                 name, *ranked[:2], ', whose names differ in the form of their letters alone' if form else ''),
                 hint='keep one of them, or give each part a folder of its own')

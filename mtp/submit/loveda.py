@@ -5,6 +5,7 @@ import os
 import numpy as np
 from PIL import Image
 
+from mtp.data import images
 from mtp.progress import track
 
 from . import zips
@@ -26,7 +27,7 @@ def check(source, classes, sizes):
     problems, seen = Problems(), set()
     with zips.open_zip(source) as archive:
         for member in track(archive.namelist(), 'validate'):
-            stem, suffix = os.path.splitext(member)
+            stem, suffix = images.stem(member), os.path.splitext(member)[1]
             if '/' in member or '\\' in member:
                 problems.append(Problem(member, 0, 'lies in a folder; the zip must be flat'))
             elif suffix != '.png':

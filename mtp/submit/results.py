@@ -25,7 +25,7 @@ class Results(NamedTuple):
 
     Attributes:
         classes: names, from the names of the files.
-        images: image ids, in order of appearance.
+        images: image ids, in order of appearance, in :func:`mtp.data.images.one_form`.
         image, label: (n,) int64 indices into ``images`` and ``classes``.
         score: (n,) float64.
         polygon: (n, 8) float64.
@@ -106,7 +106,7 @@ _NOTHING = (np.zeros(0, np.int64), np.zeros((0, 9)), np.zeros(0, np.int64))
 
 def of_images(found, wanted):
     """The detections of :class:`Results` that lie in the images ``wanted``."""
-    wanted = set(wanted)
+    wanted = set(map(images.one_form, wanted))
     rows = np.flatnonzero([found.images[number] in wanted for number in found.image.tolist()])
     return found._replace(image=found.image[rows], label=found.label[rows], score=found.score[rows],
                           polygon=found.polygon[rows], line=found.line[rows],
@@ -180,7 +180,7 @@ def _parse(source, name, opener, ids, scores, problems):
         except ValueError:
             problems.append(Problem(name, number, _not_a_number(row)))
             continue
-        image.append(ids.setdefault(row[0], len(ids)))
+        image.append(ids.setdefault(images.one_form(row[0]), len(ids)))
         scores.append(row[1])
         at.append(number)
     if not anything:

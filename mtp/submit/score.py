@@ -13,6 +13,7 @@ import shapely
 
 from mtp.boxes import (bounds_of_polygons, min_area_rboxes, overlapping_pairs, polygons_to_rboxes, rotated_iou)
 from mtp.data import catalogue, converting, dior, dota, fair1m
+from mtp.data import images as image_files
 from mtp.errors import MTPError
 
 THRESHOLDS = tuple(np.arange(50, 100, 5) / 100)
@@ -92,20 +93,20 @@ def read_labels(folder: str, form: Tuple[Callable, str], classes: Sequence[str],
         MTPError: no label file, or a file that cannot be read.
     """
     reader, suffix = form
-    names = converting.listing(folder, suffix) if os.path.isdir(folder) else []
-    if not names:
+    there = converting.paths_by_stem(folder, suffix) if os.path.isdir(folder) else {}
+    if not there:
         raise MTPError('no label file (*{}) in {}'.format(suffix, folder), hint='give the folder with --truth')
-    if stems is not None:
-        names = [stem + suffix for stem in stems]  # the reader says which is missing
+    ids = list(there) if stems is None else list(map(image_files.one_form, stems))
     index = {name: number for number, name in enumerate(classes)}
     image, label, polygon, difficult = [], [], [np.zeros((0, 8))], []
-    for number, name in enumerate(names):
-        found = reader(os.path.join(folder, name), classes=classes)
+    for number, name in enumerate(ids):
+        # where none is there, the reader says so
+        found = reader(there.get(name) or os.path.join(folder, name + suffix), classes=classes)
         image += [number] * len(found.names)
         label += [index[name] for name in found.names]
         polygon.append(found.polygons.reshape(-1, 8))
         difficult += found.difficult.tolist()
-    return Truth(tuple(name[:-len(suffix)] for name in names), np.array(image, dtype=np.int64),
+    return Truth(tuple(ids), np.array(image, dtype=np.int64),
                  np.array(label, dtype=np.int64), np.concatenate(polygon), np.array(difficult, dtype=np.int64) > 0)
 
 

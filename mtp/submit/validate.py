@@ -182,7 +182,7 @@ def _wanted(members, sizes, problems):
     """(member, image id, size) of each XML in a zip that is to be looked into; of other members ``problems`` tells."""
     wanted = {}
     for member in members:
-        match = _XML_NAME.fullmatch(member)
+        match = _XML_NAME.fullmatch(image_files.one_form(member))
         if member == 'test/':
             continue
         if not match:

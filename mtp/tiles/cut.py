@@ -213,7 +213,8 @@ def cut_folder(preset_name: str, images: str, out: str, labels: str = '', jobs: 
     """
     preset(preset_name)
     found = list_images(images)
-    tasks = [Task(stem, path, _label_of(stem, labels), out, preset_name) for stem, path in found.items()]
+    texts = converting.paths_by_stem(labels, '.txt') if labels else {}
+    tasks = [Task(stem, path, _label_of(stem, labels, texts), out, preset_name) for stem, path in found.items()]
     if dry_run:
         return _totals({row['image']: row for row in _run(count_image, tasks, {}, min(jobs, len(tasks)))})
     ownership.check(out, journal.VERB) if overwrite else journal.check(out, preset_name, bool(labels))
@@ -251,12 +252,12 @@ def _totals(done: Mapping[str, Dict[str, Any]]) -> Dict[str, int]:
     return dict(images=len(done), **totals)
 
 
-def _label_of(stem: str, labels: str) -> str:
+def _label_of(stem: str, labels: str, texts: Mapping[str, str]) -> str:
     if not labels:
         return ''
-    path = os.path.join(labels, stem + '.txt')
-    if not os.path.lexists(path):
-        raise MTPError('image {} has no label file {}'.format(stem, path),
+    path = texts.get(stem)
+    if path is None:
+        raise MTPError('image {} has no label file {}'.format(stem, os.path.join(labels, stem + '.txt')),
                        hint='leave out --labels to cut images without annotations')
     image_files.require_plain(path, 'label file')
     return path

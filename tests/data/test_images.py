@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mtp.data import images
+from mtp.data import converting, images
 from mtp.data.samples import writing
 from mtp.errors import MTPError
 
@@ -47,3 +47,14 @@ def test_what_is_no_image_is_refused(tmp_path, data):
     (('spacenet', 'sample_geotiff.tif'), (900, 900)), (('loveda', 'img_dir', '0.png'), (1024, 1024))])
 def test_real_images(real, parts, size):
     assert images.size(real(*parts)) == size
+
+
+def test_two_forms_of_one_name_are_one_id(tmp_path):
+    composed, taken_apart = str(tmp_path / '\u00e9.png'), str(tmp_path / 'e\u0301.png')
+    assert images.by_stem([taken_apart]) == {'\u00e9': taken_apart}
+    for path in (composed, taken_apart):
+        open(path, 'wb').close()
+    with pytest.raises(MTPError, match='share one image id'):
+        images.by_stem([composed, taken_apart])
+    with pytest.raises(MTPError, match='are one and the same'):
+        converting.paths_by_stem(str(tmp_path), '.png')

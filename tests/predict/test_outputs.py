@@ -106,3 +106,13 @@ def test_files_of_a_disk_whose_clock_was_never_set(when, said, monkeypatch):
     from mtp.predict import inputs
     monkeypatch.setattr(inputs, 'os', types.SimpleNamespace(stat=lambda path: types.SimpleNamespace(st_mtime=when)))
     assert inputs.stamp(['a.tif']).startswith(said)
+
+
+def test_partners_are_found_whatever_the_unicode_form_of_a_name(tmp_path):
+    from mtp.predict import inputs
+    paths = [tmp_path / folder / name for folder, name in (('before', 'e\u0301.png'), ('after', '\u00e9.PNG'))]
+    for path in paths:
+        path.parent.mkdir()
+        path.write_bytes(b'x')
+    assert inputs.find_pairs([str(tmp_path / 'before')], [str(tmp_path / 'after')]) == [
+        inputs.Input('\u00e9', tuple(map(str, paths)))]

@@ -3,6 +3,7 @@ import json
 import multiprocessing.dummy
 import os
 import sys
+import unicodedata
 
 import numpy as np
 import pytest
@@ -225,3 +226,18 @@ def test_a_list_names_the_images(tmp_path):
     assert read_truth(str(tmp_path), 'dotav2', ['b']).images == ('b',)
     with pytest.raises(MTPError, match='c.txt'):
         read_truth(str(tmp_path), 'dotav2', ['c'])
+
+
+@pytest.mark.parametrize('of_label, of_result', [('NFD', 'NFC'), ('NFC', 'NFD')])
+def test_truth_and_results_meet_whatever_the_unicode_form_of_a_name(tmp_path, of_label, of_result):
+    name = 'Orléans'
+    (tmp_path / 'labels').mkdir()
+    (tmp_path / 'results').mkdir()
+    (tmp_path / 'labels' / (unicodedata.normalize(of_label, name) + '.txt')).write_text('0 0 9 0 9 9 0 9 plane 0\n')
+    (tmp_path / 'results/Task1_plane.txt').write_text(
+        unicodedata.normalize(of_result, name) + ' 0.9 0 0 9 0 9 9 0 9\n')
+    (tmp_path / 'list.txt').write_text(unicodedata.normalize(of_result, name) + '\n')
+    for more in ([], ['--list', str(tmp_path / 'list.txt')]):
+        assert command.main(['score', str(tmp_path / 'results'), '--dataset', 'dotav1', '--truth',
+                             str(tmp_path / 'labels'), '--json', str(tmp_path / 'score.json')] + more) == 0
+        assert json.loads((tmp_path / 'score.json').read_text())['classes']['plane']['hits'] == 1

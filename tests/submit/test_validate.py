@@ -1,6 +1,7 @@
 """Each fault that a server rejects is named with file and line; a good submission passes."""
 import io
 import json
+import os
 import re
 import struct
 import tracemalloc
@@ -280,3 +281,18 @@ def test_the_folder_of_the_test_images_is_known(tmp_path, images, monkeypatch):
     (tmp_path / 'data/dotav1/test').mkdir(parents=True)
     (tmp_path / 'images').rename(tmp_path / 'data/dotav1/test/images')
     assert command.main(['validate', path, '--dataset', 'dotav1']) == 0
+
+
+@pytest.mark.parametrize('dataset', ['dotav1', 'fair1m'])
+def test_an_image_is_known_whatever_the_unicode_form_of_its_name(tmp_path, images, dataset):
+    """macOS gives images the one form, and whoever writes the results may give them the other."""
+    path = submission(tmp_path, dataset, images)
+    os.rename(os.path.join(images, '1.tif'), os.path.join(images, 'e\u0301.tif'))
+
+    def renamed(members):
+        return [[name.replace('/1.', '/\u00e9.'), re.sub(b'(^|\n)1 ', b'\\1\xc3\xa9 ', data).replace(
+            b'>1.tif<', b'>\xc3\xa9.tif<')] for name, data in members]
+
+    rewrite(path, renamed)
+    report = validate(path, dataset, images)
+    assert report.problems == [] and report.detections == 90

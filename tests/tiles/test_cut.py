@@ -3,6 +3,7 @@ import importlib.util
 import json
 import os
 import random
+import unicodedata
 
 import numpy as np
 import pytest
@@ -307,3 +308,18 @@ def test_any_number_of_objects_may_lie_in_one_place():
     (first, whole), (second, _), (third, cut_off) = annotations.assign(polygons, windows, 0.5)
     assert len(first) == len(third) == 30000 and not len(second)
     assert not whole.any() and cut_off.all()
+
+
+@pytest.mark.parametrize('of_image, of_label', [('NFD', 'NFC'), ('NFC', 'NFD')])
+def test_a_label_is_found_whatever_the_unicode_form_of_its_name(tmp_path, of_image, of_label):
+    def place(form, folder, suffix):
+        (tmp_path / folder).mkdir()
+        return tmp_path / folder / unicodedata.normalize(form, 'Orléans_서울' + suffix)
+
+    make_image(place(of_image, 'images', '.png'), 300, 200)
+    place(of_label, 'labelTxt', '.txt').write_text('10 10 50 10 50 40 10 40 plane 0\n')
+    assert run(tmp_path, 'dotav1_ss')['placed'] == 1
+    text, = (tmp_path / 'out/annfiles').iterdir()
+    assert text.name == unicodedata.normalize('NFC', 'Orléans_서울__1024__0___0.txt')
+    assert text.read_text() == '10.0 10.0 50.0 10.0 50.0 40.0 10.0 40.0 plane 0\n'
+    assert run(tmp_path, 'dotav1_ss')['tiles'] == 1  # and is known as done
