@@ -147,10 +147,13 @@ class ShardWriter:
         name = tile_id.encode('utf-8')
         body = name + payload
         record = _RECORD.pack(_TILE, len(name), count, zlib.crc32(body)) + body
-        written = self._stream.write(record)
-        if written != len(record):  # a raw write stops short on a full disk
-            raise MTPError('only {} of {} bytes went to {}'.format(written, len(record), self.path),
-                           hint='make room on this disk and start the same command again')
+        rest = memoryview(record)
+        try:
+            while rest:  # a raw write stops short where there is no more room; the next one says why
+                rest = rest[self._stream.write(rest):]
+        except OSError as error:
+            error.filename = self.path
+            raise
         self.done.add(tile_id)
         if time.monotonic() - self._flushed > _FLUSH_SECONDS:
             os.fsync(self._stream.fileno())

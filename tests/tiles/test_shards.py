@@ -1,5 +1,7 @@
 """Shards survive kills and damage; nothing that was written whole is lost."""
 import os
+import subprocess
+import sys
 import zlib
 
 import numpy as np
@@ -158,3 +160,32 @@ def test_a_record_that_nobody_of_us_writes_counts_as_a_damaged_tail(tmp_path, fo
     assert 'not one of ours' in contents(tmp_path).damaged[0][2]
     write(tmp_path, ['bb'])
     check(tmp_path, ['a', 'bb'])
+
+
+FULL = '''
+import resource
+from mtp.errors import run_main
+from mtp.tiles.shards import ShardWriter
+import numpy as np
+
+def main():
+    with ShardWriter({folder!r}, 0, 1, ('ship',), 'a') as writer:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20000, resource.RLIM_INFINITY))
+        for name in ('first', 'second'):
+            writer.append(name, np.ones((500, 5)), np.ones(500), np.zeros(500))
+
+run_main(main)
+'''
+
+
+def test_a_limit_on_the_size_of_a_file_is_told_by_its_name(tmp_path):
+    done = subprocess.run([sys.executable, '-c', FULL.format(folder=str(tmp_path))], stderr=subprocess.PIPE)
+    path = tmp_path / 'rank-00000.shard'
+    assert done.returncode == 1 and done.stderr.decode() == (
+        'error: cannot write {}: File too large\n'
+        '  next: ulimit -f unlimited, then start the same command again\n'.format(path))
+    assert path.stat().st_size == 20000 and [tile for tile, *_ in read_shards(tmp_path)] == ['first']
+    with ShardWriter(tmp_path, 0, 1, ('ship',), 'a') as writer:
+        assert writer.done == {'first'}
+        writer.append('second', *detections(0, 3))
+    assert [tile for tile, *_ in read_shards(tmp_path)] == ['first', 'second'] and not contents(tmp_path).damaged
