@@ -2,6 +2,7 @@
 
 Memory holds one row of blocks, whatever the size of the map.
 """
+import contextlib
 import glob
 import os
 import warnings
@@ -9,6 +10,7 @@ import warnings
 import numpy as np
 
 from mtp.data import raster_files
+from mtp.errors import FAILED, MTPError
 from mtp.files import atomic_path
 from mtp.tiles.parts import NODATA, STEPS
 
@@ -28,6 +30,9 @@ def write(path, pieces, size, ground, scratch, colours=None):
         ground: :class:`~mtp.tiles.rasters.Ground`, or None.
         scratch: folder on the same disk for what is written on the way.
         colours: class -> RGB for a map of classes, in order; None for scores.
+
+    Raises:
+        MTPError: the disk takes no more.
     """
     import rasterio
     import rasterio.shutil
@@ -36,7 +41,7 @@ def write(path, pieces, size, ground, scratch, colours=None):
     os.makedirs(scratch, exist_ok=True)
     names = [os.path.join(scratch, name) for name in ('rows.tif', 'cog.tif')]
     _clear(names)
-    with warnings.catch_warnings(), raster_files.settings():
+    with warnings.catch_warnings(), raster_files.settings(), _told(path):
         warnings.simplefilter('ignore')  # not every map has a place on the ground
         try:
             with rasterio.open(names[0], 'w', count=planes, width=width, height=height, **_SCRATCH) as stream:
@@ -47,10 +52,36 @@ def write(path, pieces, size, ground, scratch, colours=None):
                     top += rows.shape[1]
             how = 'mode' if colours else 'average'
             rasterio.shutil.copy(names[0], names[1], overview_resampling=how, **_FINAL)
+            _require_whole(names[1])
             with atomic_path(path) as temporary:
                 os.replace(names[1], temporary)
         finally:
             _clear(names)
+
+
+@contextlib.contextmanager
+def _told(path):
+    """What rasterio raises where a map cannot be written, errors of several kinds, as one that names the map."""
+    try:
+        yield
+    except Exception as error:
+        if not type(error).__module__.startswith('rasterio.'):
+            raise
+        said = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise MTPError('cannot write {}: {}'.format(path, said), code=FAILED, hint='df -h . ; ulimit -f : make room or '
+                       'choose another folder, then start the same command again') from None
+
+
+def _require_whole(path):
+    """Read every block again: GDAL writes the last bytes when it closes the file, and says nothing where it cannot."""
+    import rasterio
+
+    with rasterio.open(path) as stream:
+        levels = [{}] + [dict(overview_level=level) for level in range(len(stream.overviews(1)))]
+    for level in levels:
+        with rasterio.open(path, **level) as stream:
+            for _, window in stream.block_windows(1):
+                stream.read(window=window)
 
 
 def _clear(names):

@@ -7,11 +7,12 @@ the format is a dozen tables. ``ogrinfo`` reads it back in the tests.
 A layer has a spatial index (an R-tree with the triggers of the standard, so that it stays right when people edit) and
 a style by class (``layer_styles``, which QGIS applies by itself).
 """
+import contextlib
 import sqlite3
 
 import numpy as np
 
-from mtp.errors import MTPError
+from mtp.errors import FAILED, MTPError
 from mtp.files import atomic_path
 
 from . import geopackage_tables as tables
@@ -37,16 +38,22 @@ class GeoPackage:
 
     def __init__(self, path, stamp='1970-01-01T00:00:00.000Z'):
         self.path, self.stamp, self._layers, self._systems = path, stamp, {}, {}
-        self._atomic = atomic_path(path)
 
     def __enter__(self):
-        temporary = self._atomic.__enter__()
-        self._base = sqlite3.connect(temporary, isolation_level=None)
+        with contextlib.ExitStack() as stack:
+            temporary = stack.enter_context(atomic_path(self.path))
+            stack.enter_context(_told(self.path))
+            self._base = sqlite3.connect(temporary, isolation_level=None)
+            stack.callback(self._base.close)
+            self._begin()
+            self._written = stack.pop_all()
+        return self
+
+    def _begin(self):
         for line in ('PRAGMA journal_mode=OFF', 'PRAGMA synchronous=OFF', 'PRAGMA cache_size=-64000',
                      'PRAGMA application_id={}'.format(APPLICATION), 'PRAGMA user_version={}'.format(VERSION),
                      'BEGIN') + tables.CORE:
             self._base.execute(line)
-        return self
 
     def layer(self, name, system, columns, colours):
         """A layer of polygons that :meth:`boxes` and :meth:`polygons` write to.
@@ -82,17 +89,23 @@ class GeoPackage:
         return self._systems[text]
 
     def __exit__(self, kind, error, trace):
-        try:
-            if kind is None:
-                for layer in self._layers.values():
-                    layer.finish()
-                self._base.execute('COMMIT')
-        except sqlite3.OperationalError as problem:
-            raise MTPError('cannot write {}: {}'.format(self.path, problem),
-                           hint='make room on this disk and start the same command again') from None
-        finally:
-            self._base.close()
-            self._atomic.__exit__(kind, error, trace)
+        if kind is not None:
+            return self._written.__exit__(kind, error, trace)
+        with self._written:
+            for layer in self._layers.values():
+                layer.finish()
+            self._base.execute('COMMIT')
+        return None
+
+
+@contextlib.contextmanager
+def _told(path):
+    """What SQLite says of a disk that takes no more, as an error that names the file."""
+    try:
+        yield
+    except sqlite3.OperationalError as problem:
+        raise MTPError('cannot write {}: {}'.format(path, problem), code=FAILED, hint='df -h . ; ulimit -f : make room '
+                       'or choose another folder, then start the same command again') from None
 
 
 class _Layer:
@@ -110,6 +123,8 @@ class _Layer:
             for line in tables.layer(self.name, self._columns):
                 self._base.execute(line)
         except sqlite3.OperationalError as problem:
+            if 'no such module' not in str(problem):
+                raise
             raise MTPError('this Python\'s SQLite cannot make a spatial index: {}'.format(problem),
                            hint='add --formats geojson') from None
         for line, values in tables.entries(self.name, self._system, stamp):
