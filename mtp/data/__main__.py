@@ -1,11 +1,12 @@
 """``python -m mtp.data``: what a data set is, where it goes, and whether it is all there."""
 import argparse
+from typing import Optional, Sequence
 
 from mtp.data import describe
 from mtp.errors import run_main
 
 
-def main(argv=None):
+def main(argv: Optional[Sequence[str]] = None) -> int:
     """Describe, check or prepare data sets."""
     parser = argparse.ArgumentParser(prog='python -m mtp.data', description=main.__doc__)
     verbs = parser.add_subparsers(dest='verb', metavar='VERB')

@@ -9,7 +9,7 @@ import difflib
 import functools
 import json
 import os
-from typing import Dict, NamedTuple, Optional, Tuple
+from typing import Any, Container, Dict, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from mtp import paths
 from mtp.errors import MTPError
@@ -53,18 +53,18 @@ Dataset = NamedTuple('Dataset', [
 
 
 @functools.lru_cache(maxsize=None)
-def _facts():
+def _facts() -> Dict[str, Any]:
     with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), 'catalogue.json'), encoding='utf-8') as stream:
         return json.load(stream)
 
 
-def names():
+def names() -> Tuple[str, ...]:
     """Names of all data sets, in the order of the catalogue."""
     return tuple(_facts()['datasets'])
 
 
 @functools.lru_cache(maxsize=None)
-def get(name):
+def get(name: str) -> Dataset:
     """The :class:`Dataset` called ``name``.
 
     Raises:
@@ -78,7 +78,7 @@ def get(name):
     key, number = entry['classes'] if isinstance(entry['classes'], list) else (entry['classes'], None)
     classes = tuple(facts['classes'][key][:number])
     table, first = entry['palette']
-    colours = tuple(tuple(colour) for colour in facts['palettes'][table][first:first + len(classes)])
+    colours = tuple((red, green, blue) for red, green, blue in facts['palettes'][table][first:first + len(classes)])
     return Dataset(
         name=name, title=entry['title'], task=entry['task'], classes=classes, palette=colours,
         codes=tuple(entry.get('codes', ())), spelling=dict(facts['spelling'].get(key, {})),
@@ -91,18 +91,18 @@ def get(name):
         prepare=tuple(entry['prepare']), notes=tuple(entry['notes']))
 
 
-def having(field, formats):
+def having(field: str, formats: Container[str]) -> Tuple[str, ...]:
     """Names of the data sets whose ``submission`` or ``truth`` (``field``) is one of ``formats``, in order."""
     return tuple(name for name in names() if getattr(get(name), field) in formats)
 
 
-def _splits(entries):
+def _splits(entries: Mapping[str, Mapping[str, Any]]) -> Dict[str, Split]:
     blank = {'labels': '', 'label_suffix': '', 'listing': '', 'count': None}
     return {name: Split(name=name, **dict(blank, **entry)) for name, entry in entries.items()}
 
 
 @functools.lru_cache(maxsize=None)
-def _known(classes):
+def _known(classes: Tuple[str, ...]) -> Dict[str, str]:
     facts = _facts()
     spellings = {name: other for table in facts['spelling'].values() for name, other in table.items()}
     known = {}
@@ -112,11 +112,11 @@ def _known(classes):
     return known
 
 
-def _letters(name):
+def _letters(name: str) -> str:
     return ''.join(letter for letter in str(name).lower() if letter.isalnum())
 
 
-def class_called(name, classes):
+def class_called(name: str, classes: Sequence[str]) -> Optional[str]:
     """The one of ``classes`` that ``name`` is another spelling of, or None.
 
     Tools write ``Small_Car``, ``small car`` or ``SMALL-CAR`` where the catalogue has ``Small-Car``: letters and numbers
@@ -125,13 +125,13 @@ def class_called(name, classes):
     return name if name in classes else _known(tuple(classes)).get(_letters(name))
 
 
-def strange_class(name, classes, what='this data set'):
+def strange_class(name: str, classes: Sequence[str], what: str = 'this data set') -> Tuple[str, str]:
     """What to say of a class name that is none of ``classes``, and what to do: (message, hint)."""
     called = class_called(name, classes)
     hint = 'write {}'.format(called) if called else 'the classes are ' + ', '.join(classes)
     return '{!r} is not a class of {}'.format(str(name)[:60], what), hint
 
 
-def locate(path, **fields):
+def locate(path: str, **fields: str) -> str:
     """Real path of a catalogue path, for example ``locate(split.images)``; ``fields`` fill what it has in braces."""
     return os.path.join(paths.root('data'), path.format(**fields))

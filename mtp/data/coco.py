@@ -2,24 +2,24 @@
 import json
 import os
 import re
-from typing import Iterable, Sequence, Tuple
+from typing import Any, Dict, Iterable, Mapping, Optional, Sequence, Tuple
 
-from mtp.files import atomic_path
+from mtp.files import PathLike, atomic_path
 
 _STAMP = re.compile(r'\{"info":\{"fingerprint":"([0-9a-f]{64}|)"\}')
 
 
-def is_current(path, fingerprint) -> bool:
+def is_current(path: PathLike, fingerprint: str) -> bool:
     """Whether ``path`` was written from inputs with this fingerprint."""
     return _stamp(path) == fingerprint
 
 
-def is_ours(path) -> bool:
+def is_ours(path: PathLike) -> bool:
     """Whether :func:`write` has written ``path``."""
     return _stamp(path) is not None
 
 
-def _stamp(path):
+def _stamp(path: PathLike) -> Optional[str]:
     """The fingerprint in a file, '' where something was left out; None in one that is not ours."""
     try:
         if not os.path.isfile(path):
@@ -31,13 +31,13 @@ def _stamp(path):
     return found.group(1) if found else None
 
 
-def compact(value) -> str:
+def compact(value: object) -> str:
     """JSON without blanks."""
     return json.dumps(value, separators=(',', ':'), ensure_ascii=False)
 
 
-def write(path, classes: Sequence[str], rows: Iterable[Tuple[dict, Sequence[str]]], fingerprint='', id_base=1,
-          dry_run=False) -> dict:
+def write(path: PathLike, classes: Sequence[str], rows: Iterable[Tuple[Mapping[str, Any], Sequence[str]]],
+          fingerprint: str = '', id_base: int = 1, dry_run: bool = False) -> Dict[str, int]:
     """Write a COCO file.
 
     Args:

@@ -7,18 +7,30 @@ import os
 import re
 import shlex
 from concurrent.futures.process import BrokenProcessPool
-from typing import Callable, Dict, Iterable, List, Sequence
+from typing import (Any, Callable, Dict, Generator, Iterable, Iterator, List, Mapping, Optional, Protocol, Sequence,
+                    Tuple, TypeVar, cast)
 
 from mtp import faults, locks, numbers, ownership, paths, workers
 from mtp.data import images, text
 from mtp.errors import FAILED, OK, MTPError
-from mtp.files import write_json
+from mtp.files import PathLike, write_json
 from mtp.progress import Progress
 
 FEW = 64  # fewer items than this are not worth starting processes for
 
+Item = TypeVar('Item')
+Result = TypeVar('Result')
 
-def add_options(parser: argparse.ArgumentParser, strict=True) -> None:
+
+class Options(Protocol):
+    """What :func:`add_options` adds, as far as every converter has it."""
+
+    jobs: int
+    dry_run: bool
+    overwrite: bool
+
+
+def add_options(parser: argparse.ArgumentParser, strict: bool = True) -> None:
     """Add the options that every converter understands."""
     parser.add_argument('--jobs', type=numbers.count, default=min(8, os.cpu_count() or 1),
                         help='processes (default: %(default)s)')
@@ -31,13 +43,13 @@ def add_options(parser: argparse.ArgumentParser, strict=True) -> None:
                             help='leave out what cannot be read, report it and end with code 1 (default: stop)')
 
 
-def natural(name):
+def natural(name: str) -> List[Tuple[int, int, str]]:
     """Sort key that puts 2.png before 10.png."""
     parts = re.split('([0-9]+)', str(name))  # text and digits in turn
     return [(0, int(part), part) if place % 2 else (1, 0, part) for place, part in enumerate(parts)]
 
 
-def listing(folder, suffix) -> List[str]:
+def listing(folder: PathLike, suffix: str) -> List[str]:
     """Names in ``folder`` that end with ``suffix``, in natural order; hidden files (``._x`` of macOS) are left out.
 
     Capitals make no difference: cameras and Windows write ``.PNG``.
@@ -53,7 +65,7 @@ def listing(folder, suffix) -> List[str]:
     return sorted((name for name in entries if name.lower().endswith(ending) and not name.startswith('.')), key=natural)
 
 
-def paths_by_stem(folder, suffix) -> Dict[str, str]:
+def paths_by_stem(folder: PathLike, suffix: str) -> Dict[str, str]:
     """``{stem: path}`` of :func:`listing`; stems in :func:`mtp.data.images.one_form`, paths as they are.
 
     Raises:
@@ -69,7 +81,7 @@ def paths_by_stem(folder, suffix) -> Dict[str, str]:
     return found
 
 
-def stems(path) -> List[str]:
+def stems(path: PathLike) -> List[str]:
     """Lines of a split list: one image stem each, blanks and CR removed, empty lines skipped.
 
     Raises:
@@ -95,7 +107,7 @@ def share_of(total: int, part: int, whole: int) -> int:
     return max(1, min(total - 1, round(total * part / whole))) if total > 1 else total
 
 
-def refuse_existing(paths: Sequence[str], options, is_ours: Callable) -> None:
+def refuse_existing(paths: Sequence[str], options: Options, is_ours: Callable[[str], bool]) -> None:
     """Stop before any work when an output is there already and is not ours, or ``--overwrite`` was not given."""
     existing = [path for path in paths if os.path.lexists(path)]
     foreign = [path for path in existing if not is_ours(path)]
@@ -107,7 +119,7 @@ def refuse_existing(paths: Sequence[str], options, is_ours: Callable) -> None:
 
 
 @contextlib.contextmanager
-def alone(path, options):
+def alone(path: str, options: Options) -> Iterator[None]:
     """Hold the lock of one output file, where one is written."""
     with contextlib.ExitStack() as stack:
         if not options.dry_run:
@@ -118,10 +130,10 @@ def alone(path, options):
 class Guarded:
     """Calls a function in a worker; its MTPError comes back as a value, so that a lenient run can go on."""
 
-    def __init__(self, function: Callable) -> None:
+    def __init__(self, function: Callable[[Any], Any]) -> None:
         self.function = function
 
-    def __call__(self, item):
+    def __call__(self, item: Any) -> Tuple[Any, Optional[MTPError]]:
         try:
             with faults.explained():
                 return self.function(item), None
@@ -129,7 +141,8 @@ class Guarded:
             return None, error
 
 
-def run(function: Callable, items: Sequence, options, label: str, problems: list) -> Iterable:
+def run(function: Callable[[Item], Result], items: Sequence[Item], options: Options, label: str,
+        problems: List[str]) -> Iterator[Result]:
     """Yield ``function(item)`` in order, from several processes where that pays.
 
     Args:
@@ -146,8 +159,8 @@ def run(function: Callable, items: Sequence, options, label: str, problems: list
     progress = Progress(label, len(items))
     jobs = max(1, options.jobs)
     pool = None if jobs == 1 or len(items) < FEW else workers.Pool(jobs)
-    results = (guarded(item) for item in items) if pool is None else pool.map(
-        guarded, items, chunksize=max(1, min(64, len(items) // (4 * jobs))))
+    results = (guarded(item) for item in items) if pool is None else cast('Generator[Any, None, None]', pool.map(
+        guarded, items, chunksize=max(1, min(64, len(items) // (4 * jobs)))))
     try:
         for result, error in results:
             progress.update()
@@ -168,7 +181,7 @@ def run(function: Callable, items: Sequence, options, label: str, problems: list
             pool.shutdown()
 
 
-def fingerprint(settings, files: Sequence[str]) -> str:
+def fingerprint(settings: object, files: Iterable[str]) -> str:
     """Hash of the settings and of name, size and time of every input file: equal means nothing to do.
 
     Names below MTP_DATA_ROOT are taken relative to it: a container sees the same files under another root.
@@ -185,7 +198,7 @@ def fingerprint(settings, files: Sequence[str]) -> str:
     return digest.hexdigest()
 
 
-def finish(counts: dict, problems: list, options) -> int:
+def finish(counts: Mapping[str, Any], problems: Sequence[str], options: argparse.Namespace) -> int:
     """Write the report where one is wanted, print the problems; the exit code."""
     if options.report:
         write_json(options.report, {'counts': counts, 'problems': problems})

@@ -3,6 +3,7 @@ import os
 import shlex
 import subprocess
 import sys
+from typing import Iterable, Iterator, List, Mapping, Optional, Set, Tuple
 
 from mtp.data import archives, catalogue, converting, images, scenes
 from mtp.errors import FAILED, OK, MTPError
@@ -11,7 +12,7 @@ from mtp.errors import FAILED, OK, MTPError
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 
-def _words(command):
+def _words(command: str) -> List[str]:
     """The command with this Python, and with our script wherever the user stands."""
     words = shlex.split(command)
     script = [os.path.join(ROOT, words[1])] if words[1].startswith('scripts/') else words[1:2]
@@ -26,7 +27,7 @@ def show_list() -> int:
     return OK
 
 
-def show(name) -> int:
+def show(name: str) -> int:
     """Print what the catalogue knows about a data set."""
     dataset = catalogue.get(name)
     print('{}: {}, {}'.format(name, dataset.title, dataset.task))
@@ -56,7 +57,7 @@ def show(name) -> int:
     return OK
 
 
-def _show_splits(splits):
+def _show_splits(splits: Iterable[catalogue.Split]) -> None:
     for split in splits:
         known = '' if split.count is None else '  ({} images)'.format(split.count)
         print('  {:<14} {}/*{}{}'.format(split.name, catalogue.locate(split.images), split.image_suffix, known))
@@ -68,7 +69,7 @@ def _show_splits(splits):
             print('  {:<14} {}'.format('', catalogue.locate(split.listing)))
 
 
-def check(name, any_count=False) -> int:
+def check(name: str, any_count: bool = False) -> int:
     """Compare images, labels and lists on the disk with each other and with the official counts.
 
     Args:
@@ -86,12 +87,12 @@ def check(name, any_count=False) -> int:
         for split in splits.values():
             fault, stems = _check_split(split)
             fault = fault or _unlike_training(dataset, split, title == 'prepared')
-            verdict, said = ('fail', fault) if fault else _compare(len(stems), split.count, taken)
+            stems = None if fault else stems
+            verdict, said = ('fail', fault) if stems is None else _compare(len(stems), split.count, taken)
             if title == 'source' and fault:  # what training does not read may be gone or look otherwise
                 verdict = 'warn'
             missing += bool(fault) and verdict == 'fail'
-            stems = None if fault else stems
-            differing += not fault and split.count not in (None, len(stems))
+            differing += stems is not None and split.count not in (None, len(stems))
             found[title, split.name] = stems
             print('{:<5} {:<9} {:<14} {}'.format(verdict, title, split.name, said))
     for key, count, number in _totals(dataset, found):
@@ -99,16 +100,16 @@ def check(name, any_count=False) -> int:
         differing += number != count
         print('{:<5} {:<9} {:<14} {}'.format(verdict, 'total', key, said))
     for path in sorted({dataset.files[key] for key in ('coco',) if key in dataset.files}):
-        for split in dataset.splits:
-            there = os.path.isfile(catalogue.locate(path, split=split))
+        for part in dataset.splits:
+            there = os.path.isfile(catalogue.locate(path, split=part))
             missing += not there
-            print('{:<5} {:<9} {:<14} {}'.format('pass' if there else 'fail', 'file', split,
-                                                 catalogue.locate(path, split=split)))
+            print('{:<5} {:<9} {:<14} {}'.format('pass' if there else 'fail', 'file', part,
+                                                 catalogue.locate(path, split=part)))
     _conclude(name, missing, differing, sample, any_count)
     return FAILED if missing or (differing and not taken) else OK
 
 
-def _conclude(name, missing, differing, sample, any_count):
+def _conclude(name: str, missing: int, differing: int, sample: Optional[str], any_count: bool) -> None:
     """Say in a sentence what the lines above come to, and what to type next."""
     if sample is not None:
         print('{} is a sample set (see {}): its numbers are its own'.format(name, sample))
@@ -122,14 +123,14 @@ def _conclude(name, missing, differing, sample, any_count):
               'data-{0} ARGS=--any-count)'.format(name))
 
 
-def _compare(number, official, taken):
+def _compare(number: int, official: Optional[int], taken: bool) -> Tuple[str, str]:
     """(verdict, text) of a number of images; other numbers fail unless they are ``taken``."""
     if official is None or number == official:
         return 'pass', '{} images{}'.format(number, '' if official is None else ', as officially')
     return 'note' if taken else 'fail', '{} images, officially {}'.format(number, official)
 
 
-def _sample_mark(dataset):
+def _sample_mark(dataset: catalogue.Dataset) -> Optional[str]:
     """Path of the mark that a drawn sample set carries, or None: it holds no data of the publisher."""
     for split in list(dataset.source.values()) + list(dataset.splits.values()):
         path = catalogue.locate(os.path.join(split.images.split('/')[0], catalogue.SAMPLE_MARK))
@@ -138,7 +139,8 @@ def _sample_mark(dataset):
     return None
 
 
-def _totals(dataset, found):
+def _totals(dataset: catalogue.Dataset,
+            found: Mapping[Tuple[str, str], Optional[Set[str]]]) -> Iterator[Tuple[str, int, int]]:
     """(name, official, number) of the counts that hold for several splits together, where all of these are there."""
     for key, count in dataset.counts.items():
         word = key.split()[0]
@@ -147,11 +149,12 @@ def _totals(dataset, found):
         else:
             parts = [stems for (title, name), stems in found.items()
                      if title == 'source' and (name == word or name.startswith(word + '-'))]
-        if parts and None not in parts:
-            yield word if key != 'images used by MTP' else 'all', count, sum(len(stems) for stems in parts)
+        there = [len(stems) for stems in parts if stems is not None]
+        if parts and len(there) == len(parts):
+            yield word if key != 'images used by MTP' else 'all', count, sum(there)
 
 
-def _check_split(split):
+def _check_split(split: catalogue.Split) -> Tuple[str, Optional[Set[str]]]:
     """(what is missing or '', stems of the images that count or None)."""
     folder = catalogue.locate(split.images)
     if not os.path.isdir(folder):
@@ -183,7 +186,7 @@ def _check_split(split):
     return '', wanted
 
 
-def _unlike_training(dataset, split, prepared):
+def _unlike_training(dataset: catalogue.Dataset, split: catalogue.Split, prepared: bool) -> str:
     """What is there and would not be read in training as it is counted here, or ''."""
     if dataset.task == 'classification' and not split.listing:
         try:
@@ -207,13 +210,13 @@ def _unlike_training(dataset, split, prepared):
         len(colours), colours[0]) or ''
 
 
-def _files(folder, suffix):
+def _files(folder: str, suffix: str) -> List[str]:
     """Paths of the files below ``folder`` that end with ``suffix``, in capitals or not; none where it is no folder."""
     return [os.path.join(where, name) for where, folders, files in os.walk(folder) for name in sorted(files)
             if name.lower().endswith(suffix) and not name.startswith('.')]
 
 
-def _stems(folder, suffix):
+def _stems(folder: str, suffix: str) -> Set[str]:
     """Stems of the files below ``folder``, with the folders between them; suffix compared without case."""
     result = set()
     for where, folders, files in os.walk(folder):
@@ -224,14 +227,14 @@ def _stems(folder, suffix):
     return result
 
 
-def _listed(path):
+def _listed(path: str) -> Set[str]:
     """Stems in a split list, whose lines may go on with a label and whose names may have folders and suffixes."""
     with open(path, encoding='utf-8-sig') as stream:
         tokens = [line.split() for line in stream]
     return {os.path.splitext(os.path.basename(row[0]))[0] for row in tokens if row}
 
 
-def prepare(name, dry_run=False, any_count=False) -> int:
+def prepare(name: str, dry_run: bool = False, any_count: bool = False) -> int:
     """Run the preparation commands of a data set one after the other, then check it.
 
     Raises:

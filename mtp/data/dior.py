@@ -1,15 +1,16 @@
 """Reader of DIOR annotations: horizontal (bndbox) and oriented (DIOR-R, robndbox)."""
-from typing import Optional, Sequence
+from typing import Any, Dict, Optional, Sequence, Union
 
 from mtp.data import catalogue, records, text, xmltree
 from mtp.errors import MTPError
+from mtp.files import PathLike
 
 CORNERS = tuple(axis + place for place in ('_left_top', '_right_top', '_right_bottom', '_left_bottom')
                 for axis in ('x', 'y'))
 SIDES = ('xmin', 'ymin', 'xmax', 'ymax')
 
 
-def read(path, kind: str, classes: Optional[Sequence[str]] = None):
+def read(path: PathLike, kind: str, classes: Optional[Sequence[str]] = None) -> Union[records.Boxes, records.Polygons]:
     """Objects of one image.
 
     Args:
@@ -25,7 +26,7 @@ def read(path, kind: str, classes: Optional[Sequence[str]] = None):
         MTPError: names file, line and field.
     """
     root = xmltree.parse(path, 'annotation')
-    meta = xmltree.image_size(root, path)
+    meta: Dict[str, Any] = dict(xmltree.image_size(root, path))
     filename = root.first('filename')
     if filename is not None:
         meta['filename'] = xmltree.plain_name(filename.text, path, filename.line)
@@ -37,7 +38,7 @@ def read(path, kind: str, classes: Optional[Sequence[str]] = None):
     return records.boxes(rows, meta) if kind == 'horizontal' else records.polygons(rows, meta)
 
 
-def _object(path, node, kind, classes):
+def _object(path: PathLike, node: xmltree.Node, kind: str, classes: Optional[Sequence[str]]) -> records.Row:
     tag = xmltree.child(node, 'name', path)
     name = tag.text.lower() if classes is None else catalogue.class_called(tag.text, classes)
     if not name:

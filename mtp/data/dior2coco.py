@@ -2,17 +2,18 @@
 import argparse
 import functools
 import os
+from typing import Any, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 
 from mtp import numbers
-from mtp.data import catalogue, coco, converting, dior, images
+from mtp.data import catalogue, coco, converting, dior, images, records
 from mtp.errors import MTPError
 
 KINDS = {'hbb': ('horizontal', 'dior'), 'obb': ('oriented', 'diorr')}
 
 
-def main(argv=None) -> int:
+def main(argv: Optional[Sequence[str]] = None) -> int:
     """Convert the trainval and test parts; they go where the published configs read them."""
     options = _parser().parse_args(argv)
     jobs = [_job(options, split) for split in options.splits]
@@ -30,7 +31,7 @@ def main(argv=None) -> int:
     return converting.finish(counts, problems, options)
 
 
-def _parser():
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, epilog='Paths not given come from the catalogue and lie '
                                      'below MTP_DATA_ROOT.')
     parser.add_argument('--root', help='folder of DIOR (default: samrs/dior below MTP_DATA_ROOT)')
@@ -48,7 +49,7 @@ def _parser():
     return parser
 
 
-def _job(options, split):
+def _job(options: argparse.Namespace, split: str) -> Dict[str, Any]:
     dataset = catalogue.get(KINDS[options.box][1])
     root = options.root or catalogue.locate(dataset.root)
     labels = os.path.join(root, os.path.relpath(next(iter(dataset.splits.values())).labels, dataset.root))
@@ -66,10 +67,11 @@ def _job(options, split):
             'fingerprint': converting.fingerprint(settings, [list_file] + [path for pair in files for path in pair])}
 
 
-def _convert(job, options, problems):
+def _convert(job: Mapping[str, Any], options: argparse.Namespace, problems: List[str]) -> Dict[str, int]:
     totals = {'outside': 0, 'degenerate': 0}
 
-    def rows(results):
+    def rows(results: Iterable[Tuple[Dict[str, Any], List[str], int, int]]
+             ) -> Iterator[Tuple[Dict[str, Any], List[str]]]:
         for image, annotations, outside, degenerate in results:
             totals['outside'] += outside
             totals['degenerate'] += degenerate
@@ -83,7 +85,7 @@ def _convert(job, options, problems):
     return dict(counts, left_out=len(problems) - before, **totals)
 
 
-def _one(paths, kind, clip, drop):
+def _one(paths: Tuple[str, str], kind: str, clip: bool, drop: bool) -> Tuple[Dict[str, Any], List[str], int, int]:
     """COCO entry of an image, its annotations as text, how many reach outside, how many have no area."""
     image_path, label_path = paths
     width, height = images.size(image_path)
@@ -93,7 +95,7 @@ def _one(paths, kind, clip, drop):
     if stated != (width, height):
         raise MTPError('{}: field size: it says {} x {}, and {} has {} x {}'.format(
             label_path, *stated, os.path.basename(image_path), width, height))
-    polygons = _corners(labels.boxes) if kind == 'horizontal' else labels.polygons
+    polygons = _corners(labels.boxes) if isinstance(labels, records.Boxes) else labels.polygons
     outside = (polygons < 0).any((1, 2)) | (polygons > (width, height)).any((1, 2))
     if clip:
         polygons = np.clip(polygons, 0, (width, height))
@@ -111,15 +113,15 @@ def _one(paths, kind, clip, drop):
     return image, annotations, int(outside.sum()), int((~keep).sum())
 
 
-def _corners(boxes):
+def _corners(boxes: np.ndarray) -> np.ndarray:
     return boxes[:, [0, 1, 2, 1, 2, 3, 0, 3]].reshape(-1, 4, 2)
 
 
-def _shoelace(polygons):
+def _shoelace(polygons: np.ndarray) -> np.ndarray:
     x, y = polygons[..., 0], polygons[..., 1]
     return np.abs((x * np.roll(y, -1, 1) - y * np.roll(x, -1, 1)).sum(1)) / 2
 
 
-def _plain(values):
+def _plain(values: np.ndarray) -> List[float]:
     """Whole numbers as ints, as the published files have them."""
     return [int(value) if value == int(value) else value for value in values.tolist()]

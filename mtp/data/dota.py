@@ -1,16 +1,17 @@
 """Reader and writer of DOTA label text, as published, as split into tiles, and as SAMRS writes it."""
-from typing import Optional, Sequence
+from typing import Dict, Optional, Sequence
 
 import numpy as np
 
 from mtp import numbers
 from mtp.data import catalogue, records, text
 from mtp.errors import MTPError
+from mtp.files import PathLike
 
 FIELDS = ('x1', 'y1', 'x2', 'y2', 'x3', 'y3', 'x4', 'y4')
 
 
-def read(path, classes: Optional[Sequence[str]] = None) -> records.Polygons:
+def read(path: PathLike, classes: Optional[Sequence[str]] = None) -> records.Polygons:
     """Objects in the label file ``path``.
 
     Lines are ``x1 y1 x2 y2 x3 y3 x4 y4 name [difficult]``; blank lines and headers (``imagesource:``, ``gsd:``) may
@@ -42,19 +43,19 @@ def read(path, classes: Optional[Sequence[str]] = None) -> records.Polygons:
     return records.polygons(rows, meta)
 
 
-def _whole_name(tokens):
+def _whole_name(tokens: Sequence[str]) -> str:
     """The name of a class that may have blanks: what stands between the corners and the difficulty."""
     last = len(tokens) - 1 if len(tokens) > 9 and numbers.digits(tokens[-1]) else len(tokens)
     return ' '.join(tokens[8:last])
 
 
-def _blank_in_name(tokens, classes):
+def _blank_in_name(tokens: Sequence[str], classes: Optional[Sequence[str]]) -> str:
     name = _whole_name(tokens)
     called = catalogue.class_called(name, classes or ()) or '-'.join(name.split())
     return 'a name with blanks is several fields: write {}'.format(called)
 
 
-def _header(path, number, tokens, line, meta):
+def _header(path: PathLike, number: int, tokens: Sequence[str], line: str, meta: Dict[str, str]) -> None:
     if not tokens:
         return
     key, colon, value = line.strip().partition(':')

@@ -2,19 +2,20 @@
 import argparse
 import functools
 import os
-from typing import Optional, Sequence
+from typing import Any, Dict, Iterable, List, Optional, Sequence, Tuple
 
 import numpy as np
 
 from mtp import ownership
 from mtp.data import catalogue, converting, dota, images, outputs, records, stamps, text, xmltree
 from mtp.errors import MTPError, run_main
-from mtp.files import write_text
+from mtp.files import PathLike, write_text
 
+_Item = Tuple[str, str, str, str]  # name to write, XML, image, folder to write to
 PREFIX = {'train': 'train_', 'train-part2': 'train_', 'val': 'valid_'}  # as SAMRS; both parts start at 0.tif
 
 
-def read(path, classes: Optional[Sequence[str]] = None) -> records.Polygons:
+def read(path: PathLike, classes: Optional[Sequence[str]] = None) -> records.Polygons:
     """Objects of one image: annotation and submission files have the same form.
 
     Args:
@@ -30,17 +31,17 @@ def read(path, classes: Optional[Sequence[str]] = None) -> records.Polygons:
     """
     root = xmltree.parse(path, 'annotation')
     objects = xmltree.child(root, 'objects', path)
-    meta = xmltree.image_size(root, path)
+    meta: Dict[str, Any] = dict(xmltree.image_size(root, path))
     source = root.first('source')
-    if source is not None and source.first('filename') is not None:
-        tag = source.first('filename')
-        meta['filename'] = xmltree.plain_name(tag.text, path, tag.line)
+    filename = None if source is None else source.first('filename')
+    if filename is not None:
+        meta['filename'] = xmltree.plain_name(filename.text, path, filename.line)
     rows, scores = [], []
     for node in objects.all('object'):
         result = xmltree.child(node, 'possibleresult', path)
         tag = xmltree.child(result, 'name', path)
-        name = '-'.join(tag.text.replace('_', ' ').split())
-        name = name if classes is None else catalogue.class_called(name, classes)
+        said = '-'.join(tag.text.replace('_', ' ').split())
+        name = said if classes is None else catalogue.class_called(said, classes)
         if not name:
             message, hint = catalogue.strange_class(tag.text, classes or (), 'FAIR1M')
             raise MTPError('{}: line {}: field name: {}'.format(path, tag.line, message), hint=hint)
@@ -55,7 +56,7 @@ def read(path, classes: Optional[Sequence[str]] = None) -> records.Polygons:
     return records.polygons(rows, meta)
 
 
-def _points(path, node):
+def _points(path: PathLike, node: xmltree.Node) -> List[float]:
     points = node.all('point')
     if len(points) not in (4, 5):
         raise MTPError('{}: line {}: field points: {} points, and 5 are expected'.format(path, node.line, len(points)))
@@ -68,7 +69,7 @@ def _points(path, node):
     return numbers[:8]
 
 
-def main(argv=None) -> int:
+def main(argv: Optional[Sequence[str]] = None) -> int:
     """Write train and validation as one DOTA-like folder: images (linked) and labelTxt, ready to be cut."""
     options = _parser().parse_args(argv)
     out = options.out or catalogue.locate(catalogue.get('fair1m').files['dota'])
@@ -80,7 +81,8 @@ def main(argv=None) -> int:
             print('{}: made from these files already'.format(out))
             return 0
         work = functools.partial(_convert, options=options)
-        objects = sum(converting.run(work, items, options, 'FAIR1M to DOTA', problems))
+        written = converting.run(work, items, options, 'FAIR1M to DOTA', problems)
+        objects = sum(written)
         filling.whole = not problems
     counts = {'images': len(items) - len(problems), 'objects': objects}
     print('{}: {images} images, {objects} objects{}'.format(
@@ -88,7 +90,7 @@ def main(argv=None) -> int:
     return converting.finish(counts, problems, options)
 
 
-def _parser():
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog='python -m mtp.data.fair1m', description=main.__doc__)
     parser.add_argument('--root', help='folder with train/part1, train/part2 and validation (default: fair1m below '
                         'MTP_DATA_ROOT)')
@@ -102,7 +104,7 @@ def _parser():
     return parser
 
 
-def _collect(options, out):
+def _collect(options: argparse.Namespace, out: str) -> List[_Item]:
     """(name to write, XML, image, out) of every image, in natural order, train before validation."""
     dataset = catalogue.get('fair1m')
     items, missing = {}, []
@@ -126,13 +128,13 @@ def _collect(options, out):
     return list(items.values())
 
 
-def _names(items):
+def _names(items: Iterable[_Item]) -> List[str]:
     """What is written, relative to the folder."""
     return ownership.exactly(name for target, _, image, _ in items for name in (
         'labelTxt/{}.txt'.format(target), 'images/{}{}'.format(target, os.path.splitext(image)[1].lower())))
 
 
-def _convert(item, options):
+def _convert(item: _Item, options: argparse.Namespace) -> int:
     """Write the label text of one image and link the image; the number of objects."""
     target, xml, image, out = item
     classes = catalogue.get('fair1m').classes

@@ -70,9 +70,10 @@ def bring(wanted: Tuple[Archive, ...], folder: str, given: str = '',
     with futures.ThreadPoolExecutor(AT_ONCE) as pool:
         jobs = {archive: pool.submit(download.get, address[archive], os.path.join(folder, archive.name),
                                      download.Wanted(None, None, archive.md5)) for archive in todo}
-        errors = [job.exception() for job in jobs.values() if job.exception()]
-    if errors:
-        raise errors[0]
+        errors = [job.exception() for job in jobs.values()]
+    for error in errors:
+        if error:
+            raise error
     for archive, path in here:
         if path:
             _check(archive, path)

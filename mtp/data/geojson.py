@@ -1,29 +1,30 @@
 """Reading GeoJSON feature by feature: the xView labels are one line of several hundred megabytes."""
 import json
 import re
-from typing import Dict, Iterator, Tuple
+from typing import Any, Dict, Iterator, NoReturn, TextIO, Tuple
 
 from mtp.data import images
 from mtp.errors import MTPError
+from mtp.files import PathLike
 
 CHUNK = 1 << 20
 MAX_VALUE = 64 << 20  # characters of one feature; beyond that the file is something else
 _BLANKS = re.compile('[ \t\r\n]*')
 
 
-def _refuse(token):
+def _refuse(token: str) -> NoReturn:
     raise ValueError('{} is not a number'.format(token))
 
 
 class _Reader:
     """A window of text moving through the file, and the JSON value at its beginning."""
 
-    def __init__(self, path, stream) -> None:
+    def __init__(self, path: PathLike, stream: TextIO) -> None:
         self.path, self.stream = path, stream
         self.text, self.at, self.line, self.ended = '', 0, 1, False
         self.decoder = json.JSONDecoder(parse_constant=_refuse)
 
-    def fail(self, what):
+    def fail(self, what: object) -> NoReturn:
         line = self.line + self.text.count('\n', 0, self.at)
         raise MTPError('{}: line {}: {}'.format(self.path, line, what))
 
@@ -43,7 +44,7 @@ class _Reader:
     def peek(self) -> str:
         """The next character that is no blank; '' at the end."""
         while True:
-            self.at = _BLANKS.match(self.text, self.at).end()
+            self.at = _BLANKS.match(self.text, self.at).end()  # type: ignore[union-attr]  # nothing is a match, too
             if self.at < len(self.text):
                 return self.text[self.at]
             if not self.more():
@@ -57,7 +58,7 @@ class _Reader:
         self.at += 1
         return found
 
-    def value(self):
+    def value(self) -> Any:
         """The JSON value that begins here."""
         self.peek()
         while True:
@@ -76,7 +77,7 @@ class _Reader:
                 self.fail(error)
 
 
-def features(path) -> Iterator[Tuple[int, Dict, Dict]]:
+def features(path: PathLike) -> Iterator[Tuple[int, Dict[str, Any], Dict[str, Any]]]:
     """Features of a FeatureCollection, one after the other.
 
     Args:
@@ -117,7 +118,7 @@ def features(path) -> Iterator[Tuple[int, Dict, Dict]]:
             reader.fail('not a FeatureCollection with features')
 
 
-def _each(reader, top):
+def _each(reader: _Reader, top: Dict[str, Any]) -> Iterator[Tuple[int, Dict[str, Any], Dict[str, Any]]]:
     reader.take('[')
     number = 0
     while reader.peek() != ']':

@@ -1,11 +1,16 @@
 """Where the pixels of a GeoTIFF lie on the ground."""
+import os
 import shlex
-from typing import NamedTuple, Optional, Tuple
+from typing import TYPE_CHECKING, NamedTuple, Optional, Tuple
 
 import numpy as np
 
 from mtp.data import raster_files
 from mtp.errors import MTPError
+from mtp.files import PathLike
+
+if TYPE_CHECKING:
+    from rasterio.io import DatasetReader
 
 SCALE, TIEPOINT, KEYS = 33550, 33922, 34735  # numbers of tags
 GEOGRAPHIC = 2048  # the GeoKey that holds the EPSG code of longitude and latitude
@@ -25,7 +30,7 @@ class Grid(NamedTuple):
         return (np.asarray(ground, np.float64) - (c, f)) @ np.linalg.inv(np.array([[a, b], [d, e]])).T
 
 
-def read(path) -> Grid:
+def read(path: PathLike) -> Grid:
     """The :class:`Grid` of the GeoTIFF ``path``.
 
     Raises:
@@ -36,13 +41,13 @@ def read(path) -> Grid:
         if matrix is None:
             raise MTPError('{}: it has no GeoTIFF tags that say where its pixels lie on the ground'.format(path),
                            hint='gdal_translate -a_srs EPSG:code -a_ullr left top right bottom {} placed.tif'.format(
-                               shlex.quote(path)))
+                               shlex.quote(os.fspath(path))))
         if not np.isfinite(matrix).all():
             raise MTPError('{}: its GeoTIFF tags are not numbers: {}'.format(path, matrix))
         return Grid(opened.width, opened.height, matrix, _epsg(opened))
 
 
-def _epsg(opened):
+def _epsg(opened: 'DatasetReader') -> Optional[int]:
     try:
         return opened.crs.to_epsg() if opened.crs else None
     except Exception:  # a coordinate system that PROJ cannot make out is one without a code

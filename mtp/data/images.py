@@ -4,9 +4,13 @@ import shlex
 import stat
 import struct
 import unicodedata
-from typing import Dict, NamedTuple, Tuple
+from typing import TYPE_CHECKING, Dict, Iterable, NamedTuple, Tuple
 
 from mtp.errors import MTPError
+from mtp.files import PathLike
+
+if TYPE_CHECKING:
+    import numpy as np
 
 #: What every verb takes for an image, whatever the case of its letters.
 SUFFIXES = ('.png', '.jpg', '.jpeg', '.tif', '.tiff', '.bmp', '.jp2')
@@ -27,12 +31,12 @@ class Header(NamedTuple):
     bands: int
 
 
-def size(path) -> Tuple[int, int]:
+def size(path: PathLike) -> Tuple[int, int]:
     """(width, height) of the image file ``path`` in pixels, without decoding it; see :func:`header`."""
     return header(path)[:2]
 
 
-def header(path) -> Header:
+def header(path: PathLike) -> Header:
     """The :class:`Header` of the image file ``path``.
 
     Raises:
@@ -53,7 +57,7 @@ def header(path) -> Header:
     return found
 
 
-def require_sane(path, width, height) -> None:
+def require_sane(path: PathLike, width: int, height: int) -> None:
     """Raise MTPError unless an image of this size can be: nothing is made from what a header says before."""
     if width < 1 or height < 1:
         raise MTPError('the image {} has {} x {} pixels'.format(path, width, height))
@@ -62,13 +66,13 @@ def require_sane(path, width, height) -> None:
                        'read'.format(path, width, height, MAX_SIDE), hint='replace this file, or cut it in parts')
 
 
-def require_plain(path, what='image') -> None:
+def require_plain(path: PathLike, what: str = 'image') -> None:
     """Raise MTPError unless ``path`` is a file with an end: a pipe or a device would be waited for, or never end."""
     try:
         found = os.stat(path)
     except (OSError, ValueError) as error:
         reason, hint = _missing(path, what) if isinstance(error, FileNotFoundError) else (
-            getattr(error, 'strerror', error), '')
+            str(getattr(error, 'strerror', error)), '')
         raise MTPError('cannot read the {} {}: {}'.format(what, path, reason), hint=hint) from None
     if not stat.S_ISREG(found.st_mode):
         raise MTPError('cannot read the {} {}: it is {}'.format(
@@ -78,15 +82,15 @@ def require_plain(path, what='image') -> None:
                        hint='replace this file with a whole copy')
 
 
-def _missing(path, what):
+def _missing(path: PathLike, what: str) -> Tuple[str, str]:
     """Why nothing is at ``path``, and what to look at: a link is there though what it leads to is not."""
     if os.path.islink(path):
         told = 'it is a link to {}, where there is nothing'.format(os.readlink(path))
-        return told, 'ls -l {}'.format(shlex.quote(path))
+        return told, 'ls -l {}'.format(shlex.quote(os.fspath(path)))
     return 'there is no ' + what, ''
 
 
-def decoded(path, flags):
+def decoded(path: PathLike, flags: int) -> 'np.ndarray':
     """What OpenCV makes of an image file.
 
     Args:
@@ -101,7 +105,7 @@ def decoded(path, flags):
     size(path)
     require_whole(path)
     try:
-        pixels = cv2.imread(path, flags)
+        pixels = cv2.imread(os.fspath(path), flags)
     except cv2.error as error:
         raise MTPError('cannot decode image {}: {}'.format(path, error.err),
                        hint='replace this file with a whole copy') from None
@@ -110,7 +114,7 @@ def decoded(path, flags):
     return pixels
 
 
-def require_whole(path) -> None:
+def require_whole(path: PathLike) -> None:
     """Raise MTPError where ``path`` is a JPEG without an end: decoders fill what is missing with gray, and go on."""
     try:
         with open(path, 'rb') as stream:
@@ -135,7 +139,7 @@ def cut_short(data: bytes) -> bool:
     return _JPEG_END not in data[_scan_of(data):]
 
 
-def _scan_of(data) -> int:
+def _scan_of(data: bytes) -> int:
     """Where the first scan of a JPEG begins: what comes before are segments, and one may hold a small whole JPEG."""
     at = 2
     while data[at:at + 1] == b'\xff' and data[at + 1:at + 2] not in (b'', b'\xda'):
@@ -144,7 +148,7 @@ def _scan_of(data) -> int:
     return at
 
 
-def _png(path, head):
+def _png(path: PathLike, head: bytes) -> Header:
     width, height, depth, colour = struct.unpack('>IIBB', head[16:26].ljust(10, b'\0'))
     if width < 1 << 31 and height < 1 << 31 and depth in (1, 2, 4, 8, 16):
         # Only a file that could hold its rows is worth the work of finding out whether it does.
@@ -155,7 +159,7 @@ def _png(path, head):
     return Header(width, height, _PNG_BANDS.get(colour, 1))
 
 
-def _other(path):
+def _other(path: PathLike) -> Header:
     """The header by Pillow's own classes: ``Image.open`` asks a limit of pixels that the whole process shares, and
     switching it off for a header switches it off for every thread that decodes."""
     from PIL import BmpImagePlugin, Jpeg2KImagePlugin, JpegImagePlugin, TiffImagePlugin
@@ -173,14 +177,14 @@ def _other(path):
     return _by_gdal(path)  # Pillow knows few kinds of TIFF
 
 
-def _by_gdal(path):
+def _by_gdal(path: PathLike) -> Header:
     from mtp.data import raster_files
 
     with raster_files.open_raster(path) as opened:
         return Header(opened.width, opened.height, opened.count)
 
 
-def is_image(name) -> bool:
+def is_image(name: str) -> bool:
     """Whether a file of this name is taken for an image; hidden ones (``._x.png`` of macOS) are not."""
     return os.path.splitext(name)[1].lower() in SUFFIXES and not name.startswith('.')
 
@@ -192,12 +196,12 @@ def one_form(name: str) -> str:
     return unicodedata.normalize('NFC', name)
 
 
-def stem(path) -> str:
+def stem(path: PathLike) -> str:
     """The id of the file ``path``: its name without folders and suffix, in :func:`one_form`."""
     return one_form(os.path.splitext(os.path.basename(path))[0])
 
 
-def by_stem(paths) -> Dict[str, str]:
+def by_stem(paths: Iterable[str]) -> Dict[str, str]:
     """``{stem: path}`` in the order given; see :func:`stem`.
 
     Raises:

@@ -1,6 +1,7 @@
 """DOTA: train and val as one folder of links, ``trainval``, ready to be cut (``python -m mtp.data.join dotav1``)."""
 import argparse
 import os
+from typing import Optional, Sequence
 
 from mtp import ownership
 from mtp.data import catalogue, converting, outputs, stamps
@@ -9,7 +10,7 @@ from mtp.errors import MTPError, run_main
 PARTS = ('train', 'val')
 
 
-def main(argv=None) -> int:
+def main(argv: Optional[Sequence[str]] = None) -> int:
     """Link images and labelTxt of train and val into trainval."""
     parser = argparse.ArgumentParser(prog='python -m mtp.data.join', description=main.__doc__)
     parser.add_argument('name', choices=[name for name in catalogue.names() if name.startswith('dota')])

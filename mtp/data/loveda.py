@@ -3,22 +3,24 @@ import argparse
 import functools
 import os
 import zipfile
+from typing import List, Optional, Sequence, Tuple
 
 import numpy as np
 
 from mtp import numbers, ownership, paths
 from mtp.data import catalogue, converting, images, masks, outputs, stamps
 from mtp.errors import MTPError, run_main
-from mtp.files import atomic_path
+from mtp.files import PathLike, atomic_path
 
 VERB = 'change_loveda_label'
+_Item = Tuple[str, str, Optional[str]]  # name, image, mask
 SIZE = 1024  # pixels of every LoveDA image
 TEST_IDS = range(4191, 5987)
 #: 0 is no data, 1 to 7 are the classes.
 MASKS = masks.Rule(7, catalogue.get('loveda').palette, 1)
 
 
-def _read(path) -> np.ndarray:
+def _read(path: PathLike) -> np.ndarray:
     """A prediction, (height, width) uint8; MTPError for a palette, colours or another depth."""
     mode, pixels = masks.decode(path)
     if mode != 'L' or pixels.dtype != np.uint8:
@@ -27,7 +29,7 @@ def _read(path) -> np.ndarray:
     return pixels
 
 
-def _scan(path, size):
+def _scan(path: PathLike, size: int) -> Tuple[int, int]:
     """Lowest and highest value of a prediction."""
     pixels = _read(path)
     if size and pixels.shape != (size, size):
@@ -36,7 +38,7 @@ def _scan(path, size):
     return int(pixels.min()), int(pixels.max())
 
 
-def choose_offset(ranges) -> int:
+def choose_offset(ranges: Sequence[Tuple[str, int, int]]) -> int:
     """What to add so that values lie in 0..6.
 
     mmsegmentation 1.x adds 1 to what it writes when the data set reduces the zero label; the server takes 0..6.
@@ -70,7 +72,7 @@ def choose_offset(ranges) -> int:
     return -1 if sevens else 0
 
 
-def main(argv=None) -> int:
+def main(argv: Optional[Sequence[str]] = None) -> int:
     """Shift predictions of 1..7 to 0..6 and zip them; what is 0..6 already stays as it is."""
     options = _parser().parse_args(argv)
     pred = options.pred or paths.resolve('work_dirs/loveda/predict/submit')
@@ -88,8 +90,8 @@ def main(argv=None) -> int:
         print('{}: made from these files already'.format(archive))
         return 0
     problems = _name_problems(files, options.expect_count)
-    ranges = converting.run(functools.partial(_scan, size=options.size), files, options, 'values', problems)
-    ranges = [(os.path.basename(path), *pair) for path, pair in zip(files, ranges)]
+    scanned = converting.run(functools.partial(_scan, size=options.size), files, options, 'values', problems)
+    ranges = [(os.path.basename(path), *pair) for path, pair in zip(files, scanned)]
     offset = choose_offset(ranges) if options.offset == 'auto' else int(options.offset)
     wrong = [name for name, low, high in ranges if low + offset < 0 or high + offset > 6]
     if wrong:
@@ -106,7 +108,7 @@ def main(argv=None) -> int:
     return converting.finish({'files': len(files), 'offset': offset}, problems, options)
 
 
-def _parser():
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument('--pred', help='folder of the predictions (default: loveda/predict/submit below MTP_WORK_ROOT)')
     parser.add_argument('--out', help='folder for the shifted files; the zip lies beside it (default: PRED_0to6)')
@@ -119,7 +121,7 @@ def _parser():
     return parser
 
 
-def _name_problems(files, expected):
+def _name_problems(files: Sequence[str], expected: int) -> List[str]:
     if not expected:
         return []
     problems = []
@@ -133,12 +135,12 @@ def _name_problems(files, expected):
     return problems
 
 
-def _shift(path, out, offset):
+def _shift(path: str, out: str, offset: int) -> None:
     shifted = _read(path).astype(np.int16) + offset
     outputs.save_image(os.path.join(out, os.path.basename(path)), shifted.astype(np.uint8))
 
 
-def _zip(folder, names, path):
+def _zip(folder: str, names: Sequence[str], path: str) -> None:
     """All files at the root of the archive, as the server wants; the same bytes for the same files."""
     with atomic_path(path) as temporary, zipfile.ZipFile(temporary, 'w', zipfile.ZIP_STORED) as archive:
         for name in names:
@@ -146,7 +148,7 @@ def _zip(folder, names, path):
                 archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), stream.read())
 
 
-def flatten(argv=None) -> int:
+def flatten(argv: Optional[Sequence[str]] = None) -> int:
     """Link Train and Val (urban and rural) into trainval, and Test into test, as training and testing read them."""
     parser = argparse.ArgumentParser(prog='python -m mtp.data.loveda', description=flatten.__doc__)
     parser.add_argument('--root', default=catalogue.locate('loveda_dataset'), help='folder with Train, Val and Test')
@@ -176,7 +178,7 @@ def flatten(argv=None) -> int:
     return converting.finish(counts, [], options)
 
 
-def _place(item, out):
+def _place(item: _Item, out: str) -> bool:
     """Put one image and its mask where training reads them; whether the mask had to be turned into numbers."""
     name, image, mask = item
     numbers, plain = masks.read(mask, MASKS) if mask else (None, True)
@@ -189,7 +191,7 @@ def _place(item, out):
     return not plain
 
 
-def _area(root, source, area, part):
+def _area(root: str, source: str, area: str, part: str) -> List[_Item]:
     """(name, image, mask or None) of one area; each mask must be there and as large as its image."""
     folder = os.path.join(root, source, area)
     items, found = [], {}

@@ -5,6 +5,7 @@ import numpy as np
 
 from mtp.data import images
 from mtp.errors import MTPError
+from mtp.files import PathLike
 
 
 class Rule(NamedTuple):
@@ -20,7 +21,7 @@ class Rule(NamedTuple):
     first: int = 0
 
 
-def decode(path) -> Tuple[str, np.ndarray]:
+def decode(path: PathLike) -> Tuple[str, np.ndarray]:
     """Pillow's mode and the pixels of an image file as they are stored, numbers of a palette among them.
 
     Raises:
@@ -36,7 +37,7 @@ def decode(path) -> Tuple[str, np.ndarray]:
         raise MTPError('cannot read {}: {}'.format(path, error)) from None
 
 
-def read(path, rule: Rule) -> Tuple[np.ndarray, bool]:
+def read(path: PathLike, rule: Rule) -> Tuple[np.ndarray, bool]:
     """(height, width) uint8 class numbers, and whether the file holds them as they are.
 
     A file of three equal channels, or in the colours of the classes, says the same and is turned into numbers.
@@ -56,11 +57,11 @@ def read(path, rule: Rule) -> Tuple[np.ndarray, bool]:
     return numbers, plain
 
 
-def _numbers(path, pixels, rule):
+def _numbers(path: PathLike, pixels: np.ndarray, rule: Rule) -> np.ndarray:
     if (pixels == pixels[..., :1]).all() and pixels.max() <= rule.highest:
         return np.ascontiguousarray(pixels[..., 0])
     table = {(0, 0, 0): rule.first - 1} if rule.first else {}
-    table.update((tuple(colour), number) for number, colour in enumerate(rule.colours, rule.first))
+    table.update(((red, green, blue), number) for number, (red, green, blue) in enumerate(rule.colours, rule.first))
     code = pixels.astype(np.int64) @ np.array([1 << 16, 1 << 8, 1])
     numbers = np.full(code.shape, -1, np.int64)
     for (red, green, blue), number in table.items():

@@ -3,13 +3,14 @@ import os
 import shutil
 
 import cv2
+import numpy as np
 
 from mtp.data import images
 from mtp.errors import FAILED, MTPError
-from mtp.files import atomic_path
+from mtp.files import PathLike, atomic_path
 
 
-def link(source, target) -> None:
+def link(source: PathLike, target: PathLike) -> None:
     """Make ``target`` the same file as the image or text ``source``: a hard link, else a copy.
 
     Raises:
@@ -32,7 +33,7 @@ def link(source, target) -> None:
                 raise MTPError('cannot copy {}: {}'.format(source, error.strerror), code=FAILED) from None
 
 
-def save_image(path, image) -> None:
+def save_image(path: PathLike, image: np.ndarray) -> None:
     """Write an image (BGR or one channel) under another name first; keep one that is there already."""
     if os.path.exists(path):  # of an earlier run with the same inputs that was stopped
         return

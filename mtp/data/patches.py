@@ -9,6 +9,7 @@ import functools
 import glob
 import os
 import random
+from typing import Dict, Iterator, List, Optional, Sequence, Tuple
 
 import cv2
 import numpy as np
@@ -16,7 +17,9 @@ import numpy as np
 from mtp import numbers, ownership
 from mtp.data import catalogue, converting, images, outputs, stamps
 from mtp.errors import MTPError, run_main
+from mtp.files import PathLike
 
+_Item = Tuple[str, str, Tuple[str, ...]]  # stem, part or '' where it is drawn, paths of A, B and label
 ROLES = ('A', 'B', 'label')
 TILE = {'whu': 256, 'levir': 256, 'oscd': 96}
 SHARES = (0.7, 0.1, 0.2)  # of WHU: 5,334, 762 and 1,524 of 7,620
@@ -24,7 +27,7 @@ BANDS = ('B04', 'B03', 'B02')  # red, green, blue of Sentinel-2
 PERCENTILES = (2.0, 98.0)
 
 
-def binary(label: np.ndarray, path) -> np.ndarray:
+def binary(label: np.ndarray, path: PathLike) -> np.ndarray:
     """Label with changed pixels 255 and others 0.
 
     Labels hold 0 and 255, 0 and 1, or 1 and 2 (OSCD's TIFF form); JPEG ones hold nearly 0 and nearly 255.
@@ -50,7 +53,7 @@ def stretch(band: np.ndarray, low: float, high: float) -> np.ndarray:
     return np.clip((band.astype(np.float64) - bottom) / max(top - bottom, 1e-9) * 255 + 0.5, 0, 255).astype(np.uint8)
 
 
-def grid(image: np.ndarray, tile: int):
+def grid(image: np.ndarray, tile: int) -> Iterator[Tuple[int, int, np.ndarray]]:
     """Yield (y, x, patch) of a grid over ``image``, row by row; patches over the border are filled with 0."""
     for y in range(0, image.shape[0], tile):
         for x in range(0, image.shape[1], tile):
@@ -61,11 +64,11 @@ def grid(image: np.ndarray, tile: int):
             yield y, x, part
 
 
-def _load(path) -> np.ndarray:
+def _load(path: PathLike) -> np.ndarray:
     return images.decoded(path, cv2.IMREAD_UNCHANGED)
 
 
-def _colour(path, options) -> np.ndarray:
+def _colour(path: str, options: argparse.Namespace) -> np.ndarray:
     """An 8-bit BGR image: a file, or the folder of an OSCD date."""
     if not os.path.isdir(path):
         image = _load(path)
@@ -78,26 +81,26 @@ def _colour(path, options) -> np.ndarray:
     return np.stack(bands[::-1], 2)
 
 
-def _cut(item, name, out, options):
-    """Cut one image pair; the number of patches. ``item``: stem, part or seeded split, paths of A, B and label."""
+def _cut(item: _Item, name: str, out: str, options: argparse.Namespace) -> Dict[str, int]:
+    """Cut one image pair; the number of patches by part."""
     stem, part, sources = item
     shape, counts = None, {}
     for role, path in zip(ROLES, sources):
         image = binary(_load(path), path) if role == 'label' else _colour(path, options)
-        if shape not in (None, image.shape[:2]):
+        if shape is not None and shape != image.shape[:2]:
             raise MTPError('{}: it has {} x {} pixels, and {} has {} x {}'.format(
                 path, *image.shape[1::-1], sources[0], *shape[::-1]))
         shape = image.shape[:2]
-        where = _parts(shape, options.tile, options.seed) if part is None else None
+        where = [] if part else _parts(shape, options.tile, options.seed)
         for number, (y, x, patch) in enumerate(grid(image, options.tile)):
-            target = part if where is None else where[number]
+            target = part or where[number]
             counts[target] = counts.get(target, 0) + (role == 'label')
             if not options.dry_run:
                 outputs.save_image(os.path.join(out, target, role, '{}_{:04d}_{:04d}.png'.format(stem, y, x)), patch)
     return counts
 
 
-def _parts(shape, tile, seed):
+def _parts(shape: Tuple[int, int], tile: int, seed: int) -> List[str]:
     """Part of every patch of the one WHU image: a seeded draw of 70, 10 and 20 of 100."""
     number = -(-shape[0] // tile) * -(-shape[1] // tile)
     first = round(number * SHARES[0])
@@ -107,11 +110,12 @@ def _parts(shape, tile, seed):
     return parts
 
 
-def _items(name, root):
-    """(stem, part or None, (A, B, label)) of every image pair of the source, in natural order."""
-    dataset, items = catalogue.get(name), []
+def _items(name: str, root: str) -> List[_Item]:
+    """(stem, part or '', (A, B, label)) of every image pair of the source, in natural order."""
+    dataset = catalogue.get(name)
+    items: List[_Item] = []
     if name == 'whu':
-        return [('whu', None, tuple(os.path.join(root, file) for file in ('2012.tif', '2016.tif', 'change_label.tif')))]
+        return [('whu', '', tuple(os.path.join(root, file) for file in ('2012.tif', '2016.tif', 'change_label.tif')))]
     for split in dataset.source.values():
         if name == 'oscd':
             labels = os.path.join(root, os.path.relpath(split.labels, 'oscd'))
@@ -133,7 +137,7 @@ def _items(name, root):
     return items
 
 
-def main(argv=None) -> int:
+def main(argv: Optional[Sequence[str]] = None) -> int:
     """Cut (WHU, LEVIR, OSCD) or link (CDD) a change detection data set into the folders that training reads."""
     options = _parser().parse_args(argv)
     numbers.rising('--stretch', options.stretch)
@@ -164,7 +168,7 @@ def main(argv=None) -> int:
     return converting.finish(totals, problems, options)
 
 
-def _names(name, items):
+def _names(name: str, items: Sequence[_Item]) -> List[str]:
     """What is written, relative to the folder, as patterns."""
     if name == 'cdd':
         return ownership.exactly('{}/{}/{}'.format(part, role, _target(stem, path)) for stem, part, sources in items
@@ -173,12 +177,12 @@ def _names(name, items):
     return ['*/{}/{}_{}_{}.png'.format(role, glob.escape(stem), four, four) for stem, _, _ in items for role in ROLES]
 
 
-def _target(stem, path):
+def _target(stem: str, path: str) -> str:
     """Name under which training looks for a file: its suffix in small letters."""
     return stem + os.path.splitext(path)[1].lower()
 
 
-def _link(item, name, out, options):
+def _link(item: _Item, name: str, out: str, options: argparse.Namespace) -> Dict[str, int]:
     stem, part, sources = item
     for role, path in zip(ROLES, sources):
         target = os.path.join(out, part, role, _target(stem, path))
@@ -191,7 +195,7 @@ def _link(item, name, out, options):
     return {part: 1}
 
 
-def _parser():
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog='python -m mtp.data.patches', description=main.__doc__)
     parser.add_argument('name', choices=('whu', 'levir', 'oscd', 'cdd'))
     parser.add_argument('--root', help='source folder (default: from the catalogue)')

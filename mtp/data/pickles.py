@@ -2,6 +2,7 @@
 import os
 
 from mtp.errors import MTPError
+from mtp.files import PathLike
 from mtp.pickled import Damaged, Refused, Steps, arrays, measure
 from mtp.pickled.plain import NAMES as PLAIN
 from mtp.terminal import shown
@@ -12,7 +13,7 @@ NAMES = dict(arrays.NAMES)
 NAMES.update((key, PLAIN[key]) for key in PLAIN if key[1] in ('set', 'frozenset', 'OrderedDict'))
 
 
-def load(path):
+def load(path: PathLike) -> object:
     """The value pickled in ``path``: containers, strings, numbers and NumPy arrays only.
 
     Raises:
@@ -30,7 +31,7 @@ def load(path):
         raise MTPError('{} is not a readable pickle: {}'.format(path, error), hint=SOURCE) from None
 
 
-def _content(path):
+def _content(path: PathLike) -> bytes:
     try:
         if not os.path.isfile(path) and os.path.exists(path):  # a FIFO would wait for ever
             raise MTPError('{} is no plain file'.format(path), hint=SOURCE)

@@ -8,9 +8,15 @@ nothing is read over the network. The six numbers of a world file (``.tfw``, ``.
 import os
 import shlex
 import warnings
+from typing import TYPE_CHECKING, Optional, Tuple
 
 from mtp.data import images
 from mtp.errors import MTPError
+from mtp.files import PathLike
+
+if TYPE_CHECKING:
+    from rasterio.env import Env
+    from rasterio.io import DatasetReader
 
 #: How a file begins -> the one driver that is asked. No ``.img``, ``.vrt`` and the like: their files name others.
 DRIVERS = {b'II*\0': 'GTiff', b'MM\0*': 'GTiff', b'II+\0': 'GTiff', b'MM\0+': 'GTiff', images.PNG: 'PNG',
@@ -21,14 +27,16 @@ SETTINGS = {'GDAL_DISABLE_READDIR_ON_OPEN': 'EMPTY_DIR', 'GDAL_PAM_ENABLED': 'NO
             'CPL_VSIL_CURL_ALLOWED_EXTENSIONS': '.none', 'GDAL_HTTP_MAX_RETRY': 0, 'GTIFF_POINT_GEO_IGNORE': 'FALSE'}
 _MOST_BLOCK = 1 << 30  # bytes of one tile or strip, which is decoded as a whole
 
+Matrix = Tuple[float, float, float, float, float, float]  # see :func:`to_ground`
 
-def settings():
+
+def settings() -> 'Env':
     """A context in which GDAL reads nothing but the file that it was told to."""
     import rasterio
     return rasterio.Env(**SETTINGS)
 
 
-def open_raster(path):
+def open_raster(path: PathLike) -> 'DatasetReader':
     """``path`` opened by rasterio.
 
     Raises:
@@ -62,7 +70,7 @@ def open_raster(path):
     return _with_small_pieces(path, opened)
 
 
-def driver_of(path):
+def driver_of(path: PathLike) -> str:
     """The driver of :data:`DRIVERS` whose files begin as ``path`` does.
 
     Raises:
@@ -80,28 +88,28 @@ def driver_of(path):
                    .format(path, head[:8]), hint='replace this file with a whole copy')
 
 
-def _first_line(error):
+def _first_line(error: BaseException) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
 
 
-def _with_small_pieces(path, opened):
+def _with_small_pieces(path: PathLike, opened: 'DatasetReader') -> 'DatasetReader':
     rows, columns = opened.block_shapes[0]
     width = max(int(kind[-2:]) // 8 if kind[-2:].isdigit() else 1 for kind in opened.dtypes)
     if rows * columns * width > _MOST_BLOCK:
         opened.close()
         raise MTPError('{} is stored in pieces of {} x {} pixels, each decoded as a whole'.format(path, columns, rows),
-                       hint='gdal_translate -co TILED=YES {} tiled.tif'.format(shlex.quote(path)))
+                       hint='gdal_translate -co TILED=YES {} tiled.tif'.format(shlex.quote(os.fspath(path))))
     return opened
 
 
-def to_ground(opened, path):
+def to_ground(opened: 'DatasetReader', path: PathLike) -> Optional[Matrix]:
     """(a, b, c, d, e, f) with x = a*column + b*row + c and y = d*column + e*row + f, or None without a place.
 
     The outer corner of the first pixel is at (0, 0), also where the file counts from its middle (PixelIsPoint, and
     every world file).
     """
     matrix = opened.transform
-    found = (matrix.a, matrix.b, matrix.c, matrix.d, matrix.e, matrix.f)
+    found: Optional[Matrix] = (matrix.a, matrix.b, matrix.c, matrix.d, matrix.e, matrix.f)
     if found == (1, 0, 0, 0, 1, 0):
         found = _world_file(path)
     if found is None or not abs(found[0] * found[4] - found[1] * found[3]) > 0:
@@ -109,7 +117,7 @@ def to_ground(opened, path):
     return found
 
 
-def _world_file(path):
+def _world_file(path: PathLike) -> Optional[Matrix]:
     stem, suffix = os.path.splitext(os.fspath(path))
     letters = suffix[1:]
     for ending in (letters[:1] + letters[-1:] + 'w', letters + 'w', 'wld'):
@@ -119,7 +127,7 @@ def _world_file(path):
     return None
 
 
-def _six_numbers(path):
+def _six_numbers(path: str) -> Matrix:
     from mtp.data import text
 
     lines = [line.strip() for line in text.read_lines(path) if line.strip()]

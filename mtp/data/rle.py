@@ -59,11 +59,11 @@ def runs(counts: Sequence[str]) -> Tuple[np.ndarray, np.ndarray]:
     return _undo_differences(values, offsets), offsets
 
 
-def _owner(starts, position):
+def _owner(starts: np.ndarray, position: int) -> int:
     return int(np.searchsorted(starts, position, side='right')) - 1
 
 
-def _undo_differences(values, offsets):
+def _undo_differences(values: np.ndarray, offsets: np.ndarray) -> np.ndarray:
     """Runs 0, 1 and 2 of a mask are plain; run i > 2 is the difference from run i - 2."""
     lengths = np.diff(offsets)
     place = np.arange(len(values)) - np.repeat(offsets[:-1], lengths)
@@ -114,7 +114,8 @@ def areas_and_boxes(sizes: Sequence[Tuple[int, int]], counts: Sequence[str]) -> 
     return areas, _boxes(owner[inside], (end - flat)[inside], end[inside], height, width, number)
 
 
-def _boxes(owner, first, after, height, width, number) -> np.ndarray:
+def _boxes(owner: np.ndarray, first: np.ndarray, after: np.ndarray, height: np.ndarray, width: np.ndarray,
+           number: int) -> np.ndarray:
     """Boxes around runs of pixels ``first`` .. ``after`` - 1 of each owner; a run of no pixels counts as in COCO."""
     tall = height[owner]
     x0, y0 = first // tall, first % tall
@@ -132,7 +133,7 @@ def _boxes(owner, first, after, height, width, number) -> np.ndarray:
     return boxes
 
 
-def as_text(value) -> str:
+def as_text(value: object) -> str:
     """``counts`` as str, whether it was pickled as str or bytes; RunsError for anything else."""
     if isinstance(value, bytes):
         value = value.decode('latin-1')

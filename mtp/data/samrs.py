@@ -1,10 +1,11 @@
 """Reader of SAMRS label pickles: one file an image, a list with one dict an instance."""
-from typing import List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Callable, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
 from mtp.data import pickles, rle
 from mtp.errors import MTPError
+from mtp.files import PathLike
 
 
 class Instance(NamedTuple):
@@ -20,7 +21,7 @@ class Instance(NamedTuple):
     polygon: Optional[np.ndarray]  # (4, 2) float64, corners that the mask was made from (SOTA-RBB and FAST)
 
 
-def read(path, classes: Sequence[str]) -> List[Instance]:
+def read(path: PathLike, classes: Sequence[str]) -> List[Instance]:
     """Instances in the label file ``path``.
 
     Args:
@@ -45,16 +46,17 @@ def read(path, classes: Sequence[str]) -> List[Instance]:
         stored = entry.get('size')
         if stored is not None and stored != area:
             raise _error(path, index, 'size', 'it says {} and the mask has {} pixels'.format(stored, area))
-        prompt = None if prompts[index] is None else tuple(prompts[index].tolist())
-        instances.append(Instance(*row, area, tuple(box), prompt, polygons[index]))
+        prompt = prompts[index]
+        instances.append(Instance(*row, area, tuple(box), None if prompt is None else tuple(prompt.tolist()),
+                                  polygons[index]))
     return instances
 
 
-def _error(path, index, field, what):
+def _error(path: PathLike, index: int, field: str, what: object) -> MTPError:
     return MTPError('{}: instance {}, field {}: {}'.format(path, index, field, what))
 
 
-def _fields(path, index, entry, classes):
+def _fields(path: PathLike, index: int, entry: object, classes: Sequence[str]) -> Tuple[int, str, Tuple[int, int], str]:
     """label, category, mask size, counts of one entry, each checked."""
     if not isinstance(entry, dict):
         raise _error(path, index, 'dict', 'it is a {}'.format(type(entry).__name__))
@@ -76,11 +78,11 @@ def _fields(path, index, entry, classes):
     return label, category, (int(size[0]), int(size[1])), counts
 
 
-def _is_integer(value):
+def _is_integer(value: object) -> bool:
     return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
 
 
-def _label(path, index, entry, classes):
+def _label(path: PathLike, index: int, entry: Mapping[str, Any], classes: Sequence[str]) -> Tuple[int, str]:
     category = entry.get('category')
     label = entry.get('label', category if _is_integer(category) else None)
     if not _is_integer(label) or not 0 <= label < len(classes):
@@ -91,7 +93,8 @@ def _label(path, index, entry, classes):
     return int(label), classes[label]
 
 
-def _columns(path, entries, key_of, shape):
+def _columns(path: PathLike, entries: Sequence[Mapping[str, Any]], key_of: Callable[[Mapping[str, Any]], str],
+             shape: Tuple[int, ...]) -> Sequence[Optional[np.ndarray]]:
     """The numbers under a key of every entry, checked together where all are alike, one by one where not."""
     try:
         together = np.array([entry[key_of(entry)] for entry in entries], np.float64)
@@ -102,7 +105,8 @@ def _columns(path, entries, key_of, shape):
     return [_numbers(path, index, entry, key_of(entry), shape) for index, entry in enumerate(entries)]
 
 
-def _numbers(path, index, entry, key, shape):
+def _numbers(path: PathLike, index: int, entry: Mapping[str, Any], key: str,
+             shape: Tuple[int, ...]) -> Optional[np.ndarray]:
     if entry.get(key) is None:
         return None
     try:

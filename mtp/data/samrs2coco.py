@@ -3,6 +3,7 @@ import argparse
 import functools
 import json
 import os
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from mtp import numbers
 from mtp.data import catalogue, coco, converting, images, samrs
@@ -11,7 +12,7 @@ from mtp.errors import MTPError
 SUBSETS = ('sota', 'sior', 'fast')
 
 
-def main(argv=None) -> int:
+def main(argv: Optional[Sequence[str]] = None) -> int:
     """Convert what the options name; without options every subset found in its place below MTP_DATA_ROOT."""
     options = _parser().parse_args(argv)
     _check(options)
@@ -33,7 +34,7 @@ def main(argv=None) -> int:
     return converting.finish(counts, problems, options)
 
 
-def _parser():
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog='Paths not given come from the catalogue and lie below MTP_DATA_ROOT.')
@@ -56,7 +57,7 @@ def _parser():
     return parser
 
 
-def _check(options):
+def _check(options: argparse.Namespace) -> None:
     paths = [options.root, options.images, options.labels, options.image_ext, options.out]
     if any(paths) and len(options.dataset or ()) != 1:
         raise MTPError('--root, --images, --labels, --image-ext and --out belong to one subset',
@@ -65,7 +66,7 @@ def _check(options):
         raise MTPError('--image-ext is {!r} and must start with a dot'.format(options.image_ext))
 
 
-def _plan(options):
+def _plan(options: argparse.Namespace) -> Tuple[List[Dict[str, Any]], List[Tuple[str, str]]]:
     """What to do: a dict for each output file, and (subset, missing list) for each subset that is not there."""
     jobs, absent = [], []
     for subset in options.dataset or SUBSETS:
@@ -87,7 +88,7 @@ def _plan(options):
     return jobs, absent
 
 
-def _list_file(options, split):
+def _list_file(options: argparse.Namespace, split: catalogue.Split) -> str:
     if options.root:
         return os.path.join(options.root, split.name + '.txt')
     path = catalogue.locate(split.listing)
@@ -96,7 +97,7 @@ def _list_file(options, split):
     return beside_images if not os.path.isfile(path) and os.path.isfile(beside_images) else path
 
 
-def _job(options, dataset, split, list_file):
+def _job(options: argparse.Namespace, dataset: catalogue.Dataset, split: str, list_file: str) -> Dict[str, Any]:
     entry = dataset.splits[split]
     default = catalogue.locate(dataset.files['coco'], split=split)
     name = os.path.basename(default)
@@ -119,7 +120,7 @@ def _job(options, dataset, split, list_file):
     return {'dataset': dataset, 'files': files, 'out': out, 'fingerprint': mark, 'current': coco.is_current(out, mark)}
 
 
-def _convert(job, options, problems):
+def _convert(job: Mapping[str, Any], options: argparse.Namespace, problems: List[str]) -> Dict[str, int]:
     classes = job['dataset'].classes
     work = functools.partial(_one, classes=classes, bbox_from=options.bbox_from, drop_empty=options.drop_empty)
     before = len(problems)
@@ -129,7 +130,8 @@ def _convert(job, options, problems):
     return dict(counts, left_out=len(problems) - before)
 
 
-def _one(paths, classes, bbox_from, drop_empty):
+def _one(paths: Tuple[str, str], classes: Sequence[str], bbox_from: str,
+         drop_empty: bool) -> Tuple[Dict[str, Any], List[str]]:
     """COCO entry of an image and its annotations as text (see :func:`coco.write`)."""
     image_path, label_path = paths
     width, height = images.size(image_path)
@@ -144,7 +146,7 @@ def _one(paths, classes, bbox_from, drop_empty):
             'segm_file': os.path.basename(label_path)}, annotations
 
 
-def _annotation(path, index, instance, bbox_from):
+def _annotation(path: str, index: int, instance: samrs.Instance, bbox_from: str) -> str:
     box = [float(value) for value in instance.box]
     if bbox_from == 'prompt':
         if instance.prompt_box is None:

@@ -4,9 +4,10 @@ from typing import Dict, Sequence
 
 from mtp.data import catalogue, images
 from mtp.errors import MTPError
+from mtp.files import PathLike
 
 
-def class_folders(root, classes: Sequence[str]) -> Dict[str, str]:
+def class_folders(root: PathLike, classes: Sequence[str]) -> Dict[str, str]:
     """``{class: folder}`` in the order of ``classes``.
 
     Hidden folders (``.ipynb_checkpoints``) and files that are no images are passed over.

@@ -4,22 +4,24 @@ import functools
 import os
 import random
 import re
-from typing import List, Optional, Tuple
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 
 from mtp import numbers, ownership
 from mtp.data import catalogue, converting, geojson, geotiff, outputs, rasterize, stamps
 from mtp.errors import MTPError
+from mtp.files import PathLike
 from mtp.tiles.pixels import read_image
 
+_Pair = Tuple[str, str, str]  # stem, raster, vector
 OFFICIAL_TRAIN, OFFICIAL_ALL = 5000, 6940
 IGNORED = 255  # what the segmentation data set leaves out of the loss
 _FARTHEST = 1e9  # of a coordinate: no system of the Earth, in metres or feet, has one beyond
 _MOST_NESTED = 8  # collections in collections
 
 
-def read(path) -> Tuple[List[List[np.ndarray]], Optional[int], int]:
+def read(path: PathLike) -> Tuple[List[List[np.ndarray]], Optional[int], int]:
     """Buildings in a GeoJSON file.
 
     Returns:
@@ -40,7 +42,7 @@ def read(path) -> Tuple[List[List[np.ndarray]], Optional[int], int]:
     return polygons, system, skipped
 
 
-def _parts(geometry, depth=0) -> Optional[list]:
+def _parts(geometry: Any, depth: int = 0) -> Optional[List[Any]]:
     """Coordinates of each polygon of a geometry, also inside a collection; None where nothing has an area."""
     kind = geometry.get('type') if isinstance(geometry, dict) else None
     if kind == 'GeometryCollection' and isinstance(geometry.get('geometries'), list) and depth < _MOST_NESTED:
@@ -53,7 +55,7 @@ def _parts(geometry, depth=0) -> Optional[list]:
     return None
 
 
-def _rings(path, number, part):
+def _rings(path: PathLike, number: int, part: Any) -> List[np.ndarray]:
     try:
         # a third number, the height, is left out; a text or a truth value is no number, though NumPy makes one of it
         plain = all(type(value) in (int, float) for ring in part for point in ring for value in point[:2])
@@ -68,7 +70,7 @@ def _rings(path, number, part):
     return rings
 
 
-def _system(path, crs):
+def _system(path: PathLike, crs: object) -> Optional[int]:
     if crs is None:
         return None
     properties = crs.get('properties') if isinstance(crs, dict) else None
@@ -81,7 +83,7 @@ def _system(path, crs):
     return int(found.group(1))
 
 
-def mask(raster, vector, value=1) -> Tuple[np.ndarray, int]:
+def mask(raster: PathLike, vector: PathLike, value: int = 1) -> Tuple[np.ndarray, int]:
     """Mask of the buildings of one image.
 
     Args:
@@ -103,7 +105,7 @@ def mask(raster, vector, value=1) -> Tuple[np.ndarray, int]:
     return result, skipped
 
 
-def main(argv=None) -> int:
+def main(argv: Optional[Sequence[str]] = None) -> int:
     """Make masks of 0 and 1 and split images and masks into train and val."""
     options = _parser().parse_args(argv)
     if not 1 <= options.foreground_value <= 255:
@@ -128,7 +130,7 @@ def main(argv=None) -> int:
     return converting.finish(counts, problems, options)
 
 
-def _names(parts, options):
+def _names(parts: Mapping[str, Sequence[_Pair]], options: argparse.Namespace) -> List[str]:
     """What is written, relative to the folder."""
     labels = 'labels/' if options.layout == 'split' else ''
     names = []
@@ -139,7 +141,8 @@ def _names(parts, options):
     return ownership.exactly(names)
 
 
-def _part(part, items, out, options, problems):
+def _part(part: str, items: Sequence[_Pair], out: str, options: argparse.Namespace,
+          problems: List[str]) -> Dict[str, float]:
     """Write one part; its counts."""
     work = functools.partial(_write, folder=os.path.join(out, part) if part else out, options=options)
     results = list(converting.run(work, items, options, 'SpaceNet ' + (part or 'masks'), problems))
@@ -151,7 +154,7 @@ def _part(part, items, out, options, problems):
     return counts
 
 
-def _parser():
+def _parser() -> argparse.ArgumentParser:
     source = catalogue.get('spacenetv1').source['all']
     parser = argparse.ArgumentParser(description=__doc__, epilog='Paths not given come from the catalogue and lie '
                                      'below MTP_DATA_ROOT.')
@@ -173,7 +176,7 @@ def _parser():
     return parser
 
 
-def _pairs(options, problems):
+def _pairs(options: argparse.Namespace, problems: List[str]) -> List[_Pair]:
     """(stem, raster, vector) by the number in the names, in natural order."""
     found = []
     for folder, suffix in ((options.src_raster_dir, '.tif'), (options.src_vector_dir, '.geojson')):
@@ -191,8 +194,8 @@ def _pairs(options, problems):
                 numbered[int(number.group(1))] = os.path.join(folder, name)
         found.append(numbered)
     rasters, vectors = found
-    for number in sorted(set(rasters) ^ set(vectors)):
-        problems.append('image {}: only {} is there'.format(number, rasters.get(number) or vectors[number]))
+    for alone in sorted(set(rasters) ^ set(vectors)):
+        problems.append('image {}: only {} is there'.format(alone, rasters.get(alone) or vectors[alone]))
     if problems and not options.lenient:
         raise MTPError(problems[0], hint='mend it, or leave such items out with --lenient', code=1)
     both = sorted(set(rasters) & set(vectors))
@@ -201,7 +204,7 @@ def _pairs(options, problems):
     return [(os.path.splitext(os.path.basename(rasters[n]))[0], rasters[n], vectors[n]) for n in both]
 
 
-def _split(pairs, options):
+def _split(pairs: Sequence[_Pair], options: argparse.Namespace) -> Dict[str, Sequence[_Pair]]:
     if options.layout == 'flat':
         return {'': pairs}
     stems = [pair[0] for pair in pairs]
@@ -219,7 +222,7 @@ def _split(pairs, options):
             'val': [pair for pair in pairs if pair[0] not in train]}
 
 
-def _write(pair, folder, options):
+def _write(pair: _Pair, folder: str, options: argparse.Namespace) -> Tuple[float, int]:
     """Mask (and image) of one pair; share of building pixels and number of features without area."""
     stem, raster, vector = pair
     label, skipped = mask(raster, vector, options.foreground_value)

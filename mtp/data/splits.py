@@ -3,18 +3,21 @@ import argparse
 import collections
 import os
 import random
+from typing import Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 
 from mtp import numbers, ownership
 from mtp.data import catalogue, converting, outputs, scenes, stamps
 from mtp.errors import MTPError, run_main
 from mtp.files import write_text
 
+_Parts = Mapping[str, Sequence[Tuple[str, str, str]]]  # part -> class, name and path of each image
+_Work = Dict[str, Tuple[List[Tuple[str, str]], List[Tuple[str, str]]]]  # folder -> links, and texts: path, content
 VERB = 'data splits'
 # shares of each class in 100; EuroSAT leaves 20 unused, as its published 16,200 and 5,400 of 27,000 do
 SHARES = {'eurosat': {'train': 60, 'val': 20}, 'resisc45': {'train': 20, 'valid': 80}}
 
 
-def draw(names, shares, seed):
+def draw(names: Iterable[str], shares: Mapping[str, int], seed: int) -> Dict[str, List[str]]:
     """{part: names} of one class: a seeded shuffle, cut by shares in 100, each part in natural order."""
     names = sorted(names, key=converting.natural)
     shuffled = random.Random(seed).sample(names, len(names))
@@ -26,7 +29,7 @@ def draw(names, shares, seed):
     return parts
 
 
-def main(argv=None) -> int:
+def main(argv: Optional[Sequence[str]] = None) -> int:
     """Link the images of EuroSAT into train and val, or those of RESISC-45 into all_img with its lists."""
     parser = argparse.ArgumentParser(prog='python -m mtp.data.splits', description=main.__doc__)
     parser.add_argument('name', choices=tuple(SHARES))
@@ -62,7 +65,7 @@ def main(argv=None) -> int:
     return converting.finish(counts, [], options)
 
 
-def _classes(dataset, root):
+def _classes(dataset: catalogue.Dataset, root: str) -> Dict[str, Dict[str, str]]:
     """{class: {name: path}}; every class of the catalogue must be there with images."""
     if not os.path.isdir(root):
         raise MTPError('the folder {} is missing'.format(root),
@@ -77,7 +80,7 @@ def _classes(dataset, root):
     return found
 
 
-def _folders(dataset, parts):
+def _folders(dataset: catalogue.Dataset, parts: _Parts) -> _Work:
     """What to write for EuroSAT: {folder: (links, texts)}."""
     work = {}
     for part, split in dataset.splits.items():
@@ -87,7 +90,7 @@ def _folders(dataset, parts):
     return work
 
 
-def _lists(dataset, parts):
+def _lists(dataset: catalogue.Dataset, parts: _Parts) -> _Work:
     """What to write for RESISC-45: all images in one folder, and lists of file and class index."""
     split = next(iter(dataset.splits.values()))
     images, lists = catalogue.locate(split.images), os.path.dirname(catalogue.locate(split.listing))

@@ -2,10 +2,13 @@
 import contextlib
 import os
 import sys
+from typing import Any, Collection, Iterator, Mapping
 
 from mtp import locks, ownership
 from mtp.data import text
+from mtp.data.converting import Options
 from mtp.errors import MTPError
+from mtp.files import PathLike
 
 BEFORE = 'made_by_mtp.txt'  # what earlier versions left; it does not say what they made
 
@@ -18,11 +21,11 @@ class Filling:
         whole: set it to False when something was left out: then the folder is not declared complete.
     """
 
-    def __init__(self, needed):
+    def __init__(self, needed: bool) -> None:
         self.needed, self.whole = needed, True
 
 
-def needed(folder, verb: str, mark: str, options) -> bool:
+def needed(folder: PathLike, verb: str, mark: str, options: Options) -> bool:
     """Whether there is work to do in ``folder``; nothing is written.
 
     Args:
@@ -50,7 +53,7 @@ def needed(folder, verb: str, mark: str, options) -> bool:
 
 
 @contextlib.contextmanager
-def filling(folder, verb: str, mark: str, made, options):
+def filling(folder: PathLike, verb: str, mark: str, made: Collection[str], options: Options) -> Iterator[Filling]:
     """Give a :class:`Filling`; where there is work, the folder is marked and locked meanwhile, and complete at the end.
 
     What we made there is removed first with ``--overwrite``, and where a run was stopped and its inputs have changed
@@ -75,14 +78,14 @@ def filling(folder, verb: str, mark: str, made, options):
             ownership.put(folder, dict(ownership.read(folder), state='complete'))
 
 
-def _empty(folder, there):
+def _empty(folder: PathLike, there: Mapping[str, Any]) -> None:
     ownership.put(folder, dict(there, state='making', fingerprint=''))  # killed half way, it is not complete
     left = ownership.clear(folder)
     if left:
         sys.stderr.write('{}: left alone, since it was not made here: {}\n'.format(folder, ownership.some(left)))
 
 
-def _complete_before(folder, mark):
+def _complete_before(folder: PathLike, mark: str) -> bool:
     """Whether an earlier version made the folder from the same inputs."""
     path = os.path.join(folder, BEFORE)
     return os.path.isfile(path) and text.read_lines(path)[0] == 'complete ' + mark

@@ -7,12 +7,12 @@ from typing import List
 
 from mtp.data import images
 from mtp.errors import MTPError
-from mtp.files import check_plain
+from mtp.files import PathLike, check_plain
 
 MAX_BYTES = 256 << 20  # a label file beyond this is no label file
 
 
-def read_bytes(path) -> bytes:
+def read_bytes(path: PathLike) -> bytes:
     """Content of ``path``; MTPError when it is missing or too large."""
     images.require_plain(path, 'file')
     try:
@@ -27,7 +27,7 @@ def read_bytes(path) -> bytes:
     return data
 
 
-def read_lines(path) -> List[str]:
+def read_lines(path: PathLike) -> List[str]:
     """Lines of a text file without their ends; UTF-8 or, with a byte order mark, UTF-16.
 
     Raises:
@@ -42,14 +42,14 @@ def read_lines(path) -> List[str]:
     except UnicodeDecodeError as error:
         raise MTPError('{}: line {}: not UTF-8 text'.format(path, data.count(b'\n', 0, error.start) + 1),
                        hint='iconv -f CP949 -t UTF-8 {0} > utf8.txt && mv utf8.txt {0}, where CP949 (Korean) is the '
-                            'encoding that it has'.format(shlex.quote(path))) from None
+                            'encoding that it has'.format(shlex.quote(os.fspath(path)))) from None
     if '\0' in text:
         raise MTPError('{}: line {}: it holds a NUL character, so it is not text'.format(
             path, text.count('\n', 0, text.index('\0')) + 1))
     return text.replace('\r\n', '\n').replace('\r', '\n').split('\n')
 
 
-def number(token: str, path, line: int, field: str) -> float:
+def number(token: str, path: PathLike, line: int, field: str) -> float:
     """``token`` as a finite float of sane size; MTPError naming file, line and field otherwise."""
     try:
         value = float(token)
@@ -60,7 +60,7 @@ def number(token: str, path, line: int, field: str) -> float:
     return value
 
 
-def count(token: str, path, line: int, field: str) -> int:
+def count(token: str, path: PathLike, line: int, field: str) -> int:
     """``token`` as an integer from 0 on; MTPError naming file, line and field otherwise."""
     value = number(token, path, line, field)
     if value < 0 or value != int(value):

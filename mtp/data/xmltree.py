@@ -1,10 +1,11 @@
 """A small XML reader for label files: a tree with line numbers, no entities, no DOCTYPE, nothing fetched."""
 import os
-from typing import List, Optional
+from typing import Dict, List, Optional
 from xml.parsers import expat
 
 from mtp.data import text
 from mtp.errors import MTPError
+from mtp.files import PathLike
 
 MAX_DEPTH = 32
 
@@ -31,7 +32,7 @@ class Node:
         return [child for child in self.children if child.tag == tag]
 
 
-def parse(path, root_tag: str) -> Node:
+def parse(path: PathLike, root_tag: str) -> Node:
     """The tree in ``path``.
 
     Args:
@@ -47,7 +48,7 @@ def parse(path, root_tag: str) -> Node:
     parser = expat.ParserCreate()
     parser.buffer_text = True
 
-    def start(tag, _attributes):
+    def start(tag: str, _attributes: Dict[str, str]) -> None:
         node = Node(tag, parser.CurrentLineNumber)
         if len(stack) > MAX_DEPTH:
             raise MTPError('{}: line {}: elements nested deeper than {}'.format(path, node.line, MAX_DEPTH))
@@ -55,13 +56,13 @@ def parse(path, root_tag: str) -> Node:
         stack.append(node)
         texts.append([])
 
-    def end(_tag):
+    def end(_tag: str) -> None:
         stack.pop().text = ''.join(texts.pop()).strip()
 
-    def characters(data):
+    def characters(data: str) -> None:
         texts[-1].append(data)
 
-    def refuse(*_):
+    def refuse(*_: object) -> None:
         raise MTPError('{}: line {}: it has a DOCTYPE, which label files do not need and which is not read'.format(
             path, parser.CurrentLineNumber))
 
@@ -81,7 +82,7 @@ def parse(path, root_tag: str) -> Node:
     return root
 
 
-def child(node: Node, tag: str, path) -> Node:
+def child(node: Node, tag: str, path: PathLike) -> Node:
     """The child ``tag`` of ``node``; MTPError where it is missing."""
     found = node.first(tag)
     if found is None:
@@ -89,13 +90,13 @@ def child(node: Node, tag: str, path) -> Node:
     return found
 
 
-def number(node: Node, tag: str, path) -> float:
+def number(node: Node, tag: str, path: PathLike) -> float:
     """The number in the child ``tag`` of ``node``."""
     found = child(node, tag, path)
     return text.number(found.text, path, found.line, tag)
 
 
-def image_size(root: Node, path) -> dict:
+def image_size(root: Node, path: PathLike) -> Dict[str, int]:
     """``width`` and ``height`` of ``<size>`` as ints, or an empty dict where the file has none."""
     size = root.first('size')
     if size is None:
@@ -107,7 +108,7 @@ def image_size(root: Node, path) -> dict:
     return result
 
 
-def plain_name(value: str, path, line: int) -> str:
+def plain_name(value: str, path: PathLike, line: int) -> str:
     """``value`` where it is a plain file name, without folders."""
     if os.path.basename(value) != value or '\\' in value or '\0' in value:
         raise MTPError('{}: line {}: field filename: {!r} is not a plain file name'.format(path, line, value[:60]))

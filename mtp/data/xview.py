@@ -1,17 +1,18 @@
 """Reader of the xView labels."""
 import collections
 import os
-from typing import Dict, List
+from typing import Any, Dict, List, Mapping, NoReturn, Optional, Tuple
 
 import numpy as np
 
 from mtp.data import catalogue, geojson, records, text
 from mtp.errors import MTPError
+from mtp.files import PathLike
 
 SIDES = ('xmin', 'ymin', 'xmax', 'ymax')
 
 
-def read(path, problems: List[str] = None) -> Dict[str, records.Boxes]:
+def read(path: PathLike, problems: Optional[List[str]] = None) -> Dict[str, records.Boxes]:
     """Boxes of every image in ``xView_train.geojson``.
 
     Args:
@@ -44,8 +45,8 @@ def read(path, problems: List[str] = None) -> Dict[str, records.Boxes]:
     return {image: records.boxes(found, {'skipped': dict(skipped[image])}) for image, found in rows.items()}
 
 
-def _feature(path, number, properties):
-    def fail(field, what):
+def _feature(path: PathLike, number: int, properties: Mapping[str, Any]) -> Tuple[str, int, List[float]]:
+    def fail(field: str, what: str) -> NoReturn:
         raise MTPError('{}: feature {}, field {}: {}'.format(path, number, field, what))
 
     image, code, bounds = (properties.get(field) for field in ('image_id', 'type_id', 'bounds_imcoords'))

@@ -8,21 +8,23 @@ import glob
 import math
 import os
 import random
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 import cv2
 import numpy as np
 
 from mtp import numbers
-from mtp.data import catalogue, coco, converting, stamps, xview
+from mtp.data import catalogue, coco, converting, records, stamps, xview
 from mtp.errors import MTPError
 from mtp.files import atomic_path, write_text
 from mtp.tiles.pixels import read_image
 
+_Row = Tuple[Dict[str, Any], List[Dict[str, Any]]]  # COCO's entry of a tile, and of each object in it
 OFFICIAL_TRAIN, OFFICIAL_ALL = 700, 846
 NEVER_THERE = {'1395.tif'}  # named by the labels, in no archive
 
 
-def main(argv=None) -> int:
+def main(argv: Optional[Sequence[str]] = None) -> int:
     """Prepare xView as the configs read it."""
     options = _parser().parse_args(argv)
     _check(options)
@@ -45,14 +47,15 @@ def main(argv=None) -> int:
             print('{}: made from these files already'.format(out))
             return converting.finish({}, [], options)
         found = {name: (paths[name], labels[name]) for name in labelled}
-        counts = {part: _convert(part, members, found, out, options, problems) for part, members in parts.items()}
+        counts: Dict[str, Any] = {part: _convert(part, members, found, out, options, problems)
+                                  for part, members in parts.items()}
         filling.whole = not problems
     counts['skipped type ids'] = _skipped(labels)
     print('labels of no class, left out: {}'.format(counts['skipped type ids'] or 'none'))
     return converting.finish(counts, problems, options)
 
 
-def _parser():
+def _parser() -> argparse.ArgumentParser:
     source = catalogue.get('xview').source['train']
     parser = argparse.ArgumentParser(description=__doc__.split('\n', 1)[0], epilog='Paths not given come from the '
                                      'catalogue and lie below MTP_DATA_ROOT.')
@@ -78,7 +81,7 @@ def _parser():
     return parser
 
 
-def _check(options):
+def _check(options: argparse.Namespace) -> None:
     if options.min_overlap >= options.tile:
         raise MTPError('--tile is {} and --min-overlap {}; the overlap must be from 0 to below the tile'.format(
             options.tile, options.min_overlap))
@@ -87,7 +90,7 @@ def _check(options):
             raise MTPError('{} is missing'.format(path), hint='python -m mtp.data describe xview')
 
 
-def _split(names, options):
+def _split(names: Sequence[str], options: argparse.Namespace) -> Dict[str, List[str]]:
     """{'train': names, 'val': names}, each in natural order."""
     if options.split_file:
         train = set(converting.stems(options.split_file))
@@ -110,7 +113,7 @@ def starts(length: int, tile: int, overlap: int = 0) -> np.ndarray:
     return np.linspace(0, length - tile, count).astype(np.int64)
 
 
-def _made(parts, options):
+def _made(parts: Mapping[str, Sequence[str]], options: argparse.Namespace) -> List[str]:
     """What is written, relative to the folder, as patterns."""
     found = ['xview_{}_coco_format.json'.format(part) for part in parts]
     ends = '_*' if options.names == 'published' else '__*__*___*'
@@ -120,12 +123,13 @@ def _made(parts, options):
     return found
 
 
-def _convert(part, names, found, out, options, problems):
+def _convert(part: str, names: Sequence[str], found: Mapping[str, Tuple[str, records.Boxes]], out: str,
+             options: argparse.Namespace, problems: List[str]) -> Dict[str, int]:
     dataset = catalogue.get('xview')
     work = functools.partial(_tiles, folder=os.path.join(out, part), options=options)
     totals = {'source images': len(names), 'outside': 0, 'degenerate': 0}
 
-    def rows():
+    def rows() -> Iterator[Tuple[Dict[str, Any], List[str]]]:
         items = [found[name] for name in names]
         for tiles, outside, degenerate in converting.run(work, items, options, 'xView ' + part, problems):
             totals['outside'] += outside
@@ -142,7 +146,8 @@ def _convert(part, names, found, out, options, problems):
     return dict(counts, **totals)
 
 
-def _tiles(item, folder, options):
+def _tiles(item: Tuple[str, records.Boxes], folder: str,
+           options: argparse.Namespace) -> Tuple[List[Tuple[Dict[str, Any], List[str]]], int, int]:
     """Cut one image; rows for :func:`coco.write` and how many boxes were outside or without area."""
     path, labels = item
     image = read_image(path)
@@ -167,15 +172,15 @@ def _tiles(item, folder, options):
                               _upper(local[:, 3], options.tile, last)], 1)
             rows.append(_row(name, local, [classes[index] for index in here], options))
             _save(folder, name, image[y:y + options.tile, x:x + options.tile], rows[-1], options)
-    rows = [(entry, [coco.compact(annotation) for annotation in annotations]) for entry, annotations in rows]
-    return rows, int((real & ~inside).sum()), int((~real).sum())
+    texts = [(entry, [coco.compact(annotation) for annotation in annotations]) for entry, annotations in rows]
+    return texts, int((real & ~inside).sum()), int((~real).sum())
 
 
-def _upper(values, tile, last):
+def _upper(values: np.ndarray, tile: int, last: int) -> np.ndarray:
     return np.where(values >= tile, last, values)
 
 
-def _row(name, boxes, classes, options):
+def _row(name: str, boxes: np.ndarray, classes: Sequence[str], options: argparse.Namespace) -> _Row:
     order = catalogue.get('xview').classes
     annotations = []
     for (x0, y0, x1, y1), kind in zip(boxes.tolist(), classes):
@@ -185,7 +190,7 @@ def _row(name, boxes, classes, options):
     return image, annotations
 
 
-def _save(folder, name, pixels, row, options):
+def _save(folder: str, name: str, pixels: np.ndarray, row: _Row, options: argparse.Namespace) -> None:
     path = os.path.join(folder, 'images', name + '.png')
     if options.dry_run or os.path.exists(path):  # of an earlier run that was stopped
         return
@@ -198,13 +203,13 @@ def _save(folder, name, pixels, row, options):
         stream.write(cv2.imencode('.png', tile, [cv2.IMWRITE_PNG_COMPRESSION, 3])[1].tobytes())
 
 
-def _yolo_line(entry, tile):
+def _yolo_line(entry: Mapping[str, Any], tile: int) -> str:
     x, y, w, h = entry['bbox']
     return '{} {:.6f} {:.6f} {:.6f} {:.6f}\n'.format(entry['category_id'], (x + w / 2) / tile, (y + h / 2) / tile,
                                                     w / tile, h / tile)
 
 
-def _skipped(labels):
+def _skipped(labels: Mapping[str, records.Boxes]) -> Dict[int, int]:
     total = {}
     for found in labels.values():
         for code, number in found.meta['skipped'].items():

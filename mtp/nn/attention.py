@@ -8,6 +8,7 @@ The two attention kinds of the RVSA ViT are one function here::
 """
 import functools
 import inspect
+from typing import Any, Callable, Iterator, Optional, Tuple, TypeVar, cast
 
 import torch
 import torch.nn.functional as F
@@ -16,8 +17,11 @@ import torch.nn.functional as F
 _CPU_BLOCK = 1 << 20
 _GPU_BLOCK = 1 << 25
 
+_Block = Tuple[slice, slice, slice]  # of samples, heads, queries
+_Function = TypeVar('_Function', bound=Callable[..., Any])
 
-def _fused_available():
+
+def _fused_available() -> bool:
     """Whether torch has fused attention with a ``scale`` argument (2.1 and later)."""
     function = getattr(F, 'scaled_dot_product_attention', None)
     return function is not None and 'scale' in (inspect.getdoc(function) or '')
@@ -26,28 +30,28 @@ def _fused_available():
 _FUSED = _fused_available()
 
 
-def cached_table(function):
+def cached_table(function: _Function) -> _Function:
     """Cache a function of hashable arguments that builds a constant tensor.
 
     The tensor is built outside inference mode, else one made while testing could not be used in a later training step.
     """
     @functools.lru_cache(maxsize=128)
     @functools.wraps(function)
-    def build(*args):
+    def build(*args: Any) -> Any:
         with torch.inference_mode(False), torch.no_grad():
             return function(*args)
-    return build
+    return cast(_Function, build)
 
 
 @cached_table
-def relative_index(size, device=torch.device('cpu')):
+def relative_index(size: int, device: torch.device = torch.device('cpu')) -> torch.Tensor:
     """(size, size) int64: entry (i, k) is ``i - k + size - 1``, the row of a table of ``2 * size - 1`` rows."""
     position = torch.arange(size, device=device)
     return position[:, None] - position[None, :] + size - 1
 
 
 @cached_table
-def _key_positions(height, width, padding, device, dtype):
+def _key_positions(height: int, width: int, padding: int, device: torch.device, dtype: torch.dtype) -> torch.Tensor:
     """(height * width, height + width + padding): row and column of each key as two one-hot parts, then zeros."""
     row = torch.arange(height).repeat_interleave(width)
     column = torch.arange(width).repeat(height)
@@ -55,7 +59,8 @@ def _key_positions(height, width, padding, device, dtype):
     return torch.cat(parts, 1).to(device=device, dtype=dtype)
 
 
-def attend(q, k, v, rel_h=None, rel_w=None, bias=None):
+def attend(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, rel_h: Optional[torch.Tensor] = None,
+           rel_w: Optional[torch.Tensor] = None, bias: Optional[torch.Tensor] = None) -> torch.Tensor:
     """Attention with the decomposed position term above.
 
     Args:
@@ -75,7 +80,8 @@ def attend(q, k, v, rel_h=None, rel_w=None, bias=None):
     return _BlockedAttention.apply(q, k, v, rel_h, rel_w, bias)
 
 
-def _attend_fused(q, k, v, rel_h, rel_w, bias):
+def _attend_fused(q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, rel_h: Optional[torch.Tensor],
+                  rel_w: Optional[torch.Tensor], bias: Optional[torch.Tensor]) -> torch.Tensor:
     """One kernel for everything.
 
     Windows have a bias, so the kernel reads a mask anyway: their position term is part of it. Full attention has no
@@ -93,7 +99,7 @@ def _attend_fused(q, k, v, rel_h, rel_w, bias):
     return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=1.0)
 
 
-def _blocks(batch, heads, queries, keys, is_cuda):
+def _blocks(batch: int, heads: int, queries: int, keys: int, is_cuda: bool) -> Iterator[_Block]:
     """Slices (batch, heads, queries) whose logits fit the budget, whole heads and whole samples where possible."""
     budget = _GPU_BLOCK if is_cuda else _CPU_BLOCK
     rows = min(queries, max(1, budget // keys))
@@ -105,7 +111,8 @@ def _blocks(batch, heads, queries, keys, is_cuda):
                 yield slice(b, b + per_batch), slice(h, h + per_head), slice(n, n + rows)
 
 
-def _probabilities(q, k, rel_h, rel_w, bias, block):
+def _probabilities(q: torch.Tensor, k: torch.Tensor, rel_h: Optional[torch.Tensor], rel_w: Optional[torch.Tensor],
+                   bias: Optional[torch.Tensor], block: _Block) -> torch.Tensor:
     """Softmax of one block of logits."""
     b, h, n = block
     logits = torch.matmul(q[b, h, n], k[b, h].transpose(-2, -1))
@@ -122,7 +129,8 @@ class _BlockedAttention(torch.autograd.Function):
     """Attention block by block; the backward pass computes each block's probabilities again instead of keeping them."""
 
     @staticmethod
-    def forward(ctx, q, k, v, rel_h, rel_w, bias):
+    def forward(ctx: Any, q: torch.Tensor, k: torch.Tensor, v: torch.Tensor, rel_h: Optional[torch.Tensor],
+                rel_w: Optional[torch.Tensor], bias: Optional[torch.Tensor]) -> torch.Tensor:
         out = torch.empty(q.shape[:3] + v.shape[3:], dtype=v.dtype, device=v.device)
         for block in _blocks(*q.shape[:3], k.shape[2], q.is_cuda):
             b, h, n = block
@@ -131,7 +139,7 @@ class _BlockedAttention(torch.autograd.Function):
         return out
 
     @staticmethod
-    def backward(ctx, grad):
+    def backward(ctx: Any, grad: torch.Tensor) -> Tuple[Optional[torch.Tensor], ...]:
         q, k, v, rel_h, rel_w, bias, out = ctx.saved_tensors
         mean = (grad * out).sum(-1, keepdim=True)  # of each row's gradient, weighted by its probabilities
         grads = [None if t is None else torch.zeros_like(t, memory_format=torch.contiguous_format)

@@ -4,13 +4,15 @@
 An embedding bag takes the rows as a linear layer left them, writes the results in any order asked for, and sums over
 several sampling points at once.
 """
+from typing import Tuple
+
 import torch
 import torch.nn.functional as F
 
 from mtp.nn.layers import TORCH
 
 
-def corners(x, y, height, width):
+def corners(x: torch.Tensor, y: torch.Tensor, height: int, width: int) -> Tuple[torch.Tensor, torch.Tensor]:
     """The four pixels around each place of a (height, width) map.
 
     Args:
@@ -32,7 +34,7 @@ def corners(x, y, height, width):
     return index, weight
 
 
-def sum_rows(table, rows, weights):
+def sum_rows(table: torch.Tensor, rows: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
     """``out[i] = sum_j weights[i, j] * table[rows[i, j]]``.
 
     Args:

@@ -1,11 +1,13 @@
 """A fast path that one library hides on some processors."""
 import os
 import re
+from typing import MutableMapping, Optional
 
 import torch
 
 
-def wake_mkl(cpuinfo='/proc/cpuinfo', library=None, environ=os.environ):
+def wake_mkl(cpuinfo: str = '/proc/cpuinfo', library: Optional[str] = None,
+             environ: MutableMapping[str, str] = os.environ) -> bool:
     """Let MKL before 2020.1 (torch up to 1.13) use AVX2 on AMD processors, where it chooses SSE by itself.
 
     Matrix products run about three times as fast. MKL reads the variable at its first product, so this has to come

@@ -6,6 +6,8 @@ It is multi-scale deformable attention (arXiv 2010.04159) with one level, nine p
 mask for weights. OpenMMLab carries that operator compiled for cards: where an adapter has given it
 (:func:`give_operator`) it computes on a card, plain PyTorch everywhere else.
 """
+from typing import Callable, List, Tuple
+
 import torch
 import torch.nn.functional as F
 from torch import nn
@@ -15,10 +17,11 @@ from mtp.nn.layers import GELU, LayerNorm
 
 _KERNEL = 3
 _POINTS = _KERNEL * _KERNEL
-_given = []
+Operator = Callable[..., torch.Tensor]  # see :func:`give_operator`
+_given: List[Operator] = []
 
 
-def give_operator(function):
+def give_operator(function: Operator) -> None:
     """Let DCNv3 compute on cards by ``function``, once for all; without one plain PyTorch serves them too.
 
     Args:
@@ -31,7 +34,7 @@ def give_operator(function):
 
 
 @cached_table
-def _pixels(height, width, device):
+def _pixels(height: int, width: int, device: torch.device) -> Tuple[torch.Tensor, torch.Tensor]:
     """Pixel centres (height * width, 1, 1, 2) and the size of a pixel (2,), x first, in units of ``grid_sample``."""
     size = torch.tensor([2 / width, 2 / height])
     y, x = torch.arange(height).repeat_interleave(width), torch.arange(width).repeat(height)
@@ -40,7 +43,7 @@ def _pixels(height, width, device):
 
 
 @cached_table
-def _places(height, width, offset_scale, device):
+def _places(height: int, width: int, offset_scale: float, device: torch.device) -> torch.Tensor:
     """Where the nine taps of each pixel look without an offset: (height * width, 1, 9, 2). x is the slow one."""
     centres, size = _pixels(height, width, device)
     tap = torch.arange(_KERNEL, device=device) - _KERNEL // 2
@@ -49,7 +52,8 @@ def _places(height, width, offset_scale, device):
 
 
 @cached_table
-def _map(height, width, offset_scale, device):
+def _map(height: int, width: int, offset_scale: float,
+         device: torch.device) -> Tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
     """The map as the compiled operator is told of it, without a copy from the host in each step.
 
     Returns:
@@ -61,7 +65,8 @@ def _map(height, width, offset_scale, device):
     return shapes.to(device), starts.to(device), places, _pixels(height, width, device)[1] * (offset_scale / 2)
 
 
-def dcnv3(value, offset, mask, groups, offset_scale):
+def dcnv3(value: torch.Tensor, offset: torch.Tensor, mask: torch.Tensor, groups: int,
+          offset_scale: float) -> torch.Tensor:
     """Kernel 3 x 3, stride 1, padding 1, dilation 1.
 
     ``out_g(r, c) = sum_k mask_gk * value_g(r + s (p_y + dy_gk), c + s (p_x + dx_gk))``, bilinear, zero outside; the
@@ -84,12 +89,13 @@ def dcnv3(value, offset, mask, groups, offset_scale):
     return mixed.unflatten(0, (-1, groups)).transpose(1, 2).reshape(value.shape).to(value.dtype)
 
 
-def _by_group(x, groups):
+def _by_group(x: torch.Tensor, groups: int) -> torch.Tensor:
     """(B, H, W, groups * C) -> (B * groups, H * W, C): groups are runs of channels."""
     return x.flatten(1, 2).unflatten(-1, (groups, -1)).transpose(1, 2).flatten(0, 1)
 
 
-def as_attention(operator, value, offset, mask, groups, offset_scale):
+def as_attention(operator: Operator, value: torch.Tensor, offset: torch.Tensor, mask: torch.Tensor, groups: int,
+                 offset_scale: float) -> torch.Tensor:
     """:func:`dcnv3` by an ``operator`` as :func:`give_operator` takes it, in full precision.
 
     A position in half precision is off by hundredths of a pixel.
@@ -110,7 +116,7 @@ class DCNv3(nn.Module):
         channels: C. groups: groups of ``C / groups`` channels that move together. offset_scale: see :func:`dcnv3`.
     """
 
-    def __init__(self, channels, groups, offset_scale=1.0):
+    def __init__(self, channels: int, groups: int, offset_scale: float = 1.0) -> None:
         super().__init__()
         self.groups, self.offset_scale = groups, offset_scale
         depthwise = nn.Conv2d(channels, channels, _KERNEL, padding=_KERNEL // 2, groups=channels)
@@ -122,7 +128,7 @@ class DCNv3(nn.Module):
         self.output_proj = nn.Linear(channels, channels)
         self.reset_parameters()
 
-    def reset_parameters(self):
+    def reset_parameters(self) -> None:
         """Published init: offsets and masks start at zero, the projections Xavier-uniform with zero bias."""
         for layer in (self.offset, self.mask):
             nn.init.zeros_(layer.weight)
@@ -131,7 +137,7 @@ class DCNv3(nn.Module):
             nn.init.xavier_uniform_(layer.weight)
             nn.init.zeros_(layer.bias)
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         """(B, H, W, C) -> the same shape."""
         batch, height, width, _ = x.shape
         depthwise, norm, activation = self.dw_conv

@@ -2,6 +2,8 @@
 
 See arXiv 2211.05778, published.md#internimage.
 """
+from typing import Mapping, Optional, Sequence, Tuple
+
 import torch
 from torch import nn
 
@@ -15,7 +17,7 @@ _FIXED = dict(core_op='DCNv3', drop_rate=0., drop_path_type='linear', act_layer=
               center_feature_scale=False)
 
 
-def _norm(dim, entry):
+def _norm(dim: int, entry: int) -> nn.ModuleDict:
     """LayerNorm over the last dimension under the key ``<entry>`` that it had in a published Sequential."""
     return nn.ModuleDict({str(entry): LayerNorm(dim)})
 
@@ -23,7 +25,7 @@ def _norm(dim, entry):
 class Stem(nn.Module):
     """(B, in_chans, H, W) -> (B, H / 4, W / 4, C)."""
 
-    def __init__(self, in_chans, channels):
+    def __init__(self, in_chans: int, channels: int) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(in_chans, channels // 2, 3, 2, 1)
         self.norm1 = _norm(channels // 2, 1)
@@ -31,7 +33,7 @@ class Stem(nn.Module):
         self.conv2 = nn.Conv2d(channels // 2, channels, 3, 2, 1)
         self.norm2 = _norm(channels, 1)
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         x = self.act(self.norm1['1'](self.conv1(x).permute(0, 2, 3, 1)))
         return self.norm2['1'](self.conv2(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1))
 
@@ -39,22 +41,23 @@ class Stem(nn.Module):
 class Downsample(nn.Module):
     """(B, H, W, C) -> (B, H / 2, W / 2, 2C)."""
 
-    def __init__(self, channels):
+    def __init__(self, channels: int) -> None:
         super().__init__()
         self.conv = nn.Conv2d(channels, 2 * channels, 3, 2, 1, bias=False)
         self.norm = _norm(2 * channels, 1)
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.norm['1'](self.conv(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1))
 
 
 class Layer(nn.Module):
     """``x + DP(gamma1 * LN(DCNv3(x)))``, then ``x + DP(gamma2 * LN(mlp(x)))``."""
 
-    def __init__(self, channels, groups, mlp_ratio, offset_scale, layer_scale, drop_path):
+    def __init__(self, channels: int, groups: int, mlp_ratio: float, offset_scale: float, layer_scale: Optional[float],
+                 drop_path: float) -> None:
         super().__init__()
         self.scaled = layer_scale is not None
-        if self.scaled:
+        if layer_scale is not None:
             self.gamma1 = nn.Parameter(torch.full((channels,), float(layer_scale)))
             self.gamma2 = nn.Parameter(torch.full((channels,), float(layer_scale)))
         self.norm1 = _norm(channels, 0)
@@ -63,7 +66,7 @@ class Layer(nn.Module):
         self.norm2 = _norm(channels, 0)
         self.mlp = Mlp(channels, int(channels * mlp_ratio))
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         first = self.norm1['0'](self.dcn(x))
         x = x + self.drop_path(self.gamma1 * first if self.scaled else first)
         second = self.norm2['0'](self.mlp(x))
@@ -73,7 +76,7 @@ class Layer(nn.Module):
 class Level(nn.Module):
     """Layers of one stride and the step down to the next."""
 
-    def __init__(self, layers, downsample):
+    def __init__(self, layers: Sequence[Layer], downsample: Optional[Downsample]) -> None:
         super().__init__()
         self.blocks = nn.ModuleList(layers)
         self.downsample = downsample
@@ -99,9 +102,12 @@ class InternImage(nn.Module):
         out_channels, strides: lists, one entry a returned map.
     """
 
-    def __init__(self, channels=64, depths=(3, 4, 18, 5), groups=(3, 6, 12, 24), mlp_ratio=4., drop_path_rate=0.2,
-                 layer_scale=None, offset_scale=1.0, with_cp=False, out_indices=(0, 1, 2, 3), init_cfg=None,
-                 pretrained=None, frozen_stages=-1, in_chans=3, variant='pretrain', recipe='paper', **published):
+    def __init__(self, channels: int = 64, depths: Sequence[int] = (3, 4, 18, 5),
+                 groups: Sequence[int] = (3, 6, 12, 24), mlp_ratio: float = 4., drop_path_rate: float = 0.2,
+                 layer_scale: Optional[float] = None, offset_scale: float = 1.0, with_cp: bool = False,
+                 out_indices: Sequence[int] = (0, 1, 2, 3), init_cfg: object = None, pretrained: Optional[str] = None,
+                 frozen_stages: int = -1, in_chans: int = 3, variant: str = 'pretrain', recipe: str = 'paper',
+                 **published: object) -> None:
         super().__init__()
         _refuse_unpublished(published)
         if not len(depths) == len(groups) == 4:
@@ -121,23 +127,23 @@ class InternImage(nn.Module):
         self._init_parameters()
         self._freeze()
 
-    def _init_parameters(self):
+    def _init_parameters(self) -> None:
         self.apply(init_linear)
         for module in self.modules():
             if isinstance(module, DCNv3):
                 module.reset_parameters()
 
-    def _freeze(self):
+    def _freeze(self) -> None:
         if self.frozen_stages >= 0:
             freeze([self.patch_embed, *self.levels[:self.frozen_stages]])
 
-    def train(self, mode=True):
+    def train(self, mode: bool = True) -> 'InternImage':
         """As in ``nn.Module``; frozen levels stay in evaluation mode (no drop path)."""
         super().train(mode)
         self._freeze()
         return self
 
-    def forward(self, image):
+    def forward(self, image: torch.Tensor) -> Tuple[torch.Tensor, ...]:
         """(B, in_chans, H, W) -> tuple of maps (B, channels * 2^l, ceil(H / 2^(l+2)), ceil(W / 2^(l+2)))."""
         x = self.patch_embed(image)
         maps = []
@@ -152,7 +158,7 @@ class InternImage(nn.Module):
         return tuple(maps)
 
 
-def _refuse_unpublished(arguments):
+def _refuse_unpublished(arguments: Mapping[str, object]) -> None:
     for name, value in arguments.items():
         if name not in _FIXED:
             raise MTPError('InternImage: unknown argument {}={!r}'.format(name, value),

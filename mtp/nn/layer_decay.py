@@ -9,8 +9,12 @@ called ``encoder`` in pretraining and ``backbone`` in fine-tuning, so the ViT's 
 ``'paper'`` takes either name.
 """
 from collections import OrderedDict
+from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Optional, Sequence, Tuple
 
 from mtp.errors import MTPError
+
+if TYPE_CHECKING:
+    from torch.nn import Parameter
 
 _PREFIX = {'vit': 'backbone.', 'internimage': 'encoder.'}
 _NO_DECAY = {'vit': ('pos_embed',), 'internimage': ('relative_position', 'norm', 'sampling_offsets')}
@@ -30,7 +34,8 @@ class LayerDecay:
         recipe: 'paper' or 'released_code'.
     """
 
-    def __init__(self, family, num_layers, rate, depths=None, recipe='paper'):
+    def __init__(self, family: str, num_layers: int, rate: float, depths: Optional[Sequence[int]] = None,
+                 recipe: str = 'paper') -> None:
         if family not in _PREFIX or recipe not in ('paper', 'released_code'):
             raise MTPError('layer decay: family={!r}, recipe={!r}'.format(family, recipe),
                            hint="family 'vit' or 'internimage', recipe 'paper' or 'released_code'")
@@ -40,7 +45,7 @@ class LayerDecay:
         self.family, self.num_layers, self.rate, self.depths = family, num_layers, rate, depths
         self.prefixes = (_PREFIX[family],) if recipe == 'released_code' else ('backbone.', 'encoder.')
 
-    def layer_id(self, name):
+    def layer_id(self, name: str) -> int:
         """0 for the embedding, then the blocks, ``num_layers + 1`` for everything else."""
         last = self.num_layers + 1
         if self.family == 'internimage' and (name.startswith(_QUERY_HEADS) or 'level_embeds' in name):
@@ -53,34 +58,36 @@ class LayerDecay:
         return last if layer is None else layer
 
     @staticmethod
-    def _vit_layer(name):
+    def _vit_layer(name: str) -> Optional[int]:
         if name in ('cls_token', 'mask_token', 'pos_embed') or name.startswith('patch_embed'):
             return 0
         return int(name.split('.')[1]) + 1 if name.startswith('blocks.') else None
 
-    def _internimage_layer(self, name):
+    def _internimage_layer(self, name: str) -> Optional[int]:
         if name.startswith(('patch_embed', 'cb_modules.0.patch_embed')):
             return 0
         if not name.startswith(('levels.', 'layers.')):
             return None
         _, level, part, index = name.split('.')[:4]
+        depths = self.depths or ()  # this family has them
         if part == 'blocks':
-            return int(index) + 1 + sum(self.depths[:int(level)])
-        return 1 + sum(self.depths[:min(int(level) + 1, 3)])  # the step down moves with the level it leads to
+            return int(index) + 1 + sum(depths[:int(level)])
+        return 1 + sum(depths[:min(int(level) + 1, 3)])  # the step down moves with the level it leads to
 
-    def scale(self, layer):
+    def scale(self, layer: int) -> float:
         """Learning-rate scale of ``layer``."""
         return self.rate ** (self.num_layers + 1 - layer)
 
-    def decays(self, name, dimensions):
+    def decays(self, name: str, dimensions: int) -> bool:
         """Whether weight decay applies to a parameter of that name and number of dimensions."""
         return not (dimensions == 1 or name.endswith('.bias') or any(part in name for part in _NO_DECAY[self.family]))
 
-    def rule(self, name, dimensions):
+    def rule(self, name: str, dimensions: int) -> Tuple[float, bool]:
         """(learning-rate scale, whether weight decay applies)."""
         return self.scale(self.layer_id(name)), self.decays(name, dimensions)
 
-    def groups(self, named_parameters, base_lr, weight_decay):
+    def groups(self, named_parameters: Iterable[Tuple[str, 'Parameter']], base_lr: float,
+               weight_decay: float) -> List[Dict[str, Any]]:
         """Optimizer parameter groups, one a layer and decay flag, in the order their first parameter comes.
 
         Args:
@@ -89,7 +96,7 @@ class LayerDecay:
         Returns:
             list of dict with params, lr, weight_decay, lr_scale, group_name, param_names.
         """
-        groups = OrderedDict()
+        groups: Dict[str, Dict[str, Any]] = OrderedDict()
         for name, parameter in named_parameters:
             if not parameter.requires_grad:
                 continue

@@ -1,5 +1,6 @@
 """Small parts shared by the two backbones."""
 import inspect
+from typing import Any, Callable, Iterable, Union
 
 import torch
 from torch import nn
@@ -12,28 +13,28 @@ _REENTRANT_CHOICE = 'use_reentrant' in inspect.signature(checkpoint).parameters
 class DropPath(nn.Module):
     """Stochastic depth: drop the residual branch of a whole sample with probability ``rate`` (arXiv 1603.09382)."""
 
-    def __init__(self, rate=0.):
+    def __init__(self, rate: float = 0.) -> None:
         super().__init__()
         self.rate = rate
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         if not self.training or self.rate == 0:
             return x
         keep = 1 - self.rate
         mask = x.new_empty((x.shape[0],) + (1,) * (x.dim() - 1)).bernoulli_(keep)
         return x * (mask / keep)
 
-    def extra_repr(self):
+    def extra_repr(self) -> str:
         return 'rate={:.3f}'.format(self.rate)
 
 
 class LayerNorm(nn.LayerNorm):
     """LayerNorm, eps 1e-6, that computes in its weights' precision, as CUDA autocast does and CPU autocast may not."""
 
-    def __init__(self, dim):
+    def __init__(self, dim: int) -> None:
         super().__init__(dim, eps=1e-6)
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         return super().forward(x.to(self.weight.dtype))
 
 
@@ -41,15 +42,15 @@ class _ContiguousGradient(torch.autograd.Function):
     """Identity whose gradient is contiguous."""
 
     @staticmethod
-    def forward(ctx, x):
+    def forward(ctx: Any, x: torch.Tensor) -> torch.Tensor:
         return x.view_as(x)
 
     @staticmethod
-    def backward(ctx, grad):
+    def backward(ctx: Any, grad: torch.Tensor) -> torch.Tensor:
         return grad.contiguous()
 
 
-def contiguous_gradient(x):
+def contiguous_gradient(x: torch.Tensor) -> torch.Tensor:
     """``x``, whose gradient arrives contiguous, whatever the operation behind it makes of it."""
     return _ContiguousGradient.apply(x)
 
@@ -57,7 +58,7 @@ def contiguous_gradient(x):
 class GELU(nn.GELU):
     """Exact GELU, also on a CPU with torch 1.10, whose backward pass goes wrong for a gradient laid out otherwise."""
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         out = super().forward(x.contiguous())
         return out if TORCH >= (1, 12) or x.is_cuda else contiguous_gradient(out)
 
@@ -65,18 +66,18 @@ class GELU(nn.GELU):
 class Mlp(nn.Module):
     """Linear, GELU (exact), Linear on the last dimension."""
 
-    def __init__(self, dim, hidden, drop=0.):
+    def __init__(self, dim: int, hidden: int, drop: float = 0.) -> None:
         super().__init__()
         self.fc1 = nn.Linear(dim, hidden)
         self.act = GELU()
         self.fc2 = nn.Linear(hidden, dim)
         self.drop = nn.Dropout(drop)
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.drop(self.fc2(self.drop(self.act(self.fc1(x)))))
 
 
-def init_linear(module):
+def init_linear(module: nn.Module) -> None:
     """Published init: Linear truncated normal 0.02 with zero bias, LayerNorm 1 and 0; anything else is left alone."""
     if isinstance(module, nn.Linear):
         nn.init.trunc_normal_(module.weight, std=.02)
@@ -87,7 +88,7 @@ def init_linear(module):
         nn.init.zeros_(module.bias)
 
 
-def checkpointed(block, x, *args):
+def checkpointed(block: Callable[..., torch.Tensor], x: torch.Tensor, *args: object) -> torch.Tensor:
     """``block(x, *args)`` with its activations computed again in the backward pass.
 
     Where torch has non-reentrant checkpointing it is used: it needs no gradient on ``x`` and lives with DDP's search
@@ -100,13 +101,13 @@ def checkpointed(block, x, *args):
     return checkpoint(block, x, *args) if x.requires_grad else block(x, *args)
 
 
-def full_precision(device_type):
+def full_precision(device_type: str) -> torch.autocast:
     """Context in which autocast is off for ``device_type``."""
     # torch 1.10 warns about the default dtype of CPU autocast even when it is asked to be off.
     return torch.autocast(device_type, enabled=False, dtype=torch.bfloat16 if device_type == 'cpu' else torch.float16)
 
 
-def freeze(modules):
+def freeze(modules: Iterable[Union[nn.Module, nn.Parameter]]) -> None:
     """Stop ``modules`` (and parameters among them) from learning: no gradients, evaluation mode."""
     for module in modules:
         if isinstance(module, nn.Parameter):

@@ -15,19 +15,19 @@ from mtp.nn.layers import GELU, LayerNorm
 class ChannelNorm(nn.Module):
     """LayerNorm over the channels of each pixel; holds the published key ``ln``."""
 
-    def __init__(self, dim):
+    def __init__(self, dim: int) -> None:
         super().__init__()
         self.ln = LayerNorm(dim)
 
 
-def _spread_last(x, conv):
+def _spread_last(x: torch.Tensor, conv: nn.ConvTranspose2d) -> torch.Tensor:
     """(..., C) -> (..., 2, 2, C'): the four pixels that ``conv`` makes of each input pixel, channels last."""
     weight = conv.weight.permute(2, 3, 1, 0)  # (2, 2, C', C)
     out = F.linear(x, weight.reshape(-1, conv.in_channels), conv.bias.repeat(4))
     return out.view(x.shape[:-1] + (2, 2, conv.out_channels))
 
 
-def _spread(x, height, width, conv):
+def _spread(x: torch.Tensor, height: int, width: int, conv: nn.ConvTranspose2d) -> torch.Tensor:
     """(B, height * width, C) tokens -> (B, C', 2 height, 2 width).
 
     The product comes out channels first, so laying the four pixels side by side moves along rows, not across channels.
@@ -41,12 +41,12 @@ def _spread(x, height, width, conv):
 class Up4(nn.Sequential):
     """(B, C, h, w) -> (B, C, 4h, 4w): transposed convolution, channel LayerNorm, GELU, transposed convolution."""
 
-    def __init__(self, dim):
+    def __init__(self, dim: int) -> None:
         super().__init__(OrderedDict([('0', nn.ConvTranspose2d(dim, dim, 2, 2)), ('1', ChannelNorm(dim)),
                                       ('2', GELU()),
                                       ('3', nn.ConvTranspose2d(dim, dim, 2, 2))]))
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         first, norm, activation, second = self
         batch, channels, height, width = x.shape
         x = activation(norm.ln(_spread_last(x.permute(0, 2, 3, 1), first)))  # (B, h, w, 2, 2, C)
@@ -56,10 +56,10 @@ class Up4(nn.Sequential):
 class Up2(nn.Sequential):
     """(B, C, h, w) -> (B, C, 2h, 2w) by one transposed convolution."""
 
-    def __init__(self, dim):
+    def __init__(self, dim: int) -> None:
         super().__init__(OrderedDict([('0', nn.ConvTranspose2d(dim, dim, 2, 2))]))
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         height, width = x.shape[-2:]
         return _spread(x.flatten(2).transpose(1, 2), height, width, self[0])
 
@@ -67,5 +67,5 @@ class Up2(nn.Sequential):
 class MaxPool(nn.Module):
     """(B, C, h, w) -> (B, C, h // 2, w // 2), at least one pixel a side."""
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         return F.max_pool2d(x, tuple(min(side, 2) for side in x.shape[-2:]))

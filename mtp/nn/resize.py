@@ -2,11 +2,13 @@
 
 See published.md#loading-a-backbone.
 """
+from typing import Callable, Dict, Hashable, Sequence, Tuple
+
 import torch
 import torch.nn.functional as F
 
 
-def resize_pos_embed(pos_embed, grid, new_grid):
+def resize_pos_embed(pos_embed: torch.Tensor, grid: Sequence[int], new_grid: Sequence[int]) -> torch.Tensor:
     """Bicubic resize (align_corners=False) of a position embedding without class token.
 
     Args:
@@ -24,7 +26,7 @@ def resize_pos_embed(pos_embed, grid, new_grid):
     return image.permute(0, 2, 3, 1).reshape(1, -1, channels).to(pos_embed.dtype)
 
 
-def resize_relative(table, rows):
+def resize_relative(table: torch.Tensor, rows: int) -> torch.Tensor:
     """Bicubic resize (align_corners=False) of a relative table (2g - 1, d) along the distance axis to ``rows`` rows."""
     if table.shape[0] == rows:
         return table
@@ -38,11 +40,12 @@ class ResizeCache:
     Lives beside the parameter, is not part of the state dict and starts empty in a copy or a pickle.
     """
 
-    def __init__(self, limit=8):
+    def __init__(self, limit: int = 8) -> None:
         self.limit = limit
-        self.entries = {}
+        self.entries: Dict[Hashable, Tuple[Tuple[object, ...], torch.Tensor]] = {}
 
-    def __call__(self, parameter, key, resize):
+    def __call__(self, parameter: torch.Tensor, key: Hashable,
+                 resize: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
         """``resize(parameter)``, from memory where it was computed before for ``key`` and the same values."""
         if parameter.requires_grad and torch.is_grad_enabled() or parameter.is_inference():
             return resize(parameter)
@@ -55,5 +58,5 @@ class ResizeCache:
                 found = self.entries[key] = (stamp, resize(parameter))
         return found[1]
 
-    def __getstate__(self):
+    def __getstate__(self) -> Dict[str, object]:
         return {'limit': self.limit, 'entries': {}}

@@ -2,7 +2,8 @@
 
 See published.md#rvsa-vit, #wirings.
 """
-from collections import namedtuple
+
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 import torch
 import torch.nn.functional as F
@@ -15,11 +16,22 @@ from mtp.nn.pyramid import MaxPool, Up2, Up4
 from mtp.nn.resize import ResizeCache, resize_pos_embed
 from mtp.nn.window_attention import RVSAttention
 
-# norm: the module `norm` is 'absent', there but 'unused' (kept for its keys), or 'applied' to the last block's output.
-# position: full attention has its relative position term.
-# pyramid: 'branches' makes strides 4 to 32 from the four chosen blocks, 'last' all four from the last block,
-#          'unused' returns the chosen blocks at the patch stride and keeps the pyramid's weights for their keys.
-Wiring = namedtuple('Wiring', 'norm position pyramid')
+
+class Wiring(NamedTuple):
+    """What a task makes of the blocks.
+
+    Attributes:
+        norm: the module ``norm`` is 'absent', there but 'unused' (kept for its keys), or 'applied' to the last block's
+            output.
+        position: full attention has its relative position term.
+        pyramid: 'branches' makes strides 4 to 32 from the four chosen blocks, 'last' all four from the last block,
+            'unused' returns the chosen blocks at the patch stride and keeps the pyramid's weights for their keys.
+    """
+    norm: str
+    position: bool
+    pyramid: str
+
+
 VARIANTS = {
     'pretrain': Wiring('unused', True, 'branches'),
     'cls': Wiring('unused', True, 'unused'),
@@ -31,18 +43,19 @@ VARIANTS = {
 RECIPES = ('paper', 'released_code')
 
 
-def _pair(value):
-    return (value, value) if isinstance(value, int) else tuple(value)
+def _pair(value: Union[int, Sequence[int]]) -> Tuple[int, int]:
+    height, width = (value, value) if isinstance(value, int) else value
+    return height, width
 
 
 class PatchEmbed(nn.Module):
     """(B, in_chans, H, W) -> (B, rows * columns, dim) by a convolution with stride = patch size."""
 
-    def __init__(self, patch_size, in_chans, dim):
+    def __init__(self, patch_size: int, in_chans: int, dim: int) -> None:
         super().__init__()
         self.proj = nn.Conv2d(in_chans, dim, patch_size, patch_size)
 
-    def forward(self, x):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         # Contiguous: sums keep the layout of their first part, so every block would inherit the convolution's.
         return self.proj(x).flatten(2).transpose(1, 2).contiguous()
 
@@ -50,7 +63,7 @@ class PatchEmbed(nn.Module):
 class Block(nn.Module):
     """Pre-norm transformer block: ``x + DP(attn(LN(x)))``, then ``x + DP(mlp(LN(x)))``."""
 
-    def __init__(self, dim, attention, mlp_ratio, drop, drop_path):
+    def __init__(self, dim: int, attention: nn.Module, mlp_ratio: float, drop: float, drop_path: float) -> None:
         super().__init__()
         self.norm1 = LayerNorm(dim)
         self.attn = attention
@@ -58,7 +71,7 @@ class Block(nn.Module):
         self.norm2 = LayerNorm(dim)
         self.mlp = Mlp(dim, int(dim * mlp_ratio), drop)
 
-    def forward(self, x, height, width):
+    def forward(self, x: torch.Tensor, height: int, width: int) -> torch.Tensor:
         x = x + self.drop_path(self.attn(self.norm1(x), height, width))
         return x + self.drop_path(self.mlp(self.norm2(x)))
 
@@ -89,11 +102,15 @@ class RVSA(nn.Module):
         out_channels, strides: lists, one entry a returned map.
     """
 
-    def __init__(self, img_size=224, patch_size=16, in_chans=3, num_classes=80, embed_dim=768, depth=12, num_heads=12,
-                 mlp_ratio=4., qkv_bias=False, qk_scale=None, drop_rate=0., attn_drop_rate=0., drop_path_rate=0.,
-                 hybrid_backbone=None, norm_layer=None, init_values=None, use_checkpoint=False, use_abs_pos_emb=False,
-                 use_rel_pos_bias=False, use_shared_rel_pos_bias=False, out_indices=(11,), interval=3, pretrained=None,
-                 restart_regression=True, frozen_stages=-1, variant='pretrain', recipe='paper'):
+    def __init__(self, img_size: Union[int, Sequence[int]] = 224, patch_size: int = 16, in_chans: int = 3,
+                 num_classes: int = 80, embed_dim: int = 768, depth: int = 12, num_heads: int = 12,
+                 mlp_ratio: float = 4., qkv_bias: bool = False, qk_scale: Optional[float] = None, drop_rate: float = 0.,
+                 attn_drop_rate: float = 0., drop_path_rate: float = 0., hybrid_backbone: object = None,
+                 norm_layer: object = None, init_values: Optional[float] = None, use_checkpoint: bool = False,
+                 use_abs_pos_emb: bool = False, use_rel_pos_bias: bool = False, use_shared_rel_pos_bias: bool = False,
+                 out_indices: Sequence[int] = (11,), interval: int = 3, pretrained: Optional[str] = None,
+                 restart_regression: bool = True, frozen_stages: int = -1, variant: str = 'pretrain',
+                 recipe: str = 'paper') -> None:
         super().__init__()
         _refuse(attn_drop_rate=attn_drop_rate, hybrid_backbone=hybrid_backbone, norm_layer=norm_layer,
                 init_values=init_values)
@@ -101,7 +118,8 @@ class RVSA(nn.Module):
         self.wiring = VARIANTS[variant]
         self.patch_size, self.use_checkpoint, self.frozen_stages = patch_size, use_checkpoint, frozen_stages
         self.out_indices, self.pretrained = list(out_indices), pretrained
-        self.grid = tuple(-(-side // patch_size) for side in _pair(img_size))
+        height, width = _pair(img_size)
+        self.grid = -(-height // patch_size), -(-width // patch_size)
 
         self.pos_embed = None
         if use_abs_pos_emb:
@@ -110,7 +128,7 @@ class RVSA(nn.Module):
             self._resized = ResizeCache()
         self.patch_embed = PatchEmbed(patch_size, in_chans, embed_dim)
         self.pos_drop = nn.Dropout(drop_rate)
-        common = dict(qkv_bias=qkv_bias, qk_scale=qk_scale, proj_drop=drop_rate)
+        common: Dict[str, Any] = dict(qkv_bias=qkv_bias, qk_scale=qk_scale, proj_drop=drop_rate)
         rates = torch.linspace(0, drop_path_rate, depth).tolist()
         self.blocks = nn.ModuleList()
         for index in range(depth):
@@ -133,7 +151,7 @@ class RVSA(nn.Module):
         self._init_parameters()
         self._freeze()
 
-    def _init_parameters(self):
+    def _init_parameters(self) -> None:
         """Published init; the output layers of block l (1-based) are divided by sqrt(2 l)."""
         self.apply(init_linear)
         for number, block in enumerate(self.blocks, 1):
@@ -141,18 +159,18 @@ class RVSA(nn.Module):
                 block.attn.proj.weight.div_((2 * number) ** 0.5)
                 block.mlp.fc2.weight.div_((2 * number) ** 0.5)
 
-    def _freeze(self):
+    def _freeze(self) -> None:
         if self.frozen_stages >= 0:
             embedding = [] if self.pos_embed is None else [self.pos_embed]
             freeze([self.patch_embed, *embedding, *self.blocks[:self.frozen_stages]])
 
-    def train(self, mode=True):
+    def train(self, mode: bool = True) -> 'RVSA':
         """As in ``nn.Module``; frozen blocks stay in evaluation mode (no drop path, no dropout)."""
         super().train(mode)
         self._freeze()
         return self
 
-    def forward(self, image):
+    def forward(self, image: torch.Tensor) -> Tuple[torch.Tensor, ...]:
         """(B, in_chans, H, W) -> tuple of maps (B, embed_dim, ceil(H / stride), ceil(W / stride)).
 
         The coarsest map of a pyramid has ``floor(rows / 2)`` rows, as max pooling gives.
@@ -177,12 +195,12 @@ class RVSA(nn.Module):
             maps = [m[..., :max(-(-height // s), 1), :max(-(-width // s), 1)] for m, s in zip(maps, self.strides)]
         return tuple(m.contiguous() for m in maps)  # operators downstream read the memory as NCHW
 
-    def _position(self, rows, columns):
+    def _position(self, rows: int, columns: int) -> torch.Tensor:
         if (rows, columns) == self.grid:
             return self.pos_embed
         return self._resized(self.pos_embed, (rows, columns), lambda p: resize_pos_embed(p, self.grid, (rows, columns)))
 
-    def _maps(self, chosen, last, rows, columns):
+    def _maps(self, chosen: List[torch.Tensor], last: torch.Tensor, rows: int, columns: int) -> List[torch.Tensor]:
         """Token sequences (B, rows * columns, C) -> list of NCHW maps according to the wiring."""
         if self.wiring.norm == 'applied':
             last = self.norm(last)
@@ -194,14 +212,15 @@ class RVSA(nn.Module):
         return [operation(x) for operation, x in zip((self.fpn1, self.fpn2, self.fpn3, self.fpn4), chosen)]
 
 
-def _refuse(**arguments):
+def _refuse(**arguments: object) -> None:
     for name, value in arguments.items():
         if value:
             raise MTPError('RVSA: {}={!r} is not supported; no published configuration sets it'.format(name, value),
                            hint='remove {} from the backbone settings'.format(name))
 
 
-def _check(variant, recipe, embed_dim, num_heads, depth, out_indices, frozen_stages):
+def _check(variant: str, recipe: str, embed_dim: int, num_heads: int, depth: int, out_indices: Sequence[int],
+           frozen_stages: int) -> None:
     """Refuse settings that would fail later with a message that names no setting."""
     if variant not in VARIANTS:
         raise MTPError('RVSA: variant={!r} is unknown'.format(variant), hint='one of ' + ', '.join(VARIANTS))

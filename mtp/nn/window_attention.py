@@ -5,6 +5,7 @@ Each 7 x 7 window asks, for each head, where to look: an offset, a scale and an 
 Keys and values are sampled bilinearly at the 49 moved places, queries are not moved.
 """
 from collections import OrderedDict
+from typing import Any, Optional, Tuple
 
 import torch
 import torch.nn.functional as F
@@ -18,7 +19,7 @@ from mtp.nn.layers import full_precision
 class Windows:
     """How a (height, width) map is cut into windows of ``size``: zero padding on both sides, more at the end."""
 
-    def __init__(self, height, width, size):
+    def __init__(self, height: int, width: int, size: int) -> None:
         self.height, self.width, self.size = height, width, size
         self.top, self.left = -height % size // 2, -width % size // 2
         self.rows, self.columns = -(-height // size), -(-width // size)
@@ -26,14 +27,14 @@ class Windows:
         self.padding = (self.left, self.full_width - width - self.left, self.top, self.full_height - height - self.top)
         self.padded = any(self.padding)
 
-    def cut(self, x):
+    def cut(self, x: torch.Tensor) -> torch.Tensor:
         """(B, height * width, C) tokens -> (B, rows, size, columns, size, C), zeros in the padding."""
         x = x.view(x.shape[0], self.height, self.width, x.shape[2])
         if self.padded:
             x = F.pad(x, (0, 0) + self.padding)
         return x.view(x.shape[0], self.rows, self.size, self.columns, self.size, x.shape[3])
 
-    def join(self, x):
+    def join(self, x: torch.Tensor) -> torch.Tensor:
         """(B, rows, size, columns, size, C) -> (B, height * width, C), padding cropped."""
         x = x.reshape(x.shape[0], self.full_height, self.full_width, x.shape[-1])
         if self.padded:
@@ -42,7 +43,7 @@ class Windows:
 
 
 @cached_table
-def _window_places(rows, columns, size, device):
+def _window_places(rows: int, columns: int, size: int, device: torch.device) -> Tuple[torch.Tensor, ...]:
     """Centres (rows, columns) and in-window steps (size * size), as (x, y) float tensors in padded pixels."""
     half = (size - 1) / 2
     step = torch.arange(size, dtype=torch.float32) - half
@@ -54,20 +55,20 @@ def _window_places(rows, columns, size, device):
 
 
 @cached_table
-def _window_relative_index(size, device):
+def _window_relative_index(size: int, device: torch.device) -> Tuple[torch.Tensor, torch.Tensor]:
     """(size * size, size) row indices twice: of ``rel_pos_h`` and of ``rel_pos_w`` for each query of a window."""
     index = relative_index(size, device)
     return index.repeat_interleave(size, 0), index.repeat(size, 1)
 
 
-def window_bias_index(size):
+def window_bias_index(size: int) -> torch.Tensor:
     """(size^2, size^2) int64, the published ``relative_position_index``: (i-k+size-1)(2 size-1) + (j-l+size-1)."""
     index = relative_index(size)
     rows = index.repeat_interleave(size, 0).repeat_interleave(size, 1)
     return rows * (2 * size - 1) + index.repeat(size, size)
 
 
-def _rows(index, tokens, heads):
+def _rows(index: torch.Tensor, tokens: int, heads: int) -> torch.Tensor:
     """Rows of k and of v in the qkv layer's output read as (sample, token, q | k | v, head) rows: (2, ..., 4)."""
     sample = torch.arange(index.shape[0], device=index.device).view(-1, 1, 1, 1, 1) * tokens
     first = (index + sample) * (3 * heads) + torch.arange(heads, device=index.device).view(-1, 1, 1)
@@ -85,7 +86,8 @@ class _WindowTokens(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx, qkv, weight, index, windows, heads):
+    def forward(ctx: Any, qkv: torch.Tensor, weight: torch.Tensor, index: torch.Tensor, windows: Windows,
+                heads: int) -> Tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         batch, tokens, channels = qkv.shape
         ctx.windows, ctx.heads = windows, heads
         ctx.save_for_backward(qkv, weight, index)
@@ -96,13 +98,14 @@ class _WindowTokens(torch.autograd.Function):
         return q, k, v
 
     @staticmethod
-    def _sample(qkv, weight, index, heads):
+    def _sample(qkv: torch.Tensor, weight: torch.Tensor, index: torch.Tensor, heads: int) -> torch.Tensor:
         table = qkv.view(-1, qkv.shape[2] // (3 * heads))
         rows = _rows(index, qkv.shape[1], heads)
         return sum_rows(table, rows.view(-1, 4), weight.expand(rows.shape).reshape(-1, 4))
 
     @staticmethod
-    def backward(ctx, grad_q, grad_k, grad_v):
+    def backward(ctx: Any, grad_q: torch.Tensor, grad_k: torch.Tensor,
+                 grad_v: torch.Tensor) -> Tuple[Optional[torch.Tensor], ...]:
         qkv, weight, index = ctx.saved_tensors
         qkv, weight = qkv.detach().requires_grad_(), weight.detach().requires_grad_()
         windows, heads = ctx.windows, ctx.heads
@@ -127,7 +130,8 @@ class RVSAttention(nn.Module):
             only.
     """
 
-    def __init__(self, dim, num_heads, qkv_bias=True, qk_scale=None, window_size=7, proj_drop=0., recipe='paper'):
+    def __init__(self, dim: int, num_heads: int, qkv_bias: bool = True, qk_scale: Optional[float] = None,
+                 window_size: int = 7, proj_drop: float = 0., recipe: str = 'paper') -> None:
         super().__init__()
         self.num_heads, self.window_size, self.recipe = num_heads, window_size, recipe
         head_dim = dim // num_heads
@@ -146,7 +150,7 @@ class RVSAttention(nn.Module):
         self.proj = nn.Linear(dim, dim)
         self.proj_drop = nn.Dropout(proj_drop)
 
-    def forward(self, x, height, width):
+    def forward(self, x: torch.Tensor, height: int, width: int) -> torch.Tensor:
         """(B, height * width, C) -> the same shape."""
         batch, _, dim = x.shape
         heads, size = self.num_heads, self.window_size
@@ -160,7 +164,7 @@ class RVSAttention(nn.Module):
         out = windows.join(out.permute(0, 1, 4, 2, 5, 3, 6).flatten(-2))
         return self.proj_drop(self.proj(out))
 
-    def _transforms(self, x, windows):
+    def _transforms(self, x: torch.Tensor, windows: Windows) -> Tuple[torch.Tensor, ...]:
         """What each window and head asks for: (B, windows, heads) float32 offset x, y, scale x, y and angle.
 
         One pooled descriptor and one linear layer made of the three published 1 x 1 convolutions. Always in full
@@ -175,7 +179,7 @@ class RVSAttention(nn.Module):
         offset, scale = offset.unflatten(-1, (-1, 2)), scale.unflatten(-1, (-1, 2))
         return offset[..., 0], offset[..., 1], scale[..., 0], scale[..., 1], angle
 
-    def _places(self, x, windows):
+    def _places(self, x: torch.Tensor, windows: Windows) -> Tuple[torch.Tensor, torch.Tensor]:
         """Where to sample, as x and y in pixels of the padded map, each (B, windows, heads, size * size) float32.
 
         The published code works in coordinates from -1 to 1 on each axis; one unit is ``(W - 1) / 2`` pixels along x
@@ -194,7 +198,7 @@ class RVSAttention(nn.Module):
         place_y = v * cos + u * (sin * (unit_y / unit_x)) + (centre_y[:, None, None] + offset_y * (unit_y / down))
         return place_x, place_y
 
-    def _relative(self, q):
+    def _relative(self, q: torch.Tensor) -> Tuple[torch.Tensor, torch.Tensor]:
         """Decomposed position term: (B * windows, heads, size * size, size) twice. Published: with the UNSCALED q."""
         rows, columns = _window_relative_index(self.window_size, q.device)
         table = torch.cat((self.rel_pos_h[rows], self.rel_pos_w[columns]), 1)  # (size^2, 2 size, d)
@@ -202,7 +206,7 @@ class RVSAttention(nn.Module):
         term = torch.matmul(flat, table.transpose(1, 2)).transpose(0, 1).view(q.shape[:3] + (-1,))
         return term[..., :self.window_size], term[..., self.window_size:]
 
-    def _bias(self):
+    def _bias(self) -> torch.Tensor:
         """(heads, size^2, size^2) from the relative position bias table."""
         side = self.window_size ** 2
         bias = self.relative_position_bias_table[self.relative_position_index.view(-1)]

@@ -1,6 +1,7 @@
 """``python -m mtp.submit validate`` and ``python -m mtp.submit score``."""
 import argparse
 import os
+from typing import Any, Iterable, List, Mapping, Optional, Sequence, Union
 
 import numpy as np
 
@@ -17,7 +18,7 @@ from . import details, figures, results, score, validate
 _SHOWN = 50
 
 
-def main(arguments=None):
+def main(arguments: Optional[Sequence[str]] = None) -> int:
     parser = argparse.ArgumentParser(prog='python -m mtp.submit', description='Check or score a submission.')
     verbs = parser.add_subparsers(dest='verb', required=True)
     verb = verbs.add_parser('validate', help='say everything that a server would reject')
@@ -40,7 +41,7 @@ def main(arguments=None):
     return options.run(options)
 
 
-def run_validate(options):
+def run_validate(options: argparse.Namespace) -> int:
     """Print the problems; 1 when there are any."""
     images = resolve(options.images) if options.images else test_images(options.dataset)
     report = validate.validate(resolve(options.source), options.dataset, images)
@@ -59,23 +60,23 @@ def run_validate(options):
     return FAILED if report.problems else OK
 
 
-def test_images(dataset):
+def test_images(dataset: str) -> str:
     """Folder of the test images of a data set, below MTP_DATA_ROOT."""
     facts = catalogue.get(dataset)
     return catalogue.locate((facts.source.get('test') or facts.splits['test']).images)
 
 
-def run_score(options):
+def run_score(options: argparse.Namespace) -> int:
     """Print the table; write the JSON where asked to."""
     if options.page:
         ownership.check(resolve(options.page), 'score', '--page')
     classes = catalogue.get(options.dataset).classes
-    found = results.require(resolve(options.source), options.dataset, options.images and resolve(options.images) or '')
+    texts = results.require(resolve(options.source), options.dataset, options.images and resolve(options.images) or '')
     stems = converting.stems(resolve(options.list)) if options.list else None
-    found = found if stems is None else results.of_images(found, stems)
+    texts = texts if stems is None else results.of_images(texts, stems)
     truth = score.read_truth(resolve(options.truth), options.dataset, stems)
-    label = np.array([classes.index(name) for name in found.classes], dtype=np.int64)[found.label]
-    found = score.numbered(found.images, found.image, label, found.score, found.polygon, truth)
+    label = np.array([classes.index(name) for name in texts.classes], dtype=np.int64)[texts.label]
+    found = score.numbered(texts.images, texts.image, label, texts.score, texts.polygon, truth)
     matches = score.match(*found, truth, options.mode)
     judged = score.judge(found, matches, truth, classes, options.mode)
     details.add(judged, found, matches, truth, classes, catalogue.get(options.dataset).groups)
@@ -101,7 +102,7 @@ def run_score(options):
     return OK
 
 
-def images_of(truth, folder):
+def images_of(truth: score.Truth, folder: str) -> List[str]:
     """Paths of the images of a :class:`~mtp.submit.score.Truth`."""
     files = list_images(folder)
     missing = [name for name in truth.images if name not in files]
@@ -111,7 +112,7 @@ def images_of(truth, folder):
     return [files[name] for name in truth.images]
 
 
-def tables(judged):
+def tables(judged: Mapping[str, Any]) -> List[str]:
     """The figures as texts: precision, by size of object, kinds of false detections, super-categories."""
     rows = [(name,) + tuple(values.get(column) for column in figures.COLUMNS)
             for name, values in list(judged['classes'].items()) + [('mean', judged['mean'])]]
@@ -124,14 +125,14 @@ def tables(judged):
     return [_table(head, rows) for head, rows in found]
 
 
-def _table(head, rows):
+def _table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     cells = [head] + [(row[0],) + tuple(map(_cell, row[1:])) for row in rows]
     widths = [max(map(len, column)) for column in zip(*cells)]
     return '\n'.join('  '.join([row[0].ljust(widths[0])] + [cell.rjust(width) for cell, width in
                                                             zip(row[1:], widths[1:])]) for row in cells)
 
 
-def _cell(value):
+def _cell(value: Union[None, int, float]) -> str:
     return '-' if value is None else str(value) if isinstance(value, int) else '{:.4f}'.format(value)
 
 

@@ -1,5 +1,5 @@
 """Why a score is what it is: by size of object, kinds of false detections, super-categories, the scores themselves."""
-from typing import Dict
+from typing import Any, Dict, Iterable, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -20,7 +20,8 @@ _ROUNDED = 101
 _BINS = 20
 
 
-def add(figures, found, matches, truth, classes, groups=None, threshold=0.5):
+def add(figures: Dict[str, Any], found: score.Found, matches: score.Matches, truth: score.Truth, classes: Sequence[str],
+        groups: Optional[Mapping[str, Sequence[str]]] = None, threshold: float = 0.5) -> None:
     """Add to the figures of :func:`mtp.submit.score.judge` what explains them.
 
     Each class gets ``false_kinds`` (see :data:`KINDS`), ``best_F1`` with ``best_F1_score`` (the score from which
@@ -53,14 +54,15 @@ def add(figures, found, matches, truth, classes, groups=None, threshold=0.5):
     figures['scores'] = _scores(found.score)
 
 
-def size_of(polygons):
+def size_of(polygons: np.ndarray) -> np.ndarray:
     """Index in :data:`SIZES` of each quadrilateral, (n,)."""
     bounds = bounds_of_polygons(polygons)
     area = (bounds[:, 2:] - bounds[:, :2]).prod(axis=1)
     return (area >= BORDERS[0]).astype(np.int64) + (area > BORDERS[1])
 
 
-def _by_size(rows, matches, truth, mine, size, found_size, mode, threshold) -> Dict:
+def _by_size(rows: np.ndarray, matches: score.Matches, truth: score.Truth, mine: np.ndarray, size: np.ndarray,
+             found_size: np.ndarray, mode: str, threshold: float) -> Dict[str, Dict[str, Any]]:
     """Precision of one class where only objects of one size are asked for.
 
     Detections on objects of another size do not count, nor do false ones that are of another size themselves.
@@ -77,7 +79,8 @@ def _by_size(rows, matches, truth, mine, size, found_size, mode, threshold) -> D
     return table
 
 
-def false_kinds(found, matches, truth, mode, threshold):
+def false_kinds(found: score.Found, matches: score.Matches, truth: score.Truth, mode: str,
+                threshold: float) -> np.ndarray:
     """Index in :data:`KINDS` of each false detection, -1 for the others: (n,).
 
     Args:
@@ -96,7 +99,7 @@ def false_kinds(found, matches, truth, mode, threshold):
     return kinds
 
 
-def _touches(rows, found, truth, mode):
+def _touches(rows: np.ndarray, found: score.Found, truth: score.Truth, mode: str) -> np.ndarray:
     """Which of ``rows`` touch an object of any class, (n,) bool."""
     detection, target = overlapping_pairs(bounds_of_polygons(found.polygon[rows]), found.image[rows],
                                           bounds_of_polygons(truth.polygon), truth.image)
@@ -106,7 +109,7 @@ def _touches(rows, found, truth, mode):
     return touches
 
 
-def best_f1(recall, precision, scores):
+def best_f1(recall: np.ndarray, precision: np.ndarray, scores: np.ndarray) -> Tuple[float, Optional[float]]:
     """The largest F1, and the score from which detections are kept for it; 0 and None without detections."""
     if not len(scores):
         return 0.0, None
@@ -115,7 +118,7 @@ def best_f1(recall, precision, scores):
     return float(f1[best]), float(scores[best])
 
 
-def _together(rows) -> Dict:
+def _together(rows: Iterable[Mapping[str, Any]]) -> Dict[str, Any]:
     """Sums and means of all classes."""
     rows = list(rows)
     sizes = {}
@@ -126,7 +129,7 @@ def _together(rows) -> Dict:
     return {'sizes': sizes, 'false_kinds': {kind: sum(row['false_kinds'][kind] for row in rows) for kind in KINDS}}
 
 
-def _groups(table, groups) -> Dict:
+def _groups(table: Mapping[str, Mapping[str, Any]], groups: Mapping[str, Sequence[str]]) -> Dict[str, Dict[str, Any]]:
     """Means over the classes of each super-category, and of these means."""
     result = {name: dict(score.mean(table[member] for member in members), classes=len(members))
               for name, members in groups.items()}
@@ -135,7 +138,7 @@ def _groups(table, groups) -> Dict:
     return result
 
 
-def _scores(scores) -> Dict:
+def _scores(scores: np.ndarray) -> Dict[str, Any]:
     """How many scores there are in each twentieth of 0..1, how many different ones, and whether they were rounded."""
     distinct = len(np.unique(scores))
     return {'histogram': np.histogram(np.clip(scores, 0, 1), bins=_BINS, range=(0, 1))[0].tolist(),

@@ -1,6 +1,7 @@
 """DOTA Task 1 results: one text a class, and the flat zip the server takes."""
 import os
 import zipfile
+from typing import List, Mapping, Tuple
 
 import numpy as np
 
@@ -8,13 +9,16 @@ from mtp import workers
 from mtp.boxes import rboxes_to_polygons
 from mtp.errors import MTPError
 from mtp.files import atomic_path
+from mtp.tiles.detections import Detections
 
 _CHUNK = 20000
 _WORTH_A_PROCESS = 20000  # detections
 _LINE = '%s %r ' + ' '.join(['%.2f'] * 8)
 
+_Task = Tuple[str, Tuple[str, ...], np.ndarray, np.ndarray, np.ndarray]  # path, image ids; image, score, box of a class
 
-def write(detections, out_dir, images, jobs=1):
+
+def write(detections: Detections, out_dir: str, images: Mapping[str, str], jobs: int = 1) -> List[str]:
     """Texts and zip for DOTA; see :func:`mtp.submit.package`. ``images`` is not used: the texts name the images."""
     paths = write_texts(detections, out_dir, jobs)
     if not paths:
@@ -29,7 +33,7 @@ def write(detections, out_dir, images, jobs=1):
     return [target] + paths
 
 
-def write_texts(detections, out_dir, jobs=1):
+def write_texts(detections: Detections, out_dir: str, jobs: int = 1) -> List[str]:
     """Write ``Task1_<class>.txt`` for every class with a detection; an empty file would crash the official evaluation.
 
     A line is ``image score x1 y1 x2 y2 x3 y3 x4 y4``: the score in full precision, the corners clockwise from the best
@@ -57,12 +61,12 @@ def write_texts(detections, out_dir, jobs=1):
     return [path for path, _, _, _ in tasks]
 
 
-def _columns(task):
+def _columns(task: Tuple[str, Tuple[str, ...], np.ndarray, Detections]) -> _Task:
     path, images, rows, detections = task
     return path, images, detections.image[rows], detections.score[rows], detections.rbox[rows]
 
 
-def _write_text(task):
+def _write_text(task: _Task) -> None:
     path, images, image, score, rbox = task
     with atomic_path(path) as temporary, open(temporary, 'w', encoding='utf-8', newline='') as stream:
         for start in range(0, len(image), _CHUNK):

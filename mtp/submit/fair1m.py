@@ -3,7 +3,7 @@ import os
 import re
 import time
 import zipfile
-from typing import Dict, NamedTuple, Sequence, Tuple
+from typing import Iterable, List, Mapping, NamedTuple, Sequence, Tuple, Union
 from xml.sax.saxutils import escape
 
 import numpy as np
@@ -14,6 +14,7 @@ from mtp.data import catalogue
 from mtp.data import images as image_files
 from mtp.files import atomic_path
 from mtp.progress import Progress
+from mtp.tiles.detections import Detections
 
 from .dota import write_texts
 
@@ -52,6 +53,8 @@ _OBJECT = '''\t\t<object>
 EXACT, AS_TEXT = '%.6f', '%.2f0000'
 _BLOCK = 100  # images of which a process makes the XML at a time
 
+_Task = Tuple[List[str], List[str], List[int], 'Columns']  # ids, paths, numbers of detections, and these
+
 
 class Columns(NamedTuple):
     """The detections of all images.
@@ -65,20 +68,20 @@ class Columns(NamedTuple):
         form: format of a coordinate.
     """
     names: Tuple[str, ...]
-    rows: Dict[str, Sequence[int]]
+    rows: Mapping[str, Union[np.ndarray, Sequence[int]]]
     label: np.ndarray
-    score: Sequence
+    score: Union[np.ndarray, List[str]]
     box: np.ndarray
     form: str
 
 
-def official_names(classes) -> Tuple[str, ...]:
+def official_names(classes: Iterable[str]) -> Tuple[str, ...]:
     """Spelling on the server of the catalogue's class names: ``Small-Car`` is ``Small Car``, ``other-ship`` stays."""
     spelling = catalogue.get('fair1m').spelling
     return tuple(spelling.get(name, name) for name in classes)
 
 
-def write(detections, out_dir, images, jobs=1):
+def write(detections: Detections, out_dir: str, images: Mapping[str, str], jobs: int = 1) -> List[str]:
     """Texts and ``test.zip`` for FAIR1M; see :func:`mtp.submit.package`.
 
     The corners in the XML are those of the texts (two decimals), so both say the same.
@@ -93,7 +96,7 @@ def write(detections, out_dir, images, jobs=1):
     return [target] + paths
 
 
-def write_zip(target, images: Dict[str, str], columns, jobs=1):
+def write_zip(target: str, images: Mapping[str, str], columns: Columns, jobs: int = 1) -> None:
     """Write the zip: ``test/<id>.xml`` for every image, also for those without a detection.
 
     Args:
@@ -117,7 +120,7 @@ def write_zip(target, images: Dict[str, str], columns, jobs=1):
     progress.close()
 
 
-def is_zip(path):
+def is_zip(path: str) -> bool:
     """Whether the file is what :func:`write_zip` writes: a zip of ``test/<id>.xml`` and nothing else."""
     try:
         with zipfile.ZipFile(path) as archive:
@@ -126,7 +129,7 @@ def is_zip(path):
         return False
 
 
-def _task(block, images, columns):
+def _task(block: List[str], images: Mapping[str, str], columns: Columns) -> _Task:
     """What a process has to know about a block of images: ids, paths, and their detections one behind the other."""
     rows = [np.asarray(columns.rows.get(image, ()), dtype=np.int64) for image in block]
     every = np.concatenate(rows)
@@ -136,7 +139,7 @@ def _task(block, images, columns):
     return block, [images[image] for image in block], [len(each) for each in rows], part
 
 
-def _documents(task):
+def _documents(task: _Task) -> List[bytes]:
     """XML of each image of a block, as bytes."""
     block, paths, counts, columns = task
     box = columns.box if columns.box.shape[1] == 8 else rboxes_to_polygons(columns.box)
@@ -149,7 +152,7 @@ def _documents(task):
     return texts
 
 
-def document(image, path, objects, form):
+def document(image: str, path: str, objects: Sequence[Tuple[str, str, Sequence[float]]], form: str) -> str:
     """XML text of one image, in the form of the published results (tabs, LF).
 
     Args:
@@ -169,6 +172,6 @@ def document(image, path, objects, form):
     return '{}\t<objects>\n{}\t</objects>\n</annotation>\n'.format(head, ''.join(rows))
 
 
-def _header(path):
+def _header(path: str) -> image_files.Header:
     """Width, height and number of bands of an image, from its header."""
     return image_files.header(path)

@@ -1,6 +1,7 @@
 """DOTA result texts to a FAIR1M-2.0 submission: one pass, where the published script rewrites a file per detection."""
 import argparse
 import os
+from typing import Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -13,7 +14,8 @@ from mtp.tiles.pixels import list_images
 from . import fair1m, results
 
 
-def convert(texts, images, target, any_class=False, dry_run=False, jobs=1):
+def convert(texts: str, images: str, target: str, any_class: bool = False, dry_run: bool = False,
+            jobs: int = 1) -> Tuple[int, int]:
     """Write the zip of a folder or zip of result texts.
 
     Args:
@@ -45,7 +47,7 @@ def convert(texts, images, target, any_class=False, dry_run=False, jobs=1):
     return len(files), len(found.score)
 
 
-def _check(found, files, images):
+def _check(found: results.Results, files: Mapping[str, str], images: str) -> None:
     where = 'Task1_{}.txt, line {}'
     unknown = np.array([image not in files for image in found.images], dtype=bool)
     bad = np.flatnonzero(unknown[found.image]) if len(found.images) else []
@@ -62,7 +64,7 @@ def _check(found, files, images):
             where.format(found.classes[found.label[flat[0]]], found.line[flat[0]]), len(flat)))
 
 
-def main(arguments=None):
+def main(arguments: Optional[Sequence[str]] = None) -> int:
     parser = argparse.ArgumentParser(description='Turn DOTA result texts into a FAIR1M-2.0 submission: a zip with '
                                                  'test/<id>.xml for every test image.')
     parser.add_argument('--txt_dir', default='fair1m', help='folder or zip of Task1_<class>.txt (default: fair1m)')
@@ -82,7 +84,7 @@ def main(arguments=None):
     return converting.finish(dict(zip(('images', 'detections'), counts)), [], options)
 
 
-def images_folder(images):
+def images_folder(images: str) -> str:
     """Real path of an image folder as a person or the catalogue writes it."""
     if os.path.isdir(resolve(images)):
         return resolve(images)

@@ -1,7 +1,8 @@
 """Pictures and a page of a score: precision over recall, sizes, false detections, and which class was taken for which.
 """
 import os
-from typing import Dict, NamedTuple, Tuple
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Dict, Mapping, NamedTuple, Sequence, Tuple
 
 import numpy as np
 
@@ -11,10 +12,14 @@ from mtp.report.page import Page
 
 from . import details, score
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 COLUMNS = ('objects', 'difficult', 'detections', 'hits', 'false', 'recall', 'AP50_11', 'AP50_area', 'AP75_11',
            'mAP_11', 'mAP_area')
 #: Detections below this score are left out of the table of confusions, as a user of the detections would.
 SCORE = 0.3
+_Rows = Tuple[Tuple[Any, ...], ...]  # name, then numbers
 BACKGROUND, MISSED = 'background', 'missed'
 
 
@@ -28,7 +33,8 @@ class Curve(NamedTuple):
     precision: np.ndarray
 
 
-def curves(found, matches, truth, classes, mode='official', threshold=0.5) -> Dict[str, Curve]:
+def curves(found: score.Found, matches: score.Matches, truth: score.Truth, classes: Sequence[str],
+           mode: str = 'official', threshold: float = 0.5) -> Dict[str, Curve]:
     """:class:`Curve` of every class that has an object and a detection.
 
     Args:
@@ -50,7 +56,8 @@ def curves(found, matches, truth, classes, mode='official', threshold=0.5) -> Di
     return result
 
 
-def confusion(found, truth, classes, threshold=0.5, least=SCORE):
+def confusion(found: score.Found, truth: score.Truth, classes: Sequence[str], threshold: float = 0.5,
+              least: float = SCORE) -> np.ndarray:
     """Which class was taken for which.
 
     Detections with a score of at least ``least``, the best first, each take the free object of any class that they
@@ -80,7 +87,8 @@ def confusion(found, truth, classes, threshold=0.5, least=SCORE):
     return table
 
 
-def write(folder, figures, found, matches, truth, classes, title):
+def write(folder: str, figures: Mapping[str, Any], found: score.Found, matches: score.Matches, truth: score.Truth,
+          classes: Sequence[str], title: str) -> str:
     """Write ``index.html`` with its pictures, and ``score.json``, to ``folder``.
 
     Args:
@@ -120,7 +128,7 @@ def write(folder, figures, found, matches, truth, classes, title):
     return path
 
 
-def _walk(folder, page):
+def _walk(folder: str, page: Page) -> None:
     """How to see every image with its mistakes: a link to the page of ``make browse`` when that lies here."""
     page.section('Every image', 'Truth, what was found and the mistakes over each image in full resolution.')
     if os.path.isfile(os.path.join(folder, 'browse', 'index.html')):
@@ -129,7 +137,7 @@ def _walk(folder, page):
         page.command('make browse RUN=folder of the results OUT={}/browse'.format(folder))
 
 
-def _explain(folder, page, figures):
+def _explain(folder: str, page: Page, figures: Mapping[str, Any]) -> None:
     """Sections and pictures of what :mod:`mtp.submit.details` says."""
     page.section('By size of object', 'By the area of the upright bounds: small below 32 x 32 pixels, large above '
                  '96 x 96. Where objects of one size are asked for, those of the others neither count nor are counted '
@@ -154,28 +162,28 @@ def _explain(folder, page, figures):
 ROUNDED = 'So few for so many detections: were they rounded? That changes their order, and the precision with it.'
 
 
-def _entries(figures) -> Tuple:
+def _entries(figures: Mapping[str, Any]) -> Tuple[Tuple[str, Dict[str, Any]], ...]:
     return tuple(figures['classes'].items()) + (('mean', figures['mean']),)
 
 
-def _rows(figures, columns) -> Tuple:
+def _rows(figures: Mapping[str, Any], columns: Sequence[str]) -> _Rows:
     return tuple((name,) + tuple(values.get(column) for column in columns) for name, values in _entries(figures))
 
 
-def group_rows(figures) -> Tuple:
+def group_rows(figures: Mapping[str, Any]) -> _Rows:
     """Super-category, number of classes, means."""
     return tuple((name, values['classes']) + tuple(values[key] for key in score.MEANT)
                  for name, values in figures['groups'].items())
 
 
-def size_rows(figures) -> Tuple:
+def size_rows(figures: Mapping[str, Any]) -> _Rows:
     """Class, then for each size its objects and precisions; the last row has sums and means."""
     return tuple((name,) + tuple(values['sizes'][size][key] for size in details.SIZES
                                  for key in ('objects', 'AP50_11', 'AP50_area'))
                  for name, values in _entries(figures))
 
 
-def kind_rows(figures) -> Tuple:
+def kind_rows(figures: Mapping[str, Any]) -> _Rows:
     """Class, hits, then the number of false detections of each kind; the last row has sums."""
     hits = sum(values['hits'] for values in figures['classes'].values())
     rows = [(name, values.get('hits', hits)) + tuple(values['false_kinds'][kind] for kind in details.KINDS)
@@ -183,21 +191,21 @@ def kind_rows(figures) -> Tuple:
     return tuple(rows[:-1]) + (('all',) + rows[-1][1:],)
 
 
-def _pyplot():
+def _pyplot() -> ModuleType:
     import matplotlib
     matplotlib.use('Agg')
     from matplotlib import pyplot
     return pyplot
 
 
-def _save(figure, path):
+def _save(figure: 'Figure', path: str) -> None:
     figure.tight_layout()
     with atomic_path(path) as temporary:
         figure.savefig(temporary, format='png')
     _pyplot().close(figure)
 
 
-def _draw_curves(path, lines, figures):
+def _draw_curves(path: str, lines: Mapping[str, Curve], figures: Mapping[str, Mapping[str, Any]]) -> None:
     columns = min(5, max(1, len(lines)))
     height = max(1, -(-len(lines) // columns))
     figure, axes = _pyplot().subplots(height, columns, figsize=(2.6 * columns, 2.4 * height), dpi=110, squeeze=False,
@@ -215,7 +223,7 @@ def _draw_curves(path, lines, figures):
     _save(figure, path)
 
 
-def _draw_kinds(path, table):
+def _draw_kinds(path: str, table: Mapping[str, Mapping[str, Any]]) -> None:
     """A bar for every class with detections: hits, then each kind of false detection, as shares."""
     shown = {name: [row['hits']] + [row['false_kinds'][kind] for kind in details.KINDS]
              for name, row in table.items() if row['detections']}
@@ -234,7 +242,7 @@ def _draw_kinds(path, table):
     _save(figure, path)
 
 
-def _draw_scores(path, histogram):
+def _draw_scores(path: str, histogram: Sequence[int]) -> None:
     figure, axes = _pyplot().subplots(figsize=(5, 2.4), dpi=110)
     width = 1 / len(histogram)
     axes.bar((np.arange(len(histogram)) + 0.5) * width, histogram, width=0.9 * width)
@@ -245,7 +253,7 @@ def _draw_scores(path, histogram):
     _save(figure, path)
 
 
-def _draw_confusion(path, table, classes):
+def _draw_confusion(path: str, table: np.ndarray, classes: Sequence[str]) -> None:
     shown = np.flatnonzero((table.sum(axis=0) + table.sum(axis=1))[:-1])  # classes that occur at all
     index = np.append(shown, len(classes))
     part = table[np.ix_(index, index)]

@@ -1,6 +1,7 @@
 """What the server of LoveDA would reject in a zip of predictions, which ``scripts/change_loveda_label.py`` makes."""
 import io
 import os
+from typing import Optional, Sequence, Tuple
 
 import numpy as np
 from PIL import Image
@@ -9,14 +10,14 @@ from mtp.data import images
 from mtp.progress import track
 
 from . import zips
-from .problems import Problem, Problems, Report
+from .problems import Problem, Problems, Report, Sizes
 
 _SPARE = 1 << 20  # bytes of a PNG beside its pixels
 _HIGHEST = 6  # classes 0..6; MMSegmentation counts from 1
 _FOREIGN = {'P': 'a palette image', 'RGB': 'an RGB image', 'RGBA': 'an RGBA image'}
 
 
-def check(source, classes, sizes):
+def check(source: str, classes: Sequence[str], sizes: Sizes) -> Report:
     """:class:`~mtp.submit.problems.Report` of a zip.
 
     Args:
@@ -45,7 +46,7 @@ def check(source, classes, sizes):
     return Report(list(problems), [], len(seen), 0, problems.unlisted)
 
 
-def _fault(data, size):
+def _fault(data: Optional[bytes], size: Tuple[int, int]) -> str:
     """What is wrong with a prediction, or ''."""
     if data is None:
         return 'has more bytes than pixels, or is packed in a way that servers do not read'

@@ -3,6 +3,7 @@ import os
 import re
 import shlex
 import sys
+from typing import Container, List, Mapping, Optional, Sequence
 
 import numpy as np
 
@@ -10,6 +11,7 @@ from mtp import ownership
 from mtp.boxes import polygon_areas, rboxes_to_polygons
 from mtp.data import catalogue
 from mtp.errors import MTPError
+from mtp.tiles.detections import Detections
 from mtp.tiles.pixels import list_images
 
 from . import dota, fair1m
@@ -20,7 +22,7 @@ _CHUNK = 20000  # boxes looked at a time: the intermediate arrays stay small
 WRITERS = {'dota': dota.write, 'fair1m': fair1m.write}
 
 
-def package(detections, dataset, out_dir, images, jobs=None):
+def package(detections: Detections, dataset: str, out_dir: str, images: str, jobs: Optional[int] = None) -> List[str]:
     """Write the submission of a data set.
 
     Args:
@@ -49,7 +51,7 @@ def package(detections, dataset, out_dir, images, jobs=None):
     return write(detections, out_dir, found, jobs or os.cpu_count() or 1)
 
 
-def format_of(dataset, formats):
+def format_of(dataset: str, formats: Container[str]) -> str:
     """Format of the submission of a data set, which is one of ``formats``.
 
     Raises:
@@ -62,7 +64,7 @@ def format_of(dataset, formats):
     return catalogue.get(dataset).submission
 
 
-def check_out(out_dir):
+def check_out(out_dir: str) -> None:
     """Raise MTPError when a submission cannot be written to ``out_dir``: to be called before hours of work, not after.
 
     The folder must not exist or be empty, and it, or the nearest folder above it, must be writable.
@@ -78,7 +80,7 @@ def check_out(out_dir):
         raise MTPError('{} is not writable'.format(above), hint='give another --out')
 
 
-def _with_classes_of(detections, dataset):
+def _with_classes_of(detections: Detections, dataset: str) -> Detections:
     """The detections with labels in the order of the data set's classes."""
     classes = catalogue.get(dataset).classes
     unknown = [name for name in detections.classes if name not in classes]
@@ -90,7 +92,7 @@ def _with_classes_of(detections, dataset):
     return mapped.select(np.lexsort((-mapped.score, mapped.label, mapped.image)))
 
 
-def _with_area(detections):
+def _with_area(detections: Detections) -> Detections:
     """Without the boxes that two decimals print as a line: they can match nothing. Says how many."""
     flat = np.zeros(len(detections.score), dtype=bool)
     for start in range(0, len(flat), _CHUNK):
@@ -102,7 +104,7 @@ def _with_area(detections):
     return detections.select(~flat)
 
 
-def check_ids(found):
+def check_ids(found: Mapping[str, str]) -> None:
     """Raise MTPError when the name of an image cannot stand in a result text, whose fields are parted by blanks.
 
     Args:
@@ -117,7 +119,7 @@ def check_ids(found):
                 name), hint=hint)
 
 
-def check_images(ids, found, folder):
+def check_images(ids: Sequence[str], found: Mapping[str, str], folder: str) -> None:
     """Raise MTPError unless ``ids`` are those of all images ``found`` (id -> path) in ``folder``."""
     unknown = [image for image in ids if image not in found]
     if unknown:

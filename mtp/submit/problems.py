@@ -1,9 +1,11 @@
 """Faults of a submission, and what a validation says about them."""
 import collections
-from typing import List, NamedTuple
+from typing import Iterable, List, Mapping, NamedTuple, Tuple
 
 #: Faults that are described: of one file, and of all; the others are counted.
 MOST_OF_FILE, MOST_OF_ALL = 1000, 10000
+
+Sizes = Mapping[str, Tuple[int, int]]  # image id -> width, height
 
 
 class Problem(NamedTuple):
@@ -12,31 +14,32 @@ class Problem(NamedTuple):
     line: int
     message: str
 
-    def __str__(self):
+    def __str__(self) -> str:
         text = '{}{}: {}'.format(self.file, ':{}'.format(self.line) if self.line else '', self.message)
         return ''.join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
 
 
-class Problems(list):
+class Problems(List[Problem]):
     """A list of :class:`Problem` that keeps the first of each file and counts the others in ``unlisted``."""
 
-    def __init__(self, found=()):
+    def __init__(self, found: Iterable[Problem] = ()) -> None:
         super().__init__()
         self.unlisted, self._of_file = 0, collections.Counter()
         self.extend(found)
 
-    def append(self, problem):
+    def append(self, problem: Problem) -> None:
         self._of_file[problem.file] += 1
         if self._of_file[problem.file] <= MOST_OF_FILE and len(self) < MOST_OF_ALL:
             super().append(problem)
         else:
             self.unlisted += 1
 
-    def extend(self, found):
+    def extend(self, found: Iterable[Problem]) -> None:
         for problem in found:
             self.append(problem)
 
-    def __iadd__(self, found):  # type: ignore[misc]
+    # As a plain list's, whose + is mypy's measure: it takes lists alone.
+    def __iadd__(self, found: Iterable[Problem]) -> 'Problems':  # type: ignore[misc, override]
         self.extend(found)
         return self
 

@@ -4,7 +4,7 @@ import os
 import shlex
 import sys
 from array import array
-from typing import List, NamedTuple, Tuple
+from typing import IO, Callable, Collection, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -44,12 +44,12 @@ class Results(NamedTuple):
     empty: Tuple[str, ...] = ()
 
 
-def is_result_text(name):
+def is_result_text(name: str) -> bool:
     """Whether a file is called ``Task1_<class>.txt``."""
     return name.startswith(_PREFIX) and name.endswith(_SUFFIX)
 
 
-def text_files(source, problems):
+def text_files(source: str, problems: Problems) -> Iterator[Tuple[str, Callable[[], IO[bytes]]]]:
     """Yield (file name, function without arguments to an open stream) of the result texts of a folder or zip.
 
     ``problems`` gets a :class:`Problem` for what is no such text.
@@ -80,7 +80,7 @@ def text_files(source, problems):
                      if count > 1 and is_result_text(name)]
 
 
-def read_results(source):
+def read_results(source: str) -> Tuple[Results, Problems]:
     """Detections in a folder or zip, and :class:`Problems` of what cannot be read.
 
     Lines with a problem are left out of the detections.
@@ -90,9 +90,9 @@ def read_results(source):
         names.append(name)
         parts.append(_parse(source, name, opener, ids, scores, problems))
         empty += [] if parts[-1] else [name[len(_PREFIX):-len(_SUFFIX)]]
-    parts = [part or _NOTHING for part in parts]
-    image, numbers, line = (np.concatenate(column) for column in zip(*(parts or [_NOTHING])))
-    label = np.repeat(np.arange(len(parts)), [len(part[0]) for part in parts])
+    columns = [part or _NOTHING for part in parts]
+    image, numbers, line = (np.concatenate(column) for column in zip(*(columns or [_NOTHING])))
+    label = np.repeat(np.arange(len(columns)), [len(column[0]) for column in columns])
     good = np.isfinite(numbers).all(axis=1)
     problems += [Problem(names[label[row]], int(line[row]), 'a number is not finite') for row in np.flatnonzero(~good)]
     classes = tuple(name[len(_PREFIX):-len(_SUFFIX)] for name in names)
@@ -104,7 +104,7 @@ def read_results(source):
 _NOTHING = (np.zeros(0, np.int64), np.zeros((0, 9)), np.zeros(0, np.int64))
 
 
-def of_images(found, wanted):
+def of_images(found: Results, wanted: Collection[str]) -> Results:
     """The detections of :class:`Results` that lie in the images ``wanted``."""
     wanted = set(map(images.one_form, wanted))
     rows = np.flatnonzero([found.images[number] in wanted for number in found.image.tolist()])
@@ -113,7 +113,7 @@ def of_images(found, wanted):
                           score_text=[found.score_text[row] for row in rows])
 
 
-def require(source, dataset, folder='', any_class=False):
+def require(source: str, dataset: str, folder: str = '', any_class: bool = False) -> Results:
     """:func:`read_results`, but the first problem is an error. Empty files are classes of which nothing was found.
 
     Args:
@@ -141,7 +141,7 @@ def require(source, dataset, folder='', any_class=False):
     return found
 
 
-def with_known_classes(found, classes, problems):
+def with_known_classes(found: Results, classes: Sequence[str], problems: Problems) -> Tuple[Results, List[str]]:
     """The results under the names that a data set has for its classes, and what to say about other spellings.
 
     Files of no class, and a second file of a class, go to ``problems``.
@@ -159,7 +159,8 @@ def with_known_classes(found, classes, problems):
     return found._replace(classes=tuple(called)), notes
 
 
-def _parse(source, name, opener, ids, scores, problems):
+def _parse(source: str, name: str, opener: Callable[[], IO[bytes]], ids: Dict[str, int], scores: List[str],
+           problems: Problems) -> Optional[Tuple[np.ndarray, np.ndarray, np.ndarray]]:
     """Image index (n,), numbers (n, 9), line number (n,) of a file; None where it is empty.
 
     ``ids`` (image id -> index) and ``scores`` (texts) grow; faults go to ``problems``.
@@ -178,7 +179,7 @@ def _parse(source, name, opener, ids, scores, problems):
         try:
             numbers.extend([float(token) for token in row[1:]])
         except ValueError:
-            problems.append(Problem(name, number, _not_a_number(row)))
+            problems.append(Problem(name, number, _not_a_number(row) or ''))
             continue
         image.append(ids.setdefault(images.one_form(row[0]), len(ids)))
         scores.append(row[1])
@@ -189,7 +190,8 @@ def _parse(source, name, opener, ids, scores, problems):
     return np.array(image, dtype=np.int64), np.array(numbers).reshape(-1, 9), np.array(at, dtype=np.int64)
 
 
-def _lines(source, name, opener, problems):
+def _lines(source: str, name: str, opener: Callable[[], IO[bytes]],
+           problems: Problems) -> Iterator[Tuple[int, Optional[str]]]:
     """Yield number and text of each line; reading ends with the first that is no text, for which None comes."""
     total, number = 0, 0
     try:
@@ -207,7 +209,7 @@ def _lines(source, name, opener, problems):
                        hint='write it again') from None
 
 
-def _text(data, total, number, name, problems):
+def _text(data: bytes, total: int, number: int, name: str, problems: Problems) -> Tuple[str, str]:
     """What keeps from reading on, or '', and the text of a line."""
     if len(data) > _LONGEST_LINE or total > _MOST_TEXT:
         return 'is longer than any line of results' if total <= _MOST_TEXT else 'lies behind the first GiB', ''
@@ -221,14 +223,14 @@ def _text(data, total, number, name, problems):
     return '', line
 
 
-def _other_fields(row):
+def _other_fields(row: Sequence[str]) -> str:
     words = 'has {} fields, not 10 (image score x1 y1 ... x4 y4)'.format(len(row))
     if len(row) > 10 and _not_a_number(row[-10:]) is None:
         words += '; is {!r} an image whose name has blanks?'.format(' '.join(row[:-9])[:60])
     return words
 
 
-def _not_a_number(row):
+def _not_a_number(row: Sequence[str]) -> Optional[str]:
     for field, token in zip(_FIELDS, row[1:]):
         try:
             float(token)

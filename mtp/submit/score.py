@@ -6,7 +6,7 @@ annotation, a hit is IoU >= threshold.
 """
 import functools
 import os
-from typing import Callable, Dict, Iterable, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterable, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 import shapely
@@ -70,7 +70,7 @@ class Matches(NamedTuple):
     iou: np.ndarray
 
 
-def read_truth(folder, dataset, stems=None):
+def read_truth(folder: str, dataset: str, stems: Optional[Sequence[str]] = None) -> Truth:
     """Truth from a folder of label files.
 
     Args:
@@ -110,7 +110,9 @@ def read_labels(folder: str, form: Tuple[Callable, str], classes: Sequence[str],
                  np.array(label, dtype=np.int64), np.concatenate(polygon), np.array(difficult, dtype=np.int64) > 0)
 
 
-def score(images, image, label, scores, polygon, truth, classes, mode='official', thresholds=THRESHOLDS):
+def score(images: Sequence[str], image: np.ndarray, label: np.ndarray, scores: np.ndarray, polygon: np.ndarray,
+          truth: Truth, classes: Sequence[str], mode: str = 'official',
+          thresholds: Sequence[float] = THRESHOLDS) -> Dict[str, Any]:
     """Average precision of every class at every threshold.
 
     Args:
@@ -135,7 +137,8 @@ def score(images, image, label, scores, polygon, truth, classes, mode='official'
     return judge(found, match(*found, truth, mode), truth, classes, mode, thresholds)
 
 
-def judge(found, matches, truth, classes, mode='official', thresholds=THRESHOLDS):
+def judge(found: Found, matches: Matches, truth: Truth, classes: Sequence[str], mode: str = 'official',
+          thresholds: Sequence[float] = THRESHOLDS) -> Dict[str, Any]:
     """The figures of :func:`score`, from what :func:`numbered` and :func:`match` say."""
     begin = np.searchsorted(found.label[matches.order], np.arange(len(classes) + 1))
     table = {}
@@ -148,7 +151,7 @@ def judge(found, matches, truth, classes, mode='official', thresholds=THRESHOLDS
             'mean': mean(table.values())}
 
 
-def mean(rows) -> Dict:
+def mean(rows: Iterable[Mapping[str, Any]]) -> Dict[str, Optional[float]]:
     """Means of the precisions of those classes that have an object."""
     means, rows = {}, list(rows)
     for key in MEANT:
@@ -157,7 +160,8 @@ def mean(rows) -> Dict:
     return means
 
 
-def numbered(images, image, label, scores, polygon, truth):
+def numbered(images: Sequence[str], image: np.ndarray, label: np.ndarray, scores: np.ndarray, polygon: np.ndarray,
+             truth: Truth) -> Found:
     """:class:`Found` of what :func:`score` takes.
 
     Raises:
@@ -167,7 +171,7 @@ def numbered(images, image, label, scores, polygon, truth):
                  np.asarray(scores, dtype=np.float64), np.asarray(polygon, dtype=np.float64).reshape(-1, 8))
 
 
-def _image_numbers(images, image, truth):
+def _image_numbers(images: Sequence[str], image: np.ndarray, truth: Truth) -> np.ndarray:
     position = {name: number for number, name in enumerate(truth.images)}
     used = np.unique(image)
     unknown = [images[number] for number in used if images[number] not in position]
@@ -178,7 +182,8 @@ def _image_numbers(images, image, truth):
     return numbers[image] if len(images) else image
 
 
-def match(image, label, scores, polygon, truth, mode):
+def match(image: np.ndarray, label: np.ndarray, scores: np.ndarray, polygon: np.ndarray, truth: Truth,
+          mode: str) -> Matches:
     """The best object for each detection, as :class:`Matches`; it does not depend on the threshold.
 
     Raises:
@@ -198,14 +203,14 @@ def match(image, label, scores, polygon, truth, mode):
     return Matches(order, best, top)
 
 
-def pair_iou(found, true, i, j, mode):
+def pair_iou(found: np.ndarray, true: np.ndarray, i: np.ndarray, j: np.ndarray, mode: str) -> np.ndarray:
     """IoU of the detections ``found[i]`` with the objects ``true[j]``, corners each, as ``mode`` has it: (k,)."""
     if mode == 'official':
         return polygon_iou(found, true, i, j)
     return rotated_iou(polygons_to_rboxes(found)[i], min_area_rboxes(true)[j])
 
 
-def polygon_iou(first, second, i, j):
+def polygon_iou(first: np.ndarray, second: np.ndarray, i: np.ndarray, j: np.ndarray) -> np.ndarray:
     """IoU of the quadrilaterals ``first[i]`` with ``second[j]``, (k,) float64."""
     a, b = _shapes(first), _shapes(second)
     area_a, area_b = shapely.area(a), shapely.area(b)
@@ -214,14 +219,15 @@ def polygon_iou(first, second, i, j):
     return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)
 
 
-def _shapes(polygons):
+def _shapes(polygons: np.ndarray) -> np.ndarray:
     shapes = shapely.polygons(polygons.reshape(-1, 4, 2))
     broken = ~shapely.is_valid(shapes)
     shapes[broken] = shapely.make_valid(shapes[broken])
     return shapes
 
 
-def _score_class(rows, matches, truth, objects, mode, thresholds):
+def _score_class(rows: np.ndarray, matches: Matches, truth: Truth, objects: int, mode: str,
+                 thresholds: Sequence[float]) -> Dict[str, Any]:
     """Figures of one class; ``rows`` are its detections by falling score."""
     result: Dict = {'objects': objects, 'detections': len(rows)}
     points, area = [], []
@@ -241,7 +247,8 @@ def _score_class(rows, matches, truth, objects, mode, thresholds):
     return result
 
 
-def hits(rows, matches, truth, mode, threshold):
+def hits(rows: np.ndarray, matches: Matches, truth: Truth, mode: str,
+         threshold: float) -> Tuple[np.ndarray, np.ndarray]:
     """Which of ``rows`` are hits, and which count at all (those on a difficult object do not): two bool arrays.
 
     An object is hit once, by the first of its detections.
@@ -255,20 +262,20 @@ def hits(rows, matches, truth, mode, threshold):
     return hit, ~difficult
 
 
-def near_object(rows, matches, mode, threshold):
+def near_object(rows: np.ndarray, matches: Matches, mode: str, threshold: float) -> np.ndarray:
     """Which of ``rows`` lie on an object of their class, taken already or not, (n,) bool."""
     over = matches.iou[rows] > threshold if mode == 'official' else matches.iou[rows] >= threshold
     return over & (matches.best[rows] >= 0)
 
 
-def curve(hit, counted, objects):
+def curve(hit: np.ndarray, counted: np.ndarray, objects: int) -> Tuple[np.ndarray, np.ndarray]:
     """Recall and precision after each detection, two (n,) arrays."""
     hit_sum = np.cumsum(hit, dtype=np.float64)
     total = hit_sum + np.cumsum(counted & ~hit)
     return hit_sum / max(objects, 1), hit_sum / np.maximum(total, np.finfo(np.float64).eps)
 
 
-def eleven_points(recall, precision):
+def eleven_points(recall: np.ndarray, precision: np.ndarray) -> float:
     """VOC 2007: mean of the largest precision at recall >= 0, 0.1, ..., 1."""
     total = 0.0
     for level in np.arange(0.0, 1.1, 0.1):
@@ -277,7 +284,7 @@ def eleven_points(recall, precision):
     return float(total / 11)
 
 
-def area_under(recall, precision):
+def area_under(recall: np.ndarray, precision: np.ndarray) -> float:
     """VOC 2010 and later: area under the curve made falling."""
     recall = np.concatenate([[0.0], recall, [1.0]])
     precision = np.concatenate([[0.0], precision, [0.0]])

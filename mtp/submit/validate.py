@@ -4,6 +4,7 @@ import itertools
 import os
 import re
 import shlex
+from typing import Callable, Container, Iterable, Iterator, List, Optional, Sequence, Tuple
 from xml.etree import ElementTree
 
 import numpy as np
@@ -17,17 +18,18 @@ from mtp.tiles.pixels import list_images
 
 from . import fair1m, loveda, results, zips
 from .package import format_of
-from .problems import Problem, Problems, Report
+from .problems import Problem, Problems, Report, Sizes
 
 _XML_NAME = re.compile(r'test/([^/\\]+)\.xml')
 _BLOCK = 200  # XML that a process checks at a time
 _OBJECT = re.compile(b'<object[ >/]')
 _MOST_XML = 64 << 20  # bytes of one file: a hundred thousand objects
+_Member = Tuple[str, str, Tuple[int, int]]  # its name in the zip, image id, size of the image
 #: What makes the submission of a data set from a folder of result texts.
 _PACK = 'python scripts/dota_submit_txt_to_fair1m_xml.py --txt_dir {} --images {}'
 
 
-def validate(source, dataset, images):
+def validate(source: str, dataset: str, images: str) -> Report:
     """Check a submission.
 
     Args:
@@ -52,23 +54,23 @@ def validate(source, dataset, images):
     return check(path, catalogue.get(dataset).classes, sizes)
 
 
-def _named_zip(folder):
+def _named_zip(folder: str) -> str:
     """The zip in ``folder`` that has its name, or ``folder`` itself, which is taken as one."""
     path = os.path.join(folder, os.path.basename(os.path.abspath(folder)) + '.zip')
     return path if os.path.isfile(path) else folder
 
 
-def _test_zip(folder):
+def _test_zip(folder: str) -> str:
     """``test.zip`` in ``folder``; the folder itself where it holds texts that were not packed yet."""
     path = os.path.join(folder, 'test.zip')
     return path if os.path.isfile(path) or not any(map(results.is_result_text, os.listdir(folder))) else folder
 
 
-def _zip_beside(folder):
+def _zip_beside(folder: str) -> str:
     return folder.rstrip('/') + '.zip'
 
 
-def _check_dota(source, classes, sizes):
+def _check_dota(source: str, classes: Sequence[str], sizes: Sizes) -> Report:
     found, problems = results.read_results(source)
     if not found.classes:
         problems.append(Problem(source, 0, 'holds no Task1_<class>.txt'))
@@ -82,7 +84,7 @@ def _check_dota(source, classes, sizes):
     return _report(found, classes, sizes, problems, [])
 
 
-def _check_unpacked(source, classes, sizes, images):
+def _check_unpacked(source: str, classes: Sequence[str], sizes: Sizes, images: str) -> Report:
     """A folder of FAIR1M's result texts that was not packed yet: empty files, and other spellings, do no harm."""
     found, problems = results.read_results(source)
     found, notes = results.with_known_classes(found, classes, problems)
@@ -90,7 +92,8 @@ def _check_unpacked(source, classes, sizes, images):
     return _report(found, classes, sizes, problems, notes + ['not packed yet: ' + command])
 
 
-def _report(found, classes, sizes, problems, warnings):
+def _report(found: results.Results, classes: Sequence[str], sizes: Sizes, problems: Problems,
+            warnings: List[str]) -> Report:
     """:class:`~mtp.submit.problems.Report` on result texts; ``problems`` has what was seen of them already."""
     for rows, message in _faulty_rows(found, sizes):
         problems += (Problem(_text_name(found.classes[found.label[row]]), int(found.line[row]), message(row))
@@ -100,21 +103,21 @@ def _report(found, classes, sizes, problems, warnings):
     return Report(sorted(problems), warnings, len(sizes), len(found.score), problems.unlisted)
 
 
-def _text_name(name):
+def _text_name(name: str) -> str:
     return 'Task1_{}.txt'.format(name)
 
 
-def _faulty_rows(found, sizes):
+def _faulty_rows(found: results.Results, sizes: Sizes) -> Iterator[Tuple[np.ndarray, Callable[[int], str]]]:
     """Pairs of a mask over the detections and a function from a row to what is wrong with it."""
     unknown = np.array([image not in sizes for image in found.images], dtype=bool)
 
-    def no_image(row):
+    def no_image(row: int) -> str:
         name = found.images[found.image[row]]
         if '__' in name:
             return '{!r} is a tile, not an image of the test set; the tiles were not merged'.format(name)
         return '{!r} is not an image of the test set'.format(name)
 
-    def no_score(row):
+    def no_score(row: int) -> str:
         return 'score {} is not between 0 and 1'.format(found.score_text[row])
 
     yield unknown[found.image] if len(unknown) else np.zeros(0, dtype=bool), no_image
@@ -124,20 +127,20 @@ def _faulty_rows(found, sizes):
     yield _crossed(found.polygon) & ~flat, lambda row: 'the sides of the box cross'
 
 
-def _crossed(polygons):
+def _crossed(polygons: np.ndarray) -> np.ndarray:
     """Which quadrilaterals have a pair of opposite sides that cross."""
     corners = polygons.reshape(-1, 4, 2)
 
-    def side(a, b, c):
+    def side(a: np.ndarray, b: np.ndarray, c: np.ndarray) -> np.ndarray:
         return np.sign((b[:, 0] - a[:, 0]) * (c[:, 1] - a[:, 1]) - (b[:, 1] - a[:, 1]) * (c[:, 0] - a[:, 0]))
 
-    def cross(a, b, c, d):
+    def cross(a: np.ndarray, b: np.ndarray, c: np.ndarray, d: np.ndarray) -> np.ndarray:
         return (side(a, b, c) * side(a, b, d) < 0) & (side(c, d, a) * side(c, d, b) < 0)
     a, b, c, d = (corners[:, index] for index in range(4))
     return cross(a, b, c, d) | cross(b, c, d, a)
 
 
-def _suspicions(found, sizes):
+def _suspicions(found: results.Results, sizes: Sizes) -> List[str]:
     warnings = []
     known = np.array([image in sizes for image in found.images], dtype=bool)
     size = np.array([sizes.get(image, (0, 0)) for image in found.images], dtype=np.float64).reshape(-1, 2)
@@ -155,7 +158,7 @@ def _suspicions(found, sizes):
     return warnings
 
 
-def _check_fair1m(source, classes, sizes):
+def _check_fair1m(source: str, classes: Sequence[str], sizes: Sizes) -> Report:
     problems, warnings, count, empty, outside = Problems(), [], 0, 0, []
     with zips.open_zip(source) as archive:
         wanted = _wanted(archive.namelist(), sizes, problems)
@@ -178,7 +181,7 @@ def _check_fair1m(source, classes, sizes):
     return Report(list(problems), warnings, len(seen), count, problems.unlisted)
 
 
-def _wanted(members, sizes, problems):
+def _wanted(members: Iterable[str], sizes: Sizes, problems: Problems) -> List[_Member]:
     """(member, image id, size) of each XML in a zip that is to be looked into; of other members ``problems`` tells."""
     wanted = {}
     for member in members:
@@ -196,7 +199,8 @@ def _wanted(members, sizes, problems):
     return list(wanted.values())
 
 
-def _check_xmls(source, names, wanted):
+def _check_xmls(source: str, names: Container[str],
+                wanted: Iterable[_Member]) -> List[Tuple[int, int, List[Problem], int]]:
     """For each of ``wanted`` (member, image id, size): objects, those outside the image, problems, how many more."""
     checked = []
     with zips.open_zip(source) as archive:
@@ -210,7 +214,8 @@ def _check_xmls(source, names, wanted):
     return checked
 
 
-def _check_xml(member, image, data, size, names, problems):
+def _check_xml(member: str, image: str, data: bytes, size: Tuple[int, int], names: Container[str],
+               problems: Problems) -> Tuple[int, int]:
     """Numbers of objects in one XML and of those outside the image; its faults go to ``problems``."""
     if b'<!DOCTYPE' in data or b'<!ENTITY' in data:
         problems.append(Problem(member, 0, 'declares a document type, which no result needs'))
@@ -240,7 +245,8 @@ def _check_xml(member, image, data, size, names, problems):
     return len(nodes), _outside_and_flat(member, lines, corners, size, problems)
 
 
-def _outside_and_flat(member, lines, corners, size, problems):
+def _outside_and_flat(member: str, lines: Sequence[int], corners: Sequence[Optional[Sequence[float]]],
+                      size: Tuple[int, int], problems: Problems) -> int:
     """How many of the boxes (8 numbers, or None) lie outside; flat and crossed ones are problems."""
     rows = [index for index, points in enumerate(corners) if points]
     boxes = np.array([corners[index] for index in rows], dtype=np.float64).reshape(-1, 8)
@@ -251,24 +257,24 @@ def _outside_and_flat(member, lines, corners, size, problems):
     return int(wholly_outside(boxes, np.array([size])).sum())
 
 
-def wholly_outside(polygons, size):
+def wholly_outside(polygons: np.ndarray, size: np.ndarray) -> np.ndarray:
     """Which polygons (n, 8) share nothing with their images of ``size`` (n or 1, 2)."""
     bounds = bounds_of_polygons(polygons)
     return ((bounds[:, 2:] <= 0) | (bounds[:, :2] >= size)).any(axis=1)
 
 
-def _lines_of_objects(data):
+def _lines_of_objects(data: bytes) -> List[int]:
     """The line on which each object starts."""
     starts = np.array([match.start() for match in _OBJECT.finditer(data)], dtype=np.int64)
     ends = np.flatnonzero(np.frombuffer(data, np.uint8) == ord('\n'))
     return (np.searchsorted(ends, starts) + 1).tolist()
 
 
-def _object_fault(node, names):
+def _object_fault(node: ElementTree.Element, names: Container[str]) -> Tuple[str, Optional[List[float]]]:
     """What is wrong with an object, or '', and its corners (8 numbers), or None where something is."""
     guess = node.find('possibleresult')
     name = guess.findtext('name') if guess is not None else None
-    if name not in names:
+    if guess is None or name not in names:
         return '{!r} is not a class of FAIR1M-2.0'.format(name), None
     text = guess.findtext('probability')
     score = _number(text)
@@ -279,14 +285,15 @@ def _object_fault(node, names):
     if len(points) != 5 or points[0] != points[4]:
         return 'has {} points, not 4 and the first again'.format(len(points)), None
     corners = [_number(value) for point in points[:4] for value in point.split(',')]
-    return ('a point is not x,y', None) if len(corners) != 8 or None in corners else ('', corners)
+    known = [value for value in corners if value is not None]
+    return ('a point is not x,y', None) if not len(corners) == len(known) == 8 else ('', known)
 
 
-def _number(text):
+def _number(text: Optional[str]) -> Optional[float]:
     """The finite number that ``text`` is, or None."""
     try:
-        value = float(text)
-    except (TypeError, ValueError):
+        value = float(text or '')
+    except ValueError:
         return None
     return value if value - value == 0 else None
 

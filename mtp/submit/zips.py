@@ -1,6 +1,7 @@
 """Zips of strangers: opened, and unpacked bit by bit."""
 import os
 import zipfile
+from typing import Optional
 
 from mtp.errors import MTPError
 
@@ -9,7 +10,7 @@ _READ = 1 << 20
 PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 
 
-def open_zip(path):
+def open_zip(path: str) -> zipfile.ZipFile:
     """A zip; whether its members are whole is seen when they are read.
 
     Raises:
@@ -23,7 +24,7 @@ def open_zip(path):
         raise MTPError('{} is not a whole zip file: {}'.format(path, error), hint='write it again') from None
 
 
-def read_member(archive, name, most):
+def read_member(archive: zipfile.ZipFile, name: str, most: int) -> Optional[bytes]:
     """Bytes of a member of a zip, or None where it is packed otherwise than servers read, or has more than ``most``.
 
     It is unpacked bit by bit, whatever it says about itself.

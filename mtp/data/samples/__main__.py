@@ -3,6 +3,7 @@ import argparse
 import importlib
 import os
 import sys
+from typing import Optional, Sequence
 
 from mtp import locks, numbers
 from mtp.data.samples import writing
@@ -28,7 +29,7 @@ SETS = {
 GROUPS = {'demo': ('samrs', 'dota', 'fair1m'), 'all': tuple(SETS)}
 
 
-def main(argv=None):
+def main(argv: Optional[Sequence[str]] = None) -> None:
     """Write the chosen sets; one line a set says where."""
     parser = argparse.ArgumentParser(prog='python -m mtp.data.samples', description=__doc__)
     parser.add_argument('sets', nargs='+', choices=list(GROUPS) + list(SETS),
@@ -43,7 +44,7 @@ def main(argv=None):
         _write(name, options)
 
 
-def _write(name, options):
+def _write(name: str, options: argparse.Namespace) -> None:
     module_name, function, folder_name, default = SETS[name]
     folder = os.path.join(options.out, folder_name)
     settings = {'set': name, 'seed': options.seed, 'images': options.images or default}

@@ -1,5 +1,5 @@
 """Label files in the publishers' formats, as text. Polygons are (4, 2) arrays, head left first, clockwise on screen."""
-from typing import Sequence
+from typing import Iterable, Sequence
 from xml.sax.saxutils import escape
 
 import numpy as np
@@ -7,7 +7,8 @@ import numpy as np
 DIOR_CORNERS = ('left_top', 'right_top', 'right_bottom', 'left_bottom')
 
 
-def dota_text(polygons: Sequence, names: Sequence[str], last: Sequence[int], header='', newline='\n') -> str:
+def dota_text(polygons: Sequence[np.ndarray], names: Sequence[str], last: Sequence[int], header: str = '',
+              newline: str = '\n') -> str:
     """DOTA lines ``x1 y1 ... x4 y4 name last``; ``last`` is the difficulty (DOTA) or the class index (SAMRS)."""
     lines = [header] if header else []
     for polygon, name, number in zip(polygons, names, last):
@@ -16,13 +17,13 @@ def dota_text(polygons: Sequence, names: Sequence[str], last: Sequence[int], hea
     return ''.join(line + newline for line in lines)
 
 
-def _dior(filename, width, height, objects) -> str:
+def _dior(filename: str, width: int, height: int, objects: Iterable[str]) -> str:
     return ('<annotation>\n\t<filename>{}</filename>\n\t<source>\n\t\t<database>DIOR</database>\n\t</source>\n'
             '\t<size>\n\t\t<width>{}</width>\n\t\t<height>{}</height>\n\t\t<depth>3</depth>\n\t</size>\n'
             '\t<segmented>0</segmented>\n{}</annotation>\n').format(escape(filename), width, height, ''.join(objects))
 
 
-def dior_oriented(filename, width, height, polygons, names) -> str:
+def dior_oriented(filename: str, width: int, height: int, polygons: Sequence[np.ndarray], names: Sequence[str]) -> str:
     """DIOR-R annotation of one image."""
     objects = []
     for polygon, name in zip(polygons, names):
@@ -34,7 +35,8 @@ def dior_oriented(filename, width, height, polygons, names) -> str:
     return _dior(filename, width, height, objects)
 
 
-def dior_horizontal(filename, width, height, polygons, names) -> str:
+def dior_horizontal(filename: str, width: int, height: int, polygons: Sequence[np.ndarray],
+                    names: Sequence[str]) -> str:
     """DIOR annotation of one image: the upright box around each polygon."""
     objects = []
     for polygon, name in zip(polygons, names):
@@ -46,7 +48,7 @@ def dior_horizontal(filename, width, height, polygons, names) -> str:
     return _dior(filename, width, height, objects)
 
 
-def fair1m(filename, width, height, polygons, names) -> str:
+def fair1m(filename: str, width: int, height: int, polygons: Sequence[np.ndarray], names: Sequence[str]) -> str:
     """FAIR1M annotation of one image; ``names`` in the official spelling (``Dry Cargo Ship``)."""
     objects = []
     for polygon, name in zip(polygons, names):

@@ -1,5 +1,6 @@
 """Samples of change detection: the same ground twice, with houses built in between."""
 import os
+from typing import Tuple
 
 import cv2
 import numpy as np
@@ -8,7 +9,7 @@ from mtp.data import patches
 from mtp.data.samples import roofs, scenes, writing
 
 
-def pair(rng, width: int, height: int):
+def pair(rng: np.random.Generator, width: int, height: int) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Image before, image after (uint8 RGB) and label (uint8, 255 where a house is new)."""
     ground, terrain = scenes.land(rng, width, height)
     rings = roofs.outlines(rng, terrain != scenes.TERRAIN.index('water'))
@@ -24,14 +25,14 @@ def pair(rng, width: int, height: int):
     return scenes.finish(rng, before), scenes.finish(rng, after), roofs.mask((height, width), fresh, 255)
 
 
-def write_whu(folder, seed=0, images=1):
+def write_whu(folder: str, seed: int = 0, images: int = 1) -> None:
     """Write 2012.tif, 2016.tif and change_label.tif below ``folder`` (``whu_cd``); ``images`` scales their width."""
     before, after, label = pair(np.random.default_rng((seed, 7)), 800 * images, 700)
     for name, image in (('2012', before), ('2016', after), ('change_label', label)):
         writing.save_image(os.path.join(folder, name + '.tif'), image)
 
 
-def write_levir(folder, seed=0, images=2, size=512):
+def write_levir(folder: str, seed: int = 0, images: int = 2, size: int = 512) -> None:
     """Write {train,val,test}/{A,B,label} below ``folder`` (``levir``); the real images have 1024 pixels."""
     rng = np.random.default_rng((seed, 8))
     for part, count in (('train', images), ('val', 1), ('test', 1)):
@@ -40,7 +41,7 @@ def write_levir(folder, seed=0, images=2, size=512):
                 writing.save_image(os.path.join(folder, part, role, '{}_{}.png'.format(part, number)), image)
 
 
-def write_cdd(folder, seed=0, images=4):
+def write_cdd(folder: str, seed: int = 0, images: int = 4) -> None:
     """Write {train,val,test}/{A,B,OUT} of 256 pixel JPEG files below ``folder`` (``cdd``)."""
     rng = np.random.default_rng((seed, 9))
     for part, count in (('train', images), ('val', 2), ('test', 2)):
@@ -49,7 +50,7 @@ def write_cdd(folder, seed=0, images=4):
                 writing.save_image(os.path.join(folder, part, role, '{:05d}.jpg'.format(number)), image)
 
 
-def write_oscd(folder, seed=0, images=2):
+def write_oscd(folder: str, seed: int = 0, images: int = 2) -> None:
     """Write images and labels below ``folder`` (``oscd``): Sentinel-2 bands of 16 bits for each date and region."""
     rng = np.random.default_rng((seed, 10))
     regions = [('region{}'.format(number), 'train') for number in range(images)] + [('region_test', 'test')]

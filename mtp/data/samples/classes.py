@@ -7,7 +7,7 @@ from mtp.data import catalogue
 from mtp.data.samples import landuse, writing
 
 
-def _write(name, folder, seed, images, size):
+def _write(name: str, folder: str, seed: int, images: int, size: int) -> None:
     rng = np.random.default_rng((seed, 11))
     for kind in catalogue.get(name).classes:
         for number in range(1, images + 1):
@@ -16,11 +16,11 @@ def _write(name, folder, seed, images, size):
             writing.save_image(path, landuse.draw(rng, kind, size))
 
 
-def write_eurosat(folder, seed=0, images=10):
+def write_eurosat(folder: str, seed: int = 0, images: int = 10) -> None:
     """Write 2750/<class> of 64 pixel images below ``folder`` (``eurosat``)."""
     _write('eurosat', os.path.join(folder, '2750'), seed, images, 64)
 
 
-def write_resisc45(folder, seed=0, images=5):
+def write_resisc45(folder: str, seed: int = 0, images: int = 5) -> None:
     """Write NWPU-RESISC45/<class> of 256 pixel images below ``folder`` (``nwpu``)."""
     _write('resisc45', os.path.join(folder, 'NWPU-RESISC45'), seed, images, 256)

@@ -13,7 +13,7 @@ PIXELS_PER_OBJECT = 14000
 HEADER = 'imagesource:GoogleEarth\r\ngsd:0.5'
 
 
-def write(folder, seed=0, images=6, tests=3):
+def write(folder: str, seed: int = 0, images: int = 6, tests: int = 3) -> None:
     """Write train, val and test below ``folder`` (the ``dotav1`` folder).
 
     Args:

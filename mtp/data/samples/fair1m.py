@@ -12,7 +12,7 @@ SIZE = 1000
 OBJECTS = 72
 
 
-def write(folder, seed=0, images=6, tests=3):
+def write(folder: str, seed: int = 0, images: int = 6, tests: int = 3) -> None:
     """Write train/part1, validation and test below ``folder`` (the ``fair1m`` folder).
 
     Args:

@@ -5,12 +5,16 @@ class. Places, directions and shades are drawn anew for each image, so no two im
 """
 import math
 from functools import partial
+from typing import Callable, Dict, List, Optional, Sequence, Tuple, Union
 
 import cv2
 import numpy as np
 
 from mtp.data.samples import scenes, shapes
 
+Colour = shapes.Colour
+Step = Union[float, Tuple[float, float]]  # distance of places, or that across and that along
+Stroke = Callable[[np.random.Generator, np.ndarray], None]
 WATER, DEEP, SHALLOW = (52, 84, 108), (26, 52, 84), (98, 142, 142)
 GRASS, MEADOW, OLIVE, FOREST = (104, 124, 70), (126, 152, 82), (118, 114, 74), (44, 66, 40)
 SAND, SOIL, ROCK, SNOW = (206, 184, 140), (146, 112, 78), (126, 114, 102), (236, 240, 244)
@@ -20,7 +24,7 @@ ROOFS = ((176, 92, 70), (196, 190, 182), (120, 128, 140), (158, 140, 112))
 HALLS = ((214, 216, 218), (150, 160, 172), (188, 176, 160))
 
 
-def draw(rng, kind, size):
+def draw(rng: np.random.Generator, kind: str, size: int) -> np.ndarray:
     """An image (size, size, 3) uint8 RGB of land use ``kind``, a key of :data:`SCENES`."""
     image = np.empty((size, size, 3), np.float32)
     for stroke in SCENES[kind]:
@@ -28,37 +32,37 @@ def draw(rng, kind, size):
     return scenes.finish(rng, image)
 
 
-def _shade(rng, colour, spread=0.08):
+def _shade(rng: np.random.Generator, colour: Colour, spread: float = 0.08) -> Tuple[float, ...]:
     """``colour`` a little lighter or darker, and hardly of another hue."""
     return tuple((rng.uniform(1 - spread, 1 + spread) * rng.uniform(0.98, 1.02, 3) * colour).tolist())
 
 
-def _rotation(angle):
+def _rotation(angle: float) -> np.ndarray:
     return np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
 
 
-def _fill(image, points, colour):
+def _fill(image: np.ndarray, points: np.ndarray, colour: Colour) -> None:
     """Fill the polygon of ``points`` (n, 2), in units of the scene."""
     corners = np.round((np.asarray(points) * image.shape[0] - 0.5) * 16).astype(np.int32)
     cv2.fillPoly(image, [corners], colour, cv2.LINE_AA, 4)
 
 
-def _box(centre, width, length, angle):
+def _box(centre: np.ndarray, width: float, length: float, angle: float) -> np.ndarray:
     return np.array([(-1, -1), (1, -1), (1, 1), (-1, 1)]) * (width / 2, length / 2) @ _rotation(angle).T + centre
 
 
-def _disc(centre, radius, start=0.0, turn=2 * math.pi):
+def _disc(centre: np.ndarray, radius: float, start: float = 0.0, turn: float = 2 * math.pi) -> np.ndarray:
     angles = np.linspace(start, start + turn, 49)
     return np.asarray(centre) + radius * np.stack([np.cos(angles), np.sin(angles)], 1)
 
 
-def _line(image, points, width, colour):
+def _line(image: np.ndarray, points: np.ndarray, width: float, colour: Colour) -> None:
     """A bent line of ``width``, at least a pixel."""
     places = np.round((np.asarray(points) * image.shape[0] - 0.5) * 16).astype(np.int32)
     cv2.polylines(image, [places], False, colour, max(1, round(width * image.shape[0])), cv2.LINE_AA, 4)
 
 
-def _field(rng, image, cells):
+def _field(rng: np.random.Generator, image: np.ndarray, cells: int) -> np.ndarray:
     """Smooth noise (size, size) with ``cells`` features across."""
     size = image.shape[0]
     return scenes.noise(rng, size, size, max(2, size // cells))
@@ -66,20 +70,22 @@ def _field(rng, image, cells):
 
 # The strokes: (rng, image, ...)
 
-def ground(rng, image, colour, rough=8, cells=6):
+def ground(rng: np.random.Generator, image: np.ndarray, colour: Colour, rough: float = 8, cells: int = 6) -> None:
     """Cover everything, lighter and darker by ``rough`` grey levels."""
     shade = rough * _field(rng, image, cells) + rough / 2 * rng.standard_normal(image.shape[:2])
     image[:] = np.float32(_shade(rng, colour)) + shade[..., None]
 
 
-def patches(rng, image, colour, share, cells=4, edge=0.1):
+def patches(rng: np.random.Generator, image: np.ndarray, colour: Colour, share: float, cells: int = 4,
+            edge: float = 0.1) -> None:
     """Smooth islands of ``colour`` over ``share`` of the scene; ``edge`` is how softly they end."""
     field = _field(rng, image, cells)
     cover = np.clip((field - np.quantile(field, 1 - share)) / edge + 0.5, 0, 1)[..., None]
     image += cover * (np.float32(_shade(rng, colour)) + 4 * _field(rng, image, 16)[..., None] - image)
 
 
-def middle(rng, image, colour, radius, inside=True, edge=0.05):
+def middle(rng: np.random.Generator, image: np.ndarray, colour: Colour, radius: float, inside: bool = True,
+           edge: float = 0.05) -> None:
     """One round, ragged area of ``colour`` about the middle, or everything but that."""
     size = image.shape[0]
     y, x = np.mgrid[0:size, 0:size] / size - rng.uniform(0.42, 0.58, (2, 1, 1))
@@ -88,7 +94,7 @@ def middle(rng, image, colour, radius, inside=True, edge=0.05):
     image += cover * (np.float32(_shade(rng, colour)) - image)
 
 
-def half(rng, image, colour, border=None):
+def half(rng: np.random.Generator, image: np.ndarray, colour: Colour, border: Optional[Colour] = None) -> None:
     """``colour`` on one side of a wavy shore, with a pale ``border``."""
     size, angle = image.shape[0], rng.uniform(0, 2 * math.pi)
     y, x = np.mgrid[0:size, 0:size] / size - 0.5
@@ -99,7 +105,8 @@ def half(rng, image, colour, border=None):
         image += near * (np.float32(border) - image)
 
 
-def band(rng, image, colour, width, bend=0.0, marks=None):
+def band(rng: np.random.Generator, image: np.ndarray, colour: Colour, width: float, bend: float = 0.0,
+         marks: Optional[Colour] = None) -> None:
     """A strip across the whole scene: road, river, runway; ``marks`` is the colour of its middle line."""
     along = np.linspace(-1, 1, 41)
     across = bend * np.sin(along * rng.uniform(3, 5) + rng.uniform(0, 6)) + rng.uniform(-0.1, 0.1)
@@ -109,14 +116,15 @@ def band(rng, image, colour, width, bend=0.0, marks=None):
         _line(image, points, width / 14, marks)
 
 
-def strips(rng, image, *parts, angle=None, place=(0.5, 0.5)):
+def strips(rng: np.random.Generator, image: np.ndarray, *parts: Tuple[Colour, float, float],
+           angle: Optional[float] = None, place: Sequence[float] = (0.5, 0.5)) -> None:
     """Straight bands beside and upon each other: (colour, width, distance from the middle) each."""
     turn = _rotation(rng.uniform(0, math.pi) if angle is None else angle)
     for colour, width, shift in parts:
         _line(image, np.array([(shift, -1), (shift, 1)]) @ turn.T + place, width, _shade(rng, colour, 0.04))
 
 
-def crossing(rng, image, width):
+def crossing(rng: np.random.Generator, image: np.ndarray, width: float) -> None:
     """Two roads through one place."""
     angle, place = rng.uniform(0, math.pi), rng.uniform(0.4, 0.6, 2)
     for part in ((ASPHALT, width, 0), (PAINT, width / 14, 0)):  # marks lie on both roads
@@ -124,12 +132,12 @@ def crossing(rng, image, width):
             strips(rng, image, part, angle=angle + turn, place=place)
 
 
-def over(rng, image, width):
+def over(rng: np.random.Generator, image: np.ndarray, width: float) -> None:
     """A road that crosses what is there, with railings and the shadow below it."""
     strips(rng, image, ((50, 54, 56), 1.3 * width, 0.03), (PAINT, 1.25 * width, 0), (ASPHALT, width, 0))
 
 
-def courts(rng, image):
+def courts(rng: np.random.Generator, image: np.ndarray) -> None:
     """Playing fields side by side with lines along the border and across the middle."""
     turn = rng.uniform(0, math.pi)
     for place in _grid(rng, (0.4, 0.62), 0, 1, turn):
@@ -140,7 +148,8 @@ def courts(rng, image):
         _fill(image, _disc(place, 0.04), PAINT)
 
 
-def rows(rng, image, colour, count, width=0.4, wave=0.0):
+def rows(rng: np.random.Generator, image: np.ndarray, colour: Colour, count: int, width: float = 0.4,
+         wave: float = 0.0) -> None:
     """Parallel lines over everything, ``count`` across; ``wave`` bends them like contour lines."""
     size, angle = image.shape[0], rng.uniform(0, math.pi)
     y, x = np.mgrid[0:size, 0:size] / size
@@ -149,7 +158,8 @@ def rows(rng, image, colour, count, width=0.4, wave=0.0):
     image += 0.8 * on * (np.float32(colour) - image)
 
 
-def dots(rng, image, colours, step, radius, share=1.0, jitter=0.3):
+def dots(rng: np.random.Generator, image: np.ndarray, colours: Sequence[Colour], step: Step, radius: float,
+         share: float = 1.0, jitter: float = 0.3) -> None:
     """Round things on a turned grid: trees, bushes, plants, each with its shadow."""
     for place in _grid(rng, step, jitter, share):
         size = radius * rng.uniform(0.8, 1.2)
@@ -157,7 +167,9 @@ def dots(rng, image, colours, step, radius, share=1.0, jitter=0.3):
         _fill(image, _disc(place, size), _shade(rng, colours[rng.integers(len(colours))], 0.15))
 
 
-def boxes(rng, image, colours, step, width, length, share=1.0, jitter=0.1, shadow=0.3, angle=None):
+def boxes(rng: np.random.Generator, image: np.ndarray, colours: Sequence[Colour], step: Step, width: float,
+          length: float, share: float = 1.0, jitter: float = 0.1, shadow: float = 0.3,
+          angle: Optional[float] = None) -> None:
     """Oblong things on a turned grid: houses, halls, cars, boats, fields; ``shadow`` in widths."""
     turn = rng.uniform(0, math.pi / 2) if angle is None else angle
     for place in _grid(rng, step, jitter, share, turn):
@@ -171,16 +183,17 @@ def boxes(rng, image, colours, step, width, length, share=1.0, jitter=0.1, shado
             _fill(image, [form[:2].mean(0), form[1], form[2], form[2:].mean(0)], dark)
 
 
-def _grid(rng, step, jitter, share, angle=None):
+def _grid(rng: np.random.Generator, step: Step, jitter: float, share: float,
+          angle: Optional[float] = None) -> np.ndarray:
     """Places (n, 2) on a grid with distances ``step`` (a number, or across and along), turned as a whole."""
-    across, along = (step, step) if np.isscalar(step) else step
+    across, along = step if isinstance(step, tuple) else (step, step)
     u, v = np.meshgrid(np.arange(-0.8, 0.8, across), np.arange(-0.8, 0.8, along))
     places = np.stack([u.ravel(), v.ravel()], 1) + rng.uniform(-jitter, jitter, (u.size, 2)) * (across, along)
     places = places @ _rotation(rng.uniform(0, math.pi) if angle is None else angle).T + 0.5
     return places[(rng.random(len(places)) < share) & (np.abs(places - 0.5) < 0.6).all(1)]
 
 
-def circles(rng, image, radius=0.16):
+def circles(rng: np.random.Generator, image: np.ndarray, radius: float = 0.16) -> None:
     """Fields that a turning arm waters."""
     for place in _grid(rng, 2.15 * radius, 0, 1, 0.0) + rng.uniform(-0.1, 0.1, 2):
         _fill(image, _disc(place, radius), _shade(rng, CROPS[rng.integers(len(CROPS))]))
@@ -188,14 +201,15 @@ def circles(rng, image, radius=0.16):
         _fill(image, np.vstack([place, _disc(place, radius, start, rng.uniform(0.4, 1.6))]), _shade(rng, CROPS[1]))
 
 
-def rings(rng, image, *colours_and_radii, stretch=1.0):
+def rings(rng: np.random.Generator, image: np.ndarray, *colours_and_radii: Tuple[Colour, float],
+          stretch: float = 1.0) -> None:
     """Ovals inside each other, in the middle: stadium, track, roundabout."""
     turn, place = _rotation(rng.uniform(0, math.pi)), rng.uniform(0.46, 0.54, 2)
     for colour, radius in colours_and_radii:
         _fill(image, _disc((0, 0), radius) * (1, stretch) @ turn.T + place, _shade(rng, colour, 0.04))
 
 
-def objects(rng, image, kind, count, length):
+def objects(rng: np.random.Generator, image: np.ndarray, kind: str, count: int, length: float) -> None:
     """``count`` objects of :mod:`~mtp.data.samples.shapes`, about ``length`` long, in places of their own."""
     size, cells = image.shape[0], max(1, math.ceil(math.sqrt(count)))
     angle = rng.uniform(0, 2 * math.pi)
@@ -207,7 +221,7 @@ def objects(rng, image, kind, count, length):
         scenes.put(rng, image, kind, long, corners)
 
 
-def peaks(rng, image):
+def peaks(rng: np.random.Generator, image: np.ndarray) -> None:
     """Mountains lit from one side, with snow on top."""
     height = _field(rng, image, 3) + 0.5 * _field(rng, image, 7) + 0.2 * _field(rng, image, 15)
     slope = np.gradient(height)
@@ -216,7 +230,8 @@ def peaks(rng, image):
     image += top * (np.float32(SNOW) - image)
 
 
-def building(rng, image, colour, width, length, parts):
+def building(rng: np.random.Generator, image: np.ndarray, colour: Colour, width: float, length: float,
+             parts: int) -> None:
     """One big building of several wings about a common middle."""
     turn, place = rng.uniform(0, math.pi), rng.uniform(0.45, 0.55, 2)
     wings = [_box(place, width, length, turn + math.pi * part / parts) for part in range(parts)]
@@ -227,7 +242,7 @@ def building(rng, image, colour, width, length, parts):
     _fill(image, _disc(place, 0.35 * width), tuple(0.75 * float(value) for value in colour))
 
 
-def quay(rng, image):
+def quay(rng: np.random.Generator, image: np.ndarray) -> None:
     """A pier with boats on both sides."""
     angle = rng.uniform(0, math.pi)
     for shift in (-0.25, 0.25):
@@ -239,7 +254,7 @@ def quay(rng, image):
                 _fill(image, _box(place, 0.1, 0.045, angle), _shade(rng, PAINT, 0.1))
 
 
-def towers(rng, image):
+def towers(rng: np.random.Generator, image: np.ndarray) -> None:
     """Cooling towers and what rises from them."""
     for place in _grid(rng, 0.3, 0.05, 1, rng.uniform(0, math.pi))[:12:3]:
         for colour, radius in ((CONCRETE, 0.1), (PAINT, 0.085), (ASPHALT, 0.06)):
@@ -253,7 +268,7 @@ _trees = partial(dots, colours=(FOREST, (62, 84, 46)), step=0.13, radius=0.03, s
 _road = partial(band, colour=ASPHALT, width=0.06, marks=PAINT)
 
 #: class -> strokes, from the ground up. EuroSAT's images are 640 m wide, RESISC-45's from 50 m to a few kilometres.
-SCENES = {
+SCENES: Dict[str, List[Stroke]] = {
     # EuroSAT
     'AnnualCrop': [_land, partial(boxes, colours=CROPS, step=(0.5, 0.4), width=0.49, length=0.39, jitter=0, shadow=0)],
     'Forest': [partial(ground, colour=FOREST), partial(dots, colours=(FOREST, (36, 56, 34)), step=0.07, radius=0.035)],

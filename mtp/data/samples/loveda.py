@@ -1,5 +1,6 @@
 """Sample of LoveDA: images of 512 pixels (the real ones have 1024), masks of 1 to 7 and 0 for no data."""
 import os
+from typing import Tuple
 
 import cv2
 import numpy as np
@@ -11,7 +12,7 @@ NO_DATA, BACKGROUND, BUILDING, ROAD, WATER, BARREN, FOREST, AGRICULTURAL = range
 GROUND = {'water': WATER, 'grass': AGRICULTURAL, 'concrete': BACKGROUND}
 
 
-def write(folder, seed=0, images=4):
+def write(folder: str, seed: int = 0, images: int = 4) -> None:
     """Write Train, Val and Test below ``folder`` (the ``loveda_dataset`` folder); the masks of Test lie in ``truth``.
 
     Args:
@@ -34,7 +35,7 @@ def write(folder, seed=0, images=4):
             number += 1
 
 
-def _scene(rng, houses):
+def _scene(rng: np.random.Generator, houses: float) -> Tuple[np.ndarray, np.ndarray]:
     image, terrain = scenes.land(rng, SIZE, SIZE)
     table = np.array([GROUND[name] for name in scenes.TERRAIN], np.uint8)
     mask = table[terrain]
@@ -49,7 +50,7 @@ def _scene(rng, houses):
     return scenes.finish(rng, image), mask
 
 
-def _forest(rng, image, mask):
+def _forest(rng: np.random.Generator, image: np.ndarray, mask: np.ndarray) -> None:
     """A wood: many crowns close together on half of the fields."""
     y, x = rng.integers(0, SIZE, 2)
     for _ in range(260):
@@ -62,7 +63,8 @@ def _forest(rng, image, mask):
             mask[crown] = FOREST
 
 
-def _strip(rng, image, mask, colour, value, width):
+def _strip(rng: np.random.Generator, image: np.ndarray, mask: np.ndarray, colour: Tuple[int, int, int], value: int,
+           width: float) -> None:
     """A straight strip over the land."""
     angle = rng.uniform(0, np.pi)
     y, x = np.mgrid[0:SIZE, 0:SIZE]

@@ -1,5 +1,5 @@
 """Houses: roofs with a lit and a shaded side, and their outlines."""
-from typing import List
+from typing import List, Tuple
 
 import cv2
 import numpy as np
@@ -7,7 +7,7 @@ import numpy as np
 COLOURS = ((196, 92, 70), (206, 196, 184), (120, 132, 150), (176, 160, 120))
 
 
-def outlines(rng, ground: np.ndarray, step: int = 70, share: float = 1.0) -> List[np.ndarray]:
+def outlines(rng: np.random.Generator, ground: np.ndarray, step: int = 70, share: float = 1.0) -> List[np.ndarray]:
     """Closed outlines (5, 2) float64 in pixels, on a loose grid, all corners where ``ground`` (height, width) is true.
 
     ``share`` of the places of the grid have a house.
@@ -26,7 +26,7 @@ def outlines(rng, ground: np.ndarray, step: int = 70, share: float = 1.0) -> Lis
     return rings
 
 
-def draw(rng, image: np.ndarray, rings: List[np.ndarray]) -> None:
+def draw(rng: np.random.Generator, image: np.ndarray, rings: List[np.ndarray]) -> None:
     """Draw houses with these outlines into ``image`` (uint8 or float32 RGB), shadow first."""
     for ring in rings:
         colour = np.array(COLOURS[rng.integers(len(COLOURS))])
@@ -36,7 +36,7 @@ def draw(rng, image: np.ndarray, rings: List[np.ndarray]) -> None:
             cv2.fillPoly(image, [np.round(part - 0.5).astype(np.int32)], (colour * light).astype(int).tolist())
 
 
-def mask(shape, rings: List[np.ndarray], value: int = 1) -> np.ndarray:
+def mask(shape: Tuple[int, ...], rings: List[np.ndarray], value: int = 1) -> np.ndarray:
     """Mask (height, width) uint8 of the outlines, as :func:`draw` fills them."""
     result = np.zeros(shape, np.uint8)
     for ring in rings:

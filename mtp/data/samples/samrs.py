@@ -1,5 +1,6 @@
 """Sample of SAMRS: the SOTA, SIOR and FAST subsets as their archives unpack, with masks, boxes and rotated boxes."""
 import os
+from typing import Any, Dict, Iterable, List, Mapping, Sequence
 
 import numpy as np
 from pycocotools import mask as coco_mask
@@ -20,7 +21,7 @@ CLASS_OF = {
 STEMS = {'sota': 'P{:04d}__512__0___0', 'sior': '{:05d}', 'fast': 'train_{}__512__0___0'}
 
 
-def write(folder, seed=0, images=24):
+def write(folder: str, seed: int = 0, images: int = 24) -> None:
     """Write the three subsets below ``folder`` (the ``samrs`` folder).
 
     Args:
@@ -42,20 +43,20 @@ def write(folder, seed=0, images=24):
             _write_dior_parts(folder, rng, parts, test=max(1, images // 4))
 
 
-def _path(folder, catalogue_path):
+def _path(folder: str, catalogue_path: str) -> str:
     """Path below ``folder`` of a catalogue path that starts with ``samrs/``."""
     return os.path.join(folder, catalogue_path.split('/', 1)[1])
 
 
-def _lines(items):
+def _lines(items: Iterable[str]) -> str:
     return ''.join(item + '\n' for item in items)
 
 
-def _scene(rng, subset):
+def _scene(rng: np.random.Generator, subset: str) -> scenes.Scene:
     return scenes.paint(rng, SIZE, SIZE, list(CLASS_OF[subset]), OBJECTS)
 
 
-def _write_image(folder, dataset, stem, scene):
+def _write_image(folder: str, dataset: catalogue.Dataset, stem: str, scene: scenes.Scene) -> None:
     split = dataset.splits['train']
     writing.save_image(os.path.join(_path(folder, split.images), stem + split.image_suffix), scene.image)
     masks = [scenes.full_mask(scene, item) for item in scene.items]
@@ -79,7 +80,7 @@ def _write_image(folder, dataset, stem, scene):
         writing.save_text(rotated, annotations.dota_text(polygons, names, labels))
 
 
-def _instance(subset, item, mask, name, label):
+def _instance(subset: str, item: scenes.Item, mask: np.ndarray, name: str, label: int) -> Dict[str, Any]:
     rle = coco_mask.encode(mask)
     rle['counts'] = rle['counts'].decode('ascii')
     low, high = item.polygon.min(0), item.polygon.max(0)
@@ -88,7 +89,7 @@ def _instance(subset, item, mask, name, label):
     return dict(boxes, mask=rle, label=label, category=name, size=np.int64(mask.sum()))
 
 
-def _write_dior_xml(folder, stem, scene, names):
+def _write_dior_xml(folder: str, stem: str, scene: scenes.Scene, names: Sequence[str]) -> None:
     height, width = scene.image.shape[:2]
     polygons = [item.polygon for item in scene.items]
     # the official files write some names with capitals; readers compare them lower-cased
@@ -101,7 +102,7 @@ def _write_dior_xml(folder, stem, scene, names):
                       annotations.dior_horizontal(stem + '.jpg', width, height, polygons, written))
 
 
-def _write_dior_parts(folder, rng, parts, test):
+def _write_dior_parts(folder: str, rng: np.random.Generator, parts: Mapping[str, List[str]], test: int) -> None:
     """The test part and the lists that DIOR and DIOR-R read; SIOR shares their folder."""
     dataset = catalogue.get('diorr')
     stems = ['{:05d}'.format(index) for index in range(11726, 11726 + test)]

@@ -1,6 +1,6 @@
 """A made-up aerial image: water, grass and concrete with objects standing on them, and the exact truth about them."""
 import math
-from typing import List, NamedTuple, Sequence, Tuple
+from typing import List, NamedTuple, Optional, Sequence, Tuple
 
 import cv2
 import numpy as np
@@ -34,7 +34,7 @@ def full_mask(scene: Scene, item: Item) -> np.ndarray:
     return mask
 
 
-def paint(rng, width: int, height: int, kinds: Sequence[str], count: int) -> Scene:
+def paint(rng: np.random.Generator, width: int, height: int, kinds: Sequence[str], count: int) -> Scene:
     """Make one scene.
 
     Args:
@@ -57,25 +57,25 @@ def paint(rng, width: int, height: int, kinds: Sequence[str], count: int) -> Sce
     return Scene(finish(rng, image), [items[index] for index in order])
 
 
-def land(rng, width: int, height: int):
+def land(rng: np.random.Generator, width: int, height: int) -> Tuple[np.ndarray, np.ndarray]:
     """Ground without objects: image (height, width, 3) float32 and terrain (height, width) uint8, index in TERRAIN."""
     terrain = _terrain(rng, width, height)
     return _ground(rng, terrain), terrain
 
 
-def finish(rng, image: np.ndarray) -> np.ndarray:
+def finish(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:
     """What the sensor makes of ``image`` (float32): noise, 8 bits."""
     return np.clip(image + 3 * rng.standard_normal(image.shape, np.float32), 0, 255).astype(np.uint8)
 
 
-def noise(rng, width, height, cell):
+def noise(rng: np.random.Generator, width: int, height: int, cell: int) -> np.ndarray:
     """Smooth noise in about -1..1 with features ``cell`` pixels wide."""
     grid = rng.normal(0, 0.6, (height // cell + 3, width // cell + 3)).astype(np.float32)
     smooth = cv2.resize(grid, None, fx=cell, fy=cell, interpolation=cv2.INTER_CUBIC)
     return smooth[cell:cell + height, cell:cell + width]
 
 
-def _terrain(rng, width, height):
+def _terrain(rng: np.random.Generator, width: int, height: int) -> np.ndarray:
     """Three bands across the image in a random direction and order; (height, width) uint8, index into TERRAIN."""
     angle = rng.uniform(0, 2 * math.pi)
     x, y = np.arange(width, dtype=np.float32) - width / 2, np.arange(height, dtype=np.float32) - height / 2
@@ -87,7 +87,7 @@ def _terrain(rng, width, height):
     return order[(along > edges[0]).astype(np.intp) + (along > edges[1])]
 
 
-def _ground(rng, terrain):
+def _ground(rng: np.random.Generator, terrain: np.ndarray) -> np.ndarray:
     """Colours of the ground, (height, width, 3) float32."""
     height, width = terrain.shape
     colours = np.float32([(42, 78, 104), (96, 112, 66), (150, 148, 142)])  # in the order of TERRAIN
@@ -105,7 +105,7 @@ def _ground(rng, terrain):
     return image + shore * (np.float32([196, 184, 150]) - image)
 
 
-def _trees(rng, image, terrain):
+def _trees(rng: np.random.Generator, image: np.ndarray, terrain: np.ndarray) -> None:
     """Dark round crowns on the grass: something to tell objects from."""
     height, width = terrain.shape
     for _ in range(height * width // 9000):
@@ -116,7 +116,7 @@ def _trees(rng, image, terrain):
             cv2.circle(image, (x, y), radius, (62.0, 84.0, 46.0), -1, cv2.LINE_AA)
 
 
-def _slabs(rng, image, terrain):
+def _slabs(rng: np.random.Generator, image: np.ndarray, terrain: np.ndarray) -> None:
     """Joints and a yellow line on the concrete."""
     height, width = terrain.shape
     lines = np.zeros((height, width), np.uint8)
@@ -134,7 +134,7 @@ def _slabs(rng, image, terrain):
     image[concrete & (lines == 2)] = (196, 170, 84)
 
 
-def corners(centre, angle, width, length):
+def corners(centre: np.ndarray, angle: float, width: float, length: float) -> np.ndarray:
     """Box corners, head left first, clockwise on screen, (4, 2) float64."""
     heading = np.array([math.cos(angle), math.sin(angle)])
     right = np.array([-heading[1], heading[0]])  # y grows downwards
@@ -142,7 +142,8 @@ def corners(centre, angle, width, length):
     return np.array([centre + head - side, centre + head + side, centre - head + side, centre - head - side])
 
 
-def _find_place(rng, kind, terrain, ground, taken, tries=20):
+def _find_place(rng: np.random.Generator, kind: str, terrain: np.ndarray, ground: np.ndarray, taken: np.ndarray,
+                tries: int = 20) -> Optional[Tuple[float, np.ndarray]]:
     """A free box wholly on the right ground: (length, corners), or None when none of ``tries`` fits.
 
     ``ground`` holds the flat indices of the pixels of that ground: only these are tried as centres.
@@ -174,7 +175,7 @@ def _find_place(rng, kind, terrain, ground, taken, tries=20):
     return None
 
 
-def put(rng, image, kind, length, polygon):
+def put(rng: np.random.Generator, image: np.ndarray, kind: str, length: float, polygon: np.ndarray) -> Item:
     """Blend one object and its shadow into ``image``; return the Item."""
     colour, cover = shapes.patch(kind, rng, length)
     x0, y0 = np.floor(polygon.min(0)).astype(int) - 8

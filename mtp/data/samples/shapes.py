@@ -4,13 +4,14 @@ A shape is drawn in unit coordinates, ``u`` from the left (0) to the right (1) s
 tail (1), at :data:`OVERSAMPLING` times its final size, and touches all four sides of its box, so that the box is exact.
 """
 import math
-from typing import Callable, Dict, NamedTuple, Sequence, Tuple
+from typing import Callable, Dict, List, NamedTuple, Sequence, Tuple
 
 import cv2
 import numpy as np
 
 OVERSAMPLING = 4
 
+Colour = Sequence[float]  # RGB
 WHITE = (236, 236, 232)
 DARK = (38, 42, 50)
 
@@ -28,7 +29,7 @@ class Brush:
         self.colour = np.zeros(self.shape + (3,), np.uint8)
         self.alpha = np.zeros(self.shape, np.uint8)
 
-    def polygon(self, points: Sequence[Tuple[float, float]], colour) -> None:
+    def polygon(self, points: Sequence[Tuple[float, float]], colour: Colour) -> None:
         """Fill a polygon given as (u, v) corners."""
         # cv2 takes coordinates of pixel centres, here with 4 fractional bits
         size = np.array([self.shape[1], self.shape[0]], np.float64)
@@ -36,16 +37,16 @@ class Brush:
         cv2.fillPoly(self.colour, [corners], colour, shift=4)
         cv2.fillPoly(self.alpha, [corners], 255, shift=4)
 
-    def rectangle(self, u0: float, v0: float, u1: float, v1: float, colour) -> None:
+    def rectangle(self, u0: float, v0: float, u1: float, v1: float, colour: Colour) -> None:
         """Fill the rectangle between two corners."""
         self.polygon([(u0, v0), (u1, v0), (u1, v1), (u0, v1)], colour)
 
-    def ellipse(self, u: float, v: float, ru: float, rv: float, colour) -> None:
+    def ellipse(self, u: float, v: float, ru: float, rv: float, colour: Colour) -> None:
         """Fill an ellipse with centre (u, v) and radii ru, rv."""
         turns = np.linspace(0, 2 * np.pi, 49)[:-1]
         self.polygon(np.stack([u + ru * np.cos(turns), v + rv * np.sin(turns)], 1), colour)
 
-    def frame(self, u0: float, v0: float, u1: float, v1: float, pixels: float, colour) -> None:
+    def frame(self, u0: float, v0: float, u1: float, v1: float, pixels: float, colour: Colour) -> None:
         """Outline a rectangle with lines ``pixels`` wide (in final pixels)."""
         du = pixels * OVERSAMPLING / self.shape[1]
         dv = pixels * OVERSAMPLING / self.shape[0]
@@ -53,15 +54,15 @@ class Brush:
             self.rectangle(*box, colour)
 
 
-def _shade(colour, factor):
+def _shade(colour: Colour, factor: float) -> Tuple[int, ...]:
     return tuple(int(min(255, max(0, channel * factor))) for channel in colour)
 
 
-def _pick(rng, colours):
+def _pick(rng: np.random.Generator, colours: Sequence[Colour]) -> Tuple[int, ...]:
     return _shade(colours[rng.integers(len(colours))], rng.uniform(0.9, 1.06))
 
 
-def plane(brush: Brush, rng) -> None:
+def plane(brush: Brush, rng: np.random.Generator) -> None:
     """Airliner: round fuselage, swept wings with engines, tail plane, dark cockpit."""
     body = _pick(rng, [WHITE, (222, 226, 232), (206, 208, 210)])
     wing = _shade(body, 0.86)
@@ -76,7 +77,7 @@ def plane(brush: Brush, rng) -> None:
     brush.rectangle(0.46, 0.045, 0.54, 0.075, DARK)
 
 
-def ship(brush: Brush, rng) -> None:
+def ship(brush: Brush, rng: np.random.Generator) -> None:
     """Cargo ship: pointed bow, deck with hatches, white bridge house near the stern."""
     hull = _pick(rng, [(120, 44, 40), (54, 60, 72), (70, 74, 70)])
     deck = _pick(rng, [(164, 96, 78), (132, 138, 140), (150, 124, 96)])
@@ -91,7 +92,7 @@ def ship(brush: Brush, rng) -> None:
     brush.rectangle(0.36, 0.84, 0.64, 0.94, _shade(hull, 1.5))
 
 
-def vehicle(brush: Brush, rng) -> None:
+def vehicle(brush: Brush, rng: np.random.Generator) -> None:
     """Car: rounded body, dark windscreen and rear window, lighter roof."""
     paint = _pick(rng, [(196, 36, 36), (40, 66, 170), (228, 228, 226), (24, 26, 30), (214, 176, 40)])
     brush.polygon([(0.14, 0.0), (0.86, 0.0), (1.0, 0.08), (1.0, 0.93), (0.88, 1.0), (0.12, 1.0), (0.0, 0.93),
@@ -101,7 +102,7 @@ def vehicle(brush: Brush, rng) -> None:
     brush.rectangle(0.18, 0.43, 0.82, 0.77, _shade(paint, 1.12))
 
 
-def storage_tank(brush: Brush, rng) -> None:
+def storage_tank(brush: Brush, rng: np.random.Generator) -> None:
     """Floating-roof tank: bright rim, roof lit from one side, a hub in the middle."""
     roof = _pick(rng, [(226, 226, 220), (206, 212, 214), (222, 212, 192)])
     brush.ellipse(0.5, 0.5, 0.5, 0.5, _shade(roof, 0.62))
@@ -113,7 +114,7 @@ def storage_tank(brush: Brush, rng) -> None:
     brush.ellipse(0.5, 0.5, 0.07, 0.07, _shade(roof, 0.5))
 
 
-def tennis_court(brush: Brush, rng) -> None:
+def tennis_court(brush: Brush, rng: np.random.Generator) -> None:
     """Tennis court: surround, playing field in another colour, white lines and a net across."""
     surround, field = [((58, 116, 74), (44, 92, 150)), ((150, 74, 58), (62, 124, 80)),
                        ((64, 122, 84), (160, 84, 64))][rng.integers(3)]
@@ -126,13 +127,14 @@ def tennis_court(brush: Brush, rng) -> None:
     brush.rectangle(0.06, 0.49, 0.94, 0.51, DARK)
 
 
-def baseball_diamond(brush: Brush, rng) -> None:
+def baseball_diamond(brush: Brush, rng: np.random.Generator) -> None:
     """Baseball field: a quarter disc of grass, bare infield, grass square inside it, home plate at the tail."""
     grass = _pick(rng, [(96, 150, 62), (112, 160, 74)])
     soil = _pick(rng, [(186, 134, 84), (172, 116, 76)])
     turns = np.linspace(-math.pi / 4, math.pi / 4, 25)
 
-    def sector(radius):  # radius 1 fills the box: its width is 2 sin(45 deg) times its length
+    # radius 1 fills the box: its width is 2 sin(45 deg) times its length
+    def sector(radius: float) -> List[Tuple[float, float]]:
         return [(0.5, 1.0)] + [(0.5 + radius * math.sin(t) / math.sqrt(2), 1 - radius * math.cos(t)) for t in turns]
 
     brush.polygon(sector(1.0), _shade(soil, 0.86))
@@ -165,7 +167,7 @@ KINDS: Dict[str, Kind] = {
 }
 
 
-def patch(kind: str, rng, length: float) -> Tuple[np.ndarray, np.ndarray]:
+def patch(kind: str, rng: np.random.Generator, length: float) -> Tuple[np.ndarray, np.ndarray]:
     """Draw one object.
 
     Args:

@@ -12,7 +12,7 @@ SIZES = ((439, 406), (406, 439))
 CORNER, STEP = (-43.6, -22.9), 4.5e-6  # degrees; half a metre a pixel in Rio de Janeiro
 
 
-def write(folder, seed=0, images=8):
+def write(folder: str, seed: int = 0, images: int = 8) -> None:
     """Write ``3band`` and ``geojson`` below ``folder`` (the ``spacenet`` folder); every fourth chip has no building."""
     rng = np.random.default_rng((seed, 5))
     for number in range(1, images + 1):
@@ -31,7 +31,7 @@ def write(folder, seed=0, images=8):
         writing.save_text(os.path.join(folder, 'geojson', 'Geo_{}.geojson'.format(stem)), text)
 
 
-def _save(path, image):
+def _save(path: str, image: np.ndarray) -> None:
     tags = TiffImagePlugin.ImageFileDirectory_v2()
     for tag, kind, value in ((geotiff.SCALE, 12, (STEP, STEP, 0.0)),
                              (geotiff.TIEPOINT, 12, (0.0, 0.0, 0.0) + CORNER + (0.0,)),

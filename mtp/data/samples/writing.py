@@ -4,8 +4,10 @@ import json
 import os
 import pickle
 import shutil
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Tuple
 
 import cv2
+import numpy as np
 
 from mtp import ownership
 from mtp.data import catalogue
@@ -17,7 +19,7 @@ GENERATION = 1  # raise it when the same seed draws other pictures
 
 
 @contextlib.contextmanager
-def sample_folder(path, settings, overwrite=False):
+def sample_folder(path: str, settings: Mapping[str, Any], overwrite: bool = False) -> Iterator[Optional[str]]:
     """Give a scratch folder whose files go to ``path`` when the block succeeds, or None when the same set lies there.
 
     A folder that was not written here is never touched; of one that was, only the files that were written. Its lock is
@@ -54,7 +56,7 @@ def sample_folder(path, settings, overwrite=False):
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _put(scratch, path, mark):
+def _put(scratch: str, path: str, mark: Mapping[str, Any]) -> None:
     """Move the files of ``scratch`` to ``path``; what an earlier set has left there goes, nothing else does."""
     names = sorted(os.path.relpath(os.path.join(place, name), scratch)
                    for place, _, leaves in os.walk(scratch) for name in leaves)
@@ -64,7 +66,7 @@ def _put(scratch, path, mark):
             os.rmdir(path)
         os.rename(scratch, path)
         return
-    before = _read_mark(path)[1]
+    before = _read_mark(path)[1] or []
     taken = [name for name in names if name not in before and os.path.lexists(os.path.join(path, name))]
     if taken:
         raise MTPError('{} holds {}, which is none of the sample set: it is left alone'.format(
@@ -79,7 +81,7 @@ def _put(scratch, path, mark):
     write_json(os.path.join(path, MARK), dict(mark, made=names))
 
 
-def _read_mark(folder):
+def _read_mark(folder: str) -> Tuple[Optional[Dict[str, Any]], Optional[List[str]]]:
     """(settings, names of the files that were written or None) of a sample set; (None, None) where none lies."""
     try:
         with open(os.path.join(folder, MARK), encoding='utf-8') as stream:
@@ -91,16 +93,16 @@ def _read_mark(folder):
     return mark, made if plain else None
 
 
-def _below(name):
+def _below(name: str) -> bool:
     return not os.path.isabs(name) and '..' not in name.split('/')
 
 
-def _parent(path):
+def _parent(path: str) -> str:
     os.makedirs(os.path.dirname(path), exist_ok=True)
     return path
 
 
-def save_image(path, image):
+def save_image(path: str, image: np.ndarray) -> None:
     """Write ``image`` (h, w, 3) RGB or (h, w) uint8; the suffix of ``path`` chooses the format."""
     bgr = image if image.ndim == 2 else image[..., ::-1]
     options = [cv2.IMWRITE_JPEG_QUALITY, 95] if path.endswith('.jpg') else [cv2.IMWRITE_PNG_COMPRESSION, 3]
@@ -108,13 +110,13 @@ def save_image(path, image):
         raise MTPError('could not write {}'.format(path), hint='look for a full disk or a read-only folder')
 
 
-def save_text(path, text):
+def save_text(path: str, text: str) -> None:
     """Write UTF-8 text with its line ends as they are."""
     with open(_parent(path), 'w', encoding='utf-8', newline='') as stream:
         stream.write(text)
 
 
-def save_pickle(path, value):
+def save_pickle(path: str, value: object) -> None:
     """Write a pickle of protocol 4, as the SAMRS labels are."""
     with open(_parent(path), 'wb') as stream:
         pickle.dump(value, stream, protocol=4)

@@ -1,6 +1,7 @@
 """Sample of xView: TIFF images, one GeoJSON, with the oddities of the real one (a missing image, noise types)."""
 import json
 import os
+from typing import Any, Dict, Iterable
 
 import numpy as np
 
@@ -10,7 +11,7 @@ TYPE_OF = {'plane': 11, 'ship': 51, 'vehicle': 18, 'storage-tank': 86, 'tennis-c
 SIZE = (1000, 800)
 
 
-def write(folder, seed=0, images=4):
+def write(folder: str, seed: int = 0, images: int = 4) -> None:
     """Write ``train_images`` and ``xView_train.geojson`` below ``folder`` (the ``xview`` folder)."""
     rng = np.random.default_rng((seed, 4))
     features = [_feature('1395.tif', 73, (1, 2, 30, 40))]  # the real labels name this image; no archive holds it
@@ -28,6 +29,6 @@ def write(folder, seed=0, images=4):
     writing.save_text(os.path.join(folder, 'xView_train.geojson'), json.dumps(collection))
 
 
-def _feature(image, code, box):
+def _feature(image: str, code: int, box: Iterable[int]) -> Dict[str, Any]:
     return {'type': 'Feature', 'geometry': None, 'properties': {
         'bounds_imcoords': ','.join(str(int(value)) for value in box), 'type_id': code, 'image_id': image}}
