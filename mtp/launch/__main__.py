@@ -1,6 +1,7 @@
 """``python3 -m mtp.launch VERB [NAME=VALUE ...]``: what ``make VERB`` calls."""
 import os
 import sys
+from typing import Dict
 
 from mtp.errors import OK, MTPError, run_main
 from mtp.launch import execute, host, ledger, makeflags, usage, verbs
@@ -8,7 +9,7 @@ from mtp.launch import plan as planning
 from mtp.launch.settings import from_environ
 
 
-def main():
+def main() -> int:
     """Plan the verb; print the plan with DRYRUN=1, else run it."""
     given = dict(word.split('=', 1) for word in sys.argv[1:] if '=' in word)
     words = [word for word in sys.argv[1:] if '=' not in word]
@@ -27,7 +28,7 @@ def main():
     return execute.run(plan)
 
 
-def _of_make():
+def _of_make() -> Dict[str, str]:
     """Settings that were typed behind ``make VERB``. They are not handed on: what runs below is asked for by us."""
     if not os.environ.pop('MTP_BY_MAKE', ''):
         return {}

@@ -2,17 +2,24 @@
 import hashlib
 import os
 import shlex
+from typing import TYPE_CHECKING, Iterable, List, Sequence, Tuple
 
 from mtp.errors import MTPError
 from mtp.launch import slurm
-from mtp.launch.plan import Plan, Problem, Script, command, render_command
+from mtp.launch.plan import Command, Plan, Problem, Script, command, render_command
+
+if TYPE_CHECKING:
+    from mtp.launch.host import Host
+    from mtp.launch.jobs import Job
+    from mtp.launch.settings import Settings
 
 LEAD_SECONDS = 300  # before the time limit: for the step at hand and the checkpoint of the largest network
 FOLDER = 'work_dirs/slurm'  # scripts and logs
 MARK = 'mtp:'  # in the comment of a job, before what stands for a place it writes to
 
 
-def plan(settings, host, prepared, reason, problems, makes):
+def plan(settings: 'Settings', host: 'Host', prepared: Sequence[Tuple['Job', Command]], reason: str,
+         problems: Iterable[Problem], makes: Iterable[str]) -> Plan:
     """The :class:`Plan` that submits ``prepared``, a list of (job, command): one job, or an array of them.
 
     The script lies beside its log, so that what was submitted can be read later.
@@ -25,7 +32,7 @@ def plan(settings, host, prepared, reason, problems, makes):
     return Plan(reason, host.root, commands, tuple(problems), tuple(makes) + (folder,), script)
 
 
-def text(settings, host, prepared, name, folder):
+def text(settings: 'Settings', host: 'Host', prepared: Sequence[Tuple['Job', Command]], name: str, folder: str) -> str:
     """The batch script."""
     job = prepared[0][0]
     lines = ['#!/usr/bin/env bash'] + slurm.directives(settings, host, job, name)
@@ -42,14 +49,14 @@ def text(settings, host, prepared, name, folder):
     return '\n'.join(lines + ['case "$SLURM_ARRAY_TASK_ID" in'] + cases + ['esac']) + '\n'
 
 
-def mark(settings, host, job):
+def mark(settings: 'Settings', host: 'Host', job: 'Job') -> str:
     """What a job of the queue says of the place it writes to: short, the same for the same place, and no path."""
     place = job.kept or '{} in {}'.format(job.name, settings.data_root)
     path = os.path.normpath(os.path.join(host.root, place))
     return hashlib.sha256(path.encode('utf-8', 'surrogateescape')).hexdigest()[:12]
 
 
-def busy(settings, host, jobs):
+def busy(settings: 'Settings', host: 'Host', jobs: Iterable['Job']) -> List[Problem]:
     """A :class:`Problem` for each job that waits or runs already and writes where one of ``jobs`` would."""
     found = []
     for job in jobs:
@@ -62,7 +69,8 @@ def busy(settings, host, jobs):
     return found
 
 
-def own_directives(settings, host, names, folder, marks=()):
+def own_directives(settings: 'Settings', host: 'Host', names: Sequence[str], folder: str,
+                   marks: Sequence[str] = ()) -> List[str]:
     """What makes a job come back, where it writes, and for an array what each task does."""
     place = os.path.join(host.root, folder).replace('%', '%%')  # a % is a pattern of sbatch's
     if '\\' in place:
@@ -78,7 +86,7 @@ def own_directives(settings, host, names, folder, marks=()):
                     '--output=' + log]
 
 
-def lead(time_limit):
+def lead(time_limit: str) -> int:
     """Seconds before the time limit at which the job is told; a quarter of a short one, which has to do something."""
     if not time_limit:
         return LEAD_SECONDS
@@ -90,7 +98,7 @@ def lead(time_limit):
     return max(1, min(LEAD_SECONDS, total // 4))
 
 
-def _call(job, item):
+def _call(job: 'Job', item: Command) -> str:
     words = ['bash', 'mtp/launch/batch.sh', '--name', job.name, '--kept', job.kept]
     words += ['--again', job.resume] if job.resume else []
     # Variables go in front of the program that needs them: exec takes none.

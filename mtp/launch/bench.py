@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 import time
-from typing import NamedTuple
+from typing import Iterable, List, NamedTuple
 
 from mtp.errors import FAILED, NOT_YET, OK, MTPError, run_main
 from mtp.files import write_text
@@ -19,7 +19,7 @@ from mtp.launch.settings import from_environ
 Result = NamedTuple('Result', [('name', str), ('code', int), ('seconds', float), ('says', str)])
 
 
-def programs(root):
+def programs(root: str) -> List[str]:
     """Paths of the benchmarks, relative to the checkout; helpers beside them are left out."""
     found = []
     for path in sorted(glob.glob(os.path.join(root, 'ci', 'bench', '*.py'))):
@@ -29,7 +29,7 @@ def programs(root):
     return found
 
 
-def need(root):
+def need(root: str) -> List[str]:
     """The benchmarks, or the error that there are none yet."""
     found = programs(root)
     if not found:
@@ -37,7 +37,7 @@ def need(root):
     return found
 
 
-def measure(python, path, root, folder):
+def measure(python: str, path: str, root: str, folder: str) -> Result:
     """Run one benchmark, show and keep what it prints; returns its :class:`Result`."""
     name = os.path.basename(path)[:-3]
     log, start, said = os.path.join(folder, name + '.txt'), time.monotonic(), []
@@ -60,7 +60,7 @@ def measure(python, path, root, folder):
     return Result(name, code, time.monotonic() - start, said[-1] if said else '')
 
 
-def table(results):
+def table(results: Iterable[Result]) -> str:
     """Markdown table of the results."""
     lines = ['| benchmark | result | seconds |', '|---|---|---|']
     for each in results:
@@ -69,7 +69,7 @@ def table(results):
     return '\n'.join(lines) + '\n'
 
 
-def main():
+def main() -> int:
     """Run the benchmarks, all or those whose names ARGS holds; write the table; exit code 1 when one fails."""
     settings = from_environ(os.environ)
     paths = need(ledger.ROOT)

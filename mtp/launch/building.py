@@ -1,14 +1,21 @@
 """Plans of ``make images`` and ``make sif``. Pure; in a bundle (:mod:`mtp.launch.bundle`) they need no network."""
 import os
+from typing import TYPE_CHECKING, Iterable, List, Mapping, Optional, Sequence, Tuple
 
 from mtp.errors import NOT_YET, MTPError
 from mtp.launch import bundle, choice, ledger, lock, runtimes
-from mtp.launch.plan import Problem, command
+from mtp.launch.plan import Command, Problem, command
+from mtp.launch.runtimes.docker import Docker
+
+if TYPE_CHECKING:
+    from mtp.launch.host import Host
+    from mtp.launch.settings import Settings
 
 PROJECT = 'MTP reproducibility kit'  # stands on an image whose repository has no address
 
 
-def images(settings, host, asked):
+def images(settings: 'Settings', host: 'Host',
+           asked: Sequence[Tuple[str, str]]) -> Tuple[List[Command], List[Problem], str]:
     """(commands, problems, what is not pinned) of ``docker build`` for ``asked``, pairs of environment and variant.
 
     In a bundle: loading what it has, or building from it.
@@ -36,7 +43,7 @@ def images(settings, host, asked):
     return commands, problems, '; '.join(filter(None, notes))
 
 
-def unresolved(pairs):
+def unresolved(pairs: Iterable[Tuple[str, str]]) -> List[Problem]:
     """Locks that cannot be installed: said before gigabytes are fetched, for their install is refused at its end."""
     found = []
     for env, kind in pairs:
@@ -47,7 +54,7 @@ def unresolved(pairs):
     return found
 
 
-def unpinned(words, pairs):
+def unpinned(words: Sequence[str], pairs: Iterable[Tuple[str, str]]) -> str:
     """One line on the base images that are taken by their tag; '' when none is, or ``words`` of a build name others."""
     given = bundle.given_arguments(words)
     names = {} if len(given) == len(bundle.BASE_NAMES) else {
@@ -58,12 +65,13 @@ def unpinned(words, pairs):
             'inspect NAME'.format(', '.join(sorted(names))))
 
 
-def tag(settings, env, kind):
+def tag(settings: 'Settings', env: str, kind: str) -> str:
     """Name of the image to build."""
     return settings.image or ledger.image_tag(env, kind)
 
 
-def build(settings, host, engine, env, kind, bases):
+def build(settings: 'Settings', host: 'Host', engine: Docker, env: str, kind: str,
+          bases: Optional[Mapping[str, str]]) -> Command:
     """``docker build`` of one image; with the ``bases`` of a bundle without any network."""
     words, site = [engine.builder(host), 'build'] + list(engine.build_words), settings.words
     words += ['--file', 'docker/Dockerfile', '--tag', tag(settings, env, kind)]
@@ -77,7 +85,7 @@ def build(settings, host, engine, env, kind, bases):
     return command(words + list(settings.further[engine.args]) + list(settings.args) + ['.'], engine.build_environment)
 
 
-def sif(settings, host, asked):
+def sif(settings: 'Settings', host: 'Host', asked: Iterable[Tuple[str, str]]) -> Tuple[List[Command], List[Problem]]:
     """(commands, problems) of making a file of each image, from those of an engine or from the archives of a bundle."""
     runtime, held = runtimes.file_maker(settings), bundle.read(host.root).get('images', {})
     engine, commands = runtimes.maker(settings, host), []
@@ -89,7 +97,7 @@ def sif(settings, host, asked):
     return commands, list(runtime.unfit(settings, host, asked))
 
 
-def need(host, path):
+def need(host: 'Host', path: str) -> None:
     """Refuse a verb whose recipe is not in the checkout."""
     if not os.path.isfile(os.path.join(host.root, path)):
         raise MTPError('not yet: {} is not built'.format(path), code=NOT_YET)

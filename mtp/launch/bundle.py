@@ -16,13 +16,14 @@ import glob
 import os
 import shutil
 import subprocess
+from typing import Any, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 
 from mtp import files, locks
 from mtp.errors import FAILED, OK, MTPError, run_main
 from mtp.files import atomic_path, sha256, write_json, write_text
 from mtp.launch import choice, clients, engines, host, ledger, lock, setup, sums
 from mtp.launch.runtimes import apptainer, native
-from mtp.launch.settings import from_environ
+from mtp.launch.settings import Settings, from_environ
 from mtp.progress import Progress
 from mtp.terminal import say
 
@@ -36,7 +37,7 @@ BASE_NAMES = {'PYTHON_IMAGE': 'mtp-bundle/python-{env}:{kind}', 'BUILD_IMAGE': '
               'BASE_IMAGE': 'mtp-bundle/base:{kind}'}
 
 
-def read(root):
+def read(root: str) -> Dict[str, Any]:
     """``bundle.json`` of the checkout at ``root``; {} where it is no bundle, or nothing can be read of it."""
     try:
         found = files.read_json(os.path.join(root, NAME))
@@ -45,12 +46,12 @@ def read(root):
     return found if isinstance(found, dict) else {}
 
 
-def archive(env, kind):
+def archive(env: str, kind: str) -> str:
     """Where the docker image lies in a bundle."""
     return '{}/{}-{}.tar'.format(IMAGES, env, kind)
 
 
-def sums_of(folder):
+def sums_of(folder: str) -> Optional[Dict[str, str]]:
     """``{name: SHA-256}`` that the bundle at ``folder`` lists; None where it was not finished.
 
     Raises:
@@ -62,18 +63,18 @@ def sums_of(folder):
         raise MTPError('the checksums cannot be read: {}'.format(error), hint='copy the bundle again')
 
 
-def lock_names(envs, kind):
+def lock_names(envs: Iterable[str], kind: str) -> List[str]:
     """Locks whose wheels a bundle holds: those of the environments, the installer's, the tests', the compiler's."""
     return ['{}-{}'.format(env, part) for env in envs for part in ['pip', 'dev', 'build', kind] + (
         [ledger.headers(kind)] if ledger.variant(env, kind)['cuda'] else [])]
 
 
-def lacking(name, held):
+def lacking(name: str, held: Iterable[str]) -> List[str]:
     """Packages of the lock ``name`` of which no admitted file is among the hashes ``held``."""
     return sorted(package for package, (_, each) in lock.pins(lock.read(name)).items() if not set(each) & set(held))
 
 
-def hashes(folder):
+def hashes(folder: str) -> Dict[str, str]:
     """``{SHA-256: path}`` of every file in ``folder``."""
     return {sha256(path): path for path in glob.glob(os.path.join(folder, '*')) if os.path.isfile(path)}
 
@@ -86,7 +87,7 @@ class Bundler(object):
         machine: a :class:`Host`.
     """
 
-    def __init__(self, settings, machine):
+    def __init__(self, settings: Settings, machine: host.Host) -> None:
         self.settings, self.machine, self.root = settings, machine, machine.root
         self.out = os.path.abspath(os.path.join(self.root, settings.words['OUT'] or
                                                 os.path.join(settings.work_root, 'bundle')))
@@ -96,7 +97,7 @@ class Bundler(object):
         self.seen = machine.engines.get('docker', engines.UNASKED)
         self.left_out, self.images, self.bases, self.source, self.sifs = [], {}, {}, [], []
 
-    def make(self):
+    def make(self) -> None:
         """Gather every part; the checksums come last, so a bundle without them is not finished."""
         unknown = sorted(set(self.parts) - set(PARTS))
         if unknown:
@@ -109,7 +110,7 @@ class Bundler(object):
         with locks.hold_file(self.out, 'bundle'):
             self._fill()
 
-    def _fill(self):
+    def _fill(self) -> None:
         before = read(self.out)
         self.listed = (sums_of(self.out) or {}) if before else {}
         self._drop(sums.SUMS)
@@ -123,7 +124,7 @@ class Bundler(object):
         self._note(self.images)
         self._sums()
 
-    def _note(self, images):
+    def _note(self, images: Mapping[str, Any]) -> None:
         write_json(
             os.path.join(self.out, NAME), {
                 'schema': 1, 'revision': self.machine.revision, 'ledger': ledger.digest(), 'environments': self.envs,
@@ -131,7 +132,7 @@ class Bundler(object):
                 'left_out': self.left_out, 'source': self.source
             })
 
-    def _source(self, before):
+    def _source(self, before: Mapping[str, Any]) -> None:
         self.source = tracked_files(self.root)
         say('source: {} files of {}'.format(len(self.source), self.machine.revision))
         for name in sorted(set(before.get('source', [])) - set(self.source)):
@@ -139,7 +140,7 @@ class Bundler(object):
         for name in self.source:
             place(os.path.join(self.root, name), os.path.join(self.out, name))
 
-    def _wheels(self, before):
+    def _wheels(self, before: Mapping[str, Any]) -> None:
         folder = os.path.join(self.out, WHEELS)
         python = os.path.join(self.root, native.python(self.settings, self.envs[0]))
         if self.machine.venvs[self.envs[0]] != 'ready':
@@ -167,7 +168,7 @@ class Bundler(object):
                                hint='make setup ENV={} VARIANT={}'.format(env, self.kind), code=FAILED)
         self._drop_others(folder)
 
-    def _drop_others(self, folder):
+    def _drop_others(self, folder: str) -> None:
         """Remove wheels of earlier locks."""
         names = lock_names(self.envs, self.kind) + [env + '-ops' for env in self.envs]
         admitted = {value for name in names for _, each in lock.pins(lock.read(name)).values() for value in each}
@@ -175,7 +176,7 @@ class Bundler(object):
             if digest not in admitted and path.endswith(('.whl', '.tar.gz')):  # nothing that others put there
                 os.unlink(path)
 
-    def _download(self, python, name, folder, count):
+    def _download(self, python: str, name: str, folder: str, count: int) -> None:
         env, _, part = name.rpartition('-')
         index = ledger.variant(env, self.kind)['index'] if part == self.kind else ''
         words = (python, '-m', 'pip', 'download', '--no-deps', '--require-hashes', '--only-binary', ':all:', '--dest',
@@ -192,39 +193,41 @@ class Bundler(object):
             raise MTPError('fetching the wheels of {} failed:\n{}'.format(name, '\n'.join(said)),
                            hint='make bundle again; the whole log: ' + log, code=FAILED)
 
-    def _images(self, before):
+    def _images(self, before: Mapping[str, Any]) -> None:
         docker = self._engine('docker images')
-        for env in self.envs if docker else ():
+        if not docker:
+            return
+        for env in self.envs:
             tag = self.settings.image or ledger.image_tag(env, self.kind)
             if self.seen.images.get(tag) != ledger.inputs(env, self.kind):
                 self.left_out.append('{}: there is none of these inputs here (make images)'.format(tag))
                 continue
             self._save(docker, archive(env, self.kind), [tag], self.seen.ids[tag], before)
 
-    def _bases(self, before):
+    def _bases(self, before: Mapping[str, Any]) -> None:
         docker = self._engine('base images')
+        if not docker:
+            return
         tags, given = [], given_arguments(self.settings.further['DOCKER_ARGS'])
-        for env in self.envs if docker else ():
+        for env in self.envs:
             self.bases[env] = {name: each.format(env=env, kind=self.kind) for name, each in BASE_NAMES.items()}
             for name, tag in sorted(self.bases[env].items()):
                 self._base(docker, env, name, tag, given)
                 tags.append(tag)
-        if not docker:
-            return
         ids = [
             clients.said([docker, 'image', 'inspect', '--format', '{{.Id}}', tag])[1].strip()
             for tag in sorted(set(tags))
         ]
         self._save(docker, BASES, sorted(set(tags)), ' '.join(ids), before)
 
-    def _engine(self, what):
+    def _engine(self, what: str) -> Optional[str]:
         """A docker client that can build and whose daemon answers; None, and a note, without one."""
         if self.machine.builder and not self.seen.refusal:
             return self.machine.builder
         self.left_out.append('{}: no engine that can build answers here'.format(what))
         return None
 
-    def _base(self, docker, env, name, tag, given):
+    def _base(self, docker: str, env: str, name: str, tag: str, given: Mapping[str, str]) -> None:
         """Give one base image its name in a bundle; the one to compile in gets its system packages first."""
         arguments = dict(ledger.build_args(env, self.kind), **given)
         if name == 'BUILD_IMAGE':
@@ -237,7 +240,7 @@ class Bundler(object):
             call([docker, 'pull', '--quiet', arguments[name]], self.root, 'getting ' + arguments[name])
         call([docker, 'tag', arguments[name], tag], self.root, 'naming ' + tag)
 
-    def _save(self, docker, name, tags, what, before):
+    def _save(self, docker: str, name: str, tags: List[str], what: str, before: Mapping[str, Any]) -> None:
         path, old = os.path.join(self.out, name), before.get('images', {}).get(name, {})
         if os.path.exists(path) and (old.get('tags'), old.get('id')) == (tags, what) and sha256(path) == old['sha256']:
             say('{}: kept'.format(name))
@@ -250,7 +253,7 @@ class Bundler(object):
         self.images[name] = {'tags': tags, 'id': what, 'sha256': sha256(path)}
         self._note(dict(before.get('images', {}), **self.images))
 
-    def _sif(self, before):
+    def _sif(self, before: Mapping[str, Any]) -> None:
         for env in self.envs:
             name = apptainer.sif_path(self.settings, env, self.kind)
             if os.path.exists(os.path.join(self.root, name)):
@@ -260,7 +263,7 @@ class Bundler(object):
             else:
                 self.left_out.append('{}: there is none here (make sif)'.format(name))
 
-    def _sums(self):
+    def _sums(self) -> None:
         names, others = self._parts()
         total = sum(os.path.getsize(os.path.join(self.out, name)) for name in names)
         progress, lines = Progress('checksums', len(names)), []
@@ -277,7 +280,7 @@ class Bundler(object):
             say('left out: ' + note)
         say('next: make verify-bundle BUNDLE={}'.format(self.out))
 
-    def _parts(self):
+    def _parts(self) -> Tuple[List[str], List[str]]:
         """(files that this run gathered, other files that lie in the folder), relative, sorted."""
         files, strange = sums.walk(self.out)
         known = set(self.source) | set(self.images) | set(self.sifs) | {NAME}
@@ -286,13 +289,13 @@ class Bundler(object):
             'wheels' in self.parts or self.listed.get(name) == sha256(os.path.join(self.out, name))))]
         return names, [name for name in files + strange if name not in names and not name.endswith(sums.CACHED)]
 
-    def _drop(self, name):
+    def _drop(self, name: str) -> None:
         path = os.path.join(self.out, name)
         if os.path.lexists(path):
             os.unlink(path)
 
 
-def operators(root, env, kind):
+def operators(root: str, env: str, kind: str) -> List[str]:
     """Finished wheels of the operators of ``env`` in the checkout at ``root``."""
     ops = ledger.environment(env)['ops']
     start = '{}-{}-{}-'.format(ops['package'], ops['version'], kind)
@@ -302,13 +305,13 @@ def operators(root, env, kind):
     ]
 
 
-def given_arguments(words):
+def given_arguments(words: Sequence[str]) -> Dict[str, str]:
     """Base images that the user gave by DOCKER_ARGS, ``{argument: image}``."""
     pairs = [value.split('=', 1) for flag, value in zip(words, words[1:]) if flag == '--build-arg' and '=' in value]
     return {name: value for name, value in pairs if name in BASE_NAMES}
 
 
-def tracked_files(root):
+def tracked_files(root: str) -> List[str]:
     """Files of the source: what git tracks, or what a bundle lists of it.
 
     Raises:
@@ -329,7 +332,7 @@ def tracked_files(root):
     return sorted(name for name in said.split('\0') if name and os.path.exists(os.path.join(root, name)))
 
 
-def place(source, target):
+def place(source: str, target: str) -> None:
     """Copy a file with its rights, unless the same bytes are there already; in the place of a link comes the file."""
     if os.path.isfile(target) and not os.path.islink(target) and filecmp.cmp(source, target, shallow=False):
         return
@@ -337,7 +340,7 @@ def place(source, target):
         shutil.copy2(source, temporary)
 
 
-def call(words, folder, what, **variables):
+def call(words: Sequence[str], folder: str, what: str, **variables: str) -> None:
     """Run ``words``; what they said is shown when they fail.
 
     Raises:
@@ -350,7 +353,7 @@ def call(words, folder, what, **variables):
                        hint='mend that, then the same command again')
 
 
-def main():
+def main() -> int:
     """Gather a bundle in OUT."""
     settings = from_environ(os.environ)
     Bundler(settings, host.look(settings, builds=True)).make()

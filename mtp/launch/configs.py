@@ -6,7 +6,7 @@ and its folder says in which environment it runs. The published names, bare name
 import difflib
 import os
 import re
-from typing import NamedTuple
+from typing import List, NamedTuple, Optional, Sequence, Tuple
 
 from mtp.errors import MTPError
 from mtp.launch import ledger
@@ -18,12 +18,12 @@ DATASET_ALIASES = {'dior-r': 'diorr', 'fair1m20': 'fair1m', 'fair1mv2': 'fair1m'
 Leaf = NamedTuple('Leaf', [('env', str), ('dataset', str), ('stem', str)])
 
 
-def leaf_path(leaf):
+def leaf_path(leaf: Leaf) -> str:
     """Path of a leaf below the repository."""
     return 'configs/{}/{}/{}.py'.format(ledger.environment(leaf.env)['configs'], leaf.dataset, leaf.stem)
 
 
-def preferred(purpose):
+def preferred(purpose: str) -> str:
     """Which environment is meant when several have a leaf of that name.
 
     FAIR1M and DOTA-v1.0 were trained in one and tested in the other.
@@ -31,7 +31,7 @@ def preferred(purpose):
     return ledger.serving(purpose)[0]
 
 
-def leaves(root='.'):
+def leaves(root: str = '.') -> List[Leaf]:
     """All :class:`Leaf` values below ``root``, sorted. Only folders that an environment names hold leaves."""
     found = []
     for env in ledger.names():
@@ -43,7 +43,8 @@ def leaves(root='.'):
     return found
 
 
-def find(name, env=None, purpose='train', prefer=None, root='.'):
+def find(name: str, env: Optional[str] = None, purpose: str = 'train', prefer: Optional[str] = None,
+         root: str = '.') -> Tuple[str, str]:
     """Environment and path of the config ``name``.
 
     Args:
@@ -70,7 +71,7 @@ def find(name, env=None, purpose='train', prefer=None, root='.'):
     if not found:
         return _own_file(name, env, known, root)
     fitting = [leaf for leaf in found if env in (None, '', leaf.env)]
-    if not fitting:
+    if env and not fitting:
         raise MTPError('{} belongs to {}, but {} is asked for'.format(leaf_path(found[0]), found[0].env, env),
                        hint='use ENV={}, or a config below configs/{}/'.format(
                            found[0].env, ledger.environment(env)['configs']))
@@ -83,7 +84,8 @@ def find(name, env=None, purpose='train', prefer=None, root='.'):
     return best.env, leaf_path(best)
 
 
-def of_dataset(dataset, env=None, purpose='train', root='.'):
+def of_dataset(dataset: str, env: Optional[str] = None, purpose: str = 'train',
+               root: str = '.') -> Optional[Tuple[str, str]]:
     """Environment and path of the paper's main run on ``dataset``: RVSA-L, pretrained with MAE and MTP.
 
     Returns None where no folder ``configs/<env>/<dataset>`` has such a leaf: that room is not built.
@@ -96,28 +98,28 @@ def of_dataset(dataset, env=None, purpose='train', root='.'):
     return best.env, leaf_path(best)
 
 
-def dataset_and_stem(path):
+def dataset_and_stem(path: str) -> Tuple[str, str]:
     """(dataset, stem) of a config path: the last folder and the name without ``.py``."""
     folder, leaf = os.path.split(path.replace(os.sep, '/'))
     return os.path.basename(folder), leaf[:-3] if leaf.endswith('.py') else leaf
 
 
-def _is_main(stem):
+def _is_main(stem: str) -> bool:
     plain = '_{}_'.format(_plain(stem))
     return '_rvsa_l_' in plain and '_mae_mtp_' in plain
 
 
-def _plain(stem):
+def _plain(stem: str) -> str:
     return stem.replace('-', '_').lower()
 
 
-def _short(stem):
+def _short(stem: str) -> str:
     # The guide names the FAIR1M leaves without the last word of the released file.
     plain = _plain(stem)
     return plain[:-len('_branches')] if plain.endswith('_branches') else plain
 
 
-def _matches(name, known, root):
+def _matches(name: str, known: List[Leaf], root: str) -> List[Leaf]:
     parts = _inside(name, root).replace(os.sep, '/').split('/')
     stem = parts[-1][:-3] if parts[-1].endswith('.py') else parts[-1]
     if parts[0] == 'configs':
@@ -137,7 +139,7 @@ def _matches(name, known, root):
     return []
 
 
-def _inside(name, root):
+def _inside(name: str, root: str) -> str:
     """``name`` relative to ``root`` when it lies below it, else as it is."""
     if os.path.isabs(name):
         relative = os.path.relpath(os.path.realpath(name), os.path.realpath(root))
@@ -145,7 +147,7 @@ def _inside(name, root):
     return os.path.normpath(name) if name else name
 
 
-def _by_bases(path):
+def _by_bases(path: str) -> Optional[str]:
     """The first environment of the one folder whose base blocks a config of somebody's own builds on, or None."""
     with open(path, encoding='utf-8', errors='replace') as stream:
         found = set(re.findall(r'configs/(?:_base_/)?(\w+)/', stream.read()))
@@ -153,7 +155,7 @@ def _by_bases(path):
     return ledger.sharing(folders[0])[0] if len(folders) == 1 else None
 
 
-def _own_file(name, env, known, root):
+def _own_file(name: str, env: Optional[str], known: Sequence[Leaf], root: str) -> Tuple[str, str]:
     if name.endswith('.py') and os.path.isfile(os.path.join(root, name)):
         env = env or _by_bases(os.path.join(root, name))
         if not env:

@@ -2,14 +2,15 @@
 import json
 import os
 import sys
-from typing import Dict, NamedTuple, Tuple
+from typing import Dict, Iterator, List, NamedTuple, Sequence, Tuple
 
 from mtp.data import catalogue
 from mtp.errors import FAILED, OK, run_main
 from mtp.launch import choice, containers, engines, facts, host, ledger, runtimes, setup
 from mtp.launch import doctor_cards
 from mtp.launch import doctor_node as compute
-from mtp.launch.findings import FAIL, PASS, WARN, fail, good, shared_memory, warn
+from mtp.launch.findings import FAIL, PASS, WARN, Finding, fail, good, shared_memory, warn
+from mtp.launch.runtimes.base import Runtime
 from mtp.launch.settings import Settings, from_environ
 
 WORK_BYTES = 20 << 30  # checkpoints of one ViT-L training with optimizer states
@@ -20,7 +21,7 @@ Question = NamedTuple('Question', [
 ])
 
 
-def python(question):
+def python(question: Question) -> Iterator[Finding]:
     """The host's Python, and those that native environments are made of."""
     said = question.facts.python
     new = tuple(map(int, said.split('.')[:2])) >= (3, 6)
@@ -32,18 +33,19 @@ def python(question):
             yield fail('Python ' + minor, 'there is none', question.facts.pythons[minor][1])
     for env in envs:  # of those that are ready the self-check inside says the rest
         minor = ledger.minor(env)
-        if question.facts.pythons[minor][0]:
-            yield _interpreter(env, minor, *question.facts.pythons[minor][0])
+        found = question.facts.pythons[minor][0]
+        if found:
+            yield _interpreter(env, minor, *found)
 
 
-def _interpreter(env, minor, path, seen):
+def _interpreter(env: str, minor: str, path: str, seen: str) -> Finding:
     wanted, said = ledger.environment(env)['python']['shipped'], '{} ({})'.format(seen, path)
     if seen != wanted:
         said += '; the ledger says {}: any {} works, the difference is declared'.format(wanted, minor)
     return (good if seen == wanted else warn)('Python {} for {}'.format(minor, env), said)
 
 
-def compiler(question):
+def compiler(question: Question) -> Iterator[Finding]:
     """Needed once, for mmcv's operators in a native environment."""
     if question.facts.compiler or not _unready(question):
         yield good('C++ compiler', question.facts.compiler or 'there is none, and none is needed')
@@ -51,7 +53,7 @@ def compiler(question):
         yield fail('C++ compiler', 'there is none', 'sudo apt-get install g++')
 
 
-def runtime(question):
+def runtime(question: Question) -> Iterator[Finding]:
     """What would be taken for each environment, and what is missing for it: engine, daemon, image, its ledger."""
     for env in question.envs:
         taken, reason, problems = containers.choose(question.settings, question.host, env)
@@ -61,7 +63,7 @@ def runtime(question):
             yield fail('runtime for ' + env, '{}: {}'.format(taken, problem.message), problem.hint)
 
 
-def bases(question):
+def bases(question: Question) -> Iterator[Finding]:
     """Base images that an image would be built from by tag, before anything is pulled."""
     for env in question.envs:
         kind = choice.variant(question.settings, question.host, env)
@@ -71,7 +73,7 @@ def bases(question):
                        resolve)
 
 
-def inside(question):
+def inside(question: Question) -> Iterator[Finding]:
     """Versions against the ledger and the compiled operators, as the self-check inside the runtime saw them."""
     for env in question.envs:
         report, what = question.facts.selfchecks.get(env), 'inside ' + env
@@ -91,21 +93,21 @@ def inside(question):
             yield fail(what, said, again) if report['failed'] else good(what, said)
 
 
-def _variant_word(question, env):
+def _variant_word(question: Question, env: str) -> str:
     kind = question.settings.variant  # of a native environment the user says it; an image is found by the card
     if not kind and runtimes.get(question.runtimes[env]).in_image:
         kind = choice.variant(question.settings, question.host, env)
     return ' VARIANT=' + kind if kind in ledger.variants(env) else ''
 
 
-def variant(question):
+def variant(question: Question) -> Iterator[Finding]:
     """A variant that the ledger does not know, and no site builds for itself."""
     asked = question.settings.variant
     if asked and asked not in ledger.variants() and choice.accelerator(question.settings, question.host) != 'rocm':
         yield fail('variant', 'the ledger knows no {!r}'.format(asked), 'VARIANT=' + ' or '.join(ledger.variants()))
 
 
-def cards(question):
+def cards(question: Question) -> Iterator[Finding]:
     """Cards and driver against the CUDA of the image, and against what the documented torch has code for."""
     accel = choice.accelerator(question.settings, question.host)
     if accel != 'nv':
@@ -120,7 +122,7 @@ def cards(question):
         yield from doctor_cards.findings(question, card, '')
 
 
-def memory(question):
+def memory(question: Question) -> Iterator[Finding]:
     """Shared memory: docker gets its own, everything else has the host's."""
     taken = _taken(question)
     if all(each.own_memory for each in taken):
@@ -129,7 +131,7 @@ def memory(question):
         yield shared_memory('shared memory', question.facts.shm)
 
 
-def disk(question):
+def disk(question: Question) -> Iterator[Finding]:
     """Room for what a training writes, for what is still to be made, and on the disk of the engine, another one."""
     settings, free = question.settings, question.facts.free
     yield _room('disk of ' + settings.work_root, free[settings.work_root], WORK_BYTES, 'a training of ViT-L takes',
@@ -151,34 +153,34 @@ def disk(question):
                         each.prune + '; a larger disk: ' + each.larger_disk)
 
 
-def _taken(question):
+def _taken(question: Question) -> List[Runtime]:
     """The runtimes that would be taken, each once."""
     return [runtimes.get(name) for name in dict.fromkeys(question.runtimes[env] for env in question.envs)]
 
 
-def _unready(question):
+def _unready(question: Question) -> List[str]:
     """Native environments that would be taken and are still to be made."""
     return [env for env in question.envs
             if not runtimes.get(question.runtimes[env]).in_image and question.host.venvs[env] != 'ready']
 
 
-def _cards(question, engine):
+def _cards(question: Question, engine: Runtime) -> bool:
     """Whether an engine can hand cards to a container, as far as it has said so."""
     seen = question.host.engines.get(engine.name, engines.UNASKED)
     return bool(seen.refusal) or seen.about.cards
 
 
-def _room(what, free, needed, purpose, following):
+def _room(what: str, free: int, needed: int, purpose: str, following: str) -> Finding:
     said = '{:.1f} GB left; {} about {:.1f} GB'.format(free / 1e9, purpose, needed / 1e9)
     return good(what, said) if free >= needed else warn(what, said, following)
 
 
-def node(question):
+def node(question: Question) -> Iterator[Finding]:
     """A compute node, which is where a job runs: what the login node has is another matter."""
     return compute.findings(question, doctor_cards.findings)
 
 
-def folders(question):
+def folders(question: Question) -> Iterator[Finding]:
     """The three folders, and which data sets lie in the first."""
     settings = question.settings
     for variable, path, write in (('MTP_DATA_ROOT', settings.data_root, False),
@@ -199,7 +201,7 @@ def folders(question):
         'make demo needs none; python3 -m mtp.data describe <dataset>, then make data-<dataset>')
 
 
-def runs(question):
+def runs(question: Question) -> Iterator[Finding]:
     """Which of the published runs can start with the weights and the data that are here."""
     found = question.facts.ready
     if found:
@@ -208,7 +210,7 @@ def runs(question):
             'published runs', found['sentence'], 'make weights')
 
 
-def slurm(question):
+def slurm(question: Question) -> Iterator[Finding]:
     """srun, and the partition where one is named."""
     known, wanted = question.facts.partitions, question.settings.partition
     if 'srun' not in question.host.tools and question.settings.launcher == 'slurm':
@@ -224,12 +226,12 @@ def slurm(question):
 JUDGES = (python, compiler, runtime, bases, inside, variant, cards, memory, disk, folders, runs, slurm, node)
 
 
-def judge(question):
+def judge(question: Question) -> List[Finding]:
     """All findings of all judges."""
     return [finding for each in JUDGES for finding in each(question)]
 
 
-def text(findings):
+def text(findings: Sequence[Finding]) -> str:
     """The findings for people."""
     lines = []
     for found in findings:
@@ -239,7 +241,7 @@ def text(findings):
     return '\n'.join(lines + ['{} pass, {} warn, {} fail'.format(*count)])
 
 
-def main():
+def main() -> int:
     """Judge this machine; exit code 1 when something fails."""
     settings = from_environ(os.environ)
     envs = (settings.env,) if settings.env else tuple(ledger.names())

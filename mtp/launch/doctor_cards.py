@@ -1,10 +1,15 @@
 """What ``make doctor`` says of a card: for each variant that would be taken, whether it has code for it. Pure."""
+from typing import TYPE_CHECKING, Dict, Iterator, List, Sequence
+
 from mtp.launch import choice, ledger, runtimes
-from mtp.launch.cards import numbers, old_driver, runs, sm
-from mtp.launch.findings import fail, good, warn
+from mtp.launch.cards import Card, numbers, old_driver, runs, sm
+from mtp.launch.findings import Finding, fail, good, warn
+
+if TYPE_CHECKING:
+    from mtp.launch.doctor import Question
 
 
-def findings(question, card, where):
+def findings(question: 'Question', card: Card, where: str) -> Iterator[Finding]:
     """Findings of one card; ``where`` (`` on node7``) stands behind what each is of."""
     for kind, envs in taken(question).items():
         entry = ledger.variant(envs[0], kind)
@@ -16,7 +21,7 @@ def findings(question, card, where):
         yield _driver(question, card, kind, envs)._replace(what='driver' + where)
 
 
-def taken(question):
+def taken(question: 'Question') -> Dict[str, List[str]]:
     """``{variant: environments}`` of what would be run; a variant that the ledger lacks is judged by its site."""
     found = {}
     for env in question.envs:
@@ -26,7 +31,7 @@ def taken(question):
     return found
 
 
-def instead(question, env, card):
+def instead(question: 'Question', env: str, card: Card) -> str:
     """The command that brings what serves ``card``: another variant of ``env``, else another environment."""
     for other, kind in choice.alternatives(env, [card]):
         return '{} ENV={} VARIANT={}'.format(runtimes.get(
@@ -34,7 +39,7 @@ def instead(question, env, card):
     return 'ACCEL=none VARIANT={}, or another card'.format(ledger.plain(env))
 
 
-def _architecture(question, card, kind, envs):
+def _architecture(question: 'Question', card: Card, kind: str, envs: Sequence[str]) -> Finding:
     if card.architecture is None:
         return warn('', 'its driver does not say the architecture')
     architectures, name = ledger.variant(envs[0], kind)['architectures'], sm(card.architecture)
@@ -49,7 +54,7 @@ def _architecture(question, card, kind, envs):
     return good('', '{}: {} has code for it'.format(name, whose))
 
 
-def _driver(question, card, kind, envs):
+def _driver(question: 'Question', card: Card, kind: str, envs: Sequence[str]) -> Finding:
     entry = ledger.variant(envs[0], kind)
     if not old_driver(entry['driver'], card):
         return good('', '{} runs CUDA {}'.format(card.driver, entry['cuda']))

@@ -1,13 +1,19 @@
 """What ``make doctor`` says of a compute node: one that :mod:`mtp.launch.node` has asked. Pure."""
 import os
 import re
+from typing import TYPE_CHECKING, Callable, Iterator
 
 from mtp.launch import choice, runtimes
-from mtp.launch.findings import fail, good, shared_memory, warn
-from mtp.launch.node import BUSY, WAIT_SECONDS
+from mtp.launch.cards import Card
+from mtp.launch.findings import Finding, fail, good, shared_memory, warn
+from mtp.launch.node import BUSY, WAIT_SECONDS, Node
+from mtp.launch.runtimes.base import Runtime
+
+if TYPE_CHECKING:
+    from mtp.launch.doctor import Question
 
 
-def findings(question, card):
+def findings(question: 'Question', card: Callable[['Question', Card, str], Iterator[Finding]]) -> Iterator[Finding]:
     """Findings of the node that was asked; none where jobs go to no cluster.
 
     Args:
@@ -34,18 +40,18 @@ def findings(question, card):
         if not seen.cards:
             yield fail('card' + where, 'nvidia-smi shows none',
                        "sinfo -o '%P %G'; GRES=gpu:1, PARTITION=, or ACCEL=none")
-        for each in seen.cards:
-            yield from card(question, each, where)
+        for found in seen.cards:
+            yield from card(question, found, where)
 
 
-def _unasked(said):
+def _unasked(said: str) -> Finding:
     if any(text in said for text in BUSY):
         return warn('compute node', 'none was free within {} s: {}'.format(WAIT_SECONDS, said),
                     'sinfo, make doctor again')
     return fail('compute node', said, "sinfo -o '%P %a %G %D %t'; PARTITION=, GRES=")
 
 
-def _work(path, state, where):
+def _work(path: str, state: str, where: str) -> Finding:
     what = 'MTP_WORK_ROOT' + where
     if state == 'writable':
         return good(what, path)
@@ -53,7 +59,7 @@ def _work(path, state, where):
     return fail(what, said, 'MTP_WORK_ROOT=folder that all nodes see and you may write')
 
 
-def _node_image(question, seen, where, runtime):
+def _node_image(question: 'Question', seen: Node, where: str, runtime: Runtime) -> Iterator[Finding]:
     kind = choice.variant(question.settings, question.host, question.envs[0])
     path = runtime.probe(question.settings, question.envs[0], kind)[0]
     if not path:

@@ -4,7 +4,7 @@ import json
 import os
 import re
 import shutil
-from typing import Dict, NamedTuple
+from typing import Any, Dict, List, Mapping, NamedTuple
 
 from mtp.launch import clients
 from mtp.launch.plan import Problem
@@ -63,7 +63,7 @@ COMPLAINTS = (
 )
 
 
-def complaint(said, environ, start=''):
+def complaint(said: str, environ: Mapping[str, str], start: str = '') -> Problem:
     """The :class:`Problem` behind what an engine ``said``: its own words where nobody knows them better.
 
     Args:
@@ -78,19 +78,19 @@ def complaint(said, environ, start=''):
     return Problem(last_line(text) or 'it says nothing', start or _start(environ))
 
 
-def known(said):
+def known(said: str) -> bool:
     """Whether what an engine ``said`` is a complaint of its own, and not of the program inside."""
     return any(re.search(pattern, said) for pattern, _, _ in COMPLAINTS)
 
 
-def last_line(text):
+def last_line(text: str) -> str:
     """What an engine ends with, but for its advice: docker's last line is ``Run 'docker run --help' for more``."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     told = [line for line in lines if not re.match(r"(See|Run) '(docker|podman)", line)]
     return (told or lines or [''])[-1]
 
 
-def about(client):
+def about(client: str) -> Engine:
     """The :class:`Engine` behind ``client``; PLAIN where it does not say."""
     code, output = clients.said([client, 'info', '--format', '{{json .}}'], 20)
     start = output.find('{')  # a client may warn before it answers
@@ -100,7 +100,7 @@ def about(client):
         return PLAIN
 
 
-def read(info):
+def read(info: Mapping[str, Any]) -> Engine:
     """The :class:`Engine` that its ``info`` tells of: docker's form, or podman's, which has small letters."""
     if 'host' in info:
         rootless = bool(info['host'].get('security', {}).get('rootless'))
@@ -113,7 +113,7 @@ def read(info):
     return Engine(root if os.path.isabs(root) else '', any('rootless' in each for each in options), False, cards)
 
 
-def free(engine):
+def free(engine: Engine) -> int:
     """Bytes left on the disk of the engine's images; -1 where nobody here knows."""
     try:
         return shutil.disk_usage(engine.root).free if engine.root else -1
@@ -121,49 +121,49 @@ def free(engine):
         return -1
 
 
-def toolkit():
+def toolkit() -> bool:
     """Whether docker finds the hook that brings cards into a container, with which ``--gpus`` works by itself."""
     return any(os.access(os.path.join(folder, 'nvidia-container-runtime-hook'), os.X_OK)
                for folder in ('/usr/bin', '/usr/local/bin', '/usr/local/nvidia/toolkit'))
 
 
-def cdi():
+def cdi() -> bool:
     """Whether somebody has described the cards for engines that read such descriptions (CDI)."""
     return any(os.path.isdir(folder) and any('nvidia' in name for name in os.listdir(folder))
                for folder in ('/etc/cdi', '/var/run/cdi'))
 
 
-def cards(engine):
+def cards(engine: Engine) -> List[str]:
     """Words that give a container every NVIDIA card."""
     return ['--device', 'nvidia.com/gpu=all'] if engine.podman else ['--gpus', 'all']
 
 
-def identity(engine, uid, gid):
+def identity(engine: Engine, uid: int, gid: int) -> List[str]:
     """Words that make the files of a container belong to the user outside."""
     if engine.rootless and engine.podman:
         return ['--userns', 'keep-id', '--user', '{}:{}'.format(uid, gid)]
     return ['--user', '0:0' if engine.rootless else '{}:{}'.format(uid, gid)]
 
 
-def _user():
+def _user() -> str:
     try:
         return getpass.getuser()
     except (KeyError, OSError):  # a uid without a name, as in a container
         return 'uid {}'.format(os.getuid())
 
 
-def _own_socket():
+def _own_socket() -> str:
     path = '/run/user/{}/docker.sock'.format(os.getuid())
     return path if os.path.exists(path) else ''
 
 
-def _rights(user, environ):
+def _rights(user: str, environ: Mapping[str, str]) -> str:
     if _own_socket() and not environ.get('DOCKER_HOST'):
         return 'export DOCKER_HOST=unix://' + _own_socket()
     return 'sudo usermod -aG docker {}, then log in again (or: newgrp docker); or RUNTIME=native'.format(user)
 
 
-def _start(environ):
+def _start(environ: Mapping[str, str]) -> str:
     if environ.get('DOCKER_HOST'):
         return 'unset DOCKER_HOST (it is {}), or RUNTIME=native'.format(environ['DOCKER_HOST'])
     if _own_socket():

@@ -4,6 +4,8 @@ import signal
 import subprocess
 import sys
 import uuid
+from types import FrameType
+from typing import Callable, Dict, Iterable, Mapping, Optional, Sequence
 
 from mtp import processes
 from mtp.errors import MTPError
@@ -14,7 +16,7 @@ from mtp.launch import plan as planning
 KILLED = 128 + signal.SIGKILL
 
 
-def run(plan):
+def run(plan: planning.Plan) -> int:
     """Run the commands of ``plan`` in turn; the exit code of the first that fails, or 0.
 
     Raises:
@@ -39,7 +41,7 @@ def run(plan):
     return 0
 
 
-def _make(folder):
+def _make(folder: str) -> None:
     try:
         os.makedirs(folder, exist_ok=True)
     except OSError as error:
@@ -47,23 +49,23 @@ def _make(folder):
                        hint='let results go elsewhere: MTP_WORK_ROOT=folder, the same command behind it')
 
 
-def _token(words):
+def _token(words: Sequence[str]) -> Dict[str, str]:
     """What the processes of a job step sign their meeting with. Servers without SLURM would each draw their own."""
     return {} if words[0] != 'srun' or os.environ.get(meeting.TOKEN) else {meeting.TOKEN: uuid.uuid4().hex}
 
 
-def tied(number):
+def tied(number: int) -> Callable[[], None]:
     """What a child runs before its program: a group of its own, and signal ``number`` when we die, even by SIGKILL."""
     end_with_parent = processes.end_with_parent(number)
 
-    def prepare():
+    def prepare() -> None:
         os.setpgrp()
         end_with_parent()
 
     return prepare
 
 
-def call(words, environment, folder):
+def call(words: Iterable[str], environment: Mapping[str, str], folder: str) -> int:
     """Exit code of one command; signals that reach us reach it exactly once.
 
     It gets a process group of its own: else Ctrl-C would reach it twice, from the terminal and from us, and srun takes
@@ -72,7 +74,7 @@ def call(words, environment, folder):
     child = subprocess.Popen(list(words), cwd=folder, env=environment, stdin=subprocess.DEVNULL,
                              preexec_fn=tied(signal.SIGTERM))
 
-    def forward(number, frame):
+    def forward(number: int, frame: Optional[FrameType]) -> None:
         del frame
         child.send_signal(number)
 

@@ -5,13 +5,17 @@ import platform
 import shutil
 import subprocess
 import sys
-from typing import Dict, List, NamedTuple, Optional, Tuple, Union
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Dict, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 from mtp.errors import MTPError
 from mtp.launch import choice, containers, engines, ledger, node, pythons, verbs
 from mtp.launch import host as machine
 from mtp.launch.cards import Card
 from mtp.launch.jobs import Job
+
+if TYPE_CHECKING:
+    from mtp.launch.settings import Settings
 
 Facts = NamedTuple('Facts', [
     ('python', str),
@@ -29,7 +33,7 @@ Facts = NamedTuple('Facts', [
 Facts.__new__.__defaults__ = ('', {})  # the class syntax with defaults needs Python 3.6.1
 
 
-def gather(settings, host, envs, catalogue):
+def gather(settings: 'Settings', host: machine.Host, envs: Sequence[str], catalogue: ModuleType) -> Facts:
     """The :class:`Facts` of this machine; runs the self-check inside each environment that can start."""
     return Facts(
         python=platform.python_version(), pythons={minor: interpreter(minor) for minor in map(ledger.minor, envs)},
@@ -43,7 +47,7 @@ def gather(settings, host, envs, catalogue):
         node=compute_node(settings, host, envs), ready=ready(settings, host))
 
 
-def interpreter(minor):
+def interpreter(minor: str) -> Tuple[Optional[Tuple[str, str]], str]:
     """(path and version of a Python ``minor``, '') of this machine, or (None, the command that brings one)."""
     try:
         return pythons.find(os.environ, minor), ''
@@ -51,7 +55,7 @@ def interpreter(minor):
         return None, error.hint
 
 
-def ready(settings, host):
+def ready(settings: 'Settings', host: machine.Host) -> Dict[str, Any]:
     """Which published runs can start with the weights and data that are here; a program of its own says it."""
     environ = dict(os.environ, MTP_WEIGHTS_ROOT=os.path.join(host.root, settings.weights_root),
                    MTP_DATA_ROOT=os.path.join(host.root, settings.data_root))
@@ -63,7 +67,7 @@ def ready(settings, host):
         return {}
 
 
-def compute_node(settings, host, envs):
+def compute_node(settings: 'Settings', host: machine.Host, envs: Sequence[str]) -> Union[node.Node, str]:
     """A compute node, where jobs go to one; '' elsewhere. One is asked for all environments: they share a folder."""
     unknown = host.partitions and not set(settings.partition.split(',')) & set(host.partitions + ('',))
     if settings.launcher != 'slurm' or 'srun' not in host.tools or unknown:  # of the partition another judge speaks
@@ -71,22 +75,22 @@ def compute_node(settings, host, envs):
     return node.ask(settings, host, containers.choose(settings, host, envs[0])[0], envs[0])
 
 
-def disk_free(path):
+def disk_free(path: str) -> int:
     """Bytes left where ``path`` lies or would lie."""
     while not os.path.exists(path):
         path = os.path.dirname(os.path.abspath(path))
     return shutil.disk_usage(path).free
 
 
-def datasets(root, catalogue):
+def datasets(root: str, catalogue: ModuleType) -> List[str]:
     """Names of the catalogue whose training images are there."""
-    def there(name):
+    def there(name: str) -> bool:
         return any(os.path.exists(os.path.join(root, split.images)) for split in catalogue.get(name).splits.values())
 
     return [name for name in catalogue.names() if there(name)]
 
 
-def selfcheck(settings, host, env):
+def selfcheck(settings: 'Settings', host: machine.Host, env: str) -> Optional[Dict[str, Any]]:
     """The report of ``docker/selfcheck.py`` inside the runtime that would be taken; None when that cannot start."""
     # The image that a job takes, looked at from here: a login node has no card, and still it is the one for cards.
     kind = choice.variant(settings, host, env)

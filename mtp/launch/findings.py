@@ -7,22 +7,22 @@ SHM_BYTES = 2 << 30  # the workers of one training hand their batches over in sh
 Finding = NamedTuple('Finding', [('status', str), ('what', str), ('says', str), ('next', str)])
 
 
-def good(what, says):
+def good(what: str, says: str) -> Finding:
     """A finding that needs nothing."""
     return Finding(PASS, what, says, '')
 
 
-def warn(what, says, following=''):
+def warn(what: str, says: str, following: str = '') -> Finding:
     """A finding that stops nothing."""
     return Finding(WARN, what, says, following)
 
 
-def fail(what, says, following):
+def fail(what: str, says: str, following: str) -> Finding:
     """A finding that stops the work, and the next command."""
     return Finding(FAIL, what, says, following)
 
 
-def shared_memory(what, size):
+def shared_memory(what: str, size: int) -> Finding:
     """Whether ``size`` bytes of /dev/shm are enough."""
     said = '{:.1f} GB in /dev/shm'.format(size / 1e9)
     return good(what, said) if size >= SHM_BYTES else warn(

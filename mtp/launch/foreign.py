@@ -5,15 +5,17 @@ plain numbers and words, settings of a config below known names, and files below
 code or reach another place (another config, ``custom_imports``, types, addresses, absolute paths) is refused by name.
 """
 import re
+from typing import Any, Dict, Mapping, Sequence, Union
 
 from mtp.errors import MTPError
 from mtp.launch import passports
 from mtp.terminal import shown
 
 # Flag -> how many words follow: 0, 1, '?' (none or one), '+' (one or more), 'options' (key=value words).
-_TOOLS = {'--work-dir': 1, '--cfg-options': 'options', '--rehearse': 0, '--launcher': 1, '--local_rank': 1,
-          '--local-rank': 1, '--amp': 0}
-FLAGS = {
+_Follow = Dict[str, Union[int, str]]
+_TOOLS: _Follow = {'--work-dir': 1, '--cfg-options': 'options', '--rehearse': 0, '--launcher': 1, '--local_rank': 1,
+                   '--local-rank': 1, '--amp': 0}
+FLAGS: Dict[str, _Follow] = {
     'finetune': dict(_TOOLS, **{'--resume': '?', '--auto-resume': 0, '--resume-from': 1, '--no-validate': 0,
                                 '--seed': 1, '--auto-scale-lr': 0}),
     'test': dict(_TOOLS, **{'--out': 1, '--show-dir': 1, '--show-score-thr': 1, '--wait-time': 1, '--tta': 0,
@@ -45,7 +47,7 @@ _CONFIG = re.compile(r'(configs/)?([A-Za-z0-9_][A-Za-z0-9_.+-]*/)*[A-Za-z0-9_][A
 _ROOTS = ('data/', 'weights/', 'work_dirs/')
 
 
-def check(kind, words, new, approved=''):
+def check(kind: str, words: Sequence[str], new: str, approved: str = '') -> None:
     """Refuse the command line of a stranger's passport when a word of it is not on the lists.
 
     Args:
@@ -82,30 +84,30 @@ def check(kind, words, new, approved=''):
                 _value('{} {}'.format(flag, item), item, new)
 
 
-def refused(what, why):
+def refused(what: str, why: str) -> MTPError:
     """The :class:`MTPError` that names a setting and why it is not taken."""
     return MTPError('the passport asks for {}: {}. A passport can come from anybody, so a replay runs what is on a '
                     'list only'.format(shown(what), why),
                     hint='read its "command"; when you trust it, type that command yourself')
 
 
-def _following(words, position, count):
+def _following(words: Sequence[str], position: int, count: Union[int, str]) -> Sequence[str]:
     """The words after a flag that belong to it."""
     rest = words[position:]
     stop = next((number for number, word in enumerate(rest) if word.startswith('--')), len(rest))
-    if count in (0, 1):
+    if isinstance(count, int):
         return rest[:count]
     return rest[:min(stop, 1)] if count == '?' else rest[:stop]
 
 
-def _config(word, approved):
+def _config(word: str, approved: str) -> None:
     if approved and word == approved:
         return
     if not _CONFIG.fullmatch(word) or '..' in word.split('/') or '/' in word and not word.startswith('configs/'):
         raise refused(word, 'a config is Python and runs, and this one is none of configs/')
 
 
-def _option(word, new):
+def _option(word: str, new: str) -> None:
     key, equals, value = word.partition('=')
     if not equals or not _KEY.fullmatch(key):
         raise refused(word, 'no setting of the form key=value')
@@ -118,7 +120,7 @@ def _option(word, new):
     _value(word, value, new)
 
 
-def _value(whole, value, new):
+def _value(whole: str, value: str, new: str) -> None:
     """A plain literal; every path in it lies below the roots."""
     if value == new or value.startswith(new + '/') and '..' not in value.split('/'):
         return
@@ -133,13 +135,13 @@ def _value(whole, value, new):
             raise refused(whole, 'its path lies outside of data, weights and work_dirs')
 
 
-def facts(content, path):
+def facts(content: Mapping[str, Any], path: str) -> None:
     """Refuse a passport whose parts, as far as a replay reads them, are of another kind.
 
     Raises:
         MTPError: names the part.
     """
-    def has(value, kind):
+    def has(value: object, kind: type) -> bool:
         return isinstance(value, kind) and not (kind is int and isinstance(value, bool))
 
     content = dict(dict.fromkeys(passports.KEYS), **content)

@@ -5,6 +5,7 @@ Standard library only, Python >= 3.6.
 import os
 import string
 import textwrap
+from typing import Any, Dict, Iterable, List, Mapping, Optional
 
 from mtp.files import write_text
 from mtp.launch import ledger
@@ -14,14 +15,14 @@ TABLE_END = '<!-- end of generated table -->'
 NOTICE = '# Generated from docker/environments.json by python3 -m mtp.launch.ledger --write\n'
 
 
-def with_table(text, table):
+def with_table(text: str, table: str) -> str:
     """``text`` with everything between the two markers replaced by ``table``; unchanged when it has no markers."""
     head, begin, rest = text.partition(TABLE_BEGIN)
     _, end, tail = rest.partition(TABLE_END)
     return head + begin + '\n' + table + '\n' + end + tail if begin and end else text
 
 
-def tables(root=ledger.ROOT):
+def tables(root: str = ledger.ROOT) -> Dict[str, str]:
     """The pages with a table brought up to date, as far as they exist: ``{name: text}``."""
     files = {}
     for name, table in TABLES.items():
@@ -32,7 +33,7 @@ def tables(root=ledger.ROOT):
     return files
 
 
-def readme_table():
+def readme_table() -> str:
     """Markdown table of all environments: what is shipped, and what was published where it differs."""
     columns = {name: dict([('Python', ledger.environment(name)['python'])] + list(ledger.pins(name).items()) +
                           list(ledger.environment(name)['own'].items()))
@@ -45,7 +46,7 @@ def readme_table():
     return '\n'.join(lines)
 
 
-def _cell(pin):
+def _cell(pin: Optional[Mapping[str, Any]]) -> str:
     """Version shipped, with the published one where that is no beginning of it."""
     if pin is None:
         return '–'
@@ -54,7 +55,7 @@ def _cell(pin):
     return pin['shipped'] + (' (published: {})'.format(published) if differs else '')
 
 
-def variants_table():
+def variants_table() -> str:
     """Markdown table of the variants for cards: torch, CUDA, cards, driver and why each is there."""
     rows = {}
     for env in ledger.names():
@@ -74,11 +75,11 @@ TABLES = {'README.md': readme_table, 'README.ko.md': readme_table, 'docs/gpu-ser
           'docs/ko/gpu-server.md': variants_table}
 
 
-def _requirements(lines):
+def _requirements(lines: Iterable[str]) -> str:
     return NOTICE + ''.join(line + '\n' for line in lines)
 
 
-def lock_inputs():
+def lock_inputs() -> Dict[str, str]:
     """What the lock tool resolves, ``{path: text}``: the pins of the ledger and what our own code needs beside them."""
     found = {}
     for name in ledger.names():
@@ -94,7 +95,7 @@ def lock_inputs():
     return {'docker/locks/{}.in'.format(name): _requirements(lines) for name, lines in found.items()}
 
 
-def definitions():
+def definitions() -> Dict[str, str]:
     """One definition file of apptainer for each environment, ``{path: text}``, from ``apptainer/template.def``."""
     with open(os.path.join(ledger.ROOT, 'apptainer', 'template.def'), encoding='utf-8', newline='') as stream:
         template = string.Template(stream.read())
@@ -111,7 +112,7 @@ def definitions():
     return files
 
 
-def files(root=ledger.ROOT):
+def files(root: str = ledger.ROOT) -> Dict[str, str]:
     """Every generated file, ``{path below the repository: text it has to hold}``."""
     result = tables(root)
     result.update(lock_inputs())
@@ -119,19 +120,19 @@ def files(root=ledger.ROOT):
     return result
 
 
-def _content(path):
+def _content(path: str) -> Optional[str]:
     if not os.path.exists(path):
         return None
     with open(path, encoding='utf-8', newline='') as stream:
         return stream.read()
 
 
-def differing(root=ledger.ROOT):
+def differing(root: str = ledger.ROOT) -> List[str]:
     """Paths of the generated files that are missing or do not hold what the ledger says."""
     return [name for name, text in files(root).items() if _content(os.path.join(root, name)) != text]
 
 
-def write(root=ledger.ROOT):
+def write(root: str = ledger.ROOT) -> List[str]:
     """Rewrite the files that differ; returns their paths."""
     texts, wrong = files(root), differing(root)
     for name in wrong:

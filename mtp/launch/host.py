@@ -4,11 +4,15 @@ import re
 import shutil
 import socket
 import subprocess
-from typing import Dict, NamedTuple, Tuple
+from typing import TYPE_CHECKING, Any, Container, Dict, Iterable, List, NamedTuple, Optional, Sequence, Tuple
 
 from mtp import files
 from mtp.launch import cards, clients, engines, ledger, links, runtimes
 from mtp.launch.runtimes.base import DIGEST_LABEL, ENV_LABEL, INFINIBAND
+from mtp.launch.runtimes.docker import Docker
+
+if TYPE_CHECKING:
+    from mtp.launch.settings import Settings
 
 TOOLS = ('docker', 'podman', 'apptainer', 'enroot', 'srun', 'sbatch', 'nvidia-smi')
 
@@ -44,7 +48,7 @@ Host = NamedTuple('Host', [
 Host.__new__.__defaults__ = ('', (), '', {}, False, (), {}, '', (), {}, {}, {})
 
 
-def look(settings, root=ledger.ROOT, builds=False):
+def look(settings: 'Settings', root: str = ledger.ROOT, builds: bool = False) -> Host:
     """The :class:`Host` of this process. Engines are asked when they may be used; who can build, for ``builds``."""
     tools = {name: path for name, path in ((name, shutil.which(name)) for name in TOOLS) if path}
     possible = runtimes.possible(settings)
@@ -66,7 +70,7 @@ def look(settings, root=ledger.ROOT, builds=False):
         source=source(root) if builds else '', cards=tuple(cards.look(tools.get('nvidia-smi'))), **known)
 
 
-def _facts(settings, root, tools):
+def _facts(settings: 'Settings', root: str, tools: Dict[str, str]) -> Dict[str, Any]:
     """What single runtimes want to know, all of them: a checkout may hold images and environments of each."""
     found = {}
     for each in runtimes.TABLE.values():
@@ -75,12 +79,13 @@ def _facts(settings, root, tools):
     return found
 
 
-def folder(path):
+def folder(path: str) -> Folder:
     """The :class:`Folder` at ``path``."""
     return Folder(os.path.isdir(path), os.access(path, os.R_OK | os.X_OK), os.access(path, os.W_OK | os.X_OK))
 
 
-def answer(client, words=('version', '--format', '{{.Server.Version}}'), timeout=10):
+def answer(client: str, words: Sequence[str] = ('version', '--format', '{{.Server.Version}}'),
+           timeout: float = 10) -> str:
     """'' when an engine, asked these ``words`` by its ``client``, answers, else what it said."""
     try:
         done = subprocess.run([client] + list(words), stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=timeout)
@@ -94,7 +99,7 @@ def answer(client, words=('version', '--format', '{{.Server.Version}}'), timeout
         os.path.basename(client), words[0], done.returncode)
 
 
-def engine_facts(engine, client, tags):
+def engine_facts(engine: Docker, client: str, tags: Iterable[str]) -> engines.Seen:
     """The :class:`engines.Seen` of a runtime that is an engine: its program is ``client``, and it may hold ``tags``."""
     refusal = answer(client, engine.answers, engine.patience)
     about = engines.PLAIN if refusal else engines.about(client)
@@ -107,7 +112,7 @@ def engine_facts(engine, client, tags):
                         {tag: own for tag, (_, own) in images.items()})
 
 
-def image_facts(docker, tags, timeout=20):
+def image_facts(docker: str, tags: Iterable[str], timeout: float = 20) -> Dict[str, Tuple[str, str]]:
     """``{image name: (ledger digest on its label, its own sha256:...)}`` of those ``tags`` that docker holds."""
     found = {}
     for tag in tags:
@@ -121,7 +126,7 @@ def image_facts(docker, tags, timeout=20):
     return found
 
 
-def _made_for(settings, answering):
+def _made_for(settings: 'Settings', answering: Iterable[str]) -> Dict[str, str]:
     """What an image that the user names says of itself: nothing else knows for what it was made."""
     found = {}
     for client in answering if settings.image else ():
@@ -132,7 +137,7 @@ def _made_for(settings, answering):
     return found
 
 
-def partitions(sinfo, timeout=30):
+def partitions(sinfo: Optional[str], timeout: float = 30) -> Tuple[str, ...]:
     """Names of the cluster's partitions, hidden ones too; nothing where there is no SLURM, or no answer."""
     try:
         words = [sinfo or 'sinfo', '--all', '--noheader', '--format=%R']
@@ -142,32 +147,32 @@ def partitions(sinfo, timeout=30):
     return tuple(dict.fromkeys(said.decode('utf-8', 'replace').split()))
 
 
-def queue(squeue, timeout=30):
+def queue(squeue: Optional[str], timeout: float = 30) -> Tuple[Tuple[str, str, str, str], ...]:
     """(id, name, state, comment) of the user's jobs that wait or run; nothing where there is no answer."""
     try:
         words = [squeue or 'squeue', '--user={}'.format(os.getuid()), '--noheader', '--format=%i|%j|%T|%k']
         said = subprocess.check_output(words, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL, timeout=timeout)
     except (OSError, subprocess.CalledProcessError, subprocess.TimeoutExpired):
         return ()
-    rows = [line.split('|', 3) for line in said.decode('utf-8', 'replace').splitlines()]
-    return tuple(tuple(part.strip() for part in row) for row in rows if len(row) == 4)
+    rows = [[part.strip() for part in line.split('|', 3)] for line in said.decode('utf-8', 'replace').splitlines()]
+    return tuple((row[0], row[1], row[2], row[3]) for row in rows if len(row) == 4)
 
 
-def accelerator(tools):
+def accelerator(tools: Container[str]) -> str:
     """``'nv'``, ``'rocm'`` or ``'none'``: what this machine has."""
     if 'nvidia-smi' in tools or os.path.exists('/dev/nvidiactl'):
         return 'nv'
     return 'rocm' if os.path.exists('/dev/kfd') else 'none'
 
 
-def free_port():
+def free_port() -> int:
     """A TCP port that nobody on this machine listens on right now."""
     with socket.socket() as probe:
         probe.bind(('127.0.0.1', 0))
         return probe.getsockname()[1]
 
 
-def revision(root):
+def revision(root: str) -> str:
     """Commit of the checkout at ``root``, with ``-dirty`` when files differ; a bundle says it; else ``unknown``."""
     try:
         return files.read_json(os.path.join(root, 'bundle.json'))['revision']  # a bundle may lie inside a checkout
@@ -180,7 +185,7 @@ def revision(root):
         return 'unknown'
 
 
-def source(root):
+def source(root: str) -> str:
     """Address of the repository that the checkout at ``root`` came from, without names and passwords.
 
     '' where it has none, and where it is a folder of this machine: that is nobody else's business.
@@ -196,6 +201,6 @@ def source(root):
     return address if re.match(r'^[\w.-]+@[\w.-]+:', address) else ''
 
 
-def _tags(settings):
+def _tags(settings: 'Settings') -> List[str]:
     tags = [ledger.image_tag(env, variant) for env in ledger.names() for variant in ledger.variants(env)]
     return tags + [settings.image] * bool(settings.image)

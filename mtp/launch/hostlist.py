@@ -1,6 +1,7 @@
 """SLURM's short form of host names, ``gpu[01-03,07]``, written out. Containers have no ``scontrol`` to ask."""
 import itertools
 import re
+from typing import List
 
 from mtp.errors import MTPError
 
@@ -8,7 +9,7 @@ _RANGE = re.compile(r'^(\d+)(?:-(\d+))?$')
 LIMIT = 1 << 16  # more hosts than any cluster has; a longer list is a typing error
 
 
-def expand(text):
+def expand(text: str) -> List[str]:
     """Host names in ``text``, in order.
 
     Args:
@@ -25,7 +26,7 @@ def expand(text):
     return hosts
 
 
-def _split(text):
+def _split(text: str) -> List[str]:
     """Terms between the commas that stand outside brackets."""
     terms, depth = [''], 0
     for letter in text.strip():
@@ -43,13 +44,13 @@ def _split(text):
     return terms
 
 
-def _parts(term, text):
+def _parts(term: str, text: str) -> List[List[str]]:
     """Alternatives of each piece of ``term``: ``a[1-2]b`` gives ``[['a'], ['1', '2'], ['b']]``."""
     pieces = re.split(r'\[([^\]]*)\]', term)
     return [[piece] if index % 2 == 0 else _numbers(piece, text) for index, piece in enumerate(pieces)]
 
 
-def _numbers(piece, text):
+def _numbers(piece: str, text: str) -> List[str]:
     numbers = []
     for item in piece.split(','):
         match = _RANGE.match(item)
@@ -62,6 +63,6 @@ def _numbers(piece, text):
     return numbers
 
 
-def _error(text, why):
+def _error(text: str, why: str) -> MTPError:
     return MTPError('cannot read the host list {!r}: {}'.format(text, why),
                     hint='it should look like gpu[01-03,07] or node1,node2')

@@ -5,7 +5,7 @@ Every path here is the one that the program sees, so the words depend on the run
 import os
 import re
 import shlex
-from typing import NamedTuple, Tuple
+from typing import TYPE_CHECKING, Callable, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from mtp import backbones
 from mtp.data import catalogue
@@ -13,9 +13,12 @@ from mtp.errors import NOT_YET, MTPError
 from mtp.launch import configs, ledger, slurm
 from mtp.launch.plan import Problem
 from mtp.launch.runtimes.base import INSIDE
-from mtp.launch.settings import split
+from mtp.launch.settings import Settings, split
 from mtp.launch.tracking import tracker
 from mtp.own import config as own_configs
+
+if TYPE_CHECKING:
+    from mtp.launch.containers import Places
 
 Job = NamedTuple('Job', [
     ('env', str),
@@ -41,7 +44,7 @@ MASKED = ('segmentation', 'change detection', 'change')  # tasks of the catalogu
 ONLINE = ('loveda',)  # its labels are not published: the test writes files for the evaluation server
 
 
-def pretrain(settings, places):
+def pretrain(settings: Settings, places: 'Places') -> Job:
     """The guide's pretraining command. A setting of its own name replaces each value, ARGS is added at the end."""
     words = settings.words
     several = settings.nodes * settings.gpus > 1
@@ -61,12 +64,12 @@ def pretrain(settings, places):
         name='pretrain-' + words['BACKBONE'], kept=places.kept(folder))
 
 
-def init_backbone(words):
+def init_backbone(words: Mapping[str, str]) -> str:
     """Weights to start from: as asked, else those the paper took for this backbone; the reduced one has none."""
     return words['INIT_BACKBONE'] or backbones.start_of(words['BACKBONE'])
 
 
-def finetune(settings, places, env, config):
+def finetune(settings: Settings, places: 'Places', env: str, config: str) -> Job:
     """``tools/train.py`` on ``config``, its output below ``work_dirs/<env>/<dataset>/<stem>``."""
     script = ['tools/train.py', places.of(config), '--work-dir=' + places.of(run_folder(env, config)),
               '--launcher=' + slurm.tool_launcher(settings)]
@@ -75,7 +78,7 @@ def finetune(settings, places, env, config):
         name='finetune-' + _title(config), kept=places.kept(run_folder(env, config)), resume='--resume')
 
 
-def test(settings, places, env, config):
+def test(settings: Settings, places: 'Places', env: str, config: str) -> Job:
     """``tools/test.py`` on ``config`` and its newest checkpoint, in the form the guide has for this environment."""
     folder = run_folder(env, config)
     predict, submit = places.of(folder + '/predict'), places.of(folder + '/predict/submit')
@@ -96,7 +99,7 @@ def test(settings, places, env, config):
         problems=problems, name='test-' + _title(config), kept=places.kept(folder + '/predict'))
 
 
-def predict(settings, places, env, config):
+def predict(settings: Settings, places: 'Places', env: str, config: str) -> Job:
     """``python -m mtp.predict`` on IMAGES, or BEFORE and AFTER: files and folders, words of a shell."""
     weights, problems = checkpoint(settings, places, env, config)
     weights = places.of(weights)
@@ -114,7 +117,7 @@ def predict(settings, places, env, config):
         kept=places.kept(settings.words['OUT'] or 'work_dirs/predict'))
 
 
-def masks_folder(config):
+def masks_folder(config: str) -> str:
     """Where a test of ``config`` leaves its masks, below its own folder; '' where it makes none."""
     dataset = configs.dataset_and_stem(config)[0]
     if dataset in ONLINE:
@@ -123,14 +126,14 @@ def masks_folder(config):
     return 'masks' if task in MASKED else ''
 
 
-def own_task(config):
+def own_task(config: str) -> str:
     """TASK of a config that ``make finetune DATA=`` has written, by the name of its folder; '' of any other."""
     found = is_own(config) and re.search(r'-({})-({})(-\w+)?$'.format('|'.join(own_configs.MODELS), '|'.join(
         own_configs.BACKBONES)), os.path.basename(os.path.dirname(config)))
     return found.group(1) if found else ''
 
 
-def browse(settings, places, env):
+def browse(settings: Settings, places: 'Places', env: str) -> Job:
     """``python -m mtp.browse`` on RUN; the page lies in it unless OUT says otherwise."""
     run, out = settings.words['RUN'].rstrip('/'), settings.words['OUT']
     script = ['-m', 'mtp.browse', places.of(run)] + (['--out', places.of(out)] if out else [])
@@ -139,7 +142,7 @@ def browse(settings, places, env):
         name='browse', kept=places.kept(out or run))
 
 
-def words_or_file(name, value, host):
+def words_or_file(name: str, value: str, host: Callable[[str], str]) -> Tuple[str, ...]:
     """The words of a setting, as a shell splits them; one word where ``host(value)`` is there as it stands.
 
     Raises:
@@ -148,21 +151,21 @@ def words_or_file(name, value, host):
     return (value,) if value and os.path.exists(host(value)) else split(name, value)
 
 
-def data(settings, places, line):
+def data(settings: Settings, places: 'Places', line: str) -> Job:
     """One command of the catalogue (``python ...``) that turns a publisher's files into what training reads."""
     words = shlex.split(line)[1:]
     env = settings.env or ledger.serving('tools')[0]
     return _job(settings, places, env, words, (), ('data', 'work_dirs'), distributed=False)
 
 
-def samples(settings, places):
+def samples(settings: Settings, places: 'Places') -> Job:
     """Tiny sample sets below OUT, by default ``work_dirs/samples``: never among real data unless asked."""
     script = ['-m', 'mtp.data.samples', 'all', '--out', places.of(settings.words['OUT'] or 'work_dirs/samples')]
     env = settings.env or ledger.serving('tools')[0]
     return _job(settings, places, env, script, (), ('work_dirs',), distributed=False)
 
 
-def on_card(job, asked):
+def on_card(job: Job, asked: bool) -> Job:
     """``job``, told to end where it finds no card when one was ``asked`` for, unless its words say on what to
     compute.
     """
@@ -172,24 +175,24 @@ def on_card(job, asked):
     return job._replace(script=job.script + ('--device', 'cuda'))
 
 
-def run_folder(env, config):
+def run_folder(env: str, config: str) -> str:
     """Where training and testing of ``config`` write: ``work_dirs/<env>/<dataset>/<stem>``, or beside one's own."""
     if is_own(config):  # not where it lies: the toolbox writes the whole config, under the same name, into its folder
         return os.path.dirname(config) + '/train'
     return 'work_dirs/{}/{}/{}'.format(env, *configs.dataset_and_stem(config))
 
 
-def is_own(config):
+def is_own(config: str) -> bool:
     """Whether ``config`` is one that ``make finetune DATA=`` has written: ``work_dirs/own/<name>/config.py``."""
     return config.replace(os.sep, '/').split('/')[-3:-2] == [OWN] and os.path.basename(config) == OWN_CONFIG
 
 
-def _title(config):
+def _title(config: str) -> str:
     dataset, stem = configs.dataset_and_stem(config)
     return dataset if is_own(config) else stem
 
 
-def checkpoint(settings, places, env, config):
+def checkpoint(settings: Settings, places: 'Places', env: str, config: str) -> Tuple[str, Tuple[Problem, ...]]:
     """(path, problems): CHECKPOINT as given, else the newest of this config, else of its name in another environment.
 
     The paper trains FAIR1M and DOTA-v1.0 in mmrotate1 and tests the same weights in mmrotate03. Where there is none,
@@ -211,25 +214,26 @@ def checkpoint(settings, places, env, config):
     return own + '/epoch_12.pth', (Problem(message, hint),)
 
 
-def newest_checkpoint(folder):
+def newest_checkpoint(folder: str) -> Optional[str]:
     """Name of the checkpoint with the highest epoch or iteration in ``folder``, or None."""
     names = os.listdir(folder) if os.path.isdir(folder) else ()
     matches = [match for match in (re.match(r'^(epoch|iter)_(\d+)\.pth$', name) for name in names) if match]
     return max(matches, key=lambda match: int(match.group(2))).group(0) if matches else None
 
 
-def need_file(root, words):
+def need_file(root: str, words: Sequence[str]) -> None:
     """Raise NOT_YET when the program that ``words`` (after ``python``) start is not in the checkout."""
     if words[0] == '-m':
         base = words[1].replace('.', '/')
-        paths = (base + '.py', base + '/__main__.py')
+        paths = [base + '.py', base + '/__main__.py']
     else:
-        paths = words[:1]
+        paths = list(words[:1])
     if not any(os.path.isfile(os.path.join(root, path)) for path in paths):
         raise MTPError('not yet: {} is not built'.format(' or '.join(paths)), code=NOT_YET)
 
 
-def _job(settings, places, env, script, reads, writes=('work_dirs',), distributed=True):
+def _job(settings: Settings, places: 'Places', env: str, script: Sequence[str], reads: Sequence[str],
+         writes: Sequence[str] = ('work_dirs',), distributed: bool = True) -> Job:
     need_file(places.root, script)
     processes = settings.nodes * settings.gpus if distributed else 1
     return Job(env, tuple(script) + settings.args, tuple(reads), tuple(writes), distributed, processes)

@@ -9,6 +9,7 @@ import argparse
 import hashlib
 import json
 import os
+from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 
 from mtp.errors import FAILED, OK, MTPError, run_main
 
@@ -18,7 +19,7 @@ UNRESOLVED = 'unresolved'
 SCHEMA = 2
 
 
-def load(path=PATH):
+def load(path: str = PATH) -> Dict[str, Any]:
     """The whole ledger as nested dicts.
 
     Raises:
@@ -36,31 +37,31 @@ def load(path=PATH):
     return ledger
 
 
-def names():
+def names() -> List[str]:
     """Names of the environments, in the ledger's order."""
     return list(load()['environments'])
 
 
-def recorded():
+def recorded() -> List[str]:
     """Names of the environments whose numbers count: what a verb works on when nobody names one."""
     return [name for name in names() if environment(name)['record']]
 
 
-def variants(name=None):
+def variants(name: Optional[str] = None) -> List[str]:
     """Names of the variants of one environment, the nearest to the record first; without a name of all of them."""
     entries = load()['environments']
     asked = [_pick(entries, name, 'environment')] if name else entries.values()
     return list(dict.fromkeys(kind for entry in asked for kind in entry['variants']))
 
 
-def _pick(group, name, what, setting='ENV'):
+def _pick(group: Mapping[str, Any], name: str, what: str, setting: str = 'ENV') -> Any:
     if name not in group:
         raise MTPError('there is no {} {!r}; known: {}'.format(what, name, ', '.join(group)),
                        hint='{}={}'.format(setting, next(iter(group), '')))
     return group[name]
 
 
-def environment(name):
+def environment(name: str) -> Dict[str, Any]:
     """The entry of one environment; its fields are told in ``docker/README.md``.
 
     Raises:
@@ -69,7 +70,7 @@ def environment(name):
     return _pick(load()['environments'], name, 'environment')
 
 
-def variant(name, kind):
+def variant(name: str, kind: str) -> Dict[str, Any]:
     """One variant of an environment, with what it takes from the one that it is ``like``; an absent ``cuda`` is ''.
 
     Raises:
@@ -83,23 +84,23 @@ def variant(name, kind):
                 **dict(shared, **own))
 
 
-def plain(name):
+def plain(name: str) -> str:
     """The variant of an environment that computes on processors alone."""
     kinds = variants(name)
     return next((kind for kind in kinds if not variant(name, kind)['cuda']), kinds[0])
 
 
-def with_cuda(name):
+def with_cuda(name: str) -> List[str]:
     """Variants of an environment that have code for NVIDIA cards, the nearest to the record first."""
     return [kind for kind in variants(name) if variant(name, kind)['cuda']]
 
 
-def headers(kind):
+def headers(kind: str) -> str:
     """Name of the lock of what the compiler for cards includes, behind that of the environment: ``nvcc_cu117``."""
     return 'nvcc_' + kind
 
 
-def serving(role):
+def serving(role: str) -> List[str]:
     """Environments that can do what ``role`` says (``pretrain``, ``train``, ``test``, ``tools``); the preferred first.
 
     Raises:
@@ -112,32 +113,32 @@ def serving(role):
     return sorted(found, key=lambda name: role not in entries[name]['preferred_for'])
 
 
-def minor(name):
+def minor(name: str) -> str:
     """``3.8``: which Python an environment is made of, whatever its patch level."""
     return '.'.join(environment(name)['python']['shipped'].split('.')[:2])
 
 
-def sharing(folder):
+def sharing(folder: str) -> List[str]:
     """Environments that run the configs below ``configs/<folder>``, in the ledger's order."""
     return [name for name, entry in load()['environments'].items() if entry['configs'] == folder]
 
 
-def requirements(name):
+def requirements(name: str) -> Dict[str, List[str]]:
     """``{runtime, development, installer, build}``: what our own code needs beside the pins of an environment."""
     return dict(load()['requirements'], **environment(name).get('requirements', {}))
 
 
-def module(package):
+def module(package: str) -> str:
     """Name that a package is imported as."""
     return load()['modules'].get(package, package.replace('-', '_'))
 
 
-def of_package(package):
+def of_package(package: str) -> Optional[str]:
     """The environment whose compiled operators the package ``package`` (``mmcv``, ``mmcv-full``) holds, or None."""
     return next((name for name in names() if environment(name)['ops']['package'] == package), None)
 
 
-def digest(name=None):
+def digest(name: Optional[str] = None) -> str:
     """SHA-256 of the ledger in canonical JSON, or of what one environment is made from (its entry and its variants)."""
     ledger = load()
     value = ledger if name is None else {
@@ -155,7 +156,7 @@ PROSE = ('about', 'reason', 'documented', 'evidenced', 'resolve', 'source', 'tag
          'preferred_for', 'standing', 'driver', 'adapter', 'configs', 'generation', 'variants')
 
 
-def inputs(name, kind=None, root=ROOT):
+def inputs(name: str, kind: Optional[str] = None, root: str = ROOT) -> str:
     """SHA-256 of what goes into the image of one environment and variant: the label by which a stale one is known.
 
     That is the ledger's entries without their prose, the locks without their comments, and the recipe. Another
@@ -179,13 +180,13 @@ def inputs(name, kind=None, root=ROOT):
     return total.hexdigest()
 
 
-def _bare(value):
+def _bare(value: Any) -> Any:
     if not isinstance(value, dict):
         return [_bare(item) for item in value] if isinstance(value, list) else value
     return {key: _bare(item) for key, item in value.items() if key not in PROSE}
 
 
-def pins(name, kind=None):
+def pins(name: str, kind: Optional[str] = None) -> Dict[str, Dict[str, Any]]:
     """``{package: {documented, evidenced, shipped, reason}}`` of a variant: the environment's, with what it changes."""
     found = dict(environment(name)['packages'])
     for package, changed in variant(name, kind or plain(name))['packages'].items():
@@ -193,38 +194,38 @@ def pins(name, kind=None):
     return found
 
 
-def shipped(name, kind=None):
+def shipped(name: str, kind: Optional[str] = None) -> Dict[str, str]:
     """Versions we install, ``{package: version}``."""
     return {package: pin['shipped'] for package, pin in pins(name, kind).items()}
 
 
-def ops_flags(name, kind):
+def ops_flags(name: str, kind: str) -> Dict[str, str]:
     """Variables with which the operators of a variant are compiled; with cards, for which of them."""
     entry = variant(name, kind)
     cards = {'TORCH_CUDA_ARCH_LIST': ';'.join(entry['architectures'])} if entry['cuda'] else {}
     return dict(entry['ops_flags'], FORCE_CUDA='1' if entry['cuda'] else '0', **cards)
 
 
-def image_reference(entry):
+def image_reference(entry: Mapping[str, str]) -> str:
     """``name:tag@sha256:...`` of a base image, or ``name:tag`` while its digest is unresolved."""
     return entry['name'] if entry['digest'] == UNRESOLVED else '{}@{}'.format(entry['name'], entry['digest'])
 
 
-def image_tag(name, kind=None):
+def image_tag(name: str, kind: Optional[str] = None) -> str:
     """Name our own image is built, found and run under, for example ``mtp/mmrotate1:cpu``."""
     kind = kind or plain(name)
     variant(name, kind)
     return 'mtp/{}:{}'.format(name, kind)
 
 
-def unpinned(name, kind=None):
+def unpinned(name: str, kind: Optional[str] = None) -> Dict[str, str]:
     """Base images that are taken by their tag, for nobody has seen their digest: ``{name: command that tells it}``."""
     entries = [environment(name)['python_image']] + [variant(name, kind or plain(name))[each]
                                                      for each in ('build_image', 'base_image')]
     return {entry['name']: entry['resolve'] for entry in entries if entry['digest'] == UNRESOLVED}
 
 
-def build_args(name, kind=None, revision='unknown', source=''):
+def build_args(name: str, kind: Optional[str] = None, revision: str = 'unknown', source: str = '') -> Dict[str, str]:
     """Build arguments of ``docker/Dockerfile`` as ``{ARG: value}``, in the order of the Dockerfile.
 
     Args:
@@ -252,22 +253,23 @@ def build_args(name, kind=None, revision='unknown', source=''):
     }
 
 
-def unseen(name, kind):
+def unseen(name: str, kind: str) -> Dict[str, str]:
     """Files of a variant whose download nobody here has seen, ``{file: index that should have it}``."""
     entry = variant(name, kind)
     return {wheel['file']: entry['index'] for wheel in entry['wheels'].values() if 'not seen' in wheel['source']}
 
 
-def unresolved(name=None, kind=None):
+def unresolved(name: Optional[str] = None, kind: Optional[str] = None) -> List[Tuple[str, str]]:
     """What nobody has resolved yet: list of (where in the ledger, command that resolves it).
 
     With names only what the image of that environment and variant is made from.
     """
     found, ledger = [], load()
     if name:
+        kind = kind or plain(name)
         ledger = {'environments': {name: dict(environment(name), variants={kind: variant(name, kind)})}}
 
-    def visit(value, where):
+    def visit(value: object, where: str) -> None:
         if isinstance(value, dict):
             if UNRESOLVED in value.values():
                 found.append((where, value.get('resolve', '')))
@@ -278,7 +280,7 @@ def unresolved(name=None, kind=None):
     return found
 
 
-def main(argv=None):
+def main(argv: Optional[Sequence[str]] = None) -> int:
     """Print the table of the ledger, its digest or what is unresolved; write or check the generated files."""
     parser = argparse.ArgumentParser(prog='python3 -m mtp.launch.ledger', description=main.__doc__)
     action = parser.add_mutually_exclusive_group()
@@ -304,7 +306,7 @@ def main(argv=None):
     return OK
 
 
-def _generated(options):
+def _generated(options: argparse.Namespace) -> int:
     from mtp.launch import generated  # it reads this module: only a command line needs both
     if options.write:
         for name in generated.write():

@@ -1,7 +1,7 @@
 """Links in the folders of data, weights and results that lead out of them: a container has to see where they lead."""
 import itertools
 import os
-from typing import NamedTuple
+from typing import Iterable, Iterator, List, NamedTuple, Tuple
 
 DEPTH, MOST = 3, 2000  # levels, and entries of one folder, that are looked at: the top folders lay a data set out
 # What is the image's own. A link that leads there would have to hide it.
@@ -16,13 +16,13 @@ Link = NamedTuple('Link', [
 Link.__new__.__defaults__ = (True,)  # the class syntax with defaults needs Python 3.6.1
 
 
-def leaving(folder):
+def leaving(folder: str) -> Tuple[Link, ...]:
     """The :class:`Link` values in ``folder``, a few levels deep, that lead out of it to something that is there."""
     found = list(_below(folder, '', DEPTH, os.path.realpath(folder)))
     return tuple(sorted(found))
 
 
-def _below(folder, place, depth, real):
+def _below(folder: str, place: str, depth: int, real: str) -> Iterator[Link]:
     try:
         with os.scandir(os.path.join(folder, place)) as entries:
             listed = sorted(itertools.islice(entries, MOST), key=lambda entry: entry.name)
@@ -39,7 +39,7 @@ def _below(folder, place, depth, real):
                 yield link
 
 
-def seen_as(link, base):
+def seen_as(link: Link, base: str) -> Tuple[str, str]:
     """(path on the host, where a program looks for it) of a link that lies in ``base`` inside; of a file, its
     folder.
     """
@@ -50,23 +50,23 @@ def seen_as(link, base):
     return os.path.dirname(link.target), os.path.dirname(inside)
 
 
-def binds(links, base):
+def binds(links: Iterable[Link], base: str) -> List[Tuple[str, str]]:
     """Pairs of :func:`seen_as` for ``links``, each place once, without those that lie in another one."""
     pairs = dict((inside, outside) for outside, inside in (seen_as(link, base) for link in links))
 
-    def covered(inside):
+    def covered(inside: str) -> bool:
         parents = [inside[:end] for end, letter in enumerate(inside) if letter == '/' and end]
         return any(parent in pairs and pairs[parent] + inside[len(parent):] == pairs[inside] for parent in parents)
 
     return [(pairs[inside], inside) for inside in sorted(pairs) if not hidden(inside, base) and not covered(inside)]
 
 
-def hidden(inside, base):
+def hidden(inside: str, base: str) -> bool:
     """Whether nothing can be bound there: it is the image's own, or holds what is bound already."""
     own = any((inside + '/').startswith(each + '/') for each in OWN)
     return own or inside == '/' or (base + '/').startswith(inside + '/')
 
 
-def lost(links, base):
+def lost(links: Iterable[Link], base: str) -> List[Link]:
     """Those of ``links`` that no bind can help."""
     return [link for link in links if hidden(seen_as(link, base)[1], base)]

@@ -19,6 +19,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from typing import Callable, Dict, Iterable, Iterator, List, Optional, Sequence, Tuple
 
 from mtp.errors import FAILED, OK, MTPError, run_main
 from mtp.files import write_text
@@ -33,12 +34,12 @@ HINT = 'make lock'
 PARTS = {'dev': 'development', 'pip': 'installer', 'build': 'build'}  # lock -> requirements of the ledger
 
 
-def normal(name):
+def normal(name: str) -> str:
     """Package name as the index compares it (PEP 503)."""
     return re.sub(r'[-_.]+', '-', name).lower()
 
 
-def blocks(text):
+def blocks(text: str) -> Dict[str, str]:
     """A lock cut into requirements: ``{package: its lines, comments left out}`` in the order of the file."""
     found, current = {}, None
     for line in text.splitlines(True):
@@ -53,7 +54,7 @@ def blocks(text):
     return found
 
 
-def pins(text):
+def pins(text: str) -> Dict[str, Tuple[str, List[str]]]:
     """What a lock installs: ``{package: (version, [sha256, ...])}``."""
     found = {}
     for name, block in blocks(text).items():
@@ -63,12 +64,12 @@ def pins(text):
     return found
 
 
-def path(name):
+def path(name: str) -> str:
     """Path of the lock ``name``: an environment, a minus, and a variant, ``ops`` or one of PARTS."""
     return os.path.join(FOLDER, name + '.txt')
 
 
-def read(name):
+def read(name: str) -> str:
     """Text of the lock ``name``.
 
     Raises:
@@ -81,7 +82,7 @@ def read(name):
         raise MTPError('cannot read the lock {}: {}'.format(path(name), error.strerror), hint=HINT)
 
 
-def require_resolved(name):
+def require_resolved(name: str) -> None:
     """Refuse, before anything is installed, a lock that is not of this ledger, or has a hash that nobody has resolved.
 
     Raises:
@@ -96,22 +97,22 @@ def require_resolved(name):
         raise MTPError('the lock does not fit the ledger: ' + old, hint=HINT)
 
 
-def _header(source):
+def _header(source: str) -> str:
     """First lines of a lock: how it was made, and from what, so that a stale one is noticed."""
     return ('# Made by make lock; do not edit. Every package has a hash.\n'
             '# ledger: {}\n{}'.format(ledger.digest(), _made_from(source)))
 
 
-def _made_from(source):
+def _made_from(source: str) -> str:
     text = generated.lock_inputs()['docker/locks/{}.in'.format(source)]
     return '# input: {}.in {}\n'.format(source, _digest(text))
 
 
-def _digest(text):
+def _digest(text: str) -> str:
     return hashlib.sha256(text.encode('utf-8')).hexdigest()
 
 
-def accelerated(text, name, variant):
+def accelerated(text: str, name: str, variant: str) -> str:
     """The lock of ``variant`` made from the plain lock ``text``: wheels that are on no package index are exchanged.
 
     A wheel without a known hash becomes a line that no installer accepts and that says why.
@@ -129,7 +130,7 @@ def accelerated(text, name, variant):
     return text
 
 
-def split(text, package):
+def split(text: str, package: str) -> Tuple[str, str]:
     """Cut the block of ``package`` out of a lock: (the rest, the block)."""
     block = blocks(text)[package]
     return text.replace(block, ''), block
@@ -143,7 +144,7 @@ class Resolver:
         upgrade: take the newest versions instead of keeping those of the present locks.
     """
 
-    def __init__(self, folder, upgrade=False):
+    def __init__(self, folder: str, upgrade: bool = False) -> None:
         if sys.version_info < (3, 8):
             raise MTPError('resolving needs Python 3.8 or later, this is {}.{}'.format(*sys.version_info),
                            hint='run make lock on a workstation')
@@ -153,7 +154,7 @@ class Resolver:
         self._run([os.path.join(venv, 'bin', 'python'), '-m', 'pip', 'install', '--quiet', UV])
         self.uv = os.path.join(venv, 'bin', 'uv')
 
-    def _run(self, command):
+    def _run(self, command: Sequence[str]) -> None:
         environment = dict(os.environ)
         # uv does not read pip's settings; a site that has its own index or certificate has told pip already.
         for ours, theirs in (('UV_DEFAULT_INDEX', 'PIP_INDEX_URL'), ('SSL_CERT_FILE', 'PIP_CERT')):
@@ -165,7 +166,7 @@ class Resolver:
             raise MTPError('{} failed:\n{}'.format(' '.join(command[:4]), done.stdout[-3000:]),
                            hint='is the package index reachable? then ' + HINT, code=FAILED)
 
-    def resolve(self, env, part, constraints='', present=''):
+    def resolve(self, env: str, part: str, constraints: str = '', present: str = '') -> str:
         """Resolved requirements with hashes for one part of an environment (a variant, or one of PARTS).
 
         Args:
@@ -193,11 +194,11 @@ class Resolver:
             return stream.read()
 
 
-def _present(*names):
+def _present(*names: str) -> str:
     return ''.join(read(name) for name in names if os.path.exists(path(name)))
 
 
-def _agreed(texts):
+def _agreed(texts: Iterable[str]) -> str:
     """Constraint lines for every package that the locks ``texts`` pin alike (OpenMMLab differs between them)."""
     versions = {}
     for text in texts:
@@ -206,7 +207,7 @@ def _agreed(texts):
     return ''.join('{}=={}\n'.format(name, *found) for name, found in versions.items() if len(found) == 1)
 
 
-def resolve_all(resolver, say=print):
+def resolve_all(resolver: Resolver, say: Callable[[str], object] = print) -> Dict[str, str]:
     """All locks anew, ``{name: text}``."""
     locks = {}
     for env in ledger.names():
@@ -214,7 +215,7 @@ def resolve_all(resolver, say=print):
     return locks
 
 
-def _resolve(resolver, env, say):
+def _resolve(resolver: Resolver, env: str, say: Callable[[str], object]) -> Dict[str, str]:
     """The locks of one environment."""
     ops, plain = normal(ledger.environment(env)['ops']['package']), ledger.plain(env)
     whole, locks = '', {}
@@ -238,12 +239,12 @@ def _resolve(resolver, env, say):
     return locks
 
 
-def problems():
+def problems() -> List[str]:
     """What is wrong with the locks as they lie in the tree, one sentence each; empty when they fit the ledger."""
     return [problem for env in ledger.names() for problem in _problems(env)]
 
 
-def _problems(env):
+def _problems(env: str) -> Iterator[str]:
     kinds = ledger.variants(env)
     expected = {'{}-{}'.format(env, part): '{}-{}'.format(env, part)
                 for part in kinds + list(PARTS) + [ledger.headers(kind) for kind in ledger.with_cuda(env)]}
@@ -264,7 +265,7 @@ def _problems(env):
         yield from _missing_pins(env, kind)
 
 
-def stale(name):
+def stale(name: str) -> str:
     """Why the lock ``name`` does not fit the ledger: missing, or made from other pins; '' where it fits."""
     env, part = name.rsplit('-', 1)
     text = _present(name)
@@ -274,7 +275,7 @@ def stale(name):
     return '' if _made_from(source) in text else '{}.txt was made from other pins than those of the ledger'.format(name)
 
 
-def _missing_pins(name, variant):
+def _missing_pins(name: str, variant: str) -> Iterator[str]:
     entry, locked = ledger.environment(name), '{}-{}'.format(name, variant)
     text, held = _present(locked), pins(_present(locked, name + '-ops'))
     for package, version in ledger.shipped(name, variant).items():
@@ -286,7 +287,7 @@ def _missing_pins(name, variant):
         yield '{}-ops.txt does not hold the hash of {}'.format(name, entry['ops']['sdist'])
 
 
-def main(argv=None):
+def main(argv: Optional[Sequence[str]] = None) -> int:
     """Resolve every lock anew, or ``--check`` that they fit the ledger (no network)."""
     parser = argparse.ArgumentParser(prog='python3 -m mtp.launch.lock', description=main.__doc__)
     parser.add_argument('--check', action='store_true', help='only tell whether the locks fit the ledger')

@@ -5,13 +5,14 @@ GNU make hands its recipes the settings of the command line twice: expanded, in 
 ``a$b.tif`` has become ``a.tif``, and as they were typed, in MAKEFLAGS.
 """
 import re
+from typing import Dict, Mapping
 
 _WORD = re.compile(r'(?:\\.|[^\s\\])+', re.S)
 _SETTING = re.compile(r'([A-Za-z_]\w*)(?:::?|[+?!])?=(.*)', re.S)
 _OWN = re.compile(r'\$[$({]')  # $(NAME), ${NAME} and $$ are meant for make
 
 
-def typed(flags):
+def typed(flags: str) -> Dict[str, str]:
     """``{name: value as it was typed}`` from the text of MAKEFLAGS."""
     _, dashes, rest = (' ' + flags).partition(' -- ')
     words = [re.sub(r'\\(.)', r'\1', word, flags=re.S) for word in _WORD.findall(rest)] if dashes else []
@@ -19,7 +20,7 @@ def typed(flags):
     return {name: value.replace('$$', '$') for name, value in found}
 
 
-def literal(values):
+def literal(values: Mapping[str, str]) -> Dict[str, str]:
     """Those of ``values`` (of :func:`typed`) that hold a ``$`` of their own: what make has made of them is not
     meant.
     """

@@ -15,6 +15,7 @@ import os
 import selectors
 import socket
 import time
+from typing import Any, Callable, Collection, Dict, List, Mapping, Optional, Sequence, Tuple, cast
 
 from mtp import numbers
 from mtp.errors import MTPError
@@ -29,8 +30,11 @@ STRANGERS = 64  # that may talk at once beside the processes we wait for
 TEXTS = ('step', 'host', 'image')
 FOREIGN = b'foreign\n'  # the answer to a line that this job has not signed
 
+Address = Tuple[str, int]
 
-def meet(found, environ, seconds=None, what='processes'):
+
+def meet(found: Mapping[str, str], environ: Mapping[str, str], seconds: Optional[float] = None,
+         what: str = 'processes') -> None:
     """Return when every process of this step is at the master's port; one process needs nobody.
 
     Args:
@@ -57,7 +61,7 @@ def meet(found, environ, seconds=None, what='processes'):
         _visit(address, card(rank, environ), seconds, key)
 
 
-def _seconds(environ):
+def _seconds(environ: Mapping[str, str]) -> float:
     asked = environ.get('MTP_MEET_SECONDS', '').strip()
     try:
         value = float(asked or 0)
@@ -69,7 +73,7 @@ def _seconds(environ):
     return value
 
 
-def age():
+def age() -> float:
     """Seconds since this process was started; 0 where nobody knows."""
     try:
         with open('/proc/self/stat', 'rb') as stat, open('/proc/uptime', 'rb') as uptime:
@@ -79,14 +83,14 @@ def age():
         return 0.0
 
 
-def card(rank, environ):
+def card(rank: int, environ: Mapping[str, str]) -> Dict[str, Any]:
     """What a process says of itself."""
     step = '{}.{}'.format(environ.get('SLURM_JOB_ID', ''), environ.get('SLURM_STEP_ID', ''))
     host = environ.get('SLURMD_NODENAME') or socket.gethostname()
     return {'rank': rank, 'step': step[:100], 'host': host[:255], 'image': image(environ)[:1000]}
 
 
-def image(environ):
+def image(environ: Mapping[str, str]) -> str:
     """The image around this process, by its hash: the launcher says it; '' natively."""
     said = environ.get('MTP_IMAGE', '')
     if said or not os.path.exists(LABELS):
@@ -95,7 +99,7 @@ def image(environ):
         return 'labels@sha256:' + hashlib.sha256(stream.read()).hexdigest()
 
 
-def expected(environ):
+def expected(environ: Mapping[str, str]) -> List[str]:
     """Hosts on which SLURM has put the processes, by rank; nothing where it does not say."""
     nodes = environ.get('SLURM_STEP_NODELIST') or environ.get('SLURM_JOB_NODELIST') or ''
     each = environ.get('SLURM_NTASKS_PER_NODE', '')
@@ -104,7 +108,8 @@ def expected(environ):
     return [node for node in hostlist.expand(nodes) for _ in range(int(each))]
 
 
-def verdict(cards, world, address, seconds, places=(), what='processes'):
+def verdict(cards: Collection[Mapping[str, Any]], world: int, address: Address, seconds: float,
+            places: Sequence[str] = (), what: str = 'processes') -> str:
     """'' when ``cards`` are all there and say the same, else what is wrong."""
     missing = sorted(set(range(world)) - set(each['rank'] for each in cards))
     if missing:
@@ -128,7 +133,7 @@ def verdict(cards, world, address, seconds, places=(), what='processes'):
 UNKNOWN = ('Name or service not known', 'name resolution', 'No address associated')
 
 
-def _hint(problem):
+def _hint(problem: str) -> str:
     if 'different images' in problem:
         return 'put one image on a folder that all nodes see, or copy it anew; make doctor'
     if any(text in problem for text in UNKNOWN):
@@ -139,7 +144,8 @@ def _hint(problem):
             'GLOO_SOCKET_IFNAME / NCCL_SOCKET_IFNAME=interface; more time: MTP_MEET_SECONDS=seconds')
 
 
-def _host(address, world, own, seconds, key='', places=(), what='processes'):
+def _host(address: Address, world: int, own: Mapping[str, Any], seconds: float, key: str = '',
+          places: Sequence[str] = (), what: str = 'processes') -> None:
     limit = time.monotonic() + seconds
     guests = {}
     try:
@@ -156,15 +162,15 @@ def _host(address, world, own, seconds, key='', places=(), what='processes'):
         raise MTPError(problem, hint=_hint(problem))
 
 
-def listen(port, name=''):
+def listen(port: int, name: str = '') -> socket.socket:
     """A server on ``port`` where those look who were told ``name``: on that interface alone, as far as it is one of
     ours.
 
     Raises:
         MTPError: somebody else listens there, or the port may not be used.
     """
-    places = ([interface(name)] if interface(name) else []) + [(socket.AF_INET, '')]
-    for family, place in places:
+    own = interface(name)
+    for family, place in ([own] if own else []) + [(int(socket.AF_INET), '')]:
         server = socket.socket(family)
         server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -177,34 +183,37 @@ def listen(port, name=''):
                 continue
             raise MTPError('port {} on {} cannot be used: {}'.format(port, socket.gethostname(), error.strerror),
                            hint='leave PORT away, or PORT=another number')
+    raise AssertionError('the last of them has no name')
 
 
-def interface(name):
+def interface(name: str) -> Optional[Tuple[int, str]]:
     """(family, address) behind ``name``; None for every interface: a node may call itself by an address of its own."""
     try:
         found = socket.getaddrinfo(name or None, None, 0, socket.SOCK_STREAM) if name else ()
     except (OSError, UnicodeError):
         return None
     for family, _, _, _, place in sorted(found, key=lambda each: each[0] != socket.AF_INET):
-        loopback = place[0].startswith('127.') or place[0] == '::1'
-        if not loopback or name in ('localhost', place[0]):
-            return family, place[0]
+        host = str(place[0])
+        loopback = host.startswith('127.') or host == '::1'
+        if not loopback or name in ('localhost', host):
+            return family, host
     return None
 
 
 class _Stranger(object):
     """Somebody who has called and not yet said a whole line."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.data, self.limit = b'', time.monotonic() + TALK_SECONDS
 
 
-def _gather(server, world, own, key, limit, guests):
+def _gather(server: socket.socket, world: int, own: Mapping[str, Any], key: str, limit: float,
+            guests: Dict[int, socket.socket]) -> Dict[int, Dict[str, Any]]:
     """Cards of those who came before ``limit``, by rank; their lines stay open in ``guests``, by rank too."""
     cards, strangers = {}, {}
     server.setblocking(False)
     with selectors.DefaultSelector() as watched:
-        def leave(peer):
+        def leave(peer: socket.socket) -> None:
             watched.unregister(peer)
             strangers.pop(peer, None)
             for rank in [rank for rank, guest in guests.items() if guest is peer]:  # it ended while it waited
@@ -214,7 +223,7 @@ def _gather(server, world, own, key, limit, guests):
         watched.register(server, selectors.EVENT_READ)
         while len(cards) < world - 1 and time.monotonic() < limit:
             for ready, _ in watched.select(min(max(limit - time.monotonic(), 0.01), 0.25)):
-                peer = ready.fileobj
+                peer = cast(socket.socket, ready.fileobj)
                 if peer is server:
                     _let_in(server, watched, strangers)
                 elif peer not in strangers:
@@ -237,7 +246,7 @@ def _gather(server, world, own, key, limit, guests):
     return cards
 
 
-def _let_in(server, watched, strangers):
+def _let_in(server: socket.socket, watched: selectors.BaseSelector, strangers: Dict[socket.socket, _Stranger]) -> None:
     try:
         peer, _ = server.accept()
     except OSError:  # gone again, or no descriptor is left: those that are late are closed soon
@@ -247,7 +256,7 @@ def _let_in(server, watched, strangers):
     watched.register(peer, selectors.EVENT_READ)
 
 
-def _heard(peer, stranger):
+def _heard(peer: socket.socket, stranger: _Stranger) -> bool:
     """Take in what is there; whether the line is complete, too long, or broken off."""
     try:
         part = peer.recv(CARD_BYTES)
@@ -259,7 +268,7 @@ def _heard(peer, stranger):
     return not part or stranger.data.endswith(b'\n') or len(stranger.data) > CARD_BYTES
 
 
-def _card(peer, line, world, own, key):
+def _card(peer: socket.socket, line: bytes, world: int, own: Mapping[str, Any], key: str) -> Optional[Dict[str, Any]]:
     """The card in a line that a process of this step has signed; None, and an answer, for everything else."""
     peer.settimeout(1)
     try:
@@ -278,7 +287,7 @@ def _card(peer, line, world, own, key):
     return said
 
 
-def _visit(address, own, seconds, key=str):
+def _visit(address: Address, own: Mapping[str, Any], seconds: float, key: Callable[[], str] = str) -> None:
     """``key`` gives the token: where process 0 draws it, it is read anew with every call."""
     limit, reason = time.monotonic() + seconds, ''
     while time.monotonic() < limit:
@@ -301,7 +310,7 @@ def _visit(address, own, seconds, key=str):
     raise MTPError(problem, hint=_hint(problem))
 
 
-def _line(peer, limit):
+def _line(peer: socket.socket, limit: float) -> bytes:
     """One line, however slowly it comes, before ``limit``."""
     data = b''
     while not data.endswith(b'\n'):
@@ -313,23 +322,23 @@ def _line(peer, limit):
     return data
 
 
-def _signature(key, text):
+def _signature(key: str, text: bytes) -> bytes:
     return hmac.new(key.encode('utf-8'), text, hashlib.sha256).hexdigest().encode('ascii')
 
 
-def _say(peer, value, key):
+def _say(peer: socket.socket, value: Mapping[str, Any], key: str) -> None:
     text = json.dumps(value).encode('utf-8')
     _send(peer, _signature(key, text) + b' ' + text + b'\n')
 
 
-def _send(peer, line):
+def _send(peer: socket.socket, line: bytes) -> None:
     try:
         peer.sendall(line)
     except OSError:  # it has gone; who started it ends the others for its sake
         pass
 
 
-def _opened(line, key):
+def _opened(line: bytes, key: str) -> Dict[str, Any]:
     """The object in a signed line.
 
     Raises:

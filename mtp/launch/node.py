@@ -1,10 +1,14 @@
 """One compute node of the cluster, as ``make doctor`` sees it: asked by one ``srun`` of a few seconds."""
 import os
 import subprocess
-from typing import List, NamedTuple
+from typing import TYPE_CHECKING, List, NamedTuple, Union
 
 from mtp.launch import choice, runtimes, slurm
 from mtp.launch.cards import Card, card
+
+if TYPE_CHECKING:
+    from mtp.launch.host import Host
+    from mtp.launch.settings import Settings
 
 WAIT_SECONDS, ANSWER_SECONDS = 25, 50  # for a node that is free; for everything
 BUSY = ('Requested nodes are busy', 'allocation failure', 'Unable to allocate resources: Immediate')
@@ -20,7 +24,7 @@ Node = NamedTuple('Node', [
 ])
 
 
-def words(settings, host, runtime, env):
+def words(settings: 'Settings', host: 'Host', runtime: str, env: str) -> List[str]:
     """The ``srun`` that asks. Pure."""
     kind = choice.variant(settings, host, env)
     cards = slurm.gres(settings, host)
@@ -31,7 +35,7 @@ def words(settings, host, runtime, env):
     return found + [settings.work_root] + list(runtimes.get(runtime).probe(settings, env, kind))
 
 
-def ask(settings, host, runtime, env):
+def ask(settings: 'Settings', host: 'Host', runtime: str, env: str) -> Union[Node, str]:
     """The :class:`Node`, or a text: why none could be asked."""
     environment = {'MTP_SITE_SETUP': settings.site_setup} if settings.site_setup else {}
     try:
@@ -46,7 +50,7 @@ def ask(settings, host, runtime, env):
     return read(done.stdout)
 
 
-def read(text):
+def read(text: str) -> Union[Node, str]:
     """The :class:`Node` that ``probe.sh`` told of, or a text where it told nothing."""
     pairs = [line.split('=', 1) for line in text.splitlines() if '=' in line]
     told = dict(pairs)
@@ -56,5 +60,5 @@ def read(text):
                 told.get('python', ''), told['work'], [card(value) for name, value in pairs if name == 'card'])
 
 
-def _number(text):
+def _number(text: str) -> int:
     return int(text) if text.isdecimal() else -1

@@ -5,13 +5,13 @@ The stages are the same jobs that other verbs run; each is planned when the one 
 import os
 import re
 import sys
-from typing import Callable, NamedTuple
+from typing import Callable, Iterable, List, NamedTuple, Tuple
 
 from mtp import sealed
 from mtp.errors import OK, MTPError, run_main
 from mtp.launch import containers, execute, host, jobs, ledger, links, plan, verbs
 from mtp.launch.allowed import choose
-from mtp.launch.settings import from_environ
+from mtp.launch.settings import Settings, from_environ
 from mtp.own import config as configs
 from mtp.terminal import say
 
@@ -29,7 +29,7 @@ Run = NamedTuple('Run', [
 Stage = NamedTuple('Stage', [('title', str), ('plan', Callable)])  # plan(run, settings, host) -> Plan
 
 
-def run_of(settings, found):
+def run_of(settings: Settings, found: host.Host) -> Run:
     """The :class:`Run` that the settings ask for.
 
     Raises:
@@ -55,19 +55,19 @@ def run_of(settings, found):
     return Run(name, data, task, backbone, init, 'work_dirs/{}/{}'.format(jobs.OWN, name), settings.env or fitting[0])
 
 
-def stages(run):
+def stages(run: Run) -> List[Stage]:
     """Look and prepare, train, test."""
     return [Stage('look at {}, and prepare it'.format(run.data), prepare),
             Stage('train {}/{}'.format(run.folder, jobs.OWN_CONFIG), train),
             Stage('test it', test)]
 
 
-def prepare(run, settings, found, dry=False):
+def prepare(run: Run, settings: Settings, found: host.Host, dry: bool = False) -> plan.Plan:
     """Plan of ``python -m mtp.own prepare``."""
     quiet = verbs.without_card(settings, found, run.env)
     words = settings.words
 
-    def build(places):
+    def build(places: containers.Places) -> jobs.Job:
         script = ['-m', 'mtp.own', 'prepare', run.data, '--task', run.task, '--backbone', run.backbone,
                   '--init', run.init, '--out', places.of(run.folder)]
         script += ['--classes', words['CLASSES']] if words['CLASSES'] else []
@@ -82,13 +82,13 @@ def prepare(run, settings, found, dry=False):
     return verbs.job_plan(quiet, found, run.env, build)
 
 
-def _seen(folder):
+def _seen(folder: str) -> Tuple[str, ...]:
     """The folder, and those that links in it lead to: a container sees nothing else."""
     return (folder,) + tuple(sorted({link.target if link.folder else os.path.dirname(link.target)
                                      for link in links.leaving(folder)}))
 
 
-def training(run, settings, places):
+def training(run: Run, settings: Settings, places: containers.Places) -> jobs.Job:
     """The job that trains."""
     config = run.folder + '/' + jobs.OWN_CONFIG
     begun = jobs.newest_checkpoint(places.host(jobs.run_folder(run.env, config)))
@@ -96,19 +96,19 @@ def training(run, settings, places):
     return jobs.finetune(own, places, run.env, config)._replace(reads=('weights',) if _weights(run, settings) else ())
 
 
-def train(run, settings, found):
+def train(run: Run, settings: Settings, found: host.Host) -> plan.Plan:
     """Plan of the training."""
     return verbs.job_plan(settings, found, run.env, lambda places: training(run, settings, places))
 
 
-def test(run, settings, found):
+def test(run: Run, settings: Settings, found: host.Host) -> plan.Plan:
     """Plan of the test."""
     own = settings._replace(args=for_test(settings.args), checkpoint='')
     return verbs.job_plan(own, found, run.env, lambda places: jobs.test(
         own, places, run.env, run.folder + '/' + jobs.OWN_CONFIG)._replace(reads=()))
 
 
-def for_test(words):
+def for_test(words: Iterable[str]) -> Tuple[str, ...]:
     """Those of ARGS that a test takes too: the reduction, and settings of the config but for the validation's."""
     kept, taking = [], False
     for word in words:
@@ -117,27 +117,27 @@ def for_test(words):
     return tuple(kept)
 
 
-def _weights(run, settings):
+def _weights(run: Run, settings: Settings) -> str:
     """The file that training starts from, short; '' where it needs none."""
     name = configs.weights(run.backbone, run.init)
     return '' if not name or '--rehearse' in settings.args else 'weights/' + name
 
 
-def lacking(run):
+def lacking(run: Run) -> Tuple[plan.Problem, ...]:
     """What has to be there before anything runs, as problems of a plan."""
     if os.path.isdir(run.data):
         return ()
     return (plan.Problem('DATA={} is no folder'.format(run.data), 'ls -d {}'.format(os.path.dirname(run.data))),)
 
 
-def _require_weights(run, settings, places):
+def _require_weights(run: Run, settings: Settings, places: containers.Places) -> None:
     path = _weights(run, settings)
     if path and not os.path.isfile(places.host(path)):
         raise MTPError('{} is missing; the training starts from it'.format(places.host(path)), hint=(
             'make weights says where it is published; INIT=none trains without, which takes far more data'))
 
 
-def submitted(settings, found):
+def submitted(settings: Settings, found: host.Host) -> plan.Plan:
     """The plan of a batch job that runs all stages."""
     run = run_of(settings, found)
     return verbs.by_itself('finetune', settings, found, run.env,
@@ -145,7 +145,7 @@ def submitted(settings, found):
                                resume='', problems=lacking(run)))
 
 
-def main():
+def main() -> int:
     """Run the stages; with DRYRUN=1 look at the data, show the config and print what would be run."""
     settings = from_environ(os.environ)
     found = host.look(settings)
@@ -165,7 +165,7 @@ def main():
     return OK
 
 
-def _shown(run, settings, found):
+def _shown(run: Run, settings: Settings, found: host.Host) -> int:
     looked = prepare(run, settings, found, dry=True)
     if looked.problems:
         sys.stdout.write(plan.render(prepare(run, settings, found)))
@@ -180,7 +180,7 @@ def _shown(run, settings, found):
     return OK
 
 
-def _told(run, places, found):
+def _told(run: Run, places: containers.Places, found: host.Host) -> None:
     """The figures of the test, where its pictures lie, and what comes next."""
     whole = os.path.normpath(places.host(run.folder + '/' + jobs.OWN_CONFIG))
     relative = os.path.relpath(whole, found.root)

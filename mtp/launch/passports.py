@@ -1,4 +1,6 @@
 """What a passport file holds, for those who read one: standard library only. :mod:`mtp.report.passport` writes it."""
+from typing import Any, Dict
+
 from mtp import files, sealed
 from mtp.errors import MTPError
 from mtp.terminal import shown
@@ -10,7 +12,7 @@ KEYS = ('schema', 'kind', 'status', 'started', 'finished', 'command', 'folder', 
         'nodes', 'roots', 'variables', 'config', 'data', 'seed', 'processes', 'metrics')
 
 
-def read(path):
+def read(path: files.PathLike) -> Dict[str, Any]:
     """The content of the passport at ``path``.
 
     Raises:

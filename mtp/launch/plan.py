@@ -1,7 +1,7 @@
 """A plan: the exact commands of a verb, why they look so, and what is still missing. What is printed can be pasted."""
 import re
 import shlex
-from typing import Dict, NamedTuple, Optional, Tuple
+from typing import Dict, Iterable, List, Mapping, NamedTuple, Optional, Tuple
 
 from mtp.errors import MTPError
 
@@ -31,7 +31,7 @@ Plan = NamedTuple('Plan', [
 Plan.__new__.__defaults__ = (None, (), ())  # the class syntax with defaults needs Python 3.6.1
 
 
-def command(words, environment=None):
+def command(words: Iterable[str], environment: Optional[Mapping[str, str]] = None) -> Command:
     """A :class:`Command` of these words."""
     for name in environment or ():
         if not _NAME.match(name):
@@ -39,7 +39,7 @@ def command(words, environment=None):
     return Command(tuple(words), dict(environment or {}))
 
 
-def check(plan):
+def check(plan: Plan) -> None:
     """Raise the first problem of ``plan`` as an :class:`MTPError`; further ones are named in it."""
     if plan.problems:
         first, rest = plan.problems[0], plan.problems[1:]
@@ -47,7 +47,7 @@ def check(plan):
         raise MTPError(first.message + more, hint=first.hint)
 
 
-def render(plan):
+def render(plan: Plan) -> str:
     """``plan`` as a text to paste into a shell, or to hand to ``sbatch`` where SLURM starts it."""
     notes = ['# ' + plan.reason] if plan.reason else []
     notes += ['# warning: ' + text.replace('\n', ' ') for text in plan.warnings]
@@ -62,7 +62,7 @@ def render(plan):
     return '\n'.join(lines + [render_command(item) for item in plan.commands]) + '\n'
 
 
-def render_command(item):
+def render_command(item: Command) -> str:
     """One command with its environment in front, quoted, broken into lines before programs and options."""
     pieces = ['{}={}'.format(name, shlex.quote(value)) for name, value in sorted(item.environment.items())]
     lines = [' '.join(pieces)] if pieces else []
@@ -74,7 +74,7 @@ def render_command(item):
     return ' \\\n  '.join(lines)
 
 
-def _pieces(words):
+def _pieces(words: Iterable[str]) -> List[Tuple[str, bool]]:
     """(text, starts a line) of what stays together: an option and its first value, or one word."""
     pieces, option = [], False
     for index, word in enumerate(words):

@@ -3,6 +3,7 @@ import glob
 import os
 import shutil
 import subprocess
+from typing import List, Mapping, Optional, Tuple
 
 from mtp.errors import MTPError
 
@@ -21,12 +22,12 @@ PLACES = (
 )
 
 
-def variable(minor):
+def variable(minor: str) -> str:
     """Name of the variable by which a user names the interpreter: ``PYTHON38``."""
     return 'PYTHON' + minor.replace('.', '')
 
 
-def candidates(environ, minor):
+def candidates(environ: Mapping[str, str], minor: str) -> List[str]:
     """Paths that may be a Python ``minor``, the user's own choice (PYTHON38) first, then PATH, pyenv, uv, conda."""
     home = environ.get('HOME') or os.path.expanduser('~')
     conda = environ.get('CONDA_EXE')
@@ -39,7 +40,7 @@ def candidates(environ, minor):
     return list(dict.fromkeys(path for path in found if path))
 
 
-def version(path):
+def version(path: str) -> str:
     """Version of the interpreter at ``path``, or '' when it does not run or lacks a module that we need."""
     try:
         said = subprocess.check_output([path, '-c', PROBE], stderr=subprocess.DEVNULL, timeout=60)
@@ -48,7 +49,7 @@ def version(path):
     return said.decode('ascii', 'replace').strip()
 
 
-def find(environ, minor, wanted=''):
+def find(environ: Mapping[str, str], minor: str, wanted: str = '') -> Tuple[str, str]:
     """(path, version) of a Python ``minor``: that of patch level ``wanted`` where there is one, else the first that
     works.
 
@@ -72,9 +73,9 @@ def find(environ, minor, wanted=''):
                    hint=advice(environ, minor))
 
 
-def advice(environ, minor):
+def advice(environ: Mapping[str, str], minor: str) -> str:
     """The one command that brings a Python ``minor`` on this machine."""
-    def has(name):
+    def has(name: str) -> Optional[str]:
         return shutil.which(name, path=environ.get('PATH'))
 
     if has('uv'):

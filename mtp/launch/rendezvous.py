@@ -4,6 +4,7 @@ Runs inside the container, so it needs neither ``scontrol`` nor the network.
 """
 import socket
 import subprocess
+from typing import Container, Dict, Mapping
 
 from mtp import numbers
 from mtp.errors import MTPError
@@ -22,7 +23,7 @@ FIRST_PORT, PORTS = 12000, 20000
 _met = []  # a process meets the others once, however often it asks who it is
 
 
-def prepare(environ):
+def prepare(environ: Mapping[str, str]) -> Dict[str, str]:
     """Variables that ``torch.distributed`` needs with ``init_method='env://'``.
 
     Args:
@@ -43,7 +44,7 @@ def prepare(environ):
     return _variables(environ, 0, 1, 0, '127.0.0.1', DEFAULT_PORT)
 
 
-def join(environ, by_hand=False):
+def join(environ: Mapping[str, str], by_hand: bool = False) -> Dict[str, str]:
     """As :func:`prepare`, and where ``srun`` has started several processes, when all of them are there.
 
     Args:
@@ -62,7 +63,7 @@ def join(environ, by_hand=False):
     return found
 
 
-def in_step(environ):
+def in_step(environ: Container[str]) -> bool:
     """Whether this process is a task of ``srun``.
 
     A batch script that starts python by itself has SLURM_PROCID and SLURM_NTASKS too, but is one process and no step:
@@ -71,18 +72,18 @@ def in_step(environ):
     return 'SLURM_PROCID' in environ and 'SLURM_STEP_NUM_TASKS' in environ
 
 
-def step_port(job, step):
+def step_port(job: int, step: int) -> int:
     """Port for a job step: the same on all its nodes, another one for a step of another job on the same node."""
     return FIRST_PORT + (job * 16 + step) % PORTS
 
 
-def _from_torchrun(environ):
+def _from_torchrun(environ: Mapping[str, str]) -> Dict[str, str]:
     rank, world = _number(environ, 'RANK'), _number(environ, 'WORLD_SIZE')
     local = _number(environ, 'LOCAL_RANK') if 'LOCAL_RANK' in environ else rank
     return _variables(environ, rank, world, local, '127.0.0.1', DEFAULT_PORT)
 
 
-def _from_step(environ):
+def _from_step(environ: Mapping[str, str]) -> Dict[str, str]:
     nodes = hostlist.expand(environ.get('SLURM_STEP_NODELIST') or environ.get('SLURM_JOB_NODELIST') or
                             environ.get('SLURM_NODELIST') or 'localhost')
     step = _number(environ, 'SLURM_STEP_ID') if environ.get('SLURM_STEP_ID') else 0
@@ -92,7 +93,7 @@ def _from_step(environ):
                       environ.get('MASTER_ADDR') or address(nodes[0]), port)
 
 
-def address(name):
+def address(name: str) -> str:
     """Where the node ``name`` is reached: its name, or what SLURM knows where that is a name of SLURM's alone.
 
     An image has no scontrol: there task.sh has asked before.
@@ -111,7 +112,8 @@ def address(name):
     return found[0] if found else name
 
 
-def _variables(environ, rank, world, local, address, port):
+def _variables(environ: Mapping[str, str], rank: int, world: int, local: int, address: str,
+               port: int) -> Dict[str, str]:
     if not 0 <= rank < world:
         raise MTPError('process {} of {}: the rank has to be below the number of processes'.format(rank, world),
                        hint='env | grep -E "RANK|WORLD_SIZE|SLURM_"')
@@ -121,7 +123,7 @@ def _variables(environ, rank, world, local, address, port):
     return dict(zip(TORCHRUN, map(str, values)))
 
 
-def _number(environ, name):
+def _number(environ: Mapping[str, str], name: str) -> int:
     value = environ.get(name, '')
     if not numbers.digits(value):
         raise MTPError('{} is {!r}; a number is expected'.format(name, value), hint='env | grep {}'.format(name))

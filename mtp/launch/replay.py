@@ -8,21 +8,28 @@ import argparse
 import os
 import shlex
 import sys
+from typing import TYPE_CHECKING, Any, Callable, Dict, Iterable, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 from mtp import numbers
 from mtp.errors import FAILED, OK, MTPError, run_main
 from mtp.launch import foreign, ledger, passports, slurm
 from mtp.launch.host import folder as look_at
 from mtp.launch.jobs import Job, need_file
-from mtp.launch.plan import command
+from mtp.launch.plan import Plan, command
 from mtp.terminal import shown
+
+if TYPE_CHECKING:
+    from mtp.launch.containers import Places
+    from mtp.launch.host import Host
+    from mtp.launch.settings import Settings
 
 SCRIPTS = {'pretrain': 'main_pretrain.py', 'finetune': 'tools/train.py', 'test': 'tools/test.py'}
 FOLDER_FLAGS = {'pretrain': '--save_path', 'finetune': '--work-dir', 'test': '--work-dir'}
 NAMES = {'pretrain': 'passport.json', 'finetune': 'passport.json', 'test': 'passport-test.json'}
 
 
-def plan(settings, host, job_plan):
+def plan(settings: 'Settings', host: 'Host',
+         job_plan: Callable[['Settings', 'Host', str, Callable[['Places'], Job]], Plan]) -> Plan:
     """Plan of the run and of the comparison.
 
     Args:
@@ -51,7 +58,7 @@ def plan(settings, host, job_plan):
     asked = script_words(then, new, settings)
     foreign.check(then['kind'], asked, new, settings.config)
 
-    def build(places):
+    def build(places: 'Places') -> Job:
         script = [SCRIPTS[then['kind']]] + [placed(word, places) for word in asked]
         need_file(host.root, script)
         reads = ('data', 'weights') if host.folders[settings.weights_root].exists else ('data', )
@@ -68,7 +75,7 @@ def plan(settings, host, job_plan):
     return made._replace(commands=tuple(commands) + (command(compare),), reason=reason)
 
 
-def fresh(root, work_root, kind):
+def fresh(root: str, work_root: str, kind: str) -> str:
     """Short path of a folder for results that is not there yet."""
     number = 1
     while os.path.exists(os.path.join(root, work_root, 'replay', '{}-{}'.format(kind, number))):
@@ -76,12 +83,12 @@ def fresh(root, work_root, kind):
     return 'work_dirs/replay/{}-{}'.format(kind, number)
 
 
-def new_on_host(new, settings):
+def new_on_host(new: str, settings: 'Settings') -> str:
     """Where the short path ``new`` lies on the host."""
     return settings.work_root + new[len('work_dirs'):] if new.startswith('work_dirs/') else new
 
 
-def like(settings, then):
+def like(settings: 'Settings', then: Mapping[str, Any]) -> 'Settings':
     """``settings`` with as many processes, threads and cards as the recorded run had."""
     asked, wanted = settings.nodes * settings.gpus, then['processes']
     if asked == 1 and wanted > 1:
@@ -97,7 +104,7 @@ def like(settings, then):
     return settings
 
 
-def data_of_then(settings, host, then, folder):
+def data_of_then(settings: 'Settings', host: 'Host', then: Mapping[str, Any], folder: str) -> Tuple['Settings', 'Host']:
     """(settings, host) with the data where the run found them, when nobody says otherwise and they are still there.
 
     They are named as seen from ``folder``, that of the passport. In a container they were at /data, which says nothing
@@ -111,7 +118,7 @@ def data_of_then(settings, host, then, folder):
         folders=dict(host.folders, **{recorded: look_at(recorded)}))
 
 
-def script_words(then, new, settings):
+def script_words(then: Mapping[str, Any], new: str, settings: 'Settings') -> List[str]:
     """Words after the script, as short paths, with results going to ``new``."""
     flag, found, moved = FOLDER_FLAGS[then['kind']], [], False
     for word in without_resume(then['command'][2:], then['kind']):
@@ -130,7 +137,7 @@ def script_words(then, new, settings):
     return found
 
 
-def without_resume(words, kind):
+def without_resume(words: Iterable[str], kind: str) -> List[str]:
     """A replay begins at the beginning: ``--resume``, its brothers and the file behind them are left out."""
     kept, skip = [], False
     for word in words:
@@ -144,13 +151,13 @@ def without_resume(words, kind):
     return kept
 
 
-def portable(word, then, new):
+def portable(word: str, then: Mapping[str, Any], new: str) -> str:
     """A recorded path as a short one: what lay in the run's own folder lies in ``new``; other words stay."""
     word, folder = shortened(word, then), shortened(then['folder'], then)
     return new + word[len(folder):] if word == folder or word.startswith(folder + '/') else word
 
 
-def shortened(path, then):
+def shortened(path: str, then: Mapping[str, Any]) -> str:
     """``path`` in its short form: passports of before hold whole paths, and so do their roots."""
     for kind, folder in roots_of_before(then):
         if path == folder or path.startswith(folder + '/'):
@@ -159,19 +166,19 @@ def shortened(path, then):
     return path
 
 
-def roots_of_before(passport):
+def roots_of_before(passport: Mapping[str, Any]) -> List[Tuple[str, str]]:
     """(name, whole path) of the roots, one inside another first; none where the passport holds short forms."""
     found = [(kind, folder.rstrip('/')) for kind, folder in passport['roots'].items() if os.path.isabs(folder)]
     return sorted(found, key=lambda item: -len(item[1]))
 
 
-def placed(word, places):
+def placed(word: str, places: 'Places') -> str:
     """``word`` with the short path in it as the program sees it."""
     head, equals, tail = word.rpartition('=')
     return head + equals + (places.of(tail) if tail.startswith(('work_dirs/', 'data/', 'weights/')) else tail)
 
 
-def flat(value, name=''):
+def flat(value: object, name: str = '') -> Dict[str, float]:
     """Numbers of nested dicts as ``{'a/b': number}``."""
     if isinstance(value, dict):
         return {key: item for part, inner in value.items() for key, item in
@@ -179,15 +186,15 @@ def flat(value, name=''):
     return {name: value} if isinstance(value, (int, float)) and not isinstance(value, bool) else {}
 
 
-def differing(old, new):
+def differing(old: Mapping[str, Any], new: Mapping[str, Any]) -> List[str]:
     """Names whose values differ between two dicts, with both values."""
     return ['{} {} -> {}'.format(name, old.get(name, 'none'), new.get(name, 'none'))
             for name in sorted(set(old) | set(new)) if old.get(name) != new.get(name)]
 
 
-def surroundings(old, new):
+def surroundings(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Tuple[str, str]]:
     """(what, sentence or '' when it is the same) of everything that may explain a difference."""
-    def told(image):
+    def told(image: Mapping[str, Any]) -> str:
         return ' '.join(str(image[key]) for key in ('runtime', 'name', 'digest') if image[key])
 
     images = [told(each['environment']['image']) for each in (old, new)]
@@ -209,12 +216,12 @@ def surroundings(old, new):
     yield 'config', '' if neutral(old, 'config') == neutral(new, 'config') else 'it differs'
 
 
-def running(code):
+def running(code: Mapping[str, Any]) -> str:
     """The files that ran: by their hash, which is the same for a commit wherever it is checked out."""
     return 'files {}'.format(code['sha256'][:12]) if code.get('sha256') else str(code)
 
 
-def neutral(passport, what):
+def neutral(passport: Mapping[str, Any], what: str) -> Any:
     """The resolved config, or the data, with short paths and without the folder that a replay changes."""
     own = [passport['folder'], shortened(passport['folder'], passport)]
     places = [('', own[0])] + roots_of_before(passport) + [('', own[1])]
@@ -222,7 +229,7 @@ def neutral(passport, what):
                                      for kind, folder in places if folder])
 
 
-def _renamed(value, places):
+def _renamed(value: Any, places: Sequence[Tuple[str, str]]) -> Any:
     """``value`` of JSON with one name of a folder in the place of another, wherever a text holds it."""
     if isinstance(value, str):
         for folder, name in places:
@@ -234,7 +241,7 @@ def _renamed(value, places):
     return value
 
 
-def compare(old, new, tolerance=0.0):
+def compare(old: Mapping[str, Any], new: Mapping[str, Any], tolerance: float = 0.0) -> Tuple[List[str], bool]:
     """(lines to read, whether the replay confirms the run)."""
     lines = ['{} of {} against {}'.format(new['kind'], old['started'], new['started'])]
     around = list(surroundings(old, new))
@@ -258,7 +265,7 @@ def compare(old, new, tolerance=0.0):
     return lines, good and not wrong and bool(first or all(weights))
 
 
-def close(one, other, tolerance):
+def close(one: Optional[float], other: Optional[float], tolerance: float) -> bool:
     """Whether two numbers agree: exactly, or relative to the larger one."""
     if one is None or other is None:
         return one is other
@@ -269,7 +276,7 @@ def close(one, other, tolerance):
     return one == other or near or (one != one and other != other)
 
 
-def main(argv=None):
+def main(argv: Optional[Sequence[str]] = None) -> int:
     """Compare two passports; exit code 1 when the second does not confirm the first."""
     parser = argparse.ArgumentParser(prog='python3 -m mtp.launch.replay', description=main.__doc__)
     parser.add_argument('old')

@@ -6,7 +6,7 @@ import fnmatch
 import os
 import re
 import shlex
-from typing import Dict, NamedTuple, Tuple
+from typing import Callable, Dict, Iterable, List, Mapping, NamedTuple, Sequence, Tuple
 
 from mtp import numbers
 from mtp.errors import MTPError
@@ -87,7 +87,7 @@ NUMBERS = {'BATCH_SIZE': numbers.count, 'WORKERS': numbers.not_negative, 'END_IT
 MOST_NODES, MOST_PROCESSES = numbers.Whole(1, 1 << 16), numbers.Whole(1, 1 << 10)
 
 
-def from_environ(environ):
+def from_environ(environ: Mapping[str, str]) -> Settings:
     """The :class:`Settings` that the variables in ``environ`` (a mapping, usually ``os.environ``) ask for.
 
     Raises:
@@ -95,7 +95,7 @@ def from_environ(environ):
     """
     given = {}
 
-    def get(name, default=''):
+    def get(name: str, default: str = '') -> str:
         value = environ.get(name, '').strip()
         if value and value != default:
             given[name] = value
@@ -105,7 +105,7 @@ def from_environ(environ):
     return found._replace(given={name: value for name, value in given.items() if name != 'DRYRUN'})
 
 
-def _read(get, environ):
+def _read(get: Callable[..., str], environ: Mapping[str, str]) -> Settings:
     submit = _switch('SUBMIT', get('SUBMIT'))
     launcher = _choice('LAUNCHER', get('LAUNCHER', 'local'), LAUNCHERS)
     return Settings(
@@ -150,44 +150,44 @@ def _read(get, environ):
     )
 
 
-def passed_patterns():
+def passed_patterns() -> List[str]:
     """Shell patterns of the variables that may enter a container, from ``passed_variables.txt``."""
     with open(PASSED, encoding='ascii') as stream:
         return stream.read().split()
 
 
-def passes(name):
+def passes(name: str) -> bool:
     """Whether the variable ``name`` may enter a container. Roots and names that the image itself says may not."""
-    def fits(patterns):
+    def fits(patterns: Iterable[str]) -> bool:
         return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
 
     return fits(passed_patterns()) and not fits(('MTP_*_ROOT', 'MTP_ENV', 'MTP_VARIANT'))
 
 
-def _choice(name, value, allowed):
+def _choice(name: str, value: str, allowed: Sequence[str]) -> str:
     return choose(name, value.lower(), allowed)
 
 
-def _number(name, value):
+def _number(name: str, value: str) -> str:
     if value and name in NUMBERS:
         numbers.of_setting(name, value, NUMBERS[name], 'leave {} away'.format(name))
     return value
 
 
-def _port(value):
+def _port(value: str) -> str:
     if value:
         numbers.of_setting('PORT', value, numbers.port, 'leave PORT away')
     return value
 
 
-def _duration(name, value):
+def _duration(name: str, value: str) -> str:
     # minutes, minutes:seconds, hours:minutes:seconds, each with days- in front or not (man sbatch)
     if not value or re.fullmatch(r'([0-9]+-)?[0-9]+(:[0-9]+){0,2}', value):
         return value
     raise MTPError('{} is {!r}; SLURM writes 90 (minutes), 12:00:00 or 3-00:00:00'.format(name, value))
 
 
-def _plain(name, value, example, refused=''):
+def _plain(name: str, value: str, example: str, refused: str = '') -> str:
     """``value``, which goes into the head of a batch script, a file name or an engine's option.
 
     A blank there begins another option, and a line end another line of the script.
@@ -200,11 +200,11 @@ def _plain(name, value, example, refused=''):
     return value
 
 
-def _switch(name, value):
+def _switch(name: str, value: str) -> bool:
     return choose(name, value.lower(), TRUE + FALSE) in TRUE
 
 
-def split(name, value):
+def split(name: str, value: str) -> Tuple[str, ...]:
     """Words of the setting ``name``, as a shell splits them."""
     try:
         return tuple(shlex.split(value))
@@ -212,11 +212,11 @@ def split(name, value):
         raise MTPError('{} is {!r}: {}'.format(name, value, error), hint='close the quotation mark')
 
 
-def _env_name(value):
+def _env_name(value: str) -> str:
     # Environment Modules and Lmod export ENV=/path/to/init, which a POSIX shell reads: that is no environment of ours.
     return '' if '/' in value or value.startswith('$') else value
 
 
-def _default_cache(environ):
+def _default_cache(environ: Mapping[str, str]) -> str:
     base = environ.get('XDG_CACHE_HOME') or os.path.join(environ.get('HOME') or os.path.expanduser('~'), '.cache')
     return os.path.join(base, 'mtp')

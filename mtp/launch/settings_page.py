@@ -6,6 +6,7 @@ sentences stand here. Standard library only, Python >= 3.6.
     python3 -m mtp.launch.settings_page   # writes the page anew
 """
 import os
+from typing import Dict
 
 from mtp.errors import run_main
 from mtp.files import write_text
@@ -113,11 +114,11 @@ GROUPS = (
 )
 
 
-def defaults():
+def defaults() -> Dict[str, str]:
     """``{name: default}`` of every setting that is read, '' where there is none."""
     asked = {}
 
-    def get(name, default=''):
+    def get(name: str, default: str = '') -> str:
         asked[name] = default
         return default
 
@@ -125,7 +126,7 @@ def defaults():
     return asked
 
 
-def _users(name):
+def _users(name: str) -> str:
     """Verbs that use the setting ``name``, in words."""
     users = [verb for verb in uses.USES if name in uses.of(verb)]
     if len(users) == len(uses.USES):
@@ -136,7 +137,7 @@ def _users(name):
     return ', '.join(verb + '-DATASET' * (verb in ('data', 'fetch')) for verb in users)
 
 
-def text():
+def text() -> str:
     """Text of the page.
 
     Raises:
@@ -158,7 +159,7 @@ def text():
     return '\n'.join(lines)
 
 
-def main():
+def main() -> None:
     """Write the page."""
     write_text(os.path.join(ledger.ROOT, PATH), text())
     print('wrote ' + PATH)

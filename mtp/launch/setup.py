@@ -14,13 +14,14 @@ import subprocess
 import sys
 import time
 import uuid
-from typing import Dict, NamedTuple, Tuple
+from types import FrameType
+from typing import Any, Callable, Dict, Iterable, List, Mapping, NamedTuple, Optional, Sequence, TextIO, Tuple
 
 from mtp import locks, terminal
 from mtp.errors import FAILED, OK, MTPError, run_main
 from mtp.files import write_text
 from mtp.launch import cards, choice, execute, ledger, lock, pythons, toolkit, venvs
-from mtp.launch.settings import from_environ
+from mtp.launch.settings import Settings, from_environ
 from mtp.progress import Progress, clock
 
 VENV_BYTES = 4 << 30  # one environment with what pip unpacks on the way
@@ -38,12 +39,12 @@ Step = NamedTuple('Step', [
 ])
 
 
-def folder(settings, root, env):
+def folder(settings: Settings, root: str, env: str) -> str:
     """Where the native environment ``env`` lies."""
     return os.path.join(root, settings.venv_root, env)
 
 
-def steps(settings, root, env, python, version):
+def steps(settings: Settings, root: str, env: str, python: str, version: str) -> List[Step]:
     """The steps that make ``env``, in order. Pure but for reading the locks.
 
     Args:
@@ -93,7 +94,8 @@ class Maker(object):
         say: takes one line for the user; by default it goes to standard output at once.
     """
 
-    def __init__(self, settings, root, env, environ, say=None):
+    def __init__(self, settings: Settings, root: str, env: str, environ: Mapping[str, str],
+                 say: Optional[Callable[[str], object]] = None) -> None:
         self.settings, self.root, self.env, self.environ = settings, root, env, environ
         self.say = say or terminal.say
         self.folder = folder(settings, root, env)
@@ -101,7 +103,7 @@ class Maker(object):
         self.variant = settings.variant or ledger.plain(env)
         self.start = time.monotonic()
 
-    def make(self):
+    def make(self) -> bool:
         """Do what is left to do; returns whether anything was done."""
         todo = self.todo()
         self.check(todo)
@@ -118,13 +120,13 @@ class Maker(object):
         self.say('{}: {} in {} ({})'.format(self.env, 'is ready' if ready else 'made', self.folder, self._clock()))
         return not ready
 
-    def todo(self):
+    def todo(self) -> List[Step]:
         """All steps, those that are done too."""
         python, version = pythons.find(self.environ, ledger.minor(self.env),
                                        ledger.environment(self.env)['python']['shipped'])
         return steps(self.settings, self.root, self.env, python, version)
 
-    def check(self, todo):
+    def check(self, todo: Sequence[Step]) -> None:
         """Refuse what cannot come to an end, before anything is made, and before what is there is taken away.
 
         Raises:
@@ -137,10 +139,10 @@ class Maker(object):
         if left:
             self._check_machine(left)
 
-    def _left(self, todo):
+    def _left(self, todo: Iterable[Step]) -> List[Step]:
         return [step for step in todo if self._stamp(step.name) != step.key]
 
-    def _why_anew(self, todo):
+    def _why_anew(self, todo: Iterable[Step]) -> str:
         """Why what is there must not be trusted: a half-made step, or steps of another Python or other locks; or ''."""
         started = self._stamp('started')
         if started:
@@ -149,7 +151,7 @@ class Maker(object):
         return 'its Python or its locks have changed' if other or self._stamp('variant') not in (
             '', self.variant) else ''
 
-    def _do(self, step, number, count):
+    def _do(self, step: Step, number: int, count: int) -> None:
         self.say('[{} {}/{}, {}] {}: {}'.format(self.env, number, count, self._clock(), step.name, step.what))
         if step.fragile:
             self._write('started', step.name)
@@ -164,13 +166,13 @@ class Maker(object):
         self._write(step.name, step.key)
         self._drop('started')
 
-    def _progress(self, step):
+    def _progress(self, step: Step) -> Optional[Progress]:
         if step.name != 'packages':
             return None
         pins = lock.pins(lock.read('{}-{}'.format(self.env, self.variant)))
         return Progress('{} packages'.format(self.env), len(pins))
 
-    def _keep_or_clear(self, todo):
+    def _keep_or_clear(self, todo: Iterable[Step]) -> None:
         """Remove what must not be trusted."""
         prefix = '.old-{}-'.format(self.env)
         for name in os.listdir(os.path.dirname(self.folder)):
@@ -184,7 +186,7 @@ class Maker(object):
             shutil.rmtree(aside, ignore_errors=True)
         os.makedirs(os.path.join(self.folder, venvs.FOLDER), exist_ok=True)
 
-    def _check_machine(self, left):
+    def _check_machine(self, left: Iterable[Step]) -> None:
         names = [step.name for step in left]
         ops = ledger.environment(self.env)['ops']
         compiles = 'compile' in names and not cached(self.settings, ops, self.variant)
@@ -199,27 +201,27 @@ class Maker(object):
                              (self.settings.cache_root, COMPILE_BYTES if compiles else 0)):
             check_disk(path, needed)
 
-    def _tail(self, heading='\n', lines=12):
+    def _tail(self, heading: str = '\n', lines: int = 12) -> str:
         """Last lines that the last command wrote into the log."""
         with open(self.log, encoding='utf-8', errors='replace') as stream:
             said = stream.read().rpartition('\n$ ')[2].splitlines()[1:]
         return heading + '\n'.join(said[-lines:])
 
-    def _stamp(self, name):
+    def _stamp(self, name: str) -> str:
         return venvs.stamp(self.folder, name)
 
-    def _write(self, name, text):
+    def _write(self, name: str, text: str) -> None:
         write_text(os.path.join(self.folder, venvs.FOLDER, name), text + '\n')
 
-    def _drop(self, name):
+    def _drop(self, name: str) -> None:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(os.path.join(self.folder, venvs.FOLDER, name))
 
-    def _clock(self):
+    def _clock(self) -> str:
         return clock(time.monotonic() - self.start)
 
 
-def run(step, root, log, progress):
+def run(step: Step, root: str, log: TextIO, progress: Optional[Progress]) -> int:
     """Run one step; its output goes to ``log`` when it is quiet. An interrupt reaches it once, and is waited for."""
     output, errors = (subprocess.PIPE, subprocess.STDOUT) if step.quiet else (None, None)
     child = subprocess.Popen(step.words, cwd=root, env=dict(os.environ, **step.environment), stdin=subprocess.DEVNULL,
@@ -239,7 +241,7 @@ def run(step, root, log, progress):
     return code
 
 
-def follow(line, progress):
+def follow(line: str, progress: Optional[Progress]) -> bool:
     """Show a line of pip as progress; returns whether it was only about bytes and is not worth keeping."""
     size = re.match(r'Progress (\d+) of (\d+)', line)
     if size:
@@ -253,7 +255,7 @@ def follow(line, progress):
     return False
 
 
-def cached(settings, ops, variant):
+def cached(settings: Settings, ops: Mapping[str, Any], variant: str) -> bool:
     """Whether the cache holds a finished wheel that may be the one (only its own Python can say for sure)."""
     start = '{}-{}-{}-'.format(ops['package'], ops['version'], variant)
     cache = os.path.join(settings.cache_root, 'wheels')
@@ -261,7 +263,7 @@ def cached(settings, ops, variant):
     return any(name.endswith('.whl.sha256') for each in folders for name in os.listdir(os.path.join(cache, each)))
 
 
-def check_disk(path, needed):
+def check_disk(path: str, needed: int) -> None:
     """Raise an :class:`MTPError` when the disk of ``path``, which need not exist, has not ``needed`` bytes left."""
     while not os.path.exists(path):
         path = os.path.dirname(os.path.abspath(path))
@@ -271,26 +273,27 @@ def check_disk(path, needed):
                        hint='MTP_VENV_ROOT=folder and MTP_CACHE_ROOT=folder on a larger disk')
 
 
-def wheels_alone(root):
+def wheels_alone(root: str) -> Dict[str, str]:
     """Variables that make pip take what lies in ``docker/wheels`` and ask no index, where anything lies there."""
     place = os.path.join(root, 'docker', 'wheels')
     return {'PIP_NO_INDEX': '1', 'PIP_FIND_LINKS': place} if glob.glob(os.path.join(place, '*.whl')) else {}
 
 
-def _lock(env, variant):
+def _lock(env: str, variant: str) -> str:
     return lock.path('{}-{}'.format(env, variant))
 
 
-def _wheelhouse(root):
+def _wheelhouse(root: str) -> Tuple[str, ...]:
     place = os.path.join(root, 'docker', 'wheelhouse')
     return ('--wheelhouse', place) if os.path.isdir(place) else ()
 
 
-def _stop(number, frame):
+def _stop(number: int, frame: Optional[FrameType]) -> None:
     raise KeyboardInterrupt
 
 
-def wanted(settings, environ, seen):
+def wanted(settings: Settings, environ: Mapping[str, str],
+           seen: Sequence[cards.Card]) -> Tuple[List[Tuple[str, str]], str]:
     """(pairs, note): the environments to make and their variants, and one line on why; '' where nothing was chosen.
 
     With ACCEL=nv those for the cards here. By itself they are taken only where an nvcc is at hand to compile for them:
@@ -317,7 +320,7 @@ def wanted(settings, environ, seen):
     return pairs, '; '.join(choice.why(env, kind, seen) for env, kind in pairs)
 
 
-def main():
+def main() -> int:
     """Make the native environments, or the one that ENV names."""
     signal.signal(signal.SIGTERM, _stop)
     settings = from_environ(os.environ)

@@ -1,26 +1,30 @@
 """How many processes, on which nodes: plain, torchrun or srun. Pure."""
 import re
-from typing import Tuple
+from typing import TYPE_CHECKING, List, Optional, Sequence, Tuple
 
 from mtp import numbers
 from mtp.errors import MTPError
 from mtp.launch import choice, containers, tokens
-from mtp.launch.plan import Problem, command
-from mtp.launch.settings import DEFAULT_JOB
+from mtp.launch.plan import Command, Problem, command
+from mtp.launch.settings import DEFAULT_JOB, Settings
+
+if TYPE_CHECKING:
+    from mtp.launch.host import Host
+    from mtp.launch.jobs import Job
 
 TORCHRUN = ('-m', 'torch.distributed.run')
 CAREFUL = ('-m', 'mtp.launch.torchrun')  # the same, once the port is free and all servers are there
 CARDS = ('gpu', 'dcu')  # entries of GRES that are cards, a process each
 
 
-def tool_launcher(settings):
+def tool_launcher(settings: Settings) -> str:
     """What the toolboxes call it in ``--launcher``: ``none``, ``pytorch`` or ``slurm``."""
     if settings.launcher == 'slurm':
         return 'slurm'
     return 'pytorch' if settings.nodes * settings.gpus > 1 else 'none'
 
 
-def spread(runtime, settings, host, job):
+def spread(runtime: str, settings: Settings, host: 'Host', job: 'Job') -> Command:
     """The :class:`Command` that starts ``job`` in ``runtime`` with as many processes as the settings ask for."""
     alone = settings.nodes == 1 and (settings.launcher == 'local' or job.processes == 1)
     if settings.launcher == 'slurm':
@@ -31,7 +35,7 @@ def spread(runtime, settings, host, job):
     return containers.wrap(runtime, settings, host, job, torchrun(settings, host) + job.script, alone)
 
 
-def srun(settings, host, job):
+def srun(settings: Settings, host: 'Host', job: 'Job') -> List[str]:
     """Words of ``srun`` for ``job``, in the order of the published guide.
 
     In a batch job the script's head says how much; srun hears of it from there, but for the cores of a task.
@@ -46,24 +50,24 @@ def srun(settings, host, job):
     return words + ['--kill-on-bad-exit=1'] + list(settings.srun_args)
 
 
-def each(settings, job):
+def each(settings: Settings, job: 'Job') -> int:
     """Tasks on one node."""
     return settings.gpus if job.distributed else 1
 
 
-def tasks(settings, job):
+def tasks(settings: Settings, job: 'Job') -> int:
     """Tasks of the whole job."""
     return each(settings, job) * (settings.nodes if job.distributed else 1)
 
 
-def job_name(settings, jobs):
+def job_name(settings: Settings, jobs: Sequence['Job']) -> str:
     """JOB as the user says it, else by what is done: ``finetune-<config>``, ``finetune-3-configs`` for an array."""
     if settings.job != DEFAULT_JOB or not jobs:
         return settings.job
     return jobs[0].name if len(jobs) == 1 else '{}-{}-configs'.format(jobs[0].name.split('-')[0], len(jobs))
 
 
-def directives(settings, host, job, name):
+def directives(settings: Settings, host: 'Host', job: 'Job', name: str) -> List[str]:
     """The head of a batch script for ``job``: ``#SBATCH`` lines that say how much of the cluster it takes."""
     words = ['--job-name=' + name] + (['--partition=' + settings.partition] if settings.partition else [])
     words += _cards(settings, host, job)
@@ -74,7 +78,7 @@ def directives(settings, host, job, name):
     return [directive(word) for word in words]
 
 
-def directive(word):
+def directive(word: str) -> str:
     """``word`` as a line of a batch script's head, where sbatch splits at blanks and ends at ``#`` what is not quoted.
 
     Raises:
@@ -87,31 +91,31 @@ def directive(word):
     return '#SBATCH ' + quoted
 
 
-def gres(settings, host):
+def gres(settings: Settings, host: 'Host') -> str:
     """``gpu:4``: as asked (``dcu`` and ``gpu:a100`` get the number), else by the kind of card; '' without cards."""
     if settings.gres:
         return ','.join(_counted(entry, settings) for entry in settings.gres.split(','))
     return '' if choice.accelerator(settings, host) == 'none' else 'gpu:{}'.format(settings.gpus)
 
 
-def _cards(settings, host, job):
+def _cards(settings: Settings, host: 'Host', job: 'Job') -> List[str]:
     asked = gres(settings, host) if job.card or job.distributed else ''
     return ['--gres=' + asked] if asked else []
 
 
-def _counted(entry, settings):
+def _counted(entry: str, settings: Settings) -> str:
     """An entry of GRES with the number of cards; SLURM takes one where none is said."""
     named = entry.split(':')[0] in CARDS
     return '{}:{}'.format(entry, settings.gpus) if named and _number(entry) is None else entry
 
 
-def _number(entry):
+def _number(entry: str) -> Optional[int]:
     """The number at the end of an entry, ``gpu:a100:4(S:0)``; None where there is none."""
     match = re.search(r':([0-9]+)(\(.*\))?$', entry)
     return int(match.group(1)) if match else None
 
 
-def torchrun(settings, host):
+def torchrun(settings: Settings, host: 'Host') -> Tuple[str, ...]:
     """Words after ``python`` that start ``GPUS`` processes here; with more nodes, as one of them."""
     words: Tuple[str, ...] = CAREFUL if settings.port or settings.nodes > 1 else TORCHRUN
     words += ('--nproc_per_node={}'.format(settings.gpus),)
@@ -123,7 +127,7 @@ def torchrun(settings, host):
     return words + ('--master_port=' + port,)
 
 
-def problems(settings, host):
+def problems(settings: Settings, host: 'Host') -> Tuple[Problem, ...]:
     """What the chosen way of starting still lacks."""
     found = []
     if settings.launcher == 'slurm' and 'srun' not in host.tools:

@@ -10,12 +10,12 @@ import re
 import shutil
 import subprocess
 import sys
-from typing import NamedTuple
+from typing import Iterable, List, Match, NamedTuple, Optional, Sequence, Tuple
 
 from mtp import numbers
 from mtp.errors import OK, MTPError, run_main
 from mtp.launch import ledger
-from mtp.launch.settings import DEFAULT_JOB, TRUE, from_environ
+from mtp.launch.settings import DEFAULT_JOB, TRUE, Settings, from_environ
 from mtp.terminal import harmless
 
 _LOG = re.compile(r'^(?P<name>.+)-(?P<id>\d+(?:_\d+)?)\.log$')
@@ -34,7 +34,7 @@ HEAD_BYTES, TAIL_BYTES, LINES, SHOWN = 1 << 14, 1 << 16, 40, 20
 Job = NamedTuple('Job', [('id', str), ('name', str), ('state', str), ('time', str), ('where', str), ('log', str)])
 
 
-def status(settings, root, queue):
+def status(settings: Settings, root: str, queue: Iterable[str]) -> str:
     """Text of ``make status``.
 
     Args:
@@ -51,7 +51,7 @@ def status(settings, root, queue):
                      for row in ([harmless(cell) for cell in row] for row in table)) + '\n'
 
 
-def jobs(found, queue):
+def jobs(found: Sequence[Tuple[str, Match[str]]], queue: Iterable[str]) -> List[Job]:
     """:class:`Job` values: those of the queue first, then what the logs tell of others, newest first."""
     paths = {match.group('id'): path for path, match in found}
     rows = []
@@ -67,19 +67,19 @@ def jobs(found, queue):
     return rows
 
 
-def task_name(number, name, comment):
+def task_name(number: str, name: str, comment: str) -> str:
     """Name of a job of the queue; for a task of an array what it does, as the comment of our batch script says."""
     task, names = number.partition('_')[2], comment.split(',')
     return names[int(task)] if numbers.digits(task) and int(task) < len(names) > 1 else name
 
 
-def short(path, root):
+def short(path: str, root: str) -> str:
     """``path`` relative to ``root`` where it lies below."""
     inside = os.path.relpath(path, root)
     return path if inside.startswith(os.pardir) else inside
 
 
-def told(path):
+def told(path: str) -> Tuple[str, str, str]:
     """(name, state, more) of a job that is gone, from its log."""
     name, when, what = first_name(path), '', ''
     for line in tail(path):
@@ -98,7 +98,7 @@ def told(path):
     return name, state, more or when
 
 
-def first_name(path):
+def first_name(path: str) -> str:
     """What a job does, as its log begins; '' where it does not say."""
     with open(path, 'rb') as stream:
         for line in stream.read(HEAD_BYTES).decode('utf-8', 'replace').splitlines():
@@ -109,7 +109,7 @@ def first_name(path):
     return ''
 
 
-def logs(folder):
+def logs(folder: str) -> List[Tuple[str, Match[str]]]:
     """(path, match of its name) of every log in ``folder``, newest first."""
     names = os.listdir(folder) if os.path.isdir(folder) else ()
     matches = [(name, _LOG.match(name)) for name in names]
@@ -119,7 +119,7 @@ def logs(folder):
     return sorted(found, key=lambda item: os.path.getmtime(item[0]), reverse=True)
 
 
-def tail(path):
+def tail(path: str) -> List[str]:
     """Last lines of a file, however long it is."""
     with open(path, 'rb') as stream:
         stream.seek(0, os.SEEK_END)
@@ -127,7 +127,7 @@ def tail(path):
         return stream.read().decode('utf-8', 'replace').splitlines()
 
 
-def chosen(settings, root):
+def chosen(settings: Settings, root: str) -> str:
     """Path of the log that JOB (an id or a name) means, by default the newest.
 
     Raises:
@@ -143,7 +143,7 @@ def chosen(settings, root):
     return fitting[0]
 
 
-def squeue(tool):
+def squeue(tool: Optional[str]) -> List[str]:
     """Lines of the user's jobs in the queue; none where there is no SLURM.
 
     Raises:
@@ -163,7 +163,7 @@ def squeue(tool):
     return done.stdout.splitlines()
 
 
-def main():
+def main() -> int:
     """Print the status, or show a log."""
     settings = from_environ(os.environ)
     if sys.argv[1:] == ['status']:

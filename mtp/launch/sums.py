@@ -8,6 +8,7 @@ import hashlib
 import os
 import stat
 import sys
+from typing import Callable, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
 
 SUMS = 'SHA256SUMS'
 YOURS = ('data', 'weights', 'work_dirs')  # at the top: what users of a bundle keep there; nothing of it is run
@@ -16,7 +17,7 @@ CACHED = '.sif.digest'  # apptainer's task keeps the hash of a SIF beside it
 LARGE = ('docker/wheels/', 'docker/wheelhouse/', 'images/')
 
 
-def walk(folder):
+def walk(folder: str) -> Tuple[List[str], List[str]]:
     """(regular files, everything else that is no folder) below ``folder``, relative, sorted; without ``YOURS``.
 
     A link is of the second kind, also one to a folder, and is not followed.
@@ -37,7 +38,7 @@ def walk(folder):
     return sorted(files), sorted(strange)
 
 
-def listed(folder):
+def listed(folder: str) -> Optional[Dict[str, str]]:
     """``{name: SHA-256}`` that the bundle at ``folder`` lists; None where it has no list.
 
     Raises:
@@ -56,7 +57,7 @@ def listed(folder):
     return found
 
 
-def sha256(path):
+def sha256(path: str) -> str:
     """Hex SHA-256 of the file at ``path``."""
     digest = hashlib.sha256()
     with open(path, 'rb') as stream:
@@ -65,7 +66,8 @@ def sha256(path):
     return digest.hexdigest()
 
 
-def wrong(folder, wanted, tick=lambda name: None, skip=()):
+def wrong(folder: str, wanted: Mapping[str, str], tick: Callable[[str], object] = lambda name: None,
+          skip: Sequence[str] = ()) -> List[str]:
     """A sentence for each file that is missing, a stranger, no plain file, or changed.
 
     Args:
@@ -89,7 +91,7 @@ def wrong(folder, wanted, tick=lambda name: None, skip=()):
     return found
 
 
-def gathered(names, most=20):
+def gathered(names: Iterable[str], most: int = 20) -> List[str]:
     """``names``, but for a hidden or large folder of strangers its own name in place of all that lies in it."""
     names, groups = list(names), {}
     for name in names:
@@ -99,14 +101,14 @@ def gathered(names, most=20):
                   ['{} ({} files)'.format(top, len(groups[top])) for top in hidden])
 
 
-def hint(found, folder):
+def hint(found: Iterable[str], folder: str) -> str:
     """What to do about the sentences ``found``."""
     if any('is missing' in line or 'has changed' in line for line in found):
         return 'copy it again, or make bundle OUT={}'.format(folder)
     return 'remove what you did not put there before anything is run from it; .venv is made again by make setup'
 
 
-def main():
+def main() -> int:
     """Look at the folder that is named, at least at everything in it that runs by itself."""
     folder = sys.argv[1] if len(sys.argv) > 1 else '.'
     try:

@@ -7,6 +7,7 @@ not: there the user says it.
 import os
 import stat
 import uuid
+from typing import Callable, Mapping
 
 from mtp import paths
 from mtp.errors import FAILED, MTPError
@@ -18,12 +19,12 @@ SAY = 'on every server: export {}=word, with one word that nobody guesses (opens
     TOKEN)
 
 
-def loopback(address):
+def loopback(address: str) -> bool:
     """Whether ``address`` is this machine by its own name for itself, which no other machine reaches."""
     return address in ('localhost', '::1') or address.startswith('127.')
 
 
-def source(environ, rank, address):
+def source(environ: Mapping[str, str], rank: int, address: str) -> Callable[[], str]:
     """Function that gives the token of this run; '' on a machine by itself.
 
     Args:
@@ -47,13 +48,13 @@ def source(environ, rank, address):
     return lambda: _read(path)
 
 
-def place(environ):
+def place(environ: Mapping[str, str]) -> str:
     """The file of a job step below the work folder."""
     name = '.token-{SLURM_JOB_ID}.{SLURM_STEP_ID}'.format(**environ)
     return os.path.join(paths.root('work_dirs'), 'slurm', os.path.basename(name))
 
 
-def remove(path):
+def remove(path: str) -> None:
     """Take the file away; all have met, or will not."""
     try:
         os.unlink(path)
@@ -61,7 +62,7 @@ def remove(path):
         pass
 
 
-def _draw(path):
+def _draw(path: str) -> str:
     token = uuid.uuid4().hex
     try:
         os.makedirs(os.path.dirname(path), exist_ok=True)
@@ -74,7 +75,7 @@ def _draw(path):
     return token
 
 
-def _read(path):
+def _read(path: str) -> str:
     """The token of process 0.
 
     Raises:

@@ -3,11 +3,12 @@ import os
 import re
 import shutil
 import subprocess
+from typing import Mapping, Tuple
 
 from mtp.errors import MTPError
 
 
-def find(environ):
+def find(environ: Mapping[str, str]) -> Tuple[str, str]:
     """(path, release) of the nvcc that a compile would take, ``('/usr/bin/nvcc', '11.8')``; ('', '') without one."""
     home = environ.get('CUDA_HOME') or '/usr/local/cuda'
     own = os.path.join(home, 'bin', 'nvcc')
@@ -15,7 +16,7 @@ def find(environ):
     return (path, release(path)) if path else ('', '')
 
 
-def release(path):
+def release(path: str) -> str:
     """``11.8`` of the nvcc at ``path``; '' where it does not run."""
     try:
         said = subprocess.check_output([path, '--version'], stderr=subprocess.DEVNULL, timeout=60)
@@ -25,12 +26,12 @@ def release(path):
     return match.group(1) if match else ''
 
 
-def fits(cuda, seen):
+def fits(cuda: str, seen: str) -> bool:
     """Whether an nvcc of release ``seen`` compiles for ``cuda``: torch asks for the same major number."""
     return bool(seen) and seen.split('.')[0] == cuda.split('.')[0]
 
 
-def require(environ, env, kind, cuda):
+def require(environ: Mapping[str, str], env: str, kind: str, cuda: str) -> str:
     """Path of an nvcc for CUDA ``cuda``.
 
     Raises:

@@ -7,6 +7,7 @@ is taken. Standard library only: what it starts brings torch.
 import argparse
 import os
 import sys
+from typing import Optional, Sequence
 
 from mtp.errors import run_main
 from mtp.launch import meeting
@@ -14,7 +15,7 @@ from mtp.launch import meeting
 PROGRAM = 'torch.distributed.run'
 
 
-def options(words):
+def options(words: Sequence[str]) -> argparse.Namespace:
     """What of torchrun's own options decides where the servers meet; those of the program behind them are not looked
     at.
     """
@@ -25,7 +26,7 @@ def options(words):
     return parser.parse_known_args(own)[0]
 
 
-def main(words=None):
+def main(words: Optional[Sequence[str]] = None) -> None:
     """Meet the other servers, or look at the port; then become torchrun."""
     words = sys.argv[1:] if words is None else words
     chosen = options(words)

@@ -16,7 +16,7 @@ SETTINGS = (
 )
 
 
-def screen(root):
+def screen(root: str) -> str:
     """Text of ``make help``: verbs, datasets, settings."""
     lines = ['make VERB [SETTING=value ...]']
     with open(os.path.join(root, 'Makefile'), encoding='utf-8') as stream:

@@ -4,10 +4,14 @@ What stands behind the verb (``make samples GPUS=4``) is meant for it: there a s
 comes from the environment may be meant for other verbs: there it is a warning.
 """
 import difflib
+from typing import TYPE_CHECKING, Set, Tuple
 
 from mtp.errors import MTPError
 from mtp.launch import runtimes
 from mtp.launch.tracking import tracker
+
+if TYPE_CHECKING:
+    from mtp.launch.settings import Settings
 
 ROOTS = 'MTP_DATA_ROOT MTP_WEIGHTS_ROOT MTP_WORK_ROOT '
 ALWAYS = 'DRYRUN ' + ROOTS  # roots are set for good, whatever verb comes
@@ -66,22 +70,22 @@ COMMON = ('IMAGE', 'IMAGES', 'BEFORE', 'AFTER', 'JOB', 'OUT', 'DATA', 'SOURCE', 
           'CODE', 'TRACK', 'JSON', 'PORT', 'PIP_CERT', 'PIP_INDEX_URL')
 
 
-def head(verb):
+def head(verb: str) -> str:
     """The entry of the table for ``verb``: ``data`` for ``data-dior``."""
     return verb if verb in USES else verb.partition('-')[0]
 
 
-def of(verb):
+def of(verb: str) -> Set[str]:
     """Names of the settings that ``verb`` uses."""
     return set((USES[head(verb)] + ALWAYS).split())
 
 
-def known():
+def known() -> Set[str]:
     """Every name in the table."""
     return set(' '.join(list(USES.values()) + [ALWAYS]).split())
 
 
-def check(verb, settings):
+def check(verb: str, settings: 'Settings') -> Tuple[str, ...]:
     """What is said of settings that ``verb`` does not use, a line each; nothing of a verb that is none.
 
     Raises:
@@ -101,7 +105,7 @@ def check(verb, settings):
     return tuple(found)
 
 
-def _problem(verb, name, settings):
+def _problem(verb: str, name: str, settings: 'Settings') -> Tuple[str, str]:
     if name not in known():
         near = difflib.get_close_matches(name, sorted(known()), n=1, cutoff=0.8)
         return ('there is no setting {}'.format(name), 'did you mean {}?'.format(near[0])) if near else ('', '')

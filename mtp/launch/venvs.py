@@ -6,6 +6,7 @@ went in. The stamp ``ready`` comes last; without it, or with another key in any,
 import hashlib
 import json
 import os
+from typing import Dict
 
 from mtp.errors import MTPError
 from mtp.launch import ledger, lock
@@ -17,7 +18,7 @@ STEPS = (('pip', '{env}-pip'), ('packages', '{env}-{variant}'), ('tests', '{env}
          ('ops', None), ('selfcheck', None))
 
 
-def keys(venv, env, variant):
+def keys(venv: str, env: str, variant: str) -> Dict[str, str]:
     """Keys of the steps that come after ``venv``, ``{step: key}``: of what the step installs and of all before it.
 
     Args:
@@ -34,7 +35,7 @@ def keys(venv, env, variant):
     return found
 
 
-def lock_key(name):
+def lock_key(name: str) -> str:
     """Key of one lock: what it installs, not how its file is written.
 
     Raises:
@@ -43,12 +44,12 @@ def lock_key(name):
     return digest(lock.pins(lock.read(name)))
 
 
-def digest(value):
+def digest(value: object) -> str:
     """Short SHA-256 of a value in canonical JSON."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode('ascii')).hexdigest()[:32]
 
 
-def stamp(folder, name):
+def stamp(folder: str, name: str) -> str:
     """What the stamp ``name`` of the environment at ``folder`` holds; '' without one."""
     try:
         with open(os.path.join(folder, FOLDER, name), encoding='ascii') as stream:
@@ -57,12 +58,12 @@ def stamp(folder, name):
         return ''
 
 
-def variant(folder, env):
+def variant(folder: str, env: str) -> str:
     """Variant that the environment at ``folder`` was made of."""
     return stamp(folder, 'variant') or ledger.plain(env)
 
 
-def state(folder, env):
+def state(folder: str, env: str) -> str:
     """``ready``, ``half`` made, ``old`` (of other locks), ``absent``, or ``foreign`` (not made by ``make setup``)."""
     if not os.path.lexists(folder):
         return ABSENT

@@ -1,7 +1,9 @@
 """Verbs of the front door, each a function from settings and host to a plan. Pure."""
 import difflib
+import functools
 import importlib
 import os
+from typing import TYPE_CHECKING, Callable, Iterable, List, Tuple
 
 from mtp.data import catalogue
 from mtp.errors import NOT_YET, MTPError
@@ -9,8 +11,15 @@ from mtp.launch import bench as benchmarks
 from mtp.launch import batch, building, choice, configs, containers, jobs, ledger, links, replay, runtimes
 from mtp.launch import slurm, uses, venvs
 from mtp.launch import setup as setting_up
-from mtp.launch.plan import Plan, Problem, command
+from mtp.launch.plan import Command, Plan, Problem, command
 from mtp.launch.runtimes import base, native
+
+if TYPE_CHECKING:
+    from mtp.launch.host import Host
+    from mtp.launch.settings import Settings
+
+Verb = Callable[['Settings', 'Host'], Plan]
+Build = Callable[[containers.Places], jobs.Job]  # makes a job once it is known where the program will see what
 
 # Other names of one dataset in a verb: ``test-dota`` is ``test-dotav1``.
 DATASETS = {'dota': 'dotav1'}
@@ -19,7 +28,7 @@ ROOTS = {'data': ('MTP_DATA_ROOT', 'data_root'), 'weights': ('MTP_WEIGHTS_ROOT',
          'work_dirs': ('MTP_WORK_ROOT', 'work_root')}
 
 
-def plan(verb, settings, host):
+def plan(verb: str, settings: 'Settings', host: 'Host') -> Plan:
     """The :class:`Plan` of ``verb``.
 
     Raises:
@@ -30,7 +39,7 @@ def plan(verb, settings, host):
     return made._replace(warnings=warnings + made.warnings)
 
 
-def _plan(verb, settings, host):
+def _plan(verb: str, settings: 'Settings', host: 'Host') -> Plan:
     head, dash, dataset = verb.partition('-')
     if settings.submit and head not in SUBMITTED:
         raise MTPError('SUBMIT=1 goes with {}; {} is not run as a batch job'.format(', '.join(SUBMITTED), verb),
@@ -47,13 +56,13 @@ def _plan(verb, settings, host):
                    hint='did you mean {}?'.format(offer) if near else 'make help')
 
 
-def names():
+def names() -> List[str]:
     """Every verb, the plain ones first."""
     datasets = list(catalogue.names()) + list(DATASETS)
     return list(VERBS) + ['{}-{}'.format(head, dataset) for head in DATASET_VERBS for dataset in datasets]
 
 
-def pretrain(settings, host):
+def pretrain(settings: 'Settings', host: 'Host') -> Plan:
     """Multi-task pretraining."""
     able = ledger.serving('pretrain')
     if settings.env and settings.env not in able:
@@ -63,25 +72,25 @@ def pretrain(settings, host):
     return run_plan(settings, host, [(settings.env or able[0], lambda places: jobs.pretrain(settings, places))])
 
 
-def finetune(settings, host):
+def finetune(settings: 'Settings', host: 'Host') -> Plan:
     """Fine-tuning with CONFIG, or with each of several; or on DATA of one's own."""
     if settings.words['DATA'] and (not settings.config or 'DATA' in settings.typed):
         own = importlib.import_module('mtp.launch.own')  # it plans with the verbs of this module
         own.run_of(settings, host)
         return own.submitted(settings, host) if settings.submit else _module('mtp.launch.own')(settings, host)
     return run_plan(settings, host, [
-        (env, lambda places, env=env, config=config: jobs.finetune(settings, places, env, config))
+        (env, functools.partial(jobs.finetune, settings, env=env, config=config))
         for env, config in _configs(settings, host, 'train')])
 
 
-def test(settings, host):
+def test(settings: 'Settings', host: 'Host') -> Plan:
     """Testing with CONFIG, or with each of several, and CHECKPOINT."""
     return run_plan(settings, host, [
-        (env, lambda places, env=env, config=config: jobs.test(settings, places, env, config))
+        (env, functools.partial(jobs.test, settings, env=env, config=config))
         for env, config in _configs(settings, host, 'test')])
 
 
-def predict(settings, host):
+def predict(settings: 'Settings', host: 'Host') -> Plan:
     """What CONFIG and CHECKPOINT make of IMAGES, or of the pairs BEFORE and AFTER."""
     words = settings.words
     pairs = words['BEFORE'] or words['AFTER']
@@ -95,7 +104,7 @@ def predict(settings, host):
     return run_plan(settings, host, [(env, lambda places: jobs.predict(settings, places, env, config))])
 
 
-def browse(settings, host):
+def browse(settings: 'Settings', host: 'Host') -> Plan:
     """A page of what RUN has found."""
     if not settings.words['RUN']:
         raise MTPError('make browse needs RUN, the folder of a test, prediction or reproduction',
@@ -105,7 +114,7 @@ def browse(settings, host):
     return job_plan(quiet, host, env, lambda places: jobs.browse(quiet, places, env))
 
 
-def reproduce(settings, host):
+def reproduce(settings: 'Settings', host: 'Host') -> Plan:
     """The published number of CONFIG: stage by stage, each planned when the one before has ended."""
     if not settings.submit:
         return _module('mtp.reproduce')(settings, host)
@@ -114,7 +123,7 @@ def reproduce(settings, host):
         raise MTPError('make reproduce needs one CONFIG', hint='make reproduce CONFIG=configs/mtp/<dataset>/<name>.py')
     env, config = _configs(settings, host, 'train')[0]
 
-    def build(places):
+    def build(places: containers.Places) -> jobs.Job:
         job = jobs.finetune(settings, places, env, config)
         job = job._replace(name=job.name.replace('finetune', 'reproduce'), resume='')
         if not settings.words['DATA']:
@@ -125,32 +134,32 @@ def reproduce(settings, host):
     return _by_itself('reproduce', settings, host, *_prepared(settings, host, env, build))
 
 
-def finetune_dataset(dataset, settings, host):
+def finetune_dataset(dataset: str, settings: 'Settings', host: 'Host') -> Plan:
     """Fine-tuning with the paper's main config of one dataset, or with CONFIG."""
     return finetune(_with_config(dataset, settings, host, 'train'), host)
 
 
-def test_dataset(dataset, settings, host):
+def test_dataset(dataset: str, settings: 'Settings', host: 'Host') -> Plan:
     """Testing with the paper's main config of one dataset, or with CONFIG."""
     return test(_with_config(dataset, settings, host, 'test'), host)
 
 
-def data_dataset(dataset, settings, host):
+def data_dataset(dataset: str, settings: 'Settings', host: 'Host') -> Plan:
     """The catalogue's commands that turn a publisher's files into what training reads, then the check of all of it."""
     env = settings.env or ledger.serving('tools')[0]
     quiet = without_card(settings, host, env)
     given = tuple(word for word in quiet.args if word != ANY_COUNT)
     check_line = 'python -m mtp.data check {}{}'.format(dataset, ' ' + ANY_COUNT if given != quiet.args else '')
     lines = [(line, given) for line in catalogue.get(dataset).prepare] + [(check_line, ())]
-    plans = [job_plan(quiet, host, env, lambda places, line=line, words=words: jobs.data(
-        quiet._replace(args=words), places, line)) for line, words in lines]
+    plans = [job_plan(quiet, host, env, functools.partial(jobs.data, quiet._replace(args=words), line=line))
+             for line, words in lines]
     if settings.submit:
         job = jobs.data(quiet, containers.Places('native', quiet, host), check_line)
         return _by_itself('data-' + dataset, settings, host, job._replace(name='data-' + dataset, kept=''), plans[0])
     return plans[0]._replace(commands=tuple(item for each in plans for item in each.commands))
 
 
-def fetch_dataset(dataset, settings, host):
+def fetch_dataset(dataset: str, settings: 'Settings', host: 'Host') -> Plan:
     """The archives of a data set, unpacked; then what ``make data-DATASET`` does. With OUT only the archives."""
     given = {name: value for name, value in settings.given.items() if name in uses.of('fetch')}
     first = command(['python3', '-m', 'mtp.data.fetching', dataset], given)
@@ -160,25 +169,25 @@ def fetch_dataset(dataset, settings, host):
     return _host_plan(host, [first, command(['python3', '-m', 'mtp.launch', 'data-' + dataset], kept)])
 
 
-def samples(settings, host):
+def samples(settings: 'Settings', host: 'Host') -> Plan:
     """Tiny sample sets of the data formats."""
     env = settings.env or ledger.serving('tools')[0]
     quiet = without_card(settings, host, env)
     return job_plan(quiet, host, env, lambda places: jobs.samples(quiet, places))
 
 
-def images(settings, host):
+def images(settings: 'Settings', host: 'Host') -> Plan:
     """``docker build`` of one or both images, and their bills of materials."""
     commands, problems, notes = building.images(settings, host, _asked(settings, host))
     return _host_plan(host, commands, problems)._replace(reason=notes)
 
 
-def sif(settings, host):
+def sif(settings: 'Settings', host: 'Host') -> Plan:
     """``apptainer build`` of one or both images from the docker images."""
     return _host_plan(host, *building.sif(settings, host, _asked(settings, host)))
 
 
-def setup(settings, host):
+def setup(settings: 'Settings', host: 'Host') -> Plan:
     """The native environments. What is printed are its steps; what runs skips those that are done."""
     if not settings.dryrun:
         return _module('mtp.launch.setup')(settings, host)
@@ -189,7 +198,7 @@ def setup(settings, host):
     return _host_plan(host, commands)
 
 
-def check(settings, host):
+def check(settings: 'Settings', host: 'Host') -> Plan:
     """The tests, in each native environment; those that are not ready are made first."""
     envs = [env for env, _ in choice.asked(settings)]
     unready = [env for env in envs if host.venvs[env] != venvs.READY]
@@ -204,21 +213,21 @@ def check(settings, host):
     return _host_plan(host, first + [command([native.python(settings, env)] + words, environment) for env in envs])
 
 
-def again(settings, host):
+def again(settings: 'Settings', host: 'Host') -> Plan:
     """The run of a passport once more, and what differs."""
     return replay.plan(settings, host, job_plan)
 
 
-def bench(settings, host):
+def bench(settings: 'Settings', host: 'Host') -> Plan:
     """Every benchmark below ci/bench, and the table of their results."""
     benchmarks.need(host.root)
     plan = _module('mtp.launch.bench')(settings, host)
     return plan._replace(problems=native.unready(host, settings.env or ledger.serving('tools')[0]))
 
 
-def _module(name, *first, takes_words=False):
+def _module(name: str, *first: str, takes_words: bool = False) -> Verb:
     """A verb that is a program of its own, run by the host's Python; it reads the settings by itself."""
-    def verb(settings, host):
+    def verb(settings: 'Settings', host: 'Host') -> Plan:
         jobs.need_file(host.root, ['-m', name])
         words = ['python3', '-m', name] + list(first) + (list(settings.args) if takes_words else [])
         return _host_plan(host, [command(words, {} if takes_words else settings.given)])
@@ -226,9 +235,9 @@ def _module(name, *first, takes_words=False):
     return verb
 
 
-def _cluster(word):
+def _cluster(word: str) -> Verb:
     """The test cluster of ci/cluster."""
-    def verb(settings, host):
+    def verb(settings: 'Settings', host: 'Host') -> Plan:
         return _host_plan(host, [command(['ci/cluster', word] + list(settings.args))])
     verb.__doc__ = 'ci/cluster ' + word
     return verb
@@ -251,17 +260,17 @@ ANY_COUNT = '--any-count'  # the word of a check that takes other numbers of ima
 DATASET_VERBS = {'finetune': finetune_dataset, 'test': test_dataset, 'data': data_dataset, 'fetch': fetch_dataset}
 
 
-def prints_itself(verb, settings):
+def prints_itself(verb: str, settings: 'Settings') -> bool:
     """Whether what ``verb`` starts prints its own plan with DRYRUN=1."""
     return verb in PRINT_THEMSELVES or verb == 'finetune' and bool(settings.words['DATA']) and not settings.config
 
 
-def job_plan(settings, host, env, build):
+def job_plan(settings: 'Settings', host: 'Host', env: str, build: Build) -> Plan:
     """Plan of a job in its runtime; ``build`` makes the job once it is known where the program will see what."""
     return _prepared(settings, host, env, build)[1]
 
 
-def run_plan(settings, host, builds):
+def run_plan(settings: 'Settings', host: 'Host', builds: Iterable[Tuple[str, Build]]) -> Plan:
     """Plan of one or several (env, build), as for :func:`job_plan`: run in turn, or with SUBMIT as an array of jobs."""
     found = [_prepared(settings, host, env, build) for env, build in builds]
     plans = [each for _, each in found]
@@ -269,18 +278,18 @@ def run_plan(settings, host, builds):
     prepared = [(job, each.commands[0]) for job, each in found]
     if settings.submit:
         return batch.plan(settings, host, prepared, plans[0].reason, problems, plans[0].makes)
-    header = ()
+    header: Tuple[str, ...] = ()
     if settings.launcher == 'slurm' and len(found) == 1:  # what is printed can be handed to sbatch as well
         header = ('#!/usr/bin/env bash',) + tuple(slurm.directives(settings, host, found[0][0], settings.job))
     return plans[0]._replace(commands=tuple(item for _, item in prepared), problems=problems, header=header)
 
 
-def by_itself(verb, settings, host, env, build):
+def by_itself(verb: str, settings: 'Settings', host: 'Host', env: str, build: Build) -> Plan:
     """Plan of a batch job in which ``verb`` runs by itself; ``build`` makes the job whose processes it asks for."""
     return _by_itself(verb, settings, host, *_prepared(settings, host, env, build))
 
 
-def _by_itself(verb, settings, host, job, plan):
+def _by_itself(verb: str, settings: 'Settings', host: 'Host', job: jobs.Job, plan: Plan) -> Plan:
     """Plan of a batch job in which a verb of several commands runs by itself: their srun takes what the job has."""
     head_says = ('SUBMIT', 'SBATCH_ARGS', 'TIME_LIMIT', 'PARTITION', 'JOB')
     given = {name: value for name, value in settings.given.items() if name in uses.of(verb) and name not in head_says}
@@ -289,7 +298,7 @@ def _by_itself(verb, settings, host, job, plan):
     return batch.plan(settings, host, [(job, item)], plan.reason, plan.problems, plan.makes)
 
 
-def _prepared(settings, host, env, build):
+def _prepared(settings: 'Settings', host: 'Host', env: str, build: Build) -> Tuple[jobs.Job, Plan]:
     """(job, plan) of one job."""
     if settings.env and settings.env != env:
         ledger.environment(settings.env)
@@ -303,13 +312,13 @@ def _prepared(settings, host, env, build):
                      ('work_dirs',) if own else ())
 
 
-def without_card(settings, host, env):
+def without_card(settings: 'Settings', host: 'Host', env: str) -> 'Settings':
     """One process that needs no card, in the image that a run on this machine takes."""
     kind = choice.variant(settings, host, env)
     return settings._replace(accel='none', variant=kind, nodes=1, gpus=1)
 
 
-def _folder_problems(settings, host, job, runtime):
+def _folder_problems(settings: 'Settings', host: 'Host', job: jobs.Job, runtime: str) -> Tuple[Problem, ...]:
     found = []
     for kind in ('data', 'weights', 'work_dirs'):
         variable, field = ROOTS[kind]
@@ -329,7 +338,7 @@ def _folder_problems(settings, host, job, runtime):
     return tuple(found) + (_bind_problems(settings, host, job) if runtimes.get(runtime).in_image else ())
 
 
-def _kept_problems(settings, host, job):
+def _kept_problems(settings: 'Settings', host: 'Host', job: jobs.Job) -> List[Problem]:
     """A folder of this run that is another user's: what a container that was started by hand, as root, has left."""
     kept = settings.work_root if job.kept == 'work_dirs' else job.kept  # a job that names no folder of its own
     path = os.path.join(host.root, kept) if kept else ''
@@ -342,7 +351,7 @@ def _kept_problems(settings, host, job):
             host.uid, host.gid, path))]
 
 
-def _bind_problems(settings, host, job):
+def _bind_problems(settings: 'Settings', host: 'Host', job: jobs.Job) -> Tuple[Problem, ...]:
     """Folders that no engine can bind: their names would be taken for more than a name."""
     found = []
     for outside, inside, _ in base.binds(settings, host, job):
@@ -359,7 +368,7 @@ def _bind_problems(settings, host, job):
     return tuple(dict.fromkeys(found))
 
 
-def _configs(settings, host, purpose):
+def _configs(settings: 'Settings', host: 'Host', purpose: str) -> List[Tuple[str, str]]:
     """(environment, path) of each word of CONFIG."""
     if not settings.config:
         verb = 'finetune' if purpose == 'train' else 'test'
@@ -368,7 +377,7 @@ def _configs(settings, host, purpose):
     return [_config(name, settings, host, purpose) for name in _named(settings, host)]
 
 
-def _config(name, settings, host, purpose):
+def _config(name: str, settings: 'Settings', host: 'Host', purpose: str) -> Tuple[str, str]:
     """(environment, path) of a config; one of data of one's own, ``work_dirs/own/...``, lies below MTP_WORK_ROOT."""
     own = containers.Places('native', settings, host).host(name)
     if not jobs.is_own(name) or not os.path.isfile(own):
@@ -376,12 +385,12 @@ def _config(name, settings, host, purpose):
     return configs.find(own, settings.env or None, purpose, root=host.root)[0], name
 
 
-def _named(settings, host):
+def _named(settings: 'Settings', host: 'Host') -> Tuple[str, ...]:
     """The words of CONFIG; a name with a blank in it is one of them when it is quoted, or all there is."""
     return jobs.words_or_file('CONFIG', settings.config, lambda path: os.path.join(host.root, path))
 
 
-def _with_config(dataset, settings, host, purpose):
+def _with_config(dataset: str, settings: 'Settings', host: 'Host', purpose: str) -> 'Settings':
     if settings.env:
         ledger.environment(settings.env)
     if settings.config:
@@ -396,12 +405,12 @@ def _with_config(dataset, settings, host, purpose):
     return settings._replace(config=found[1])
 
 
-def _asked(settings, host):
+def _asked(settings: 'Settings', host: 'Host') -> List[Tuple[str, str]]:
     """(environment, variant) of each image to build: VARIANT, else for processors, with ACCEL=nv for the cards here."""
     if settings.variant or settings.accel != 'nv':
         return choice.asked(settings)
     return [(env, choice.for_cards(env, host.cards)) for env, _ in choice.asked(settings, host.cards)]
 
 
-def _host_plan(host, commands, problems=()):
+def _host_plan(host: 'Host', commands: Iterable[Command], problems: Iterable[Problem] = ()) -> Plan:
     return Plan('', host.root, tuple(commands), tuple(problems), ())

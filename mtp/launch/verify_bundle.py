@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+from typing import Any, Iterator, List, Mapping, Sequence
 
 from mtp import files
 from mtp.errors import FAILED, OK, MTPError, run_main
@@ -22,7 +23,7 @@ _MOST = 16 << 20  # bytes of a JSON file in a docker archive
 _SHAPE = {'ledger': str, 'variant': str, 'parts': list, 'environments': list, 'images': dict, 'left_out': list}
 
 
-def _strange(about):
+def _strange(about: Mapping[str, Any]) -> Iterator[str]:
     """What a bundle.json says that no bundle of this checkout can: it may be a stranger's."""
     for key in ('parts', 'environments', 'left_out'):
         for item in about[key]:
@@ -36,7 +37,7 @@ def _strange(about):
             yield 'images has {}, which is no archive below {}/'.format(shown(name), bundle.IMAGES)
 
 
-def check_sums(folder):
+def check_sums(folder: str) -> List[str]:
     """Sentences about files that are missing, changed, not listed, or no plain files.
 
     Raises:
@@ -52,7 +53,7 @@ def check_sums(folder):
     return found
 
 
-def check_content(folder, about):
+def check_content(folder: str, about: Mapping[str, Any]) -> List[str]:
     """Sentences about what is lacking for the use that the bundle was made for."""
     found = []
     if about['ledger'] != ledger.digest():
@@ -78,12 +79,13 @@ def check_content(folder, about):
     return found
 
 
-def _member(archive, name):
+def _member(archive: tarfile.TarFile, name: str) -> Any:
     """The JSON value in a member of a tar archive."""
-    return files.parse_json(archive.extractfile(name).read(_MOST).decode('utf-8'))
+    # a folder of that name has nothing to read: the caller takes that for what it is
+    return files.parse_json(archive.extractfile(name).read(_MOST).decode('utf-8'))  # type: ignore[union-attr]
 
 
-def check_archive(path, tags, name):
+def check_archive(path: str, tags: Sequence[str], name: str) -> List[str]:
     """Sentences about a docker archive: are its images those that the bundle says, of this ledger?"""
     try:
         with tarfile.open(path) as stream:
@@ -95,14 +97,14 @@ def check_archive(path, tags, name):
         return ['{} is no docker archive: {}'.format(name, error)]
     found = [] if seen == sorted(tags) else ['{} holds {}, not {}'.format(name, ', '.join(seen), ', '.join(tags))]
     for item, labels in zip(manifest, labels_of):
-        env, kind = labels.get('org.mtp.environment'), labels.get('org.mtp.variant')
+        env, kind = labels.get('org.mtp.environment', ''), labels.get('org.mtp.variant', '')
         known = env in ledger.names() and kind in ledger.variants(env)
         if name != bundle.BASES and not (known and labels.get(host.DIGEST_LABEL) == ledger.inputs(env, kind)):
             found.append('{}: {} was built from other inputs'.format(name, item['RepoTags']))
     return found
 
 
-def without_network():
+def without_network() -> List[str]:
     """Words that start a command without any network.
 
     Raises:
@@ -117,7 +119,7 @@ def without_network():
     raise MTPError('no network namespace can be made here (unshare --net)', hint='leave OFFLINE=1 away')
 
 
-def use_offline(folder, env):
+def use_offline(folder: str, env: str) -> None:
     """Make the native environment of ``env`` from the bundle alone, and ask it for its self-check.
 
     Raises:
@@ -136,12 +138,12 @@ def use_offline(folder, env):
         shutil.rmtree(kept, ignore_errors=True)
 
 
-def interpreter(env):
+def interpreter(env: str) -> str:
     """The Python of this machine that ``env`` is made of, found before HOME is hidden."""
     return pythons.find(os.environ, ledger.minor(env), ledger.environment(env)['python']['shipped'])[0]
 
 
-def main():
+def main() -> int:
     """Verify the bundle BUNDLE; exit code 1 names everything that is wrong."""
     settings = from_environ(os.environ)
     own = bool(bundle.read(ledger.ROOT))

@@ -39,6 +39,10 @@ class Runtime(object):
     node_program = ''  # what a compute node has to have installed
     image_setting = ''  # setting that names a file in place of ours
     own_memory = False  # its containers have a /dev/shm of their own
+    # Of an engine:
+    no_cards = ('', '')  # why no container gets a card, and what to type
+    prune = ''  # what makes room on its disk
+    larger_disk = ''  # the setting that names another disk
 
     @property
     def settings(self) -> Tuple[str, ...]:
