@@ -4,6 +4,7 @@ import functools
 import os
 import re
 import shutil
+from typing import Any, Container, Dict, Iterable, Mapping, Optional, Sequence, Tuple
 
 from mtp import locks, numbers, ownership, paths, workers
 from mtp.data import catalogue
@@ -12,13 +13,14 @@ from mtp.errors import OK, MTPError, run_main
 from mtp.progress import Progress
 
 from . import masks, runs, site, tiles
+from .collection import Collection
 
 VERB = 'browse'
 _BYTES = 0.6  # of a pixel in tiles, generously
 _SPARE = 64 << 20
 
 
-def main(argv=None):
+def main(argv: Optional[Sequence[str]] = None) -> int:
     """Find what the folder holds, cut what is not cut yet, write the page."""
     options = _parser().parse_args(argv)
     run = paths.resolve(options.run).rstrip('/') or '/'
@@ -43,7 +45,7 @@ def main(argv=None):
     return OK
 
 
-def _parser():
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog='python -m mtp.browse', description='Make a page of what a test, prediction '
                                      'or reproduction has found; it opens from disk, without server or network.')
     parser.add_argument('run', metavar='RUN', help='folder of results')
@@ -56,7 +58,7 @@ def _parser():
     return parser
 
 
-def _task(collection, name):
+def _task(collection: Collection, name: str) -> tiles.Task:
     """The :class:`~mtp.browse.tiles.Task` of one image."""
     path, layers = collection.images[name], collection.masks
     if not layers:
@@ -67,14 +69,16 @@ def _task(collection, name):
     return tiles.Task(tiles.key_of(path, found, truth), path, found, truth, tables)
 
 
-def _sheet(task, facts, later):
+def _sheet(task: tiles.Task, facts: Mapping[str, Dict[str, Any]],
+           later: Optional[tiles.Task]) -> Tuple[str, Dict[str, Any]]:
     """(key, what is known) of an image; with the key of the later one where that has the same size."""
     mine = facts[task.key]
-    same = later and all(facts[later.key][side] == mine[side] for side in ('width', 'height'))
-    return task.key, dict(mine, later=later.key) if same else mine
+    if later and all(facts[later.key][side] == mine[side] for side in ('width', 'height')):
+        return task.key, dict(mine, later=later.key)
+    return task.key, mine
 
 
-def _cut(tasks, out, jobs):
+def _cut(tasks: Iterable[Iterable[tiles.Task]], out: str, jobs: int) -> Dict[str, Dict[str, Any]]:
     """Cut all images; facts by key."""
     each = list({task.key: task for group in tasks for task in group}.values())
     _require_room(each, out)
@@ -87,11 +91,11 @@ def _cut(tasks, out, jobs):
     return facts
 
 
-def _cut_one(task, out):
+def _cut_one(task: tiles.Task, out: str) -> Tuple[str, Dict[str, Any]]:
     return task.key, tiles.cut(task, out)
 
 
-def _require_room(tasks, out):
+def _require_room(tasks: Iterable[tiles.Task], out: str) -> None:
     """Raise MTPError where the disk has no room for the tiles that are not there yet."""
     missing = [task for task in tasks if not os.path.isfile(os.path.join(out, 'tiles', task.key, tiles.DONE))]
     pixels = sum(width * height for width, height in (image_files.size(task.path) for task in missing))
@@ -101,14 +105,14 @@ def _require_room(tasks, out):
             out, free / 2 ** 30, len(missing), needed / 2 ** 30), hint='make room, or OUT=folder on another disk')
 
 
-def _prune(out, facts):
+def _prune(out: str, facts: Container[str]) -> None:
     """Remove tiles and data of images that the page has no more."""
     ours = ownership.Made(site.MADE)
     gone = [path for path in ownership.tree(out) if path in ours and _key(path) not in facts and _key(path)]
     ownership.remove(out, gone)
 
 
-def _key(path):
+def _key(path: str) -> str:
     """Key of the image that a file of ours belongs to; '' of the others."""
     match = re.match(r'(?:tiles|masks|data)/([0-9a-f]{16})(?:/|\.js)', path)
     return match.group(1) if match else ''

@@ -1,5 +1,5 @@
 """What a page shows: collections of images with what was found in them and what is known to be there."""
-from typing import Dict, NamedTuple, Optional, Tuple
+from typing import Dict, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -52,12 +52,12 @@ class Collection(NamedTuple):
     source: str
     images: Dict[str, str]
     classes: Tuple[str, ...] = ()
-    palette: Tuple[Tuple[int, int, int], ...] = ()
+    palette: Sequence[Sequence[int]] = ()
     boxes: Optional[Boxes] = None
     masks: Optional[Masks] = None
     later: Dict[str, str] = {}
 
-    def in_words(self):
+    def in_words(self) -> str:
         """One line for the terminal: what it holds."""
         said = ['{}: {} images'.format(self.title, len(self.images))]
         if self.boxes:

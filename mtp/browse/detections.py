@@ -2,6 +2,7 @@
 import csv
 import json
 import os
+from typing import Any, Collection, Iterable, Mapping, Sequence, Tuple
 
 import numpy as np
 
@@ -17,7 +18,7 @@ from mtp.tiles import merge
 from .truths import corners, quadrilateral, stem_of
 
 
-def of_texts(place, dataset, images):
+def of_texts(place: str, dataset: str, images: Collection[str]) -> Tuple[Tuple[str, ...], Found]:
     """From ``Task1_<class>.txt`` of a data set.
 
     Raises:
@@ -29,14 +30,14 @@ def of_texts(place, dataset, images):
     return classes, Found(_numbers(found.images, found.image, images, place), label, found.score, found.polygon)
 
 
-def of_shards(place, images):
+def of_shards(place: str, images: Collection[str]) -> Tuple[Tuple[str, ...], Found]:
     """From the shards of a test on whole images."""
     found = merge.merge(place, whole_images=True)
     return found.classes, Found(_numbers(found.images, found.image, images, place), found.label,
                                 found.score.astype(np.float64), rboxes_to_polygons(found.rbox))
 
 
-def of_coco(content, images, path):
+def of_coco(content: Mapping[str, Any], images: Iterable[str], path: str) -> Found:
     """From the content of the COCO file ``path`` of a prediction."""
     number = {name: index for index, name in enumerate(images)}
     label = {entry['id']: index for index, entry in enumerate(content['categories'])}
@@ -51,7 +52,7 @@ def of_coco(content, images, path):
         raise MTPError('{}: an annotation lacks {}'.format(path, error), hint='make predict writes it again') from None
 
 
-def of_scenes(path, classes, images):
+def of_scenes(path: str, classes: Sequence[str], images: Mapping[str, str]) -> Found:
     """From ``scenes.csv``: each window is an object."""
     number = {os.path.basename(file): index for index, file in enumerate(images.values())}
     try:
@@ -68,7 +69,7 @@ def of_scenes(path, classes, images):
                        hint='make predict writes it again') from None
 
 
-def of_coco_results(path, content, images):
+def of_coco_results(path: str, content: Mapping[str, Any], images: Collection[str]) -> Tuple[Tuple[str, ...], Found]:
     """From a list of results in COCO's form, about the images and categories of the COCO file ``content``."""
     classes = tuple(str(entry['name']) for entry in content['categories'])
     try:
@@ -85,7 +86,7 @@ def of_coco_results(path, content, images):
     return classes, of_coco(known, images, path)
 
 
-def _numbers(names, image, images, place):
+def _numbers(names: Sequence[str], image: np.ndarray, images: Iterable[str], place: str) -> np.ndarray:
     """``image`` (n,), which counts in ``names``, as numbers that count in ``images``."""
     number = {name: index for index, name in enumerate(images)}
     names = [image_files.one_form(name) for name in names]

@@ -2,6 +2,8 @@
 
 In memory a mask has codes: class index + 1, and 0 where there is no class.
 """
+from typing import Any, Dict, List, Optional, Tuple
+
 import cv2
 import numpy as np
 
@@ -13,7 +15,7 @@ _MOST = 200  # regions kept of an image, the largest
 _LEAST = 9  # pixels of a region
 
 
-def table(classes, first, changes=False):
+def table(classes: int, first: int, changes: bool = False) -> np.ndarray:
     """(256,) uint8: from the number in a file to the code.
 
     Args:
@@ -29,7 +31,7 @@ def table(classes, first, changes=False):
     return codes
 
 
-def read(path, codes, size):
+def read(path: Optional[str], codes: np.ndarray, size: Tuple[int, int]) -> Optional[np.ndarray]:
     """Codes (height, width) uint8 of a mask; None without a path.
 
     Args:
@@ -54,7 +56,7 @@ def read(path, codes, size):
     return codes[numbers.astype(np.uint8)]
 
 
-def judge(found, truth):
+def judge(found: np.ndarray, truth: Optional[np.ndarray]) -> Dict[str, Any]:
     """What the page has to know of a pair of masks before it draws them.
 
     Args:
@@ -71,7 +73,7 @@ def judge(found, truth):
     return dict(pixels=pixels, regions=[] if truth is None else _regions(found, truth))
 
 
-def _regions(found, truth):
+def _regions(found: np.ndarray, truth: np.ndarray) -> List[List[int]]:
     step = -(-max(found.shape) // _SIDE)
     found, truth = found[::step, ::step], truth[::step, ::step]
     wrong = (found != truth) & (truth > 0)

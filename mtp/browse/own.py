@@ -1,7 +1,8 @@
 """Tests of data of one's own: the passport keeps the config, and that says classes, images and labels."""
+import functools
 import glob
 import os
-from typing import Iterator, NamedTuple, Optional, Tuple
+from typing import Any, Dict, Iterator, NamedTuple, Optional, Tuple
 
 from mtp.data import dota
 from mtp.errors import MTPError
@@ -57,7 +58,7 @@ def of(place: str, named: Named) -> Optional[Own]:
                known if known and os.path.exists(known) else None)
 
 
-def _dict(said: object) -> dict:
+def _dict(said: object) -> Dict[str, Any]:
     return said if isinstance(said, dict) else {}
 
 
@@ -70,10 +71,10 @@ def sharded(mine: Own, place: str) -> Iterator[Collection]:
     if os.path.basename(place).startswith('shards-') and glob.glob(os.path.join(glob.escape(place), 'rank-*.shard')):
         images = list_images(mine.images)
         classes, found = detections.of_shards(place, images)
-        truth, known = truths.none(images)
-        if mine.labels:
-            truth, known = truths.placed(images, lambda stems: score.read_labels(
-                mine.labels, (dota.read, '.txt'), classes, stems), mine.labels, '.txt')
+        labels, (truth, known) = mine.labels, truths.none(images)
+        if labels:
+            truth, known = truths.placed(images, functools.partial(
+                score.read_labels, labels, (dota.read, '.txt'), classes), labels, '.txt')
         yield Collection(mine.title, place, images, classes, draw.palette_of(classes),
                          boxes=Boxes(found, truth, known, 'mmrotate'))
 

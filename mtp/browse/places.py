@@ -1,13 +1,14 @@
 """What is known of a folder of results beside what lies in it: from the command line, its passport, the catalogue."""
 import os
 import re
-from typing import NamedTuple, Optional
+from typing import Any, Dict, NamedTuple, Optional, Tuple
 
 from mtp import ownership, paths
 from mtp.data import catalogue
 from mtp.errors import MTPError
 from mtp.launch import passports
 from mtp.report import draw
+from mtp.submit.score import Found
 
 from . import truths
 from .collection import Boxes, Collection
@@ -28,33 +29,33 @@ class Named(NamedTuple):
 
 class Run(NamedTuple):
     """The test that has written a folder, as far as its passport is there: its config, and where its data lay."""
-    config: dict
+    config: Dict[str, Any]
     data: str
 
     @property
-    def evaluator(self):
+    def evaluator(self) -> Dict[str, Any]:
         found = self.config.get('test_evaluator')
         return found if isinstance(found, dict) else {}
 
     @property
-    def dataset(self):
+    def dataset(self) -> Optional[str]:
         name = self.config.get('submission') or self.evaluator.get('dataset')
         return name if name in catalogue.names() else None
 
     @property
-    def images(self):
+    def images(self) -> Optional[str]:
         """Folder of the original images."""
         said = self.config.get('submission_images') or self.evaluator.get('images')
         return self.below(said) if isinstance(said, str) else None
 
-    def below(self, said):
+    def below(self, said: str) -> str:
         """A path of the config, below the data root of today or that of the test."""
         head, _, tail = said.partition('/')
         then = os.path.join(self.data, tail) if head == 'data' else said
         return next((path for path in (paths.resolve(said), then) if os.path.exists(path)), paths.resolve(said))
 
 
-def run_of(place):
+def run_of(place: str) -> Run:
     """:class:`Run` from the passport in a folder or the one above."""
     for folder in (place, os.path.dirname(os.path.abspath(place))):
         path = os.path.join(folder, 'passport-test.json')
@@ -65,7 +66,7 @@ def run_of(place):
     return Run({}, 'data')
 
 
-def _dataset(place, named, run):
+def _dataset(place: str, named: Named, run: Run) -> Optional[str]:
     """Name in the catalogue of what was tested: as said, as the passport has it, else by a folder's name."""
     if named.dataset or run.dataset:
         return named.dataset or run.dataset
@@ -73,7 +74,7 @@ def _dataset(place, named, run):
     return next((part for part in parts if part in catalogue.names()), None)
 
 
-def require_dataset(place, named, run):
+def require_dataset(place: str, named: Named, run: Run) -> str:
     found = _dataset(place, named, run)
     if not found:
         raise MTPError('{}: nothing says of which data set these results are'.format(place),
@@ -81,7 +82,7 @@ def require_dataset(place, named, run):
     return found
 
 
-def images_of(place, named, run, dataset, uncut=True):
+def images_of(place: str, named: Named, run: Run, dataset: Optional[str], uncut: bool = True) -> str:
     """Folder of the images: the original ones, or those that the test has read."""
     folder = named.images or run.images
     if not folder and dataset:
@@ -94,7 +95,8 @@ def images_of(place, named, run, dataset, uncut=True):
     return folder
 
 
-def boxed(title, place, images, results, named, dataset, folder, mode):
+def boxed(title: str, place: str, images: Dict[str, str], results: Tuple[Tuple[str, ...], Found], named: Named,
+          dataset: Optional[str], folder: Optional[str], mode: str) -> Collection:
     """A :class:`Collection` of detections; ``results`` as :mod:`detections` reads them, ``folder`` of the images."""
     classes, found = results
     truth, known = truths.none(images)
@@ -106,7 +108,7 @@ def boxed(title, place, images, results, named, dataset, folder, mode):
                       boxes=Boxes(found, truth, known, mode))
 
 
-def mark_of(place):
+def mark_of(place: str) -> Dict[str, Any]:
     """The mark in a folder; empty where there is none, or a damaged one."""
     try:
         return ownership.read(place)

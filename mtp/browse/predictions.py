@@ -1,5 +1,6 @@
 """What ``make predict`` has left: objects, maps of classes and changes, classes of scenes."""
 import os
+from typing import Any, Dict, Iterator, Mapping, Optional, Sequence, Tuple
 
 from mtp import paths
 from mtp.data import catalogue
@@ -9,10 +10,10 @@ from mtp.tiles.pixels import list_images
 
 from . import detections, truths
 from .collection import Boxes, Collection, Masks
-from .places import boxed, mark_of
+from .places import Named, boxed, mark_of
 
 
-def predicted(place, named):
+def predicted(place: str, named: Named) -> Iterator[Collection]:
     """Objects that ``make predict`` has found."""
     mark, path = mark_of(place), os.path.join(place, 'coco.json')
     if mark.get('verb') != 'predict' or not os.path.isfile(path):
@@ -26,7 +27,7 @@ def predicted(place, named):
                  folder, 'official')
 
 
-def mapped(place, named):
+def mapped(place: str, named: Named) -> Iterator[Collection]:
     """Maps of classes or changes that ``make predict`` has made, ``<image>.tif`` each."""
     mark = mark_of(place)
     stems = [stem for stem in _said(mark, 'images') if os.path.isfile(os.path.join(place, stem + '.tif'))]
@@ -39,7 +40,7 @@ def mapped(place, named):
         found, truth, 0, 0, 0 if classes[:1] in (('background',), ('unchanged',)) else -1))
 
 
-def scened(place, named):
+def scened(place: str, named: Named) -> Iterator[Collection]:
     """Classes of scenes, or of the windows of a raster, that ``make predict`` has given."""
     mark, path = mark_of(place), os.path.join(place, 'scenes.csv')
     if mark.get('verb') != 'predict' or not os.path.isfile(path):
@@ -51,18 +52,18 @@ def scened(place, named):
                      boxes=Boxes(found, *truths.none(images), 'official'))
 
 
-def _said(mark, key):
+def _said(mark: Mapping[str, Any], key: str) -> Dict[str, Any]:
     """A table that a mark holds; empty where it has none."""
     return mark[key] if isinstance(mark.get(key), dict) else {}
 
 
-def _called_so(classes):
+def _called_so(classes: Tuple[str, ...]) -> Optional[str]:
     """The data set with just these classes, or None."""
     return next((name for name in catalogue.names() if catalogue.get(name).classes == classes
                  and 'detection' in catalogue.get(name).task), None)
 
 
-def _predicted_images(stems, mark, named, path):
+def _predicted_images(stems: Sequence[str], mark: Mapping[str, Any], named: Named, path: str) -> Dict[str, str]:
     """Path by id of the images of a prediction: where they were, or in the folder that was named."""
     there = list_images(named.images) if named.images else {}
     found = {stem: there.get(stem) or paths.resolve(str(_said(mark, 'images').get(stem, ''))) for stem in stems}

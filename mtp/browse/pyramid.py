@@ -4,13 +4,16 @@ Level ``top`` has every pixel, each level below it half as many a side (rounded 
 tile. Tiles are squares of ``TILE`` pixels without overlap, ``LEVEL/COLUMN_ROW``, smaller at the right and lower edge:
 the layout of Deep Zoom, which OpenSeadragon reads.
 """
+from typing import Callable, Optional, Tuple
+
 import numpy as np
 
+Write = Callable[[int, int, int, np.ndarray], None]  # level, column, row, pixels
 TILE = 512
 _LEAST = 256  # the lowest level is no larger than this
 
 
-def levels(width, height):
+def levels(width: int, height: int) -> Tuple[int, int]:
     """(lowest, top) level of an image of this size; level n has no side longer than 2 ** n."""
     top = int(max(width, height) - 1).bit_length()
     lowest = top
@@ -19,7 +22,8 @@ def levels(width, height):
     return lowest, top
 
 
-def build(rows, width, height, write, halve):
+def build(rows: Callable[[int, int], np.ndarray], width: int, height: int, write: Write,
+          halve: Callable[[np.ndarray], np.ndarray]) -> None:
     """Cut the pyramid of an image.
 
     Args:
@@ -29,10 +33,11 @@ def build(rows, width, height, write, halve):
         halve: function from rows of even number, or the last of the image, to half as many of half the width.
     """
     lowest, top = levels(width, height)
-    first = None
+    first: Optional[_Level] = None
     for level in range(lowest, top + 1):
-        size = [-(-side // (1 << (top - level))) for side in (width, height)]
-        first = _Level(level, *size, write, halve, first)
+        across, down = (-(-side // (1 << (top - level))) for side in (width, height))
+        first = _Level(level, across, down, write, halve, first)
+    assert first is not None  # there is a lowest level
     for start in range(0, height, TILE):
         first.take(np.array(rows(start, min(start + TILE, height))))
 
@@ -40,12 +45,13 @@ def build(rows, width, height, write, halve):
 class _Level:
     """One level: gathers rows until a row of tiles is full, writes it, and hands half of it to the level below."""
 
-    def __init__(self, number, width, height, write, halve, below):
+    def __init__(self, number: int, width: int, height: int, write: Write, halve: Callable[[np.ndarray], np.ndarray],
+                 below: Optional['_Level']) -> None:
         self.number, self.width, self.height = number, width, height
         self._write, self._halve, self._below = write, halve, below
         self._held, self._count, self._row = [], 0, 0
 
-    def take(self, rows):
+    def take(self, rows: np.ndarray) -> None:
         """The next rows; never more than are missing to a row of tiles."""
         self._held.append(rows)
         self._count += len(rows)
@@ -59,7 +65,7 @@ class _Level:
             self._below.take(self._halve(strip))
 
 
-def mean_of_four(rows):
+def mean_of_four(rows: np.ndarray) -> np.ndarray:
     """Each pixel the mean of four; an odd edge counts twice."""
     import cv2
     height, width = rows.shape[:2]
@@ -68,6 +74,6 @@ def mean_of_four(rows):
     return cv2.resize(rows, ((width + 1) // 2, (height + 1) // 2), interpolation=cv2.INTER_AREA)
 
 
-def first_of_four(rows):
+def first_of_four(rows: np.ndarray) -> np.ndarray:
     """Each pixel the upper left one of four: class numbers have no mean."""
     return np.ascontiguousarray(rows[::2, ::2])

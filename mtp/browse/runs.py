@@ -5,7 +5,7 @@ test on whole images, ``detections.bbox.json``, masks (PNG of class numbers), an
 images and labels nobody has named is taken from the passport of the test, then from the catalogue.
 """
 import os
-from typing import List
+from typing import Iterator, List
 
 from mtp.errors import MTPError
 
@@ -17,7 +17,7 @@ _DEPTH = 4
 _PASSED_OVER = ('browse', 'data', 'logs', 'tensorboard', 'vis_data')
 
 
-def find(folder, named=Named()) -> List[Collection]:
+def find(folder: str, named: Named = Named()) -> List[Collection]:
     """Every :class:`Collection` in a folder of results and below it.
 
     Raises:
@@ -41,7 +41,7 @@ def find(folder, named=Named()) -> List[Collection]:
         each.title, os.path.relpath(each.source, folder))) for each in found]
 
 
-def _folders(folder):
+def _folders(folder: str) -> Iterator[str]:
     """``folder`` and those below it, hidden ones and links left out."""
     base = folder.rstrip('/').count('/')
     for place, inner, _ in os.walk(folder):

@@ -8,12 +8,14 @@ import base64
 import json
 import os
 import shutil
+from typing import Any, Dict, List, Mapping, Sequence, Tuple
 
 import numpy as np
 
 from mtp import files
 
 from . import verdicts
+from .collection import Boxes, Collection
 
 APP = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'app')
 #: What of APP goes into the page, in the order in which it is loaded.
@@ -25,7 +27,8 @@ MADE = ('index.html', 'app/*', 'data/*.js', 'tiles/*/done.json', 'tiles/*/*/*.jp
 NEVER = 255  # in place of the score of its hit: an object that nothing hits
 
 
-def write(out, title, collections, sheets):
+def write(out: str, title: str, collections: Sequence[Collection],
+          sheets: Sequence[Sequence[Tuple[str, Mapping[str, Any]]]]) -> str:
     """Write everything but the tiles.
 
     Args:
@@ -56,7 +59,7 @@ def write(out, title, collections, sheets):
     return path
 
 
-def _entry(collection, rows):
+def _entry(collection: Collection, rows: List[Dict[str, Any]]) -> Dict[str, Any]:
     boxes, masks = collection.boxes, collection.masks
     return dict(title=collection.title, kind='boxes' if boxes else 'masks' if masks else 'pictures',
                 classes=list(collection.classes), palette=[list(map(int, rgb)) for rgb in collection.palette],
@@ -64,12 +67,12 @@ def _entry(collection, rows):
                 background=masks.background if masks else -1, codes=list(verdicts.CODES), images=rows)
 
 
-def _image(key, name, facts):
+def _image(key: str, name: str, facts: Mapping[str, Any]) -> Dict[str, Any]:
     known = ('width', 'height', 'lowest', 'top', 'pixels', 'regions', 'later')
     return dict({field: facts[field] for field in known if field in facts}, key=key, name=name)
 
 
-def _add_boxes(out, boxes, rows):
+def _add_boxes(out: str, boxes: Boxes, rows: Sequence[Dict[str, Any]]) -> None:
     """Verdicts into the entries of the images, corners into a script for each image."""
     said = verdicts.judge(boxes.found, boxes.truth, boxes.known, boxes.mode)
     percent = to_percent(boxes.found.score)
@@ -87,28 +90,28 @@ def _add_boxes(out, boxes, rows):
             score=_packed(boxes.found.score[mine], '<f4'), iou=_packed(said.iou[mine], '<f4')))
 
 
-def to_percent(scores):
+def to_percent(scores: np.ndarray) -> np.ndarray:
     """Whole percent, rounded down, of scores in 0..1: at least t percent is at least t / 100."""
     return np.clip(np.floor(np.asarray(scores, dtype=np.float64) * 100 + 1e-9), 0, 100).astype(np.int64)
 
 
-def _by_image(image, count, *order):
+def _by_image(image: np.ndarray, count: int, *order: np.ndarray) -> List[np.ndarray]:
     """Rows of each image, by ``order`` within it."""
     rows = np.lexsort(tuple(order) + (image,)) if order else np.argsort(image, kind='stable')
     return np.split(rows, np.searchsorted(image[rows], np.arange(1, count)))
 
 
-def _records(percent, code, label):
+def _records(percent: np.ndarray, code: np.ndarray, label: np.ndarray) -> np.ndarray:
     """(n, 4) uint8: percent, code, low and high byte of the class."""
     label = np.asarray(label, dtype=np.int64)
     return np.stack([percent, code, label & 255, label >> 8], axis=1) if len(label) else np.zeros((0, 4))
 
 
-def _packed(values, kind):
+def _packed(values: np.ndarray, kind: str) -> str:
     return base64.b64encode(np.ascontiguousarray(values, dtype=kind).tobytes()).decode('ascii')
 
 
-def _script(path, function, *arguments):
+def _script(path: str, function: str, *arguments: object) -> None:
     """A script that calls ``function`` with what JSON can hold."""
     words = ','.join(json.dumps(value, separators=(',', ':')).replace('<', '\\u003c') for value in arguments)
     files.write_text(path, '{}({});\n'.format(function, words))

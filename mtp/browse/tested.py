@@ -1,6 +1,7 @@
 """What tests and pretraining have left: submissions, shards, COCO results, masks, pictures."""
 import glob
 import os
+from typing import Dict, Iterator
 
 from mtp.data import catalogue
 from mtp.errors import MTPError
@@ -8,12 +9,12 @@ from mtp.tiles.pixels import list_images
 
 from . import detections, truths
 from .collection import Boxes, Collection, Masks
-from .places import boxed, images_of, mark_of, require_dataset, run_of
+from .places import Named, boxed, images_of, mark_of, require_dataset, run_of
 
 MASKED = ('segmentation', 'change detection')
 
 
-def submitted(place, named):
+def submitted(place: str, named: Named) -> Iterator[Collection]:
     """Result texts of a test on tiles."""
     if not glob.glob(os.path.join(glob.escape(place), 'Task1_*.txt')) or mark_of(place).get('verb') == 'predict' \
             or os.path.basename(place) == 'dota':
@@ -26,7 +27,7 @@ def submitted(place, named):
                  dataset, folder, 'official')
 
 
-def sharded(place, named):
+def sharded(place: str, named: Named) -> Iterator[Collection]:
     """Shards of a test on whole images, whose truth is known."""
     if not glob.glob(os.path.join(glob.escape(place), 'rank-*.shard')) or not os.path.basename(place).startswith(
             'shards-'):
@@ -39,7 +40,7 @@ def sharded(place, named):
                  folder, 'mmrotate')
 
 
-def horizontal(place, named):
+def horizontal(place: str, named: Named) -> Iterator[Collection]:
     """Upright boxes of a test whose labels are a COCO file."""
     path = os.path.join(place, 'detections.bbox.json')
     if not os.path.isfile(path):
@@ -58,7 +59,7 @@ def horizontal(place, named):
                  'mmrotate')
 
 
-def masked(place, named):
+def masked(place: str, named: Named) -> Iterator[Collection]:
     """Masks of class numbers that a test has written."""
     if mark_of(place).get('verb') != 'test' or not glob.glob(os.path.join(glob.escape(place), '*.png')):
         return
@@ -80,13 +81,13 @@ def masked(place, named):
         found, truth, 0, 1 if dataset == 'loveda' else 0, background), later=later)
 
 
-def _later(folder):
+def _later(folder: str) -> Dict[str, str]:
     """Path by id of the images of the later date: they lie in B beside A."""
     other = os.path.join(os.path.dirname(os.path.abspath(folder)), 'B')
     return list_images(other) if os.path.isdir(other) and not os.path.samefile(other, folder) else {}
 
 
-def previewed(place, named):
+def previewed(place: str, named: Named) -> Iterator[Collection]:
     """Pictures of pretraining, which have truth and predictions side by side."""
     if os.path.basename(place) == 'preview' and glob.glob(os.path.join(glob.escape(place), '*.png')):
         yield Collection('pretraining', place, list_images(place))
@@ -96,7 +97,7 @@ def previewed(place, named):
 LAYERS = {'is': 'instances', 'rd': 'rotated boxes'}
 
 
-def layered(place, named):
+def layered(place: str, named: Named) -> Iterator[Collection]:
     """What a pretrained model sees, as layers over the images: ``layers/<dataset>`` of a preview."""
     name, folder = os.path.basename(place), os.path.join(place, 'images')
     if os.path.basename(os.path.dirname(os.path.abspath(place))) != 'layers' or not os.path.isdir(folder) \
@@ -111,6 +112,6 @@ def layered(place, named):
         path = os.path.join(place, task + '.json')
         if os.path.isfile(path):
             seen = detections.of_coco(truths.load_coco(path), images, path)
-            truth, sure = truths.of_coco(os.path.join(place, task + '_truth.json'), images, known.classes)
+            there, sure = truths.of_coco(os.path.join(place, task + '_truth.json'), images, known.classes)
             yield Collection('pretraining, {}: {}'.format(name, words), place, images, known.classes, known.palette,
-                             boxes=Boxes(seen, truth, sure, 'mmrotate'))
+                             boxes=Boxes(seen, there, sure, 'mmrotate'))

@@ -6,7 +6,7 @@ that has changed has another name.
 import base64
 import hashlib
 import os
-from typing import NamedTuple
+from typing import Any, Dict, NamedTuple, Optional, Tuple
 
 import cv2
 import numpy as np
@@ -33,18 +33,18 @@ class Task(NamedTuple):
     """
     key: str
     path: str
-    found: str = None
-    truth: str = None
-    tables: tuple = ()
+    found: Optional[str] = None
+    truth: Optional[str] = None
+    tables: Tuple[np.ndarray, ...] = ()
 
 
-def key_of(*sources):
+def key_of(*sources: Optional[str]) -> str:
     """Name for the tiles of these files: of their paths, sizes and times."""
     facts = [(os.path.abspath(path), os.stat(path).st_size, os.stat(path).st_mtime_ns) for path in sources if path]
     return hashlib.sha256(repr((VERSION, facts)).encode('utf-8', 'surrogateescape')).hexdigest()[:16]
 
 
-def cut(task, out):
+def cut(task: Task, out: str) -> Dict[str, Any]:
     """Cut one image, unless that is done.
 
     Args:
@@ -73,10 +73,10 @@ def cut(task, out):
 class _Jpegs:
     """Writes tiles as JPEG."""
 
-    def __init__(self, folder):
+    def __init__(self, folder: str) -> None:
         self.folder = folder
 
-    def __call__(self, level, column, row, pixels):
+    def __call__(self, level: int, column: int, row: int, pixels: np.ndarray) -> None:
         done, data = cv2.imencode('.jpg', pixels, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
         if not done:
             raise MTPError('cannot encode a tile of {}'.format(self.folder))
@@ -86,28 +86,28 @@ class _Jpegs:
 class _Scripts:
     """Writes tiles of class numbers as scripts that hold a PNG: a page from disk may not look into a picture file."""
 
-    def __init__(self, folder, key):
+    def __init__(self, folder: str, key: str) -> None:
         self.folder, self.key = folder, key
 
-    def __call__(self, level, column, row, pixels):
+    def __call__(self, level: int, column: int, row: int, pixels: np.ndarray) -> None:
         data = cv2.imencode('.png', pixels)[1].tobytes()
         name = '{}/{}_{}'.format(level, column, row)
         text = 'MTP.maskTile("{}/{}","{}");\n'.format(self.key, name, base64.b64encode(data).decode('ascii'))
         _write(os.path.join(self.folder, name + '.js'), text.encode('ascii'))
 
 
-def _write(path, data):
+def _write(path: str, data: bytes) -> None:
     with files.atomic_path(path, durable=False) as temporary, open(temporary, 'wb') as stream:
         stream.write(data)
 
 
-def _cut_masks(task, folder, width, height):
+def _cut_masks(task: Task, folder: str, width: int, height: int) -> Dict[str, Any]:
     """Cut both masks of an image into tiles whose red is what was found, whose green what is true; 0 is neither."""
     codes = [masks.read(path, table, (width, height)) for path, table in zip((task.found, task.truth), task.tables)]
     blank = np.zeros((height, width), dtype=np.uint8)
     found, truth = (blank if code is None else code for code in codes)
 
-    def take(start, stop):
+    def take(start: int, stop: int) -> np.ndarray:
         return np.stack([blank[start:stop], truth[start:stop], found[start:stop]], axis=-1)  # BGR
 
     pyramid.build(take, width, height, _Scripts(folder, task.key), pyramid.first_of_four)

@@ -1,6 +1,7 @@
 """What is known to be in the images: label files in a folder, or a COCO file."""
 import json
 import os
+from typing import Any, Callable, Collection, Dict, List, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -16,7 +17,7 @@ BESIDE = ('truth', 'labelTxt', 'labelXml')
 HORIZONTAL = {'dior': 'horizontal'}
 
 
-def beside(images, dataset):
+def beside(images: str, dataset: Optional[str]) -> Optional[str]:
     """Folder of the labels of a folder of images: one of ``BESIDE``, or as the catalogue has it; None without.
 
     Args:
@@ -32,17 +33,18 @@ def beside(images, dataset):
     return next((place for place in places if os.path.exists(place)), None)
 
 
-def _same(one, other):
+def _same(one: str, other: str) -> bool:
     return os.path.realpath(one) == os.path.realpath(other)
 
 
-def none(images):
+def none(images: Collection[str]) -> Tuple[Truth, np.ndarray]:
     """A truth that lists the images and knows nothing of them, and that it knows of none."""
     nothing = np.zeros(0, dtype=np.int64)
     return Truth(tuple(images), nothing, nothing, np.zeros((0, 8)), nothing > 0), np.zeros(len(images), dtype=bool)
 
 
-def read(place, dataset, images, classes):
+def read(place: str, dataset: Optional[str], images: Collection[str],
+         classes: Sequence[str]) -> Tuple[Truth, np.ndarray]:
     """The truth of some images.
 
     Args:
@@ -61,10 +63,11 @@ def read(place, dataset, images, classes):
         return of_coco(place, images, classes)
     horizontal = dataset in HORIZONTAL
     return placed(images, lambda stems: _horizontal(place, stems, classes) if horizontal else score.read_truth(
-        place, dataset, stems), place, _suffix(place, dataset))
+        place, dataset or '', stems), place, _suffix(place, dataset))
 
 
-def placed(images, reader, place, suffix):
+def placed(images: Collection[str], reader: Callable[[List[str]], Truth], place: str,
+           suffix: str) -> Tuple[Truth, np.ndarray]:
     """The truth that ``reader`` makes of the ids with a label file in ``place``, for all ``images``: as :func:`read`.
 
     Raises:
@@ -83,7 +86,7 @@ def placed(images, reader, place, suffix):
     return found._replace(images=tuple(images), image=at[found.image]), known
 
 
-def _suffix(place, dataset):
+def _suffix(place: str, dataset: Optional[str]) -> str:
     if dataset in HORIZONTAL:
         return '.xml'
     known = catalogue.having('truth', score.READERS)
@@ -93,7 +96,7 @@ def _suffix(place, dataset):
     return score.READERS[catalogue.get(dataset).truth][1]
 
 
-def _horizontal(place, stems, classes):
+def _horizontal(place: str, stems: Sequence[str], classes: Sequence[str]) -> Truth:
     files = converting.paths_by_stem(place, '.xml')
     image, label, boxes, difficult = [], [], [np.zeros((0, 4))], []
     for number, stem in enumerate(stems):
@@ -106,13 +109,13 @@ def _horizontal(place, stems, classes):
                  corners(np.concatenate(boxes)), np.array(difficult, dtype=np.int64) > 0)
 
 
-def corners(boxes):
+def corners(boxes: np.ndarray) -> np.ndarray:
     """Corners (n, 8) of upright boxes (n, 4) x1, y1, x2, y2."""
     x1, y1, x2, y2 = np.asarray(boxes, dtype=np.float64).reshape(-1, 4).T
     return np.stack([x1, y1, x2, y1, x2, y2, x1, y2], axis=1)
 
 
-def of_coco(path, images, classes):
+def of_coco(path: str, images: Collection[str], classes: Sequence[str]) -> Tuple[Truth, np.ndarray]:
     """The truth in a COCO file, as :func:`read` gives it; four corners in ``segmentation`` go before ``bbox``."""
     content = load_coco(path)
     names = {entry['id']: entry['name'] for entry in content['categories']}
@@ -133,7 +136,7 @@ def of_coco(path, images, classes):
                  ), known
 
 
-def load_coco(path):
+def load_coco(path: str) -> Dict[str, Any]:
     """A COCO file: ``images``, ``categories``, ``annotations``.
 
     Raises:
@@ -151,7 +154,7 @@ def load_coco(path):
     return content
 
 
-def quadrilateral(entry):
+def quadrilateral(entry: Mapping[str, Any]) -> List[float]:
     """Four corners of a COCO annotation: its polygon where that has four, else its box."""
     polygon = entry.get('segmentation')
     if isinstance(polygon, list) and len(polygon) == 1 and len(polygon[0]) == 8:
@@ -160,6 +163,6 @@ def quadrilateral(entry):
     return [x, y, x + w, y, x + w, y + h, x, y + h]
 
 
-def stem_of(name):
+def stem_of(name: object) -> str:
     """Id of an image from the name of its file."""
     return image_files.stem(str(name))

@@ -29,7 +29,7 @@ class Verdicts(NamedTuple):
     hit_by: np.ndarray
 
 
-def judge(found, truth, known, mode, threshold=0.5):
+def judge(found: score.Found, truth: score.Truth, known: np.ndarray, mode: str, threshold: float = 0.5) -> Verdicts:
     """Judge the detections of all images.
 
     Args:

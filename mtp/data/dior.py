@@ -1,5 +1,5 @@
 """Reader of DIOR annotations: horizontal (bndbox) and oriented (DIOR-R, robndbox)."""
-from typing import Any, Dict, Optional, Sequence, Union
+from typing import Any, Dict, Literal, Optional, Sequence, Union, overload
 
 from mtp.data import catalogue, records, text, xmltree
 from mtp.errors import MTPError
@@ -8,6 +8,19 @@ from mtp.files import PathLike
 CORNERS = tuple(axis + place for place in ('_left_top', '_right_top', '_right_bottom', '_left_bottom')
                 for axis in ('x', 'y'))
 SIDES = ('xmin', 'ymin', 'xmax', 'ymax')
+
+
+@overload
+def read(path: PathLike, kind: Literal['horizontal'], classes: Optional[Sequence[str]] = None) -> records.Boxes: ...
+
+
+@overload
+def read(path: PathLike, kind: Literal['oriented'], classes: Optional[Sequence[str]] = None) -> records.Polygons: ...
+
+
+@overload
+def read(path: PathLike, kind: str,
+         classes: Optional[Sequence[str]] = None) -> Union[records.Boxes, records.Polygons]: ...
 
 
 def read(path: PathLike, kind: str, classes: Optional[Sequence[str]] = None) -> Union[records.Boxes, records.Polygons]:

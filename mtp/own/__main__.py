@@ -5,16 +5,17 @@ The first two are what ``make finetune DATA=FOLDER TASK=...`` runs first.
 """
 import argparse
 import os
+from typing import Mapping, Optional, Sequence, Tuple
 
 from mtp import locks, numbers, paths
 from mtp.errors import OK, MTPError, run_main
 from mtp.files import write_text
 from mtp.own import config, convert, cutting, describe, layouts, parts
-from mtp.own.examine import examine
+from mtp.own.examine import Plan, examine
 from mtp.own.records import TASKS, Asked
 
 
-def main(argv=None) -> int:
+def main(argv: Optional[Sequence[str]] = None) -> int:
     """Describe or prepare."""
     parser = argparse.ArgumentParser(prog='python -m mtp.own', description='Look at data of your own.')
     verbs = parser.add_subparsers(dest='verb', required=True)
@@ -31,12 +32,12 @@ def main(argv=None) -> int:
     return _VERBS[options.verb](options)
 
 
-def _for_describe(one):
+def _for_describe(one: argparse.ArgumentParser) -> None:
     one.add_argument('--task', choices=TASKS, default='')
     one.add_argument('--seed', type=numbers.seed, default=0, help='of the split, where the folder has none')
 
 
-def _for_prepare(one):
+def _for_prepare(one: argparse.ArgumentParser) -> None:
     one.add_argument('--task', required=True, choices=TASKS)
     one.add_argument('--seed', type=numbers.seed, default=0, help='of the split, where the folder has none')
     one.add_argument('--out', required=True, help='folder of the run: config.py, data/, split.csv')
@@ -46,18 +47,18 @@ def _for_prepare(one):
     one.add_argument('--dry-run', action='store_true', help='show the config, write nothing')
 
 
-def _for_convert(one):
+def _for_convert(one: argparse.ArgumentParser) -> None:
     one.add_argument('out', metavar='OUT', help='folder to write to; new, empty, or of an earlier call')
     one.add_argument('--to', required=True, choices=convert.targets(), help='layout to write')
 
 
-def _convert(options) -> int:
+def _convert(options: argparse.Namespace) -> int:
     print('\n'.join(convert.run(options.folder, options.to, paths.resolve(options.out), _classes(options),
                                 options.layout, options.lenient)))
     return OK
 
 
-def _describe(options) -> int:
+def _describe(options: argparse.Namespace) -> int:
     task = options.task
     if not task:
         from mtp.own.folder import look
@@ -66,16 +67,16 @@ def _describe(options) -> int:
     return OK
 
 
-def _examined(options, task, known=''):
+def _examined(options: argparse.Namespace, task: str, known: str = '') -> Plan:
     asked = Asked(task, _classes(options), options.lenient, [])
     return examine(options.folder, asked, options.layout, known, options.seed)
 
 
-def _classes(options):
+def _classes(options: argparse.Namespace) -> Tuple[str, ...]:
     return tuple(name.strip() for name in options.classes.split(',') if name.strip())
 
 
-def _prepare(options) -> int:
+def _prepare(options: argparse.Namespace) -> int:
     backbone = config.backbone_called(options.backbone)
     config.weights(backbone, options.init)
     out = paths.resolve(options.out)
@@ -102,7 +103,8 @@ def _prepare(options) -> int:
     return OK
 
 
-def _facts(options, plan, backbone, counts) -> config.Facts:
+def _facts(options: argparse.Namespace, plan: Plan, backbone: str,
+           counts: Optional[Mapping[str, Mapping[str, int]]]) -> config.Facts:
     """What the config says; before anything is cut, images stand for tiles."""
     images = counts['train']['tiles'] if counts else plan.count('train')
     if not images:

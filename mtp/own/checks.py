@@ -12,10 +12,11 @@ from mtp.data import images
 from mtp.errors import MTPError
 from mtp.own import classes, parts, values
 from mtp.own.folder import Folder
-from mtp.own.records import WITH_OBJECTS, Found, Record
+from mtp.own.records import WITH_OBJECTS, Found, Record, Shape
 from mtp.own.texts import LEAVE
 from mtp.tiles import grids
 
+Sizes = Dict[str, Tuple[int, int]]  # image -> width, height
 _BYTES = {'segmentation': 4, 'change': 10, 'classification': 3}  # a pixel, of what is decoded as a whole
 
 
@@ -54,14 +55,14 @@ def of_labels(folder: Folder, found: Found, names: Sequence[str], size: Dict[str
                 yield from _of_place(path, shape, size[record.image], record)
 
 
-def _unknown(path, where, name, names, record):
+def _unknown(path: str, where: str, name: str, names: Sequence[str], record: Record) -> Finding:
     return Finding('{}: {}the class {!r} is none of {}'.format(
         path, where + ': ' if where else '', name, ', '.join(names[:12]) + (', …' if len(names) > 12 else '')),
         'add it with CLASSES={},{} behind the same command, or rename it'.format(','.join(names[:12]), name),
         record.image)
 
 
-def _of_place(path, shape, size, record):
+def _of_place(path: str, shape: Shape, size: Tuple[int, int], record: Record) -> Iterator[Finding]:
     xmin, ymin, xmax, ymax = shape.bounds()
     told = '{:g}, {:g} to {:g}, {:g}'.format(xmin, ymin, xmax, ymax)
     if not (xmax - xmin > 0 and ymax - ymin > 0 and np.isfinite(xmax - xmin) and np.isfinite(ymax - ymin)):
@@ -71,7 +72,7 @@ def _of_place(path, shape, size, record):
             path, shape.where, shape.name, *size, told), LEAVE, record.image)
 
 
-def beyond(records: Sequence[Record], size) -> int:
+def beyond(records: Sequence[Record], size: Sizes) -> int:
     """How many objects reach over the border of their image."""
     count = 0
     for record in records:
@@ -81,7 +82,7 @@ def beyond(records: Sequence[Record], size) -> int:
     return count
 
 
-def of_pairs(folder: Folder, records: Sequence[Record], size) -> Iterator[Finding]:
+def of_pairs(folder: Folder, records: Sequence[Record], size: Sizes) -> Iterator[Finding]:
     """Pairs of different size, and masks of another size than their image."""
     for record in records:
         names = [record.after] * (record.after in size) + [record.mask] * bool(record.mask)
@@ -96,7 +97,7 @@ def of_pairs(folder: Folder, records: Sequence[Record], size) -> Iterator[Findin
                     folder.path(name), *other, folder.path(record.image), *size[record.image]), LEAVE, record.image)
 
 
-def of_grids(folder: Folder, records: Sequence[Record], size, notes: List[str]) -> Iterator[Finding]:
+def of_grids(folder: Folder, records: Sequence[Record], size: Sizes, notes: List[str]) -> Iterator[Finding]:
     """Pairs of one size that do not lie on one grid of the ground; ``notes`` takes what is odd and no error."""
     for record in records:
         if not record.after or size.get(record.image) != size.get(record.after, ()):
@@ -118,7 +119,7 @@ def of_masks(folder: Folder, records: Sequence[Record], meaning: values.Meaning)
             yield Finding(error.args[0], error.hint or LEAVE, record.image)
 
 
-def of_memory(folder: Folder, records: Sequence[Record], size, task: str, there: int) -> Iterator[Finding]:
+def of_memory(folder: Folder, records: Sequence[Record], size: Sizes, task: str, there: int) -> Iterator[Finding]:
     """Images that are decoded as a whole and do not fit into half of the ``there`` bytes of memory."""
     need = _BYTES.get(task, 0)
     for record in records:

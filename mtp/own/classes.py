@@ -1,7 +1,7 @@
 """Which classes a training has, in which order, and who says so. The order is never that of a listing."""
 import ast
 import shlex
-from typing import NamedTuple, Tuple
+from typing import Iterable, NamedTuple, Sequence, Tuple
 
 from mtp.data import text
 from mtp.data.converting import natural
@@ -51,15 +51,15 @@ def plain(name: str) -> str:
     return '-'.join(str(name).split())
 
 
-def _with_background(names):
+def _with_background(names: Iterable[str]) -> Tuple[str, ...]:
     return tuple(plain(name) for name in names if name != 'background')
 
 
-def _from_labels(found, seen):
+def _from_labels(found: Found, seen: Sequence[int]) -> Tuple[Tuple[str, ...], str]:
     names = {shape.name for record in found.records for shape in record.shapes}
     names |= {record.kind for record in found.records if record.kind}
     if names:
-        return sorted(names, key=natural), 'their names, sorted'
+        return tuple(sorted(names, key=natural)), 'their names, sorted'
     if not set(seen) - {0, 1, 255} and set(seen) - {0}:
         return ('background', 'foreground'), 'masks of two values'
     if seen:
@@ -69,7 +69,7 @@ def _from_labels(found, seen):
     return (), ''
 
 
-def of_config(path) -> Tuple[str, ...]:
+def of_config(path: str) -> Tuple[str, ...]:
     """The tuple ``classes`` of a config, which is read and not run.
 
     Raises:

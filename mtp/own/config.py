@@ -162,7 +162,7 @@ Facts = NamedTuple('Facts', [  # what a config is written from
 ])
 
 
-def backbone_called(name):
+def backbone_called(name: str) -> str:
     """The backbone of this name.
 
     Raises:
@@ -174,7 +174,7 @@ def backbone_called(name):
     return found
 
 
-def weights(backbone, init):
+def weights(backbone: str, init: str) -> str:
     """The file that a training starts from; '' for none.
 
     Raises:
@@ -187,7 +187,7 @@ def weights(backbone, init):
     return INITIAL[init][backbone]
 
 
-def text(facts):
+def text(facts: Facts) -> str:
     """The config."""
     stem, title = MODELS[facts.task]
     crop = min(CROP, facts.side)
@@ -201,7 +201,7 @@ def text(facts):
     return (HEAD + body).format(**values) + _schedule(facts)
 
 
-def _backbone(facts, crop):
+def _backbone(facts: Facts, crop: int) -> str:
     side = {'segmentation': crop, 'classification': SIDE_OF_CLASSIFICATION}.get(facts.task, facts.side)
     path = weights(facts.backbone, facts.init)
     words = [] if facts.backbone.startswith('intern') else ['img_size={}'.format(side)]
@@ -209,7 +209,7 @@ def _backbone(facts, crop):
     return 'backbone=dict({})'.format(', '.join(words))
 
 
-def _schedule(facts):
+def _schedule(facts: Facts) -> str:
     """How long, with which rate, and how often it is judged and kept."""
     batch, (epochs, least) = BATCH[facts.task], LEAST[facts.task]
     steps = -(-facts.images // batch)

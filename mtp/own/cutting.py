@@ -2,7 +2,7 @@
 import collections
 import functools
 import os
-from typing import Dict, List, NamedTuple, Sequence, Tuple
+from typing import Callable, Dict, Iterable, Iterator, List, NamedTuple, Sequence, Tuple
 
 import cv2
 import numpy as np
@@ -14,7 +14,7 @@ from mtp.files import write_text
 from mtp.own import classes, values
 from mtp.own.examine import Plan
 from mtp.own.folder import stem
-from mtp.own.records import WITH_OBJECTS, Record
+from mtp.own.records import WITH_OBJECTS, Record, Shape
 from mtp.tiles import annotations
 from mtp.tiles.cut import windows_of
 from mtp.tiles.pixels import read_image
@@ -27,6 +27,9 @@ STRIDE = 32  # that a network's maps divide by
 #: What is put into the folder of the data.
 MADE = ('*/images/*', '*/annfiles/*.txt', '*/labels/*.png', '*/A/*.png', '*/B/*.png', '*/label/*.png', '*.json',
         '*.txt')
+
+
+_Tile = Tuple[str, np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]  # see :func:`_tiles`
 
 
 class Cut(NamedTuple):
@@ -83,11 +86,11 @@ class Options:
 
     overwrite = dry_run = lenient = False
 
-    def __init__(self, jobs):
+    def __init__(self, jobs: int) -> None:
         self.jobs = jobs
 
 
-def _cut(plan, out):
+def _cut(plan: Plan, out: str) -> Cut:
     length = side(plan)
     overlap = int(length * OVERLAP) if plan.task in WITH_OBJECTS else 0
     return Cut(plan.folder.root, out, plan.task, plan.classes.names, plan.meaning, Preset(length, overlap),
@@ -102,7 +105,7 @@ def short_names(records: Sequence[Record]) -> Dict[str, str]:
             for each, record in zip(stems, records)}
 
 
-def _fill(plan, cut, options):
+def _fill(plan: Plan, cut: Cut, options: Options) -> Dict[str, Dict[str, int]]:
     counts, rows = {}, {}
     work = functools.partial(_MAKERS[plan.task], cut=cut)
     for record, made in zip(plan.records, converting.run(work, plan.records, options, 'own data', [])):
@@ -141,7 +144,7 @@ def _horizontal(record: Record, cut: Cut) -> List[tuple]:
     return made
 
 
-def _entry(shape, cut, window):
+def _entry(shape: Shape, cut: Cut, window: np.ndarray) -> str:
     low, high = np.split(shape.bounds(), 2)
     low, high = (np.clip(each, window[:2], window[2:]) - window[:2] for each in (low, high))
     width, height = (high - low).tolist()
@@ -149,7 +152,7 @@ def _entry(shape, cut, window):
                              area=round(width * height, 2), bbox=np.round([*low, width, height], 2).tolist()))
 
 
-def _tiles(record, cut, corners_of):
+def _tiles(record: Record, cut: Cut, corners_of: Callable[[Shape], np.ndarray]) -> Iterator[_Tile]:
     """(id, window, pixels, indices, cut, polygons) of each tile that is worth writing."""
     polygons = np.array([corners_of(shape) for shape in record.shapes], np.float32).reshape(-1, 8)
     for tile, window, pixels in windows_of(os.path.join(cut.root, record.image), cut.how, cut.names[record.image]):
@@ -158,14 +161,14 @@ def _tiles(record, cut, corners_of):
             yield tile, window, pixels, indices, is_cut, polygons
 
 
-def _corners(shape) -> np.ndarray:
+def _corners(shape: Shape) -> np.ndarray:
     """Eight numbers: a ring of four as it is, else the smallest rotated box around all points."""
     if len(shape.rings) == 1 and len(shape.rings[0]) == 4:
         return shape.rings[0].ravel()
     return cv2.boxPoints(cv2.minAreaRect(np.concatenate(shape.rings).astype(np.float32))).ravel()
 
 
-def _box(bounds):
+def _box(bounds: np.ndarray) -> np.ndarray:
     xmin, ymin, xmax, ymax = bounds
     return np.array([xmin, ymin, xmax, ymin, xmax, ymax, xmin, ymax])
 
@@ -185,7 +188,7 @@ def _segmentation(record: Record, cut: Cut) -> List[tuple]:
     return made
 
 
-def _drawn(record, cut):
+def _drawn(record: Record, cut: Cut) -> np.ndarray:
     width, height = cut.size[record.image]
     mask = np.zeros((height, width), np.uint8)
     for shape in record.shapes:
@@ -193,7 +196,7 @@ def _drawn(record, cut):
     return mask
 
 
-def _crop(mask, window, padding):
+def _crop(mask: np.ndarray, window: Iterable[int], padding: int) -> np.ndarray:
     x_start, y_start, x_stop, y_stop = (int(value) for value in window)
     inside = mask[y_start:y_stop, x_start:x_stop]
     rows, columns = y_stop - y_start - inside.shape[0], x_stop - x_start - inside.shape[1]

@@ -1,9 +1,10 @@
 """From a folder and a task to everything that is known about a training on it. Nothing is written."""
 import collections
-from typing import Dict, List, NamedTuple, Tuple
+from typing import Counter, Dict, Iterable, List, NamedTuple, Sequence, Tuple
 
 from mtp.data import images
 from mtp.errors import MTPError
+from mtp.files import PathLike
 from mtp.own import checks, classes, layouts, parts, values
 from mtp.own import folder as folders
 from mtp.own.records import WITH_OBJECTS, Asked, Found, Layout, Record
@@ -38,7 +39,7 @@ class Plan(NamedTuple):
         return sum(record.part == part for record in self.records)
 
 
-def examine(root, asked: Asked, layout: str = '', config: str = '', seed: int = 0) -> Plan:
+def examine(root: PathLike, asked: Asked, layout: str = '', config: str = '', seed: int = 0) -> Plan:
     """Look at the folder ``root``.
 
     Args:
@@ -90,7 +91,7 @@ def _labelled(found: Found, task: str, notes: List[str]) -> List[Record]:
     return [record for record in found.records if record.labels]
 
 
-def _seen(folder, records):
+def _seen(folder: folders.Folder, records: Sequence[Record]) -> Tuple[Tuple[int, ...], bool]:
     """All numbers in the masks of ``records``, and whether these are in colours."""
     numbers, coloured = set(), False
     progress = Progress('masks', len(records))
@@ -101,7 +102,8 @@ def _seen(folder, records):
     return tuple(sorted(numbers)), coloured
 
 
-def _meaning(settled, found, seen, coloured, notes):
+def _meaning(settled: classes.Classes, found: Found, seen: Iterable[int], coloured: bool,
+             notes: List[str]) -> values.Meaning:
     yes = values.FULL if len(settled.names) == 2 and set(seen) == {0, values.FULL} and not coloured else None
     if yes:
         notes.append('the masks hold 0 and 255: 255 is {}'.format(settled.names[1]))
@@ -110,14 +112,15 @@ def _meaning(settled, found, seen, coloured, notes):
     return values.Meaning(len(settled.names), found.colours if coloured else (), yes)
 
 
-def _require(folder, records):
+def _require(folder: folders.Folder, records: Iterable[Record]) -> None:
     for part in ('train', 'val or test'):
         if not any(record.part in part.split(' or ') for record in records):
             raise MTPError('{}: nothing is left in {}'.format(folder.root, part), hint='leave LENIENT away, and mend '
                                                                                       'what is said then')
 
 
-def _odd(folder, found, asked, records, size, settled) -> List[str]:
+def _odd(folder: folders.Folder, found: Found, asked: Asked, records: Sequence[Record], size: checks.Sizes,
+         settled: classes.Classes) -> List[str]:
     """Sentences about what is not used, and about objects and classes that are odd."""
     notes = list(asked.problems)
     known = set(found.used) | {name for record in found.records for name in (record.image, record.after, record.mask)}
@@ -133,12 +136,12 @@ def _odd(folder, found, asked, records, size, settled) -> List[str]:
     for part in ('train', 'val', 'test'):
         counts = objects(records, part)
         lacking = [name for name in settled.names if not counts[name] and name != 'background']
-        if lacking and any(record.part == part for record in records) and sum(counts.values()):
+        if lacking and any(record.part == part for record in records) and any(counts.values()):
             notes.append('{} holds nothing of {}'.format(part, ', '.join(lacking[:8])))
     return notes
 
 
-def objects(records, part: str) -> collections.Counter:
+def objects(records: Iterable[Record], part: str) -> Counter[str]:
     """How many objects, or images of a kind, a part has of each class."""
     mine = [record for record in records if record.part == part]
     counts = collections.Counter(classes.plain(shape.name) for record in mine for shape in record.shapes)
@@ -146,7 +149,7 @@ def objects(records, part: str) -> collections.Counter:
     return counts
 
 
-def some(names) -> str:
+def some(names: Iterable[str]) -> str:
     """The first three of some names, and how many more there are."""
     names = list(names)
     return ', '.join(names[:3]) + (' and {} more'.format(len(names) - 3) if len(names) > 3 else '')

@@ -8,6 +8,7 @@ from typing import Callable, Dict, List, NamedTuple, Sequence, Tuple
 from mtp.data import images, text
 from mtp.data.converting import natural
 from mtp.errors import MTPError
+from mtp.files import PathLike
 
 MOST = 5_000_000  # files
 PARTS = ('train', 'val', 'test')
@@ -34,7 +35,7 @@ class Folder(NamedTuple):
         return os.path.join(self.root, name)
 
 
-def look(root) -> Folder:
+def look(root: PathLike) -> Folder:
     """The :class:`Folder` at ``root``; links are followed, but not in circles.
 
     Raises:
@@ -139,7 +140,7 @@ class Matcher:
         return found, tuple(orphans)
 
 
-def _nearness(name, other):
+def _nearness(name: str, other: str) -> float:
     """How well two files go together: the same part, then as many folders in common as there are."""
     mine, theirs = (posixpath.dirname(each).split('/') for each in (name, other))
     same_part = part_of(name) == part_of(other)

@@ -1,7 +1,9 @@
 """The layout of COCO: one JSON file a part, with images, annotations and categories."""
 import json
 import posixpath
-from typing import Dict, List
+from typing import Any, Dict, List, Mapping, Tuple
+
+import numpy as np
 
 from mtp.errors import MTPError
 from mtp.own.folder import Folder, part_of
@@ -14,7 +16,7 @@ def evidence(folder: Folder) -> List[str]:
     return [name for name in folder.ending('.json') if _looks_so(folder.path(name))]
 
 
-def _looks_so(path):
+def _looks_so(path: str) -> bool:
     try:
         with open(path, 'rb') as stream:
             head = stream.read(1 << 16)
@@ -59,7 +61,7 @@ class _Places:
         for name in folder.images():
             self.by_base.setdefault(posixpath.basename(name), []).append(name)
 
-    def find(self, source, file_name):
+    def find(self, source: str, file_name: str) -> str:
         """The image called ``file_name`` in ``source``: from the folder on, beside it, or by its last name."""
         plain = posixpath.normpath(file_name.replace('\\', '/'))
         for place in (plain, posixpath.normpath(posixpath.join(posixpath.dirname(source), plain))):
@@ -75,7 +77,7 @@ class _Places:
         return same[0] if same else ''
 
 
-def _load(path) -> Dict:
+def _load(path: str) -> Dict[str, Any]:
     """``images``, ``categories`` {id: name} and ``annotations`` {image id: [annotation]} of a file."""
     try:
         with open(path, encoding='utf-8-sig') as stream:
@@ -100,7 +102,7 @@ def _load(path) -> Dict:
     return dict(images=images, categories=names, annotations=by_image)
 
 
-def _shapes(path, content, entry, task) -> List[Shape]:
+def _shapes(path: str, content: Mapping[str, Any], entry: Mapping[str, Any], task: str) -> List[Shape]:
     rows = []
     for each in content['annotations'][entry['id']]:
         where = 'annotation {}'.format(each.get('id'))
@@ -112,7 +114,7 @@ def _shapes(path, content, entry, task) -> List[Shape]:
     return rows
 
 
-def _rings(path, where, each, task):
+def _rings(path: str, where: str, each: Mapping[str, Any], task: str) -> Tuple[np.ndarray, ...]:
     outline = each.get('segmentation')
     try:
         if outline and isinstance(outline, dict):

@@ -1,6 +1,6 @@
 """The one table of layouts, and which of them a folder has. A layout more is an entry of LAYOUTS."""
 import os
-from typing import List, Tuple
+from typing import List, Sequence, Tuple
 
 from mtp.errors import MTPError
 from mtp.own import instances, pictures, texts, vectors, writing, xmls
@@ -68,15 +68,15 @@ def choose(folder: Folder, task: str = '', asked: str = '') -> Tuple[Layout, Lis
     return fitting[0]
 
 
-def _is_empty(path):
+def _is_empty(path: str) -> bool:
     return os.path.isfile(path) and not os.path.getsize(path)
 
 
-def _files(names):
+def _files(names: Sequence[str]) -> str:
     return '1 file' if len(names) == 1 else '{} files'.format(len(names))
 
 
-def _less_obb_among_outlines(found):
+def _less_obb_among_outlines(found: List[Tuple[Layout, List[str]]]) -> List[Tuple[Layout, List[str]]]:
     """An outline of four points looks like a rotated box: among others it is an outline."""
     if 'yolo-seg' in [layout.name for layout, _ in found]:
         return [(layout, files) for layout, files in found if layout.name != 'yolo-obb']

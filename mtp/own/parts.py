@@ -51,7 +51,7 @@ def settle(folder: Folder, records: Sequence[Record], seed: int) -> Tuple[List[R
     return list(records), 'as the folder says'
 
 
-def _drawn(folder, records, seed):
+def _drawn(folder: Folder, records: Sequence[Record], seed: int) -> Tuple[List[Record], str]:
     """Parts by a shuffle within each class of images; equal images stay together."""
     same = twins(folder, [record.image for record in records])
     groups: Dict[str, Dict[str, List[Record]]] = {}

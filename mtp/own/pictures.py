@@ -1,7 +1,7 @@
 """Layouts whose labels are images or folders: masks, pairs with a mask of change, one folder a class."""
 import posixpath
 import re
-from typing import Dict, List
+from typing import Dict, List, Tuple
 
 from mtp.errors import MTPError
 from mtp.own import tables
@@ -53,7 +53,7 @@ def class_evidence(folder: Folder) -> List[str]:
     return names if len(kinds) > 1 and not kinds & plain else []
 
 
-def _kind(name):
+def _kind(name: str) -> str:
     folders = [piece for piece in posixpath.dirname(name).split('/') if piece]
     return folders[-1] if folders and folders[-1].lower() not in SAYS else ''
 
@@ -70,7 +70,7 @@ def read_masks(folder: Folder, _: List[str], asked: Asked) -> Found:
                  tuple(roles['mask']) + tuple(lists) + ((table.name,) if table.name else ()), colours=table.colours)
 
 
-def _partners(matcher, masks):
+def _partners(matcher: Matcher, masks: List[str]) -> Tuple[Dict[str, str], Tuple[str, ...]]:
     """{image: mask} and the masks without an image."""
     return matcher.partners(masks, 'masks', lambda found: _TAIL.sub('', found))
 

@@ -1,5 +1,5 @@
 """What every reader of a layout gives: one record an image, whatever the files were."""
-from typing import Callable, List, NamedTuple, Optional, Tuple
+from typing import Any, Callable, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -100,11 +100,11 @@ class Layout(NamedTuple):
     write: Optional[Callable] = None
 
 
-def ring(corners) -> np.ndarray:
+def ring(corners: Sequence[Any]) -> np.ndarray:
     """(k, 2) float64 of a flat or nested list of coordinates."""
     return np.asarray(corners, np.float64).reshape(-1, 2)
 
 
-def box(xmin, ymin, xmax, ymax) -> np.ndarray:
+def box(xmin: float, ymin: float, xmax: float, ymax: float) -> np.ndarray:
     """The ring of an upright box, clockwise on the screen from the left upper corner."""
     return np.array([[xmin, ymin], [xmax, ymin], [xmax, ymax], [xmin, ymax]], np.float64)

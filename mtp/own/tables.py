@@ -5,7 +5,7 @@ One name a line, the first is class 0; or number and name; or name and red, gree
 import json
 import posixpath
 import re
-from typing import NamedTuple, Optional, Tuple
+from typing import Dict, List, NamedTuple, Optional, Sequence, Tuple
 
 from mtp import numbers
 from mtp.data import text
@@ -15,6 +15,7 @@ from mtp.own.folder import Folder
 KINDS = {'classes.txt': 'lines', 'labels.txt': 'lines', 'obj.names': 'lines', 'classes.names': 'lines',
          'label_colors.txt': 'lines', 'classes.csv': 'lines', 'class_dict.csv': 'lines', 'classes.json': 'json',
          'data.yaml': 'yaml', 'data.yml': 'yaml', 'dataset.yaml': 'yaml', 'dataset.yml': 'yaml'}
+_Row = Tuple[int, str, Tuple[int, ...], str]  # number, name, colour or (), where
 _HEADS = ('name', 'class', 'number', 'id', 'index', 'label', 'value')
 
 
@@ -47,11 +48,12 @@ def find(folder: Folder) -> Table:
     return tables[0] if tables else Table()
 
 
-def read(path, name='') -> Table:
+def read(path: str, name: str = '') -> Table:
     """The table in the file ``path``."""
-    kind = kind_of_table(path)
+    kind = kind_of_table(path) or 'lines'
     rows = {'lines': _lines, 'json': _json, 'yaml': _yaml}[kind](path)  # (number, name, colour, where)
-    seen, classes, colours = {}, [], []
+    seen: Dict[str, int] = {}
+    classes, colours = [], []
     for position, (number, label, colour, where) in enumerate(rows):
         if number != position:
             raise MTPError('{}: {}: the class number is {}, and {} is expected: the table has a hole'.format(
@@ -62,21 +64,22 @@ def read(path, name='') -> Table:
                            hint='give each class a name of its own')
         seen[label] = number
         classes.append(label)
-        colours += [colour] if colour else []
+        colours += [(colour[0], colour[1], colour[2])] if colour else []
     if colours and len(colours) != len(classes):
         raise MTPError('{}: {} of {} classes have a colour'.format(path, len(colours), len(classes)),
                        hint='write red, green and blue behind each name')
     return Table(name, str(path), tuple(classes), tuple(colours))
 
 
-def _lines(path):
-    rows, position = [], 0
+def _lines(path: str) -> List[_Row]:
+    rows: List[_Row] = []
+    position = 0
     for line, words in enumerate(text.read_lines(path), 1):
         tokens = [token for token in re.split(r'[,;\t]' if re.search(r'[,;\t]', words) else r'\s+', words.strip())]
         tokens = [token.strip() for token in tokens if token.strip()]
         if not tokens or words.lstrip().startswith('#') or not rows and len(tokens) > 1 and _is_head(tokens):
             continue
-        colour = ()
+        colour: Tuple[int, ...] = ()
         if len(tokens) > 3 and all(map(numbers.digits, tokens[-3:])):
             colour = tuple(text.count(token, path, line, 'colour') for token in tokens[-3:])
             tokens = tokens[:-3]
@@ -86,11 +89,11 @@ def _lines(path):
     return rows
 
 
-def _is_head(tokens):
+def _is_head(tokens: Sequence[str]) -> bool:
     return tokens[0].lower() in _HEADS and not any(map(numbers.digits, tokens))
 
 
-def _json(path):
+def _json(path: str) -> List[_Row]:
     try:
         found = json.loads(text.read_bytes(path).decode('utf-8-sig'))
     except (ValueError, RecursionError) as error:
@@ -105,9 +108,10 @@ def _json(path):
     return [(number, name, (), 'class {}'.format(number)) for number, name in found]
 
 
-def _yaml(path):
+def _yaml(path: str) -> List[_Row]:
     """``names`` of a YOLO data file: a list in brackets, a list of lines with a dash, or lines ``number: name``."""
-    lines, rows = text.read_lines(path), []
+    lines = text.read_lines(path)
+    rows: List[_Row] = []
     for at, line in enumerate(lines):
         head = re.match(r'names\s*:\s*(.*?)\s*(#.*)?$', line)
         if head:
@@ -118,7 +122,7 @@ def _yaml(path):
     return rows
 
 
-def _require_count(path, lines, there):
+def _require_count(path: str, lines: Sequence[str], there: int) -> None:
     """Raise MTPError where ``nc`` says another number of classes than there are names."""
     for at, line in enumerate(lines, 1):
         said = re.match(r'nc\s*:\s*(\d+)\s*(#.*)?$', line)
@@ -127,12 +131,12 @@ def _require_count(path, lines, there):
                            hint='write the names of all classes, and nc: {}'.format(there))
 
 
-def _in_brackets(path, at, words):
+def _in_brackets(path: str, at: int, words: str) -> List[_Row]:
     found = re.match(r'[\[{](.*?)[\]}]', words)
     if not found:
         raise MTPError('{}: line {}: names is neither a list in brackets nor lines below'.format(path, at + 1),
                        hint='write names: [first, second]')
-    rows = []
+    rows: List[_Row] = []
     for position, item in enumerate(piece for piece in found.group(1).split(',') if piece.strip()):
         number, colon, name = item.rpartition(':') if words[0] == '{' else ('', '', item)
         rows.append((int(number) if colon and numbers.digits(number.strip()) else position, _bare(name), (),
@@ -140,8 +144,8 @@ def _in_brackets(path, at, words):
     return rows
 
 
-def _below(lines, at):
-    rows = []
+def _below(lines: Sequence[str], at: int) -> List[_Row]:
+    rows: List[_Row] = []
     for line, words in enumerate(lines[at:], at + 1):
         item = re.match(r'\s*-\s*(?P<name>.+)$', words) or re.match(r'\s+(?P<number>\d+)\s*:\s*(?P<name>.+)$', words)
         if item:
@@ -153,7 +157,7 @@ def _below(lines, at):
     return rows
 
 
-def _bare(name):
+def _bare(name: str) -> str:
     name = name.strip()
     quoted = re.match(r'(["\'])(.*)\1', name)
     return quoted.group(2) if quoted else name.partition(' #')[0].strip()

@@ -1,22 +1,24 @@
 """Layouts with a text file an image: DOTA, YOLO's boxes, YOLO's rotated boxes and YOLO's outlines."""
 import math
-from typing import List
+from typing import Any, Callable, List, Optional, Sequence, Tuple, TypeVar
 
 import numpy as np
 
 from mtp.data import dota, images, text
 from mtp.errors import MTPError
+from mtp.files import PathLike
 from mtp.own import tables
 from mtp.own.folder import SAYS, Folder, Matcher, listed_parts, part_of, stem
 from mtp.own.records import Asked, Found, Record, Shape, box, ring
 
+Result = TypeVar('Result')
 SAMPLED = 400  # label files that are looked at to find out which layout it is
 LISTS = tuple(SAYS) + ('trainval', 'readme', 'requirements')
 LEAVE = 'mend it, or LENIENT=1 behind the same command leaves the image out'
 _SLACK = 1e-3  # by how much a share may leave 0..1: what rounding to three places makes
 
 
-def evidence(kind: str):
+def evidence(kind: str) -> Callable[[Folder], List[str]]:
     """A function of a folder to its label files of this ``kind``: dota, yolo, yolo-obb or yolo-seg."""
     def found(folder: Folder) -> List[str]:
         names = label_files(folder)
@@ -33,7 +35,7 @@ def label_files(folder: Folder) -> List[str]:
             and stem(name).lower() not in LISTS]
 
 
-def kind_of(path) -> str:
+def kind_of(path: PathLike) -> str:
     """What the first line with labels looks like; '' of a file without one, or of something else."""
     try:
         lines = text.read_lines(path)
@@ -49,7 +51,7 @@ def kind_of(path) -> str:
     return ''
 
 
-def _is_number(token):
+def _is_number(token: str) -> bool:
     try:
         return math.isfinite(float(token))
     except ValueError:
@@ -58,7 +60,7 @@ def _is_number(token):
 
 def read_dota(folder: Folder, _: List[str], asked: Asked) -> Found:
     """DOTA text: eight corners, class, difficulty."""
-    def objects(name, image):
+    def objects(name: str, image: str) -> List[Shape]:
         rows = dota.read(folder.path(name))
         lines = _lines_with_objects(folder.path(name), 9)
         return [Shape(kind, (corners,), 'line {}'.format(line), int(difficult)) for kind, corners, difficult, line in
@@ -67,11 +69,11 @@ def read_dota(folder: Folder, _: List[str], asked: Asked) -> Found:
     return _by_image(folder, asked, objects)
 
 
-def _lines_with_objects(path, least):
+def _lines_with_objects(path: str, least: int) -> List[int]:
     return [number for number, line in enumerate(text.read_lines(path), 1) if len(line.split()) >= least]
 
 
-def reader_of_yolo(kind: str):
+def reader_of_yolo(kind: str) -> Callable[[Folder, List[str], Asked], Found]:
     """The reader of YOLO's text: class number, then shares of width and height."""
     def read(folder: Folder, _: List[str], asked: Asked) -> Found:
         table = tables.find(folder)
@@ -81,7 +83,7 @@ def reader_of_yolo(kind: str):
                            'called (data.yaml or classes.txt)'.format(folder.root), hint=(
                                'CLASSES=name,name,... behind the same command, the name of class 0 first'))
 
-        def objects(name, image):
+        def objects(name: str, image: str) -> List[Shape]:
             size = images.size(folder.path(image))
             return _of_file(folder.path(name), kind, size, classes, table.path)
 
@@ -91,7 +93,7 @@ def reader_of_yolo(kind: str):
     return read
 
 
-def _of_file(path, kind, size, classes, table) -> List[Shape]:
+def _of_file(path: str, kind: str, size: Tuple[int, int], classes: Sequence[str], table: str) -> List[Shape]:
     rows = []
     for line, words in enumerate(text.read_lines(path), 1):
         tokens = words.split()
@@ -111,7 +113,7 @@ def _of_file(path, kind, size, classes, table) -> List[Shape]:
     return rows
 
 
-def _share(token, path, line, field):
+def _share(token: str, path: str, line: int, field: int) -> float:
     value = text.number(token, path, line, 'number {}'.format(field))
     if not -_SLACK <= value <= 1 + _SLACK:
         raise MTPError('{}: line {}: number {} is {}; YOLO writes shares of the width and height, from 0 to 1'.format(
@@ -119,14 +121,14 @@ def _share(token, path, line, field):
     return value
 
 
-def _ring(kind, shares, size):
+def _ring(kind: str, shares: np.ndarray, size: Tuple[int, int]) -> np.ndarray:
     if kind == 'yolo':
         x, y, width, height = shares * np.tile(size, 2)
         return box(x - width / 2, y - height / 2, x + width / 2, y + height / 2)
     return ring(shares) * size
 
 
-def _by_image(folder: Folder, asked: Asked, objects) -> Found:
+def _by_image(folder: Folder, asked: Asked, objects: Callable[[str, str], List[Shape]]) -> Found:
     """Records of every image, and what has no partner; ``objects(label, image)`` gives the shapes."""
     names = folder.images()
     labels, orphans = Matcher(names).partners(label_files(folder), 'labels')
@@ -141,7 +143,7 @@ def _by_image(folder: Folder, asked: Asked, objects) -> Found:
     return Found(tuple(records), orphans=orphans, used=tuple(labels.values()) + tuple(lists))
 
 
-def attempt(asked: Asked, function, *arguments):
+def attempt(asked: Asked, function: Callable[..., Result], *arguments: Any) -> Optional[Result]:
     """``function(*arguments)``; with LENIENT=1 None where that raises, and the message is kept."""
     try:
         return function(*arguments)

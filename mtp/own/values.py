@@ -24,7 +24,7 @@ class Meaning(NamedTuple):
     yes: Optional[int] = None
 
 
-def raw(path) -> np.ndarray:
+def raw(path: str) -> np.ndarray:
     """(height, width) numbers, or (height, width, 3) RGB, as they are stored.
 
     Raises:
@@ -48,13 +48,13 @@ def raw(path) -> np.ndarray:
     return pixels
 
 
-def seen(path) -> Tuple[Tuple[int, ...], bool]:
+def seen(path: str) -> Tuple[Tuple[int, ...], bool]:
     """The numbers in a mask, and whether it is in colours instead; then there are none."""
     pixels = raw(path)
     return ((), True) if pixels.ndim == 3 else (tuple(np.unique(pixels).tolist()), False)
 
 
-def numbers(path, meaning: Meaning) -> np.ndarray:
+def numbers(path: str, meaning: Meaning) -> np.ndarray:
     """(height, width) uint8 class numbers, 255 where none.
 
     Raises:
@@ -75,7 +75,7 @@ def numbers(path, meaning: Meaning) -> np.ndarray:
     return result.astype(np.uint8)
 
 
-def _of_colours(path, pixels, meaning):
+def _of_colours(path: str, pixels: np.ndarray, meaning: Meaning) -> np.ndarray:
     if pixels.ndim == 2:
         pixels = np.repeat(pixels[..., None], 3, 2)
     code = pixels.astype(np.int64) @ np.array([1 << 16, 1 << 8, 1])
@@ -86,7 +86,7 @@ def _of_colours(path, pixels, meaning):
     return result.astype(np.uint8)
 
 
-def _refuse(path, wrong, pixels, why):
+def _refuse(path: str, wrong: np.ndarray, pixels: np.ndarray, why: str) -> None:
     if wrong.any():
         row, column = np.argwhere(wrong)[0]
         raise MTPError('{}: {} at row {}, column {}: {}'.format(
@@ -95,7 +95,7 @@ def _refuse(path, wrong, pixels, why):
             'mend the mask, name a class that the table lacks there, or LENIENT=1 leaves the image out')
 
 
-def changed(path) -> np.ndarray:
+def changed(path: str) -> np.ndarray:
     """(height, width) uint8: 255 where a mask of change says so, 0 elsewhere.
 
     Raises:

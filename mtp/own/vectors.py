@@ -3,7 +3,7 @@ import os
 import shlex
 import sqlite3
 import struct
-from typing import Iterator, List, NamedTuple, Tuple
+from typing import TYPE_CHECKING, Any, Dict, Iterator, List, NamedTuple, Optional, Tuple
 
 import numpy as np
 
@@ -12,20 +12,25 @@ from mtp.errors import MTPError
 from mtp.own.folder import Folder, Matcher, listed_parts, part_of, stem
 from mtp.own.records import Asked, Found, Record, Shape
 
+if TYPE_CHECKING:
+    from rasterio.crs import CRS
+    from shapely.geometry.base import BaseGeometry
+
 FIELDS = ('class', 'class_name', 'label', 'category', 'name', 'type', 'kind')  # that may hold the class, in this order
+_Read = Tuple[Optional['BaseGeometry'], Dict[str, Any], str, str]  # geometry, properties, coordinate system, where
 _ENVELOPES = (0, 32, 48, 48, 64)  # bytes, by the number in a GeoPackage geometry's flags
 
 
 class Feature(NamedTuple):
     """Rings of one polygon (part of a MultiPolygon), its properties, and where it stands."""
     rings: Tuple[np.ndarray, ...]
-    properties: dict
+    properties: Dict[str, Any]
     where: str
 
 
 class Vectors(NamedTuple):
     """A file: its coordinate system as rasterio takes it, its features, and how many have no area."""
-    crs: object
+    crs: Optional[str]
     features: Tuple[Feature, ...]
     without_area: int
 
@@ -58,7 +63,7 @@ def read(folder: Folder, files: List[str], asked: Asked) -> Found:
     return Found(tuple(records), orphans=tuple(far), used=tuple(files) + tuple(lists), notes=tuple(notes))
 
 
-def _load(path) -> Vectors:
+def _load(path: str) -> Vectors:
     reader = _geopackage if path.lower().endswith('.gpkg') else _geojson
     crs, without, features = None, 0, []
     for geometry, properties, crs, where in reader(path):
@@ -68,7 +73,7 @@ def _load(path) -> Vectors:
     return Vectors(crs, tuple(features), without)
 
 
-def _geojson(path) -> Iterator[tuple]:
+def _geojson(path: str) -> Iterator[_Read]:
     import shapely.geometry
 
     for number, feature, top in geojson.features(path):
@@ -82,7 +87,7 @@ def _geojson(path) -> Iterator[tuple]:
         yield shape, feature['properties'], named, where
 
 
-def _geopackage(path) -> Iterator[tuple]:
+def _geopackage(path: str) -> Iterator[_Read]:
     images.require_plain(path, 'file')
     if not os.path.getsize(path):
         raise MTPError('{} is empty (0 bytes): no GeoPackage'.format(path), hint='export it again, or delete it')
@@ -112,7 +117,7 @@ def _geopackage(path) -> Iterator[tuple]:
             link.close()
 
 
-def _wkb(path, where, blob):
+def _wkb(path: str, where: str, blob: Optional[bytes]) -> Optional['BaseGeometry']:
     """The geometry in a GeoPackage blob; None of none."""
     import shapely
 
@@ -128,7 +133,7 @@ def _wkb(path, where, blob):
                        hint='ogr2ogr -makevalid mended.gpkg {}'.format(shlex.quote(path))) from None
 
 
-def _polygons(path, where, geometry) -> List[Tuple[np.ndarray, ...]]:
+def _polygons(path: str, where: str, geometry: Optional['BaseGeometry']) -> List[Tuple[np.ndarray, ...]]:
     """Rings of every polygon in a geometry."""
     if geometry is None or geometry.is_empty:
         return []
@@ -142,7 +147,7 @@ def _polygons(path, where, geometry) -> List[Tuple[np.ndarray, ...]]:
     return [part for member in getattr(geometry, 'geoms', ()) for part in _polygons(path, where, member)]
 
 
-def _class_field(path, vectors, asked) -> str:
+def _class_field(path: str, vectors: Vectors, asked: Asked) -> str:
     """The property that holds the class; '' where all is the one class asked for."""
     keys = {key for feature in vectors.features for key in feature.properties}
     lower = {str(key).lower(): key for key in sorted(keys)}
@@ -154,7 +159,7 @@ def _class_field(path, vectors, asked) -> str:
             'CLASSES=building behind the same command where all are one class, or rename the property to class'))
 
 
-def _on(image, path, vectors, field, whole) -> List[Shape]:
+def _on(image: str, path: str, vectors: Vectors, field: str, whole: bool) -> List[Shape]:
     """Features on an image; ``whole`` takes all of the file, else those that meet it."""
     grid, crs = geotiff.read(image), _crs(image)
     shapes = []
@@ -167,7 +172,7 @@ def _on(image, path, vectors, field, whole) -> List[Shape]:
     return shapes
 
 
-def _name(path, feature, field):
+def _name(path: str, feature: Feature, field: str) -> str:
     value = feature.properties.get(field) if field else ''
     if field and (value is None or str(value).strip() == ''):
         raise MTPError('{}: {}: its {} is empty'.format(path, feature.where, field),
@@ -175,7 +180,7 @@ def _name(path, feature, field):
     return str(value).strip()
 
 
-def _crs(image):
+def _crs(image: str) -> 'CRS':
     with raster_files.open_raster(image) as opened:
         if not opened.crs:
             raise MTPError('{} does not say its coordinate system, so nothing drawn over it can be placed'.format(
@@ -183,16 +188,16 @@ def _crs(image):
         return opened.crs
 
 
-def _moved(path, points, source, target) -> np.ndarray:
+def _moved(path: str, points: np.ndarray, source: Optional[str], target: 'CRS') -> np.ndarray:
     """Points (k, 2) from one coordinate system to another."""
     from rasterio import warp
     from rasterio.crs import CRS
 
     try:
-        source = CRS.from_user_input(source)
-        if source == target:
+        own = CRS.from_user_input(source)
+        if own == target:
             return points
-        return np.stack(warp.transform(source, target, points[:, 0], points[:, 1]), 1)
+        return np.stack(warp.transform(own, target, points[:, 0], points[:, 1]), 1)
     except Exception as error:  # rasterio has several kinds
         raise MTPError('{}: its coordinates cannot be brought to the image: {}'.format(path, error),
                        hint='ogr2ogr -t_srs EPSG:4326 same.geojson {}'.format(shlex.quote(path))) from None

@@ -4,7 +4,7 @@ Images are linked or copied as they are. A part that the folder says (train, val
 """
 import json
 import os
-from typing import Dict, List, NamedTuple, Sequence, Tuple
+from typing import Any, Callable, Dict, Iterable, List, NamedTuple, Sequence, Tuple
 from xml.sax.saxutils import escape
 
 import cv2
@@ -80,19 +80,19 @@ def yolo_seg(records: Sequence[Record], job: Job) -> None:
     _yolo(records, job, _outline)
 
 
-def _upright(shape, size):
+def _upright(shape: Shape, size: np.ndarray) -> np.ndarray:
     low, high = (np.clip(each / size, 0, 1) for each in np.split(shape.bounds(), 2))
     return np.stack([(low + high) / 2, high - low])
 
 
-def _outline(shape, size):
+def _outline(shape: Shape, size: np.ndarray) -> np.ndarray:
     if len(shape.rings) > 1:
         raise MTPError('{}: {} has {} outlines, and a line of YOLO holds one'.format(
             shape.where, shape.name, len(shape.rings)), hint='--to coco, which holds several')
     return (shape.rings[0] / size).clip(0, 1)
 
 
-def _yolo(records, job, shares):
+def _yolo(records: Sequence[Record], job: Job, shares: Callable[[Shape, np.ndarray], np.ndarray]) -> None:
     for record in records:
         job.image(record, record.part, 'images')
         size = np.array(job.size[record.image], np.float64)
@@ -111,14 +111,14 @@ def coco_json(records: Sequence[Record], job: Job) -> None:
         coco.write(job.place('annotations', (part or 'instances') + '.json'), job.classes, rows)
 
 
-def _entry(record, job):
+def _entry(record: Record, job: Job) -> Tuple[Dict[str, Any], List[str]]:
     name = job.image(record, record.part, 'images')
     width, height = job.size[record.image]
     place = '/'.join(filter(None, (record.part, 'images', name)))
     return dict(file_name=place, width=width, height=height), [_annotation(shape, job) for shape in record.shapes]
 
 
-def _annotation(shape, job):
+def _annotation(shape: Shape, job: Job) -> str:
     low, high = np.split(shape.bounds(), 2)
     return coco.compact(dict(
         category_id=job.number(shape), iscrowd=int(bool(shape.difficult)), area=round(_area(shape), 2),
@@ -126,7 +126,7 @@ def _annotation(shape, job):
         segmentation=[np.round(ring.ravel(), 4).tolist() for ring in shape.rings]))
 
 
-def _area(shape) -> float:
+def _area(shape: Shape) -> float:
     """Of the outer ring less the others, which lie in it."""
     areas = [abs(np.sum(x * np.roll(y, -1) - np.roll(x, -1) * y)) / 2 for x, y in (ring.T for ring in shape.rings)]
     return float(2 * max(areas) - sum(areas))
@@ -145,7 +145,7 @@ def voc(records: Sequence[Record], job: Job) -> None:
         write_text(job.place('ImageSets', 'Main', part + '.txt'), ''.join(names))
 
 
-def _object(shape):
+def _object(shape: Shape) -> str:
     box = corners(shape)
     turned = len(set(box[:, 0].tolist())) > 2 or len(set(box[:, 1].tolist())) > 2
     boxes = _tags('bndbox', dior.SIDES, shape.bounds())
@@ -154,7 +154,7 @@ def _object(shape):
         escape(shape.name), shape.difficult, boxes)
 
 
-def _tags(kind, names, values):
+def _tags(kind: str, names: Iterable[str], values: Iterable[float]) -> str:
     inner = ''.join('<{0}>{1}</{0}>'.format(name, _numbers([value])) for name, value in zip(names, values))
     return '<{0}>{1}</{0}>'.format(kind, inner)
 
@@ -173,7 +173,7 @@ def vector(records: Sequence[Record], job: Job) -> None:
         write_text(job.place(record.part, job.names[record.image] + '.geojson'), json.dumps(top) + '\n')
 
 
-def _system(path):
+def _system(path: str) -> Dict[str, Any]:
     with raster_files.open_raster(path) as opened:
         authority = opened.crs.to_authority() if opened.crs else None
     if not authority:
@@ -182,7 +182,7 @@ def _system(path):
     return dict(type='name', properties=dict(name='urn:ogc:def:crs:{}::{}'.format(*authority)))
 
 
-def _feature(shape, grid):
+def _feature(shape: Shape, grid: geotiff.Grid) -> Dict[str, Any]:
     a, b, c, d, e, f = grid.to_ground
     rings = [ring @ np.array([[a, d], [b, e]]) + (c, f) for ring in shape.rings]
     closed = [np.concatenate([ring, ring[:1]]).tolist() for ring in rings]
@@ -190,10 +190,10 @@ def _feature(shape, grid):
                 geometry=dict(type='Polygon', coordinates=closed))
 
 
-def _parts(records) -> List[str]:
+def _parts(records: Iterable[Record]) -> List[str]:
     return sorted({record.part for record in records})
 
 
-def _numbers(values, digits=4) -> str:
+def _numbers(values: Iterable[float], digits: int = 4) -> str:
     """Numbers with blanks between them, without zeros at their ends."""
     return ' '.join('{:.{}f}'.format(value, digits).rstrip('0').rstrip('.') for value in values)

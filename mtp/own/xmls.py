@@ -37,7 +37,7 @@ def read(folder: Folder, files: List[str], asked: Asked) -> Found:
     return Found(tuple(records), orphans=tuple(orphans), used=tuple(labels.values()) + tuple(lists))
 
 
-def objects(path) -> List[Shape]:
+def objects(path: str) -> List[Shape]:
     """Objects of one file."""
     root = xmltree.parse(path, 'annotation')
     if root.first('objects') is not None:
@@ -47,11 +47,10 @@ def objects(path) -> List[Shape]:
     return [_object(path, node) for node in root.all('object')]
 
 
-def _object(path, node) -> Shape:
+def _object(path: str, node: xmltree.Node) -> Shape:
     name = xmltree.child(node, 'name', path).text
-    difficult = node.first('difficult')
-    difficult = text.count(difficult.text, path, difficult.line, 'difficult') if difficult is not None and \
-        difficult.text else 0
+    mark = node.first('difficult')
+    difficult = text.count(mark.text, path, mark.line, 'difficult') if mark is not None and mark.text else 0
     place = next((node.first(tag) for tag in ('robndbox', 'bndbox', 'polygon') if node.first(tag) is not None), None)
     if not name or place is None:
         raise MTPError('{}: line {}: <object> has no {}'.format(path, node.line, 'box' if name else 'name'),
@@ -59,7 +58,7 @@ def _object(path, node) -> Shape:
     return Shape(name, (_ring(path, place),), 'line {}'.format(node.line), difficult)
 
 
-def _ring(path, place) -> np.ndarray:
+def _ring(path: str, place: xmltree.Node) -> np.ndarray:
     if place.first(dior.CORNERS[0]) is not None:
         return np.array([xmltree.number(place, field, path) for field in dior.CORNERS]).reshape(4, 2)
     if place.first('angle') is not None:  # roLabelImg: centre, sides, radians clockwise

@@ -7,6 +7,7 @@ import argparse
 import os
 import shlex
 import sys
+from typing import Optional, Sequence
 
 from mtp import devices, locks, numbers, ownership, paths
 from mtp.adapters import command, environment, tile_test, words
@@ -14,6 +15,7 @@ from mtp.errors import OK, MTPError, run_main
 from mtp.tiles import rasters
 
 from . import detection, maps, scenes
+from .job import Prediction
 from .options import parser
 from .team import Team
 
@@ -22,7 +24,7 @@ VERB = 'predict'
 TASKS = {'mmseg': maps.Job, 'opencd': maps.Job, 'mmpretrain': scenes.Job}
 
 
-def main(argv=None):
+def main(argv: Optional[Sequence[str]] = None) -> int:
     """Compute this process's share, and write everything in the first one."""
     paths.add_hooks()
     cli = environment.command_line()
@@ -41,7 +43,7 @@ def main(argv=None):
     return OK
 
 
-def _check(options, pairs):
+def _check(options: argparse.Namespace, pairs: bool) -> None:
     """Refuse images where a pair is needed, the other way round, and a range that is none."""
     numbers.rising('--stretch', options.stretch)
     if pairs and options.images:
@@ -55,7 +57,7 @@ def _check(options, pairs):
         raise MTPError('no image is named', hint="make predict IMAGES='scene.tif folder' CONFIG=...")
 
 
-def _run(job, out):
+def _run(job: Prediction, out: str) -> None:
     if job.team.leads:
         ownership.check(out, VERB)
     said = rasters.remark(job.files, job.colours) if job.team.leads else ''

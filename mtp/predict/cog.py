@@ -6,6 +6,7 @@ import contextlib
 import glob
 import os
 import warnings
+from typing import TYPE_CHECKING, Iterable, Iterator, Mapping, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -13,6 +14,10 @@ from mtp.data import raster_files
 from mtp.errors import FAILED, MTPError
 from mtp.files import atomic_path
 from mtp.tiles.parts import NODATA, STEPS
+from mtp.tiles.rasters import Ground
+
+if TYPE_CHECKING:
+    from rasterio.io import DatasetWriter
 
 _BLOCK = 512
 _SCRATCH = dict(driver='GTiff', dtype='uint8', tiled=True, blockxsize=_BLOCK, blockysize=_BLOCK, compress='deflate',
@@ -20,7 +25,8 @@ _SCRATCH = dict(driver='GTiff', dtype='uint8', tiled=True, blockxsize=_BLOCK, bl
 _FINAL = dict(driver='COG', compress='deflate', blocksize=_BLOCK, bigtiff='if_safer')
 
 
-def write(path, pieces, size, ground, scratch, colours=None):
+def write(path: str, pieces: Iterable[np.ndarray], size: Tuple[int, int, int], ground: Optional[Ground], scratch: str,
+          colours: Optional[Mapping[str, Sequence[int]]] = None) -> None:
     """Write a map.
 
     Args:
@@ -60,7 +66,7 @@ def write(path, pieces, size, ground, scratch, colours=None):
 
 
 @contextlib.contextmanager
-def _told(path):
+def _told(path: str) -> Iterator[None]:
     """What rasterio raises where a map cannot be written, errors of several kinds, as one that names the map."""
     try:
         yield
@@ -72,7 +78,7 @@ def _told(path):
                        'choose another folder, then start the same command again') from None
 
 
-def _require_whole(path):
+def _require_whole(path: str) -> None:
     """Read every block again: GDAL writes the last bytes when it closes the file, and says nothing where it cannot."""
     import rasterio
 
@@ -84,13 +90,14 @@ def _require_whole(path):
                 stream.read(window=window)
 
 
-def _clear(names):
+def _clear(names: Iterable[str]) -> None:
     """Remove what was written on the way, by a killed run too; GDAL puts files of its own beside it."""
     for path in [path for name in names for path in glob.glob(glob.escape(name) + '*')]:
         os.unlink(path)
 
 
-def _describe(stream, ground, colours):
+def _describe(stream: 'DatasetWriter', ground: Optional[Ground],
+              colours: Optional[Mapping[str, Sequence[int]]]) -> None:
     """Where the map lies, and what its numbers mean."""
     from rasterio.transform import Affine
 
@@ -109,7 +116,7 @@ def _describe(stream, ground, colours):
         stream.scales = (1 / STEPS,) * stream.count
 
 
-def _whole_blocks(pieces):
+def _whole_blocks(pieces: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
     """The same rows, so many at a time that no block of the file is written twice."""
     held, count = [], 0
     for rows in pieces:

@@ -1,7 +1,10 @@
 """Objects in images: pictures, DOTA text, COCO JSON, GeoJSON of images, and one GeoPackage of all."""
+import argparse
 import contextlib
 import functools
 import os
+from types import ModuleType
+from typing import Iterable, List, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -10,9 +13,11 @@ from mtp.adapters import environment, inference, tile_test
 from mtp.progress import Progress
 from mtp.report import draw
 from mtp.tiles import merge, rasters, sources, windows
+from mtp.tiles.detections import Detections
 
 from . import outputs
-from .job import PACKAGE, OfImages
+from .job import PACKAGE, Config, OfImages
+from .team import Team
 
 _LEAST_OVERLAP = 4  # of a window without a preset: its fourth part
 
@@ -20,7 +25,8 @@ _LEAST_OVERLAP = 4  # of a window without a preset: its fourth part
 class Job(OfImages):
     """Objects; see :class:`mtp.predict.job.Prediction`."""
 
-    def __init__(self, cfg, checkpoint, options, team, colours):
+    def __init__(self, cfg: Config, checkpoint: str, options: argparse.Namespace, team: Team,
+                 colours: rasters.Colours) -> None:
         module = environment.adapter('detector')
         super().__init__(module.Detector(cfg, checkpoint, team.device, options.amp), options, team, colours)
         tiling = _tiling(cfg, options, module)
@@ -31,11 +37,11 @@ class Job(OfImages):
         self.mark = self.fingerprint(cfg, checkpoint, tiling=tiling)
         self.facts = dict(merge=dict(self.merge._asdict()), score_thr=options.score_thr)
 
-    def compute(self):
+    def compute(self) -> None:
         """This process's share of the windows."""
         inference.detect(self.network, self.pieces, self.shards, self.mark, self.settings)
 
-    def write(self):
+    def write(self) -> None:
         """Everything for people."""
         options = self.options
         tiles = set(tile for piece in self.pieces for tile in piece.tiles)
@@ -45,7 +51,7 @@ class Job(OfImages):
         _write(found, self)
 
 
-def _tiling(cfg, options, module):
+def _tiling(cfg: Config, options: argparse.Namespace, module: ModuleType) -> windows.Preset:
     """How images are cut for the detector of a config."""
     name = options.tiling or cfg.get('tiling')
     if name:
@@ -54,14 +60,14 @@ def _tiling(cfg, options, module):
     return windows.Preset(side, side // _LEAST_OVERLAP)
 
 
-def names_of(images, classes, formats):
+def names_of(images: Iterable[str], classes: Sequence[str], formats: Sequence[str]) -> List[str]:
     """Paths, relative to the folder, of everything that is written there for people."""
     kinds = ('jpg',) + tuple(kind for kind in formats if kind == 'geojson')
     return (['{}.{}'.format(name, kind) for name in images for kind in kinds] + ['coco.json'] * bool(classes)
             + [PACKAGE] * ('gpkg' in formats) + ['dota/Task1_{}.txt'.format(name) for name in classes])
 
 
-def _write(found, job):
+def _write(found: Detections, job: Job) -> None:
     """Write everything about ``found``, and say so."""
     texts, options = os.path.join(job.out, 'dota'), job.options
     for name in found.classes:  # of an earlier call with another threshold; the mark says that it is ours
@@ -80,6 +86,7 @@ def _write(found, job):
     if 'gpkg' in options.formats:
         colours = dict(zip(found.classes, draw.palette_of(found.classes)))
         with job.package() as package:
+            assert package is not None  # since it is asked for
             for name, _, mine in tasks:
                 outputs.layer(mine, name, grounds[name], package, options.wgs84, colours)
     progress.close()
@@ -92,12 +99,13 @@ def _write(found, job):
                                         '; '.join(sorted(shown))))
 
 
-def _write_image(task, out, colours, options):
+def _write_image(task: Tuple[str, str, Detections], out: str, colours: rasters.Colours,
+                 options: argparse.Namespace) -> Tuple[str, Tuple[str, int, int], Optional[rasters.Ground], str]:
     """Write GeoJSON and picture of one image: its id, (file name, width, height), ground, what its coordinates are."""
     name, path, mine = task
     raster = rasters.Raster(path, colours)
-    shown = outputs.geojson(mine, name, raster.ground, 'geojson' in options.formats and os.path.join(
-        out, name + '.geojson'), options.wgs84)
+    shown = outputs.geojson(mine, name, raster.ground, os.path.join(
+        out, name + '.geojson') if 'geojson' in options.formats else '', options.wgs84)
     pixels = raster.overview(options.max_side)
     rboxes = mine.rbox.copy()
     rboxes[:, :4] *= pixels.shape[1] / raster.width

@@ -9,6 +9,8 @@ a style by class (``layer_styles``, which QGIS applies by itself).
 """
 import contextlib
 import sqlite3
+from types import TracebackType
+from typing import Any, Iterator, Mapping, Optional, Sequence, Type, Union
 
 import numpy as np
 
@@ -17,6 +19,7 @@ from mtp.files import atomic_path
 
 from . import geopackage_tables as tables
 from . import styles
+from .placing import System
 
 APPLICATION, VERSION = 0x47504B47, 10300  # 'GPKG', 1.3.0
 _OWN = 100000  # numbers of coordinate systems without a code begin here
@@ -36,10 +39,10 @@ class GeoPackage:
         stamp: ISO time (UTC) that every layer gets as that of its last change.
     """
 
-    def __init__(self, path, stamp='1970-01-01T00:00:00.000Z'):
+    def __init__(self, path: str, stamp: str = '1970-01-01T00:00:00.000Z') -> None:
         self.path, self.stamp, self._layers, self._systems = path, stamp, {}, {}
 
-    def __enter__(self):
+    def __enter__(self) -> 'GeoPackage':
         with contextlib.ExitStack() as stack:
             temporary = stack.enter_context(atomic_path(self.path))
             stack.enter_context(_told(self.path))
@@ -49,13 +52,14 @@ class GeoPackage:
             self._written = stack.pop_all()
         return self
 
-    def _begin(self):
+    def _begin(self) -> None:
         for line in ('PRAGMA journal_mode=OFF', 'PRAGMA synchronous=OFF', 'PRAGMA cache_size=-64000',
                      'PRAGMA application_id={}'.format(APPLICATION), 'PRAGMA user_version={}'.format(VERSION),
                      'BEGIN') + tables.CORE:
             self._base.execute(line)
 
-    def layer(self, name, system, columns, colours):
+    def layer(self, name: str, system: System, columns: tables.Columns,
+              colours: Mapping[str, Sequence[int]]) -> '_Layer':
         """A layer of polygons that :meth:`boxes` and :meth:`polygons` write to.
 
         Args:
@@ -75,7 +79,7 @@ class GeoPackage:
             self._layers[name, number] = made
         return self._layers[name, number]
 
-    def _number(self, system):
+    def _number(self, system: System) -> int:
         """The number of a coordinate system, which is entered where it is new."""
         if system.crs is None:
             return -1
@@ -88,7 +92,8 @@ class GeoPackage:
                 system.name, number, authority, int(code) if str(code).isdigit() else number, text, None))
         return self._systems[text]
 
-    def __exit__(self, kind, error, trace):
+    def __exit__(self, kind: Optional[Type[BaseException]], error: Optional[BaseException],
+                 trace: Optional[TracebackType]) -> Optional[bool]:
         if kind is not None:
             return self._written.__exit__(kind, error, trace)
         with self._written:
@@ -99,7 +104,7 @@ class GeoPackage:
 
 
 @contextlib.contextmanager
-def _told(path):
+def _told(path: str) -> Iterator[None]:
     """What SQLite says of a disk that takes no more, as an error that names the file."""
     try:
         yield
@@ -111,14 +116,15 @@ def _told(path):
 class _Layer:
     """One table of features, see :meth:`GeoPackage.layer`."""
 
-    def __init__(self, base, name, system, columns, colours):
+    def __init__(self, base: sqlite3.Connection, name: str, system: int, columns: tables.Columns,
+                 colours: Mapping[str, Sequence[int]]) -> None:
         self._base, self.name, self._system, self._columns, self._colours = base, name, system, columns, colours
         self.count, self._bounds = 0, np.array([np.inf, -np.inf, np.inf, -np.inf])
         marks = ', '.join('?' * (len(columns) + 2))
         self._insert = 'INSERT INTO "{}" VALUES ({})'.format(name, marks)
         self._index = 'INSERT INTO "rtree_{}_geom" VALUES (?, ?, ?, ?, ?)'.format(name)
 
-    def create(self, stamp):
+    def create(self, stamp: str) -> None:
         try:
             for line in tables.layer(self.name, self._columns):
                 self._base.execute(line)
@@ -132,7 +138,7 @@ class _Layer:
         self._base.execute('INSERT INTO layer_styles VALUES (NULL, ?, ?, ?, ?, ?, ?, ?, 1, ?, ?, NULL, ?)', (
             '', '', self.name, 'geom', self.name, styles.polygons(self._colours), '', 'class colours', '', stamp))
 
-    def boxes(self, rings, columns):
+    def boxes(self, rings: np.ndarray, columns: Sequence[Union[np.ndarray, Sequence[Any]]]) -> None:
         """Add quadrilaterals.
 
         Args:
@@ -150,7 +156,7 @@ class _Layer:
             blobs = [data[at:at + size] for at in range(0, len(data), size)]
             self._add(blobs, bounds, [column[start:start + _CHUNK] for column in columns])
 
-    def polygons(self, polygons, columns):
+    def polygons(self, polygons: Sequence[Sequence[np.ndarray]], columns: Sequence[Sequence[Any]]) -> None:
         """Add polygons, each a list of closed rings (k, 2), the outer one first; columns as for :meth:`boxes`."""
         bounds = np.array([[*ring[:, 0][[ring[:, 0].argmin(), ring[:, 0].argmax()]],
                             ring[:, 1].min(), ring[:, 1].max()] for ring, *_ in polygons]).reshape(-1, 4)
@@ -158,19 +164,19 @@ class _Layer:
         heads['magic'], heads['flags'], heads['system'], heads['bounds'] = b'GP', _BOUNDED, self._system, bounds
         self._add([head.tobytes() + _binary(rings) for head, rings in zip(heads, polygons)], bounds, columns)
 
-    def _add(self, blobs, bounds, columns):
+    def _add(self, blobs: Sequence[bytes], bounds: np.ndarray, columns: Sequence[Sequence[Any]]) -> None:
         first = self.count + 1
         self.count += len(blobs)
         if not blobs:
             return
         ids = range(first, self.count + 1)
-        self._base.executemany(self._insert, zip(ids, map(sqlite3.Binary, blobs), *columns))
+        self._base.executemany(self._insert, zip(ids, (sqlite3.Binary(blob) for blob in blobs), *columns))
         self._base.executemany(self._index, zip(ids, *bounds.T.tolist()))
         low, high = bounds.min(axis=0), bounds.max(axis=0)
         self._bounds = np.where([True, False, True, False], np.minimum(self._bounds, low),
                                 np.maximum(self._bounds, high))
 
-    def finish(self):
+    def finish(self) -> None:
         """Enter bounds and number of features, and the triggers that keep the index right from now on."""
         if self.count:
             x_min, x_max, y_min, y_max = self._bounds.tolist()
@@ -181,7 +187,7 @@ class _Layer:
             self._base.execute(line)
 
 
-def _binary(rings):
+def _binary(rings: Sequence[np.ndarray]) -> bytes:
     """Well-known binary, little endian, of a polygon."""
     parts = [b'\1' + np.array([_POLYGON, len(rings)], '<u4').tobytes()]
     for ring in rings:

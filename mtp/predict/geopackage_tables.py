@@ -2,6 +2,9 @@
 
 ``layer_styles`` is QGIS's, ``gpkg_ogr_contents`` GDAL's: it counts features without looking at them.
 """
+from typing import List, Sequence, Tuple
+
+Columns = Sequence[Tuple[str, str]]  # name and SQL type of each attribute
 
 _WGS84 = ('GEOGCS["WGS 84",DATUM["WGS_1984",SPHEROID["WGS 84",6378137,298.257223563,AUTHORITY["EPSG","7030"]],'
           'AUTHORITY["EPSG","6326"]],PRIMEM["Greenwich",0,AUTHORITY["EPSG","8901"]],UNIT["degree",0.0174532925199433,'
@@ -36,7 +39,7 @@ CORE = (
 _INDEX = 'http://www.geopackage.org/spec120/#extension_rtree'
 
 
-def layer(name, columns):
+def layer(name: str, columns: Columns) -> Tuple[str, ...]:
     """Statements that make the table of a layer and its index."""
     attributes = ''.join(', "{}" {}'.format(*column) for column in columns)
     return ('CREATE TABLE "{}" (fid INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL, geom POLYGON{})'.format(
@@ -44,7 +47,7 @@ def layer(name, columns):
         'CREATE VIRTUAL TABLE "rtree_{}_geom" USING rtree(id, minx, maxx, miny, maxy)'.format(name))
 
 
-def entries(name, system, stamp):
+def entries(name: str, system: int, stamp: str) -> Tuple[Tuple[str, Tuple[object, ...]], ...]:
     """(statement, values) that enter a layer into the tables of the standard."""
     return (
         ("INSERT INTO gpkg_contents (table_name, data_type, identifier, last_change, srs_id) "
@@ -54,7 +57,7 @@ def entries(name, system, stamp):
         ('UPDATE gpkg_contents SET last_change=? WHERE table_name=?', (stamp, 'layer_styles')))
 
 
-def triggers(name):
+def triggers(name: str) -> List[str]:
     """Statements that make the triggers of a layer: those of the index, which call functions that GDAL and QGIS have,
     and those that count.
     """

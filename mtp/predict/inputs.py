@@ -4,7 +4,7 @@ import hashlib
 import os
 import shlex
 import sys
-from typing import NamedTuple, Tuple
+from typing import Dict, Iterable, List, NamedTuple, Optional, Sequence, Tuple
 
 from mtp import paths
 from mtp.data import images as image_files
@@ -26,7 +26,7 @@ class Input(NamedTuple):
     paths: Tuple[str, ...]
 
 
-def find_images(names):
+def find_images(names: Iterable[str]) -> Dict[str, str]:
     """Images that are named, or lie in folders that are named: id -> path. The id is the file's stem.
 
     Raises:
@@ -35,7 +35,7 @@ def find_images(names):
     return image_files.by_stem(_listed(names))
 
 
-def _listed(names):
+def _listed(names: Iterable[str]) -> List[str]:
     found = []
     for path in map(paths.resolve, names):
         if not os.path.lexists(path):  # a link to nothing is told as such where it is opened
@@ -45,7 +45,7 @@ def _listed(names):
     return found
 
 
-def find_pairs(before, after):
+def find_pairs(before: Sequence[str], after: Sequence[str]) -> List[Input]:
     """Pairs: :class:`Input` of each. Files in the order they are named; of two folders those of the same name.
 
     Raises:
@@ -61,16 +61,16 @@ def find_pairs(before, after):
                            hint='name as many after as before, in the same order')
         stems = image_files.by_stem(first)
         return [Input(stem, (path, other)) for (stem, path), other in zip(stems.items(), second)]
-    first, second = image_files.by_stem(first), image_files.by_stem(second)
-    alone = sorted(set(first) ^ set(second))
+    earlier, later = image_files.by_stem(first), image_files.by_stem(second)
+    alone = sorted(set(earlier) ^ set(later))
     if alone:
-        path = first.get(alone[0]) or second[alone[0]]
+        path = earlier.get(alone[0]) or later[alone[0]]
         raise MTPError('{} of the images before and after have no partner of the same name, {} among them'.format(
             len(alone), path), hint='name the two files: make predict BEFORE={} AFTER=file'.format(shlex.quote(path)))
-    return [Input(stem, (path, second[stem])) for stem, path in first.items()]
+    return [Input(stem, (path, later[stem])) for stem, path in earlier.items()]
 
 
-def check_pair(pair, colours):
+def check_pair(pair: Input, colours: rasters.Colours) -> Tuple[Tuple[int, int], Optional[rasters.Ground]]:
     """Size (width, height) and ground of a pair; what is odd is said on standard error.
 
     Raises:
@@ -78,19 +78,20 @@ def check_pair(pair, colours):
     """
     for path in pair.paths:
         rasters.size(path, colours)
-    found = grids.check(pair.paths)
+    before, after = pair.paths
+    found = grids.check((before, after))
     for note in found.notes:
         sys.stderr.write('warning: {}\n'.format(note))
     return found.size, found.ground
 
 
-def state(files):
+def state(files: Iterable[str]) -> str:
     """Text that differs when an image does: results of one are not those of another that has its name."""
     facts = [(os.path.basename(path), os.stat(path).st_size, os.stat(path).st_mtime_ns) for path in files]
     return hashlib.sha256(repr(facts).encode()).hexdigest()
 
 
-def stamp(files):
+def stamp(files: Iterable[str]) -> str:
     """ISO time (UTC) of the newest of these files: what is written about them is the same whenever it is written."""
     newest = max(os.stat(path).st_mtime for path in files)  # any number, on a disk whose clock was never set
     return datetime.datetime.utcfromtimestamp(int(min(max(newest, 0), _LATEST))).strftime('%Y-%m-%dT%H:%M:%S.000Z')

@@ -1,5 +1,6 @@
 """The command line of a prediction."""
 import argparse
+from typing import Type
 
 from mtp import devices, numbers
 from mtp.adapters.tile_test import add_merging
@@ -9,7 +10,7 @@ from mtp.tiles import windows
 FORMATS = ('gpkg', 'geojson', 'none')
 
 
-def parser(dict_action):
+def parser(dict_action: Type[argparse.Action]) -> argparse.ArgumentParser:
     """The parser of ``python -m mtp.predict``.
 
     Args:
@@ -40,7 +41,7 @@ def parser(dict_action):
     return made
 
 
-def _how_to_read(made):
+def _how_to_read(made: argparse.ArgumentParser) -> None:
     made.add_argument('--bands', nargs='+', type=numbers.count, metavar='N', help='bands for red, green, blue, from 1')
     made.add_argument('--stretch', nargs=2, type=numbers.real, metavar=('LOW', 'HIGH'),
                       help='values that become black and white (default: 8 bits as they are, else the 0.5th and '
@@ -50,14 +51,14 @@ def _how_to_read(made):
                       '%(default)s)')
 
 
-def _how_to_compute(made):
+def _how_to_compute(made: argparse.ArgumentParser) -> None:
     made.add_argument('--batch-size', type=numbers.count, default=1,
                       help='windows a forward pass (default: %(default)s)')
     made.add_argument('--amp', action='store_true', help='mixed precision, on a GPU')
     devices.add_option(made)
 
 
-def _of_detections(made):
+def _of_detections(made: argparse.ArgumentParser) -> None:
     group = made.add_argument_group('objects')
     group.add_argument('--tiling', choices=sorted(windows.PRESETS), help="how to cut (default: the config's)")
     group.add_argument('--score-thr', type=numbers.share, default=0.3, help='lowest score (default: %(default)s)')
@@ -66,7 +67,7 @@ def _of_detections(made):
                        help='of a picture (default: %(default)s)')
 
 
-def _of_maps(made):
+def _of_maps(made: argparse.ArgumentParser) -> None:
     group = made.add_argument_group('maps of classes and changes, and scenes')
     group.add_argument('--window', type=numbers.count, metavar='PIXELS',
                        help="side of a window (default: the config's)")

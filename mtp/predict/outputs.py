@@ -1,24 +1,29 @@
 """Detections as DOTA text, COCO JSON, GeoJSON and a layer of a GeoPackage."""
+from typing import Iterable, List, Mapping, Optional, Sequence, Tuple
+
 import numpy as np
 
 from mtp.boxes import bounds_of_polygons, polygon_areas, rboxes_to_polygons
 from mtp.files import write_json
 from mtp.submit.dota import write_texts
+from mtp.tiles.detections import Detections
+from mtp.tiles.rasters import Ground
 
 from . import placing
 from . import geojson as collections
+from .geopackage import GeoPackage
 
 #: Attributes of a detection: name, SQL type. Lengths and places are in pixels of the image.
 COLUMNS = (('image', 'TEXT'), ('class', 'TEXT'), ('score', 'REAL'), ('pixel_x', 'REAL'), ('pixel_y', 'REAL'),
            ('pixel_length', 'REAL'), ('pixel_width', 'REAL'), ('degrees', 'REAL'))
 
 
-def dota(found, folder):
+def dota(found: Detections, folder: str) -> List[str]:
     """``Task1_<class>.txt`` of every class that was found; see :func:`mtp.submit.dota.write_texts`."""
     return write_texts(found, folder)
 
 
-def coco(found, sizes, path):
+def coco(found: Detections, sizes: Mapping[str, Tuple[str, int, int]], path: str) -> None:
     """COCO JSON of all images: rotated corners as ``segmentation``, their bounds as ``bbox``; ids from 1.
 
     Args:
@@ -40,11 +45,11 @@ def coco(found, sizes, path):
     write_json(path, dict(images=images, categories=categories, annotations=annotations), indent=None)
 
 
-def _rounded(values, digits):
+def _rounded(values: Iterable[float], digits: int) -> List[float]:
     return [round(float(value), digits) for value in values]
 
 
-def geojson(found, name, ground, path, wgs84=False):
+def geojson(found: Detections, name: str, ground: Optional[Ground], path: str, wgs84: bool = False) -> str:
     """GeoJSON of one image.
 
     Args:
@@ -67,28 +72,29 @@ def geojson(found, name, ground, path, wgs84=False):
     return system.name
 
 
-def layer(found, name, ground, package, wgs84=False, colours=None):
+def layer(found: Detections, name: str, ground: Optional[Ground], package: GeoPackage, wgs84: bool = False,
+          colours: Optional[Mapping[str, Sequence[int]]] = None) -> None:
     """Add what was found in one image to a layer of a :class:`~mtp.predict.geopackage.GeoPackage`; other arguments
     as of :func:`geojson`, and ``colours``: class -> RGB.
     """
     system = placing.system_of(ground, wgs84)
-    table = package.layer(layer_name('objects', system), system, COLUMNS, colours)
+    table = package.layer(layer_name('objects', system), system, COLUMNS, colours or {})
     table.boxes(_rings(found, ground, system), [[name] * len(found.score)] + list(_attributes(found)))
 
 
-def layer_name(kind, system):
+def layer_name(kind: str, system: placing.System) -> str:
     """Images of one coordinate system share a layer: ``objects_EPSG_32650``, ``objects_pixels``."""
     names = {placing.PIXELS: 'pixels', placing.NAMELESS: 'ground'}
     name = names.get(system.name) or (system.name.replace(':', '_') if ' ' not in system.name else 'own')
     return '{}_{}'.format(kind, name)
 
 
-def _rings(found, ground, system):
+def _rings(found: Detections, ground: Optional[Ground], system: placing.System) -> np.ndarray:
     corners = rboxes_to_polygons(found.rbox).reshape(-1, 4, 2)
     return placing.closed(placing.place(corners, ground, system))
 
 
-def _attributes(found):
+def _attributes(found: Detections) -> Tuple[np.ndarray, ...]:
     """Columns of :data:`COLUMNS` from ``class`` on."""
     cx, cy, w, h, theta = np.asarray(found.rbox, dtype=np.float64).reshape(-1, 5).T
     names = np.array(found.classes + ('',), dtype=object)[found.label]

@@ -5,9 +5,14 @@ code of an authority; one without a code becomes WGS 84 there, while a GeoPackag
 the ground has pixels for coordinates, x to the right and y upwards, so that everything lies below the x axis: where
 QGIS draws such a picture.
 """
-from typing import NamedTuple, Optional
+from typing import TYPE_CHECKING, NamedTuple, Optional
 
 import numpy as np
+
+from mtp.tiles.rasters import Ground
+
+if TYPE_CHECKING:
+    from rasterio.crs import CRS
 
 WGS84 = 'EPSG:4326'
 PIXELS, NAMELESS = 'pixels, y upwards', 'ground units of a coordinate system that the file does not name'
@@ -23,11 +28,11 @@ class System(NamedTuple):
         digits: decimals that say enough.
     """
     name: str
-    crs: Optional[object]
+    crs: Optional['CRS']
     digits: int
 
 
-def system_of(ground, wgs84=False, coded=False):
+def system_of(ground: Optional[Ground], wgs84: bool = False, coded: bool = False) -> System:
     """The :class:`System` for what was found in a raster.
 
     Args:
@@ -47,7 +52,7 @@ def system_of(ground, wgs84=False, coded=False):
     return System(name, ground.crs, _DEGREES if ground.crs.is_geographic else _METRES)
 
 
-def place(points, ground, system):
+def place(points: np.ndarray, ground: Optional[Ground], system: System) -> np.ndarray:
     """Pixel coordinates (..., 2), column and row -> coordinates (..., 2) of ``system``."""
     points = np.asarray(points, dtype=np.float64)
     if ground is None:
@@ -60,13 +65,13 @@ def place(points, ground, system):
     return np.stack(transform(ground.crs, system.crs, flat[:, 0], flat[:, 1]), axis=1).reshape(placed.shape)
 
 
-def twice_area(rings):
+def twice_area(rings: np.ndarray) -> np.ndarray:
     """Twice the signed area of rings (..., n, 2): positive where they go counter-clockwise with y upwards."""
     x, y = rings[..., 0], rings[..., 1]
     return (x * np.roll(y, -1, axis=-1) - np.roll(x, -1, axis=-1) * y).sum(axis=-1)
 
 
-def closed(corners):
+def closed(corners: np.ndarray) -> np.ndarray:
     """Corners (n, k, 2) -> closed rings (n, k + 1, 2), counter-clockwise with y upwards, as RFC 7946 wants them."""
     ordered = np.where((twice_area(corners) < 0)[:, None, None], corners[:, ::-1], corners)
     return np.concatenate([ordered, ordered[:, :1]], axis=1)

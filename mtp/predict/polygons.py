@@ -4,11 +4,12 @@ rasterio's ``shapes`` (GDAL's polygoniser) reads the file row by row; areas that
 outlines follow the sides of pixels, and neighbours share them exactly, unless they are simplified.
 """
 import itertools
-from typing import List, NamedTuple
+from typing import Container, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
 from mtp.data import raster_files
+from mtp.tiles.rasters import Ground
 
 from . import placing
 
@@ -22,7 +23,8 @@ class Area(NamedTuple):
     rings: List[np.ndarray]
 
 
-def areas(path, labels, ground, system, simplify=0):
+def areas(path: str, labels: Container[int], ground: Optional[Ground], system: placing.System,
+          simplify: float = 0) -> Iterator[List[Area]]:
     """Yield lists of :class:`Area` of a map of classes.
 
     Args:
@@ -46,13 +48,14 @@ def areas(path, labels, ground, system, simplify=0):
             yield _placed(some, ground, system, simplify)
 
 
-def _corners(ring, to_pixels):
+def _corners(ring: Sequence[Tuple[float, float]], to_pixels: Sequence[float]) -> np.ndarray:
     """A ring on the ground -> corners of pixels, whole numbers in float64."""
     a, b, c, d, e, f = to_pixels[:6]
     return np.rint(np.array(ring, np.float64) @ np.array([[a, d], [b, e]]) + (c, f))
 
 
-def _placed(some, ground, system, simplify):
+def _placed(some: Sequence[Tuple[int, List[np.ndarray]]], ground: Optional[Ground], system: placing.System,
+            simplify: float) -> List[Area]:
     """Polygons in pixels -> :class:`Area`; all points go to the ground in one call."""
     pixels = [_pixels(rings) for _, rings in some]
     if simplify:
@@ -64,17 +67,17 @@ def _placed(some, ground, system, simplify):
             for (label, all_rings), count in zip(some, pixels)]
 
 
-def _pixels(rings):
+def _pixels(rings: Iterable[np.ndarray]) -> int:
     outer, *holes = (abs(placing.twice_area(ring[:-1])) / 2 for ring in rings)
     return int(round(outer - sum(holes)))
 
 
-def _turned(ring, outer):
+def _turned(ring: np.ndarray, outer: bool) -> np.ndarray:
     """Outer rings counter-clockwise with y upwards, holes clockwise, as RFC 7946 wants them."""
     return ring if (placing.twice_area(ring[:-1]) > 0) == outer else ring[::-1]
 
 
-def _simplified(rings, tolerance):
+def _simplified(rings: List[np.ndarray], tolerance: float) -> List[np.ndarray]:
     """Rings by Douglas and Peucker's rule; a hole that is left with no area is none."""
     import cv2
 

@@ -4,8 +4,10 @@ An image that is at most twice as large as the scenes of the training counts as 
 window by window; a window at the right or lower border is moved back into the image, and its polygon is the part of the
 grid that it stands for, so that polygons do not overlap.
 """
+import argparse
 import csv
 import os
+from typing import Dict, Iterator, List, Mapping, Optional, Sequence, Set, Tuple
 
 import numpy as np
 
@@ -16,7 +18,9 @@ from mtp.report import draw
 from mtp.tiles import rasters, shards, sources, windows
 
 from . import geojson, outputs, placing
-from .job import PACKAGE, OfImages
+from .geopackage import GeoPackage
+from .job import PACKAGE, Config, OfImages
+from .team import Team
 
 TABLE = 'scenes.csv'
 COLUMNS = (('image', 'TEXT'), ('class', 'TEXT'), ('score', 'REAL'), ('second', 'TEXT'), ('second_score', 'REAL'),
@@ -28,7 +32,8 @@ _PADDING = (104, 116, 124)
 class Job(OfImages):
     """Classes of scenes; see :class:`mtp.predict.job.Prediction`."""
 
-    def __init__(self, cfg, checkpoint, options, team, colours):
+    def __init__(self, cfg: Config, checkpoint: str, options: argparse.Namespace, team: Team,
+                 colours: rasters.Colours) -> None:
         toolbox = environment.adapter('scenes')
         super().__init__(toolbox.Classifier(cfg, checkpoint, team.device, options.amp), options, team, colours)
         self.side, self.overlap = options.window or toolbox.side_of(cfg), options.overlap or 0
@@ -44,26 +49,26 @@ class Job(OfImages):
             stem + '.geojson' for stem in self.images if 'geojson' in options.formats and self.is_mapped(stem)]
         self.mark = self.fingerprint(cfg, checkpoint, side=self.side, overlap=self.overlap)
 
-    def is_whole(self, size):
+    def is_whole(self, size: Tuple[int, int]) -> bool:
         """Whether an image of this size is one scene."""
         return not self.options.window and max(size) <= _WHOLE * self.side
 
-    def is_mapped(self, stem):
+    def is_mapped(self, stem: str) -> bool:
         """Whether an image gets polygons: one with a place on the ground, or with several windows."""
         size, ground = self.places[stem]
         return ground is not None or not self.is_whole(size)
 
-    def _pieces(self, stem, path, size):
+    def _pieces(self, stem: str, path: str, size: Tuple[int, int]) -> List[sources.Piece]:
         if self.is_whole(size):
             return [sources.Piece(path, stem, np.array([[0, 0, *size]]), _PADDING, size[0] * size[1])]
         how = windows.Preset(self.side, self.overlap, min_share=0, padding=_PADDING)
         return sources.of_images({stem: path}, how, self.team.world * max(1, self.options.workers), lambda _: size)
 
-    def compute(self):
+    def compute(self) -> None:
         """This process's share of the windows."""
         inference.detect(self.network, self.pieces, self.shards, self.mark, self.settings)
 
-    def write(self):
+    def write(self) -> None:
         """Everything for people."""
         scores = self._scores()
         count = _write_table(self, scores)
@@ -77,7 +82,7 @@ class Job(OfImages):
             print('{} (coordinates: {})'.format(', '.join(os.path.join(self.out, kind) for kind in kinds),
                                                 '; '.join(sorted(shown))))
 
-    def _scores(self):
+    def _scores(self) -> Dict[str, np.ndarray]:
         """Window id -> scores (classes,), empty where it holds no data."""
         found = {tile: scores for tile, _, scores, _ in shards.read_shards(self.shards)}
         missing = [tile for piece in self.pieces for tile in piece.tiles if tile not in found]
@@ -87,15 +92,15 @@ class Job(OfImages):
         return found
 
 
-def _windows_of(job, scores):
+def _windows_of(job: Job, scores: Mapping[str, np.ndarray]) -> Iterator[Tuple[str, np.ndarray, np.ndarray]]:
     """Yield (id of the image, window (4,), scores) of every window that holds data, by image, from top to bottom."""
     for piece in job.pieces:
-        for tile, window in zip(piece.tiles, piece.windows):
+        for tile, window in zip(piece.tiles, () if piece.windows is None else piece.windows):
             if len(scores[tile]):
                 yield piece.stem, window, scores[tile]
 
 
-def _write_table(job, scores):
+def _write_table(job: Job, scores: Mapping[str, np.ndarray]) -> int:
     """``scenes.csv``: a line a window; returns how many."""
     classes, count = job.network.classes, 0
     with atomic_path(os.path.join(job.out, TABLE)) as temporary, \
@@ -111,7 +116,7 @@ def _write_table(job, scores):
     return count
 
 
-def _write_polygons(job, scores, mapped):
+def _write_polygons(job: Job, scores: Mapping[str, np.ndarray], mapped: Sequence[str]) -> Set[str]:
     """Windows as polygons; returns what the coordinates are."""
     by_image, shown = {stem: [] for stem in mapped}, set()
     for stem, window, found in _windows_of(job, scores):
@@ -123,7 +128,8 @@ def _write_polygons(job, scores, mapped):
     return shown
 
 
-def _polygons_of(stem, rows, job, package):
+def _polygons_of(stem: str, rows: Sequence[Tuple[np.ndarray, np.ndarray]], job: Job,
+                 package: Optional[GeoPackage]) -> str:
     """Add the windows of one image to the package, and to a GeoJSON of its own."""
     size, ground = job.places[stem]
     system = placing.system_of(ground, job.options.wgs84, coded='geojson' in job.options.formats)
@@ -142,14 +148,15 @@ def _polygons_of(stem, rows, job, package):
     return system.name
 
 
-def _attributes(stem, window, found, classes):
+def _attributes(stem: str, window: np.ndarray, found: np.ndarray,
+                classes: Sequence[str]) -> Tuple[str, str, float, str, float, int, int]:
     """One value for each of :data:`COLUMNS`."""
     second, best = np.argsort(found, kind='stable')[-2:] if len(found) > 1 else (0, 0)
     return (stem, classes[best], round(float(found[best]), 6), classes[second], round(float(found[second]), 6),
             int(window[0]), int(window[1]))
 
 
-def _cells(found, size, side, overlap):
+def _cells(found: np.ndarray, size: Tuple[int, int], side: int, overlap: int) -> np.ndarray:
     """Corners (n, 4, 2) in pixels of what each window (n, 4) stands for.
 
     Where windows overlap, the next one begins in the middle of what they share; without overlap asked for, a last one

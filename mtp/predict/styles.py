@@ -1,11 +1,12 @@
 """Class colours as QGIS reads them (QML): inside a GeoPackage for polygons, and beside a raster of classes."""
+from typing import Mapping, Sequence
 from xml.sax.saxutils import quoteattr
 
 _HEAD = "<!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>\n"
 _FILL = 90  # of 255: the picture below shines through
 
 
-def polygons(colours):
+def polygons(colours: Mapping[str, Sequence[int]]) -> str:
     """A layer drawn by its attribute ``class``.
 
     Args:
@@ -20,7 +21,7 @@ def polygons(colours):
                 categories, symbols))
 
 
-def _symbol(number, colour):
+def _symbol(number: int, colour: Sequence[int]) -> str:
     plain = '{},{},{}'.format(*colour)
     values = (('color', '{},{}'.format(plain, _FILL)), ('outline_color', plain + ',255'), ('outline_style', 'solid'),
               ('outline_width', '0.4'), ('outline_width_unit', 'MM'), ('style', 'solid'))
@@ -29,10 +30,10 @@ def _symbol(number, colour):
                 '<prop k="{}" v="{}"/>'.format(*pair) for pair in values)))
 
 
-def classes(colours):
+def classes(colours: Mapping[str, Sequence[int]]) -> str:
     """A raster of class numbers, each with its colour and name; other numbers are not drawn."""
     entries = ''.join('<paletteEntry value="{}" color="#{:02x}{:02x}{:02x}" alpha="255" label={}/>'.format(
-        number, *colour, quoteattr(name)) for number, (name, colour) in enumerate(colours.items()))
+        number, red, green, blue, quoteattr(name)) for number, (name, (red, green, blue)) in enumerate(colours.items()))
     return (_HEAD + '<qgis styleCategories="Symbology" version="3.0"><pipe><rasterrenderer type="paletted" band="1" '
             'opacity="1" alphaBand="-1" nodataColor=""><colorPalette>{}</colorPalette></rasterrenderer></pipe>'
             '<blendMode>0</blendMode></qgis>\n'.format(entries))

@@ -18,16 +18,16 @@ class Team(NamedTuple):
     device: Optional[int] = None
 
     @property
-    def leads(self):
+    def leads(self) -> bool:
         """Whether it is the one that writes."""
         return self.rank == 0
 
-    def join(self):
+    def join(self) -> None:
         """Find the others, and wait until the first has made the folder ours: none writes there before."""
         environment.join(self.world)
         self.meet()
 
-    def meet(self):
+    def meet(self) -> None:
         """Wait for all."""
         if self.world > 1:
             torch.distributed.barrier()
