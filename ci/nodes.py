@@ -83,7 +83,10 @@ class Cluster:
                 return
             time.sleep(0.5)
         log = self.try_root('tail', '-n', '20', '/var/log/slurm/slurmctld.log')[1]
-        raise MTPError('the nodes do not come up:\n{}\n{}'.format(seen, log), hint='make cluster-down', code=FAILED)
+        gone = [host for host in self.computes if host + ' idle' not in seen]
+        said = ['{}: {}'.format(host, self._docker_long('logs', '--tail', '10', container(host))[1]) for host in gone]
+        raise MTPError('the nodes do not come up:\n{}\n{}\n{}'.format(seen, log, '\n'.join(said)), code=FAILED,
+                       hint='make cluster-down')
 
     def down(self):
         """Take everything away; what is not there is no error."""

@@ -79,7 +79,7 @@ def run_main(main: Callable[[], Optional[int]]) -> NoReturn:
     A fault from outside is told in the same way (:mod:`mtp.faults` has the rule). Any other exception keeps its
     traceback: it is a defect of ours.
     """
-    from mtp import faults, paths
+    from mtp import faults, paths, processes
     _all_open()
     with contextlib.suppress(OSError, RuntimeError, ValueError):  # there may be no stderr
         faulthandler.enable(sys.__stderr__ or sys.stderr)  # when compiled code dies, say where it was called
@@ -88,6 +88,7 @@ def run_main(main: Callable[[], Optional[int]]) -> NoReturn:
         with faults.explained():
             code = main() or OK
             sys.stdout.flush()  # a full disk is told here, not while Python ends
+            processes.leave(code)
         sys.exit(code)
     except MTPError as error:
         error.hint = error.hint or faults.where_to_look(str(error.args[0]))

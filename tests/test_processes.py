@@ -36,3 +36,31 @@ def test_elsewhere_it_does_nothing(monkeypatch):
     monkeypatch.setattr(sys, 'platform', 'darwin')
     monkeypatch.setattr(processes.ctypes, 'CDLL', None)
     assert processes.end_with_parent()() is None
+
+
+@pytest.mark.parametrize('code', [0, 1])
+def test_who_has_parted_ends_without_destructors_and_loses_nothing(tmp_path, code):
+    program = '''
+import atexit, sys, threading, time
+from mtp import errors, processes
+
+class Dies:
+    def __del__(self):
+        print('destructor', flush=True)
+
+kept, late = Dies(), open({path!r}, 'w')
+atexit.register(lambda: late.write('closed') and late.close())
+left_open = open({path!r} + '.open', 'w')
+left_open.write('whole')
+threading.Thread(target=lambda: (time.sleep(0.3), print('thread'))).start()
+if {parted}:
+    processes.parted()
+errors.run_main(lambda: print('said', end=' ') or {code})
+'''
+    for parted in (True, False):
+        path = tmp_path / str(parted)
+        done = subprocess.run([sys.executable, '-c', program.format(path=str(path), parted=parted, code=code)],
+                              stdout=subprocess.PIPE, universal_newlines=True)
+        assert done.returncode == code and path.read_text() == 'closed'
+        assert (tmp_path / '{}.open'.format(parted)).read_text() == 'whole'
+        assert done.stdout.split() == ['said', 'thread'] + ['destructor'] * (not parted)

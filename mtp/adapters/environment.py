@@ -4,7 +4,7 @@ import importlib
 import os
 import sys
 
-from mtp import paths, talk
+from mtp import paths, processes, talk
 from mtp.errors import MTPError
 from mtp.launch import ledger
 
@@ -77,9 +77,11 @@ def join(world, backend='gloo', timeout=SLOWEST):
 def part():
     """Wait for the other processes and close what they talk through; one process has nothing to do.
 
-    At its end torch 1.10 aborts a process in which threads of gloo still wait for those that went first.
+    At its end torch 1.10 aborts a process in which threads of gloo still wait for those that went first, and even then
+    one now and then: :func:`mtp.processes.leave` spares it that.
     """
     distributed = sys.modules.get('torch.distributed')
     if distributed and distributed.is_available() and distributed.is_initialized():
         distributed.barrier()
         distributed.destroy_process_group()
+        processes.parted()

@@ -8,7 +8,7 @@ import torch
 from torch import distributed
 from torch.distributed.rendezvous import rendezvous as rendezvous_at
 
-from mtp import talk
+from mtp import processes, talk
 from mtp.errors import MTPError
 from mtp.launch import rendezvous
 
@@ -84,6 +84,7 @@ class Communicator:
             self.heartbeat.close()
         if self.world > 1 and distributed.is_initialized():
             distributed.destroy_process_group()
+            processes.parted()
 
     def fail(self, error: Exception) -> Exception:
         """Tell the others of ``error``; returns what this process should raise: their error, when that came first."""
