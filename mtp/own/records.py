@@ -1,5 +1,5 @@
 """What every reader of a layout gives: one record an image, whatever the files were."""
-from typing import Any, Callable, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Callable, List, NamedTuple, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
@@ -100,7 +100,7 @@ class Layout(NamedTuple):
     write: Optional[Callable] = None
 
 
-def ring(corners: Sequence[Any]) -> np.ndarray:
+def ring(corners: Union[np.ndarray, Sequence[Any]]) -> np.ndarray:
     """(k, 2) float64 of a flat or nested list of coordinates."""
     return np.asarray(corners, np.float64).reshape(-1, 2)
 

@@ -59,7 +59,7 @@ def _meeting(bounds: np.ndarray, windows: np.ndarray) -> Tuple[np.ndarray, ...]:
     return tuple(np.concatenate(column) for column in zip(*found)) if found else (np.zeros(0, np.int64),) * 2
 
 
-def lines(polygons: np.ndarray, names: Sequence[str], difficult: np.ndarray, indices: np.ndarray, cut: np.ndarray,
+def lines(polygons: np.ndarray, names: Sequence[str], difficult: Sequence[int], indices: np.ndarray, cut: np.ndarray,
           x_start: int, y_start: int) -> str:
     """Annotation text of one tile: polygons shifted, not clipped, in float32; difficulty 2 marks an object cut.
 

@@ -69,7 +69,7 @@ def windows_of(image: Union[files.PathLike, np.ndarray, Rows], how: Preset,
         yield tile_id(stem or 'image', window), window, crop(rows.take(window[1], window[3]), window, how.padding)
 
 
-def crop(rows: np.ndarray, window: np.ndarray, padding: Tuple[int, ...]) -> np.ndarray:
+def crop(rows: np.ndarray, window: Iterable[int], padding: Tuple[int, ...]) -> np.ndarray:
     """Pixels of a window, filled with ``padding`` (BGR) where it reaches beyond the right or lower border.
 
     Args:

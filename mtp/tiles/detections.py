@@ -1,5 +1,5 @@
 """Detections of a data set, column by column."""
-from typing import NamedTuple, Tuple
+from typing import NamedTuple, Tuple, Union
 
 import numpy as np
 
@@ -22,7 +22,7 @@ class Detections(NamedTuple):
     score: np.ndarray
     rbox: np.ndarray
 
-    def select(self, chosen: np.ndarray) -> 'Detections':
+    def select(self, chosen: Union[np.ndarray, slice]) -> 'Detections':
         """The detections that ``chosen`` (a mask or indices) picks; images and classes stay."""
         return self._replace(image=self.image[chosen], label=self.label[chosen], score=self.score[chosen],
                              rbox=self.rbox[chosen])

@@ -41,7 +41,7 @@ def _rotation(angle: float) -> np.ndarray:
     return np.array([[math.cos(angle), -math.sin(angle)], [math.sin(angle), math.cos(angle)]])
 
 
-def _fill(image: np.ndarray, points: np.ndarray, colour: Colour) -> None:
+def _fill(image: np.ndarray, points: Union[np.ndarray, Sequence[np.ndarray]], colour: Colour) -> None:
     """Fill the polygon of ``points`` (n, 2), in units of the scene."""
     corners = np.round((np.asarray(points) * image.shape[0] - 0.5) * 16).astype(np.int32)
     cv2.fillPoly(image, [corners], colour, cv2.LINE_AA, 4)

@@ -4,7 +4,7 @@ A shape is drawn in unit coordinates, ``u`` from the left (0) to the right (1) s
 tail (1), at :data:`OVERSAMPLING` times its final size, and touches all four sides of its box, so that the box is exact.
 """
 import math
-from typing import Callable, Dict, List, NamedTuple, Sequence, Tuple
+from typing import Callable, Dict, List, NamedTuple, Sequence, Tuple, Union
 
 import cv2
 import numpy as np
@@ -29,7 +29,7 @@ class Brush:
         self.colour = np.zeros(self.shape + (3,), np.uint8)
         self.alpha = np.zeros(self.shape, np.uint8)
 
-    def polygon(self, points: Sequence[Tuple[float, float]], colour: Colour) -> None:
+    def polygon(self, points: Union[np.ndarray, Sequence[Tuple[float, float]]], colour: Colour) -> None:
         """Fill a polygon given as (u, v) corners."""
         # cv2 takes coordinates of pixel centres, here with 4 fractional bits
         size = np.array([self.shape[1], self.shape[0]], np.float64)
