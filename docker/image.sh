@@ -199,10 +199,13 @@ step_install() {
     -r "${lock%-*}-pip.txt"
   site_pip /opt/venv/bin/python -m pip install -q --no-deps --require-hashes --only-binary :all: \
     --report /reports/2-packages.json ${INDEX:+--extra-index-url "$INDEX"} -r "$lock"
+  # Packages of which the index has no wheel, built by the tools of the two locks above.
+  [ ! -e "${lock%-*}-sources.txt" ] || site_pip /opt/venv/bin/python -m pip install -q --no-deps --require-hashes \
+    --no-build-isolation --no-binary :all: --report /reports/2-sources.json -r "${lock%-*}-sources.txt"
 }
 
-# What the compiler for cards includes: headers of the environment's own wheels of NVIDIA and those of the lock LOCK.
-# With the compiler they are a CUDA_HOME as torch knows it.
+# What the compiler for cards includes: headers of the environment's own wheels of NVIDIA and those of the lock LOCK,
+# which from CUDA 13 on brings the compiler too. With it they are a CUDA_HOME as torch knows it.
 step_headers() {
   lock=$1 home=/opt/cuda packages=/opt/venv/lib/$(python_name)/site-packages
   [ -e "$lock" ] || return 0
@@ -212,10 +215,13 @@ step_headers() {
   for folder in "$packages"/nvidia/*/include /tmp/headers/nvidia/*/include; do
     [ ! -d "$folder" ] || cp -r "$folder/." "$home/include/"
   done
-  for library in "$packages"/nvidia/cuda_runtime/lib/libcudart.so.* /tmp/headers/nvidia/cuda_runtime/lib/libcudart.so.*; do
+  for library in "$packages"/nvidia/*/lib/libcudart.so.* /tmp/headers/nvidia/*/lib/libcudart.so.*; do
     [ ! -e "$library" ] || cp "$library" "$home/lib64/libcudart.so"
   done
-  ln -s /usr/bin/nvcc "$home/bin/nvcc"
+  for folder in /tmp/headers/nvidia/*/bin /tmp/headers/nvidia/*/nvvm; do
+    [ ! -d "$folder" ] || cp -r "$folder" "$home/"
+  done
+  [ -e "$home/bin/nvcc" ] || ln -s /usr/bin/nvcc "$home/bin/nvcc"
   rm -rf /tmp/headers
   "$home/bin/nvcc" --version | tail -n 2
 }

@@ -61,4 +61,4 @@ def pytest_report_header():
     count = sum(environments.wanted(path, ENVIRONMENT) for path in files)
     left = [name for name in environments.NAMES if name != ENVIRONMENT]
     return 'environment: {}; {} of {} test files belong to it, {} run in {} only'.format(
-        ENVIRONMENT or 'none of the two', count, len(files), len(files) - count, ' or '.join(left))
+        ENVIRONMENT or 'none', count, len(files), len(files) - count, ' or '.join(left))

@@ -32,6 +32,11 @@ def current():
     return next((name for name in NAMES if ledger.environment(name)['ops']['package'] in held), '')
 
 
+def of_the_record():
+    """The environment whose published runs this Python computes; '' where no toolbox is installed."""
+    return current() and ledger.published(current())
+
+
 def adapter(environment):
     """Name of the adapter that ``environment`` runs with; '' for a Python without toolboxes."""
     return ledger.environment(environment)['adapter'] if environment else ''

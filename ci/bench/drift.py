@@ -53,7 +53,9 @@ def pythons():
 def row(found):
     """A row of the table."""
     values = [found[name] for name in ('networks', 'losses', 'pixels', 'scores')]
-    texts = [found['environment'], found['torch']] + ['–' if v is None else '{:.1e}'.format(v) for v in values]
+    name = found['environment']
+    further = ', not for the record' if name in ledger.names() and ledger.standing(name) else ''
+    texts = [name + further, found['torch']] + ['–' if v is None else '{:.1e}'.format(v) for v in values]
     return '| {} |'.format(' | '.join(texts))
 
 

@@ -56,7 +56,15 @@ def run(verb):
     """Run ``train`` or ``test`` of this environment, then part from the other processes in good order."""
     paths.add_hooks()
     getattr(command_line(), verb)()
+    tell_standing()
     part()
+
+
+def tell_standing():
+    """Say, in the first process, below its numbers, where those of this environment are not for the record."""
+    said = ledger.standing(name())
+    if said and os.environ.get('RANK', '0') == '0':
+        print(said, flush=True)
 
 
 def join(world, backend='gloo', timeout=SLOWEST):

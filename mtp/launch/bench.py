@@ -60,9 +60,9 @@ def measure(python: str, path: str, root: str, folder: str) -> Result:
     return Result(name, code, time.monotonic() - start, said[-1] if said else '')
 
 
-def table(results: Iterable[Result]) -> str:
-    """Markdown table of the results."""
-    lines = ['| benchmark | result | seconds |', '|---|---|---|']
+def table(results: Iterable[Result], standing: str = '') -> str:
+    """Markdown table of the results, below what has to be said of them."""
+    lines = ([standing, ''] if standing else []) + ['| benchmark | result | seconds |', '|---|---|---|']
     for each in results:
         said = each.says.replace('|', '\\|') if each.code == 0 else 'FAILED with exit code {}'.format(each.code)
         lines.append('| {} | {} | {:.0f} |'.format(each.name, said, each.seconds))
@@ -77,15 +77,18 @@ def main() -> int:
     unknown = [name for name in settings.args if name not in names]
     if unknown:
         raise MTPError('there is no benchmark {!r}; there are {}'.format(unknown[0], ', '.join(names)))
-    python = native.python(settings, settings.env or ledger.serving('tools')[0])
+    env = settings.env or ledger.serving('tools')[0]
+    python, standing = native.python(settings, env), ledger.standing(env)
     folder = os.path.join(ledger.ROOT, settings.work_root, 'bench')
     results = []
     for name, path in zip(names, paths):
         if not settings.args or name in settings.args:
             sys.stdout.write('[{}]\n'.format(name))
             results.append(measure(os.path.join(ledger.ROOT, python), path, ledger.ROOT, folder))
-            write_text(os.path.join(folder, 'table.md'), table(results))  # after each: a stopped run keeps what it has
-    sys.stdout.write('\n' + table(results) + '\nwritten to {}\n'.format(os.path.join(folder, 'table.md')))
+            # after each: a stopped run keeps what it has
+            write_text(os.path.join(folder, 'table.md'), table(results, standing))
+    said = table(results, standing)
+    sys.stdout.write('\n{}\nwritten to {}\n'.format(said, os.path.join(folder, 'table.md')))
     return FAILED if any(each.code for each in results) else OK
 
 

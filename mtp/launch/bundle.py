@@ -2,7 +2,7 @@
 
 A bundle is a checkout with everything in its place, so nothing in it has to be told where to look:
 
-* ``docker/wheels``: every wheel of the locks, and the sources of the compiled operators;
+* ``docker/wheels``: every wheel of the locks, and the sources of the compiled operators and of what has no wheel;
 * ``docker/wheelhouse``: those operators, compiled;
 * ``images``: the docker images that were there, and in ``bases.tar`` what building them anew starts from, with all
   system packages;
@@ -66,6 +66,7 @@ def sums_of(folder: str) -> Optional[Dict[str, str]]:
 def lock_names(envs: Iterable[str], kind: str) -> List[str]:
     """Locks whose wheels a bundle holds: those of the environments, the installer's, the tests', the compiler's."""
     return ['{}-{}'.format(env, part) for env in envs for part in ['pip', 'dev', 'build', kind] + (
+        ['sources'] if ledger.sources(env) else []) + (
         [ledger.headers(kind)] if ledger.variant(env, kind)['cuda'] else [])]
 
 
@@ -179,9 +180,10 @@ class Bundler(object):
     def _download(self, python: str, name: str, folder: str, count: int) -> None:
         env, _, part = name.rpartition('-')
         index = ledger.variant(env, self.kind)['index'] if part == self.kind else ''
-        words = (python, '-m', 'pip', 'download', '--no-deps', '--require-hashes', '--only-binary', ':all:', '--dest',
-                 folder, '--find-links', folder, '--progress-bar', 'raw', '--disable-pip-version-check', '-r',
-                 lock.path(name))
+        form = ('--no-build-isolation', '--no-binary') if part == 'sources' else ('--only-binary',)
+        words = (python, '-m', 'pip', 'download', '--no-deps', '--require-hashes') + form + (
+            ':all:', '--dest', folder, '--find-links', folder, '--progress-bar', 'raw', '--disable-pip-version-check',
+            '-r', lock.path(name))
         step = setup.Step('packages', '', words + (('--extra-index-url', index) if index else ()), '', True, True,
                           {'PYTHONNOUSERSITE': '1'})
         log = self.out + '.log'

@@ -20,7 +20,8 @@ def choose(settings: 'Settings', host: 'Host', env: str) -> Tuple[str, str, Tupl
     if not settings.variant:
         kind = runtimes.get(runtime).variant(host, env, kind)
     taken = '' if settings.variant else choice.why(env, kind, choice.seen(settings, host))
-    return runtime, '; '.join(filter(None, [reason, taken])), tuple(problems) + _of_cards(settings, host, env, kind)
+    said = '; '.join(filter(None, [reason, taken, ledger.standing(env)]))
+    return runtime, said, tuple(problems) + _of_cards(settings, host, env, kind)
 
 
 def settled(settings: 'Settings', host: 'Host') -> 'Settings':

@@ -6,7 +6,7 @@ from typing import Dict, Iterator, List, NamedTuple, Sequence, Tuple
 
 from mtp.data import catalogue
 from mtp.errors import FAILED, OK, run_main
-from mtp.launch import choice, containers, engines, facts, host, ledger, runtimes, setup
+from mtp.launch import choice, containers, engines, facts, host, ledger, runtimes, setup, venvs
 from mtp.launch import doctor_cards
 from mtp.launch import doctor_node as compute
 from mtp.launch.findings import FAIL, PASS, WARN, Finding, fail, good, shared_memory, warn
@@ -241,13 +241,19 @@ def text(findings: Sequence[Finding]) -> str:
     return '\n'.join(lines + ['{} pass, {} warn, {} fail'.format(*count)])
 
 
+def _meant(settings: Settings, machine: host.Host) -> Tuple[str, ...]:
+    """The environments of the record, those that are made here, and the one that the cards here need."""
+    needed = [env for env, _ in choice.asked(settings._replace(variant=''), choice.seen(settings, machine))]
+    return tuple(env for env in ledger.names() if env in needed or machine.venvs[env] != venvs.ABSENT)
+
+
 def main() -> int:
     """Judge this machine; exit code 1 when something fails."""
     settings = from_environ(os.environ)
-    envs = (settings.env,) if settings.env else tuple(ledger.names())
-    for env in envs:
-        ledger.environment(env)
+    if settings.env:
+        ledger.environment(settings.env)
     machine = host.look(settings)
+    envs = (settings.env,) if settings.env else _meant(settings, machine)
     runtimes = {env: containers.choose(settings, machine, env)[0] for env in envs}
     question = Question(settings, machine, facts.gather(settings, machine, envs, catalogue), envs, runtimes)
     findings = judge(question)

@@ -40,7 +40,8 @@ def readme_table() -> str:
                for name in ledger.names()}
     packages = list(dict.fromkeys(package for found in columns.values() for package in found))
     lines = ['| | ' + ' | '.join(columns) + ' |', '|---' * (1 + len(columns)) + '|',
-             '| serves | ' + ' | '.join(ledger.environment(name)['serves'] for name in columns) + ' |']
+             '| serves | ' + ' | '.join(ledger.environment(name)['serves'] for name in columns) + ' |',
+             '| for the record | ' + ' | '.join('no' if ledger.standing(name) else 'yes' for name in columns) + ' |']
     for package in packages:
         lines.append('| ' + ' | '.join([package] + [_cell(found.get(package)) for found in columns.values()]) + ' |')
     return '\n'.join(lines)

@@ -47,6 +47,19 @@ def recorded() -> List[str]:
     return [name for name in names() if environment(name)['record']]
 
 
+def standing(name: str) -> str:
+    """What has to be said beside every number that an environment gives; '' where its numbers count."""
+    if environment(name)['record']:
+        return ''
+    return 'not for the record: {} has other toolboxes than the published numbers were made with'.format(name)
+
+
+def published(name: str) -> str:
+    """The environment of the record whose configs, and so whose published runs, ``name`` shares: often itself."""
+    same = sharing(environment(name)['configs'])
+    return next((each for each in [name] + same if each in recorded()), name)
+
+
 def variants(name: Optional[str] = None) -> List[str]:
     """Names of the variants of one environment, the nearest to the record first; without a name of all of them."""
     entries = load()['environments']
@@ -128,6 +141,11 @@ def requirements(name: str) -> Dict[str, List[str]]:
     return dict(load()['requirements'], **environment(name).get('requirements', {}))
 
 
+def sources(name: str) -> List[str]:
+    """Packages of an environment that the index has as a source archive alone; they are built without a compiler."""
+    return list(environment(name).get('sources', []))
+
+
 def module(package: str) -> str:
     """Name that a package is imported as."""
     return load()['modules'].get(package, package.replace('-', '_'))
@@ -168,7 +186,8 @@ def inputs(name: str, kind: Optional[str] = None, root: str = ROOT) -> str:
     kind = kind or plain(name)
     asked = {'environment': _bare(environment(name)), 'variant': _bare(variant(name, kind))}
     total = hashlib.sha256(json.dumps(asked, sort_keys=True).encode('ascii'))
-    locks = LOCKS + (('{env}-' + headers(kind),) if variant(name, kind)['cuda'] else ())
+    locks = LOCKS + (('{env}-sources',) if sources(name) else ())
+    locks += (('{env}-' + headers(kind),) if variant(name, kind)['cuda'] else ())
     paths = ['docker/locks/{}.txt'.format(each.format(env=name, variant=kind)) for each in locks]
     for path in list(RECIPE) + paths:
         total.update('\n{}\n'.format(path).encode('ascii'))

@@ -6,6 +6,7 @@ the package index); ``--check`` tells without network whether the locks still fi
 
 * ``<env>-<variant>.txt``: all wheels of an environment but the one we compile;
 * ``<env>-ops.txt``: the source archive of that one (mmcv, mmcv-full);
+* ``<env>-sources.txt``: packages of which the index has no wheel, where the ledger names some;
 * ``<env>-dev.txt``: what only the tests need; ``<env>-pip.txt``: the installer; ``<env>-build.txt``: what compiling
   needs beside them; ``<env>-nvcc_<variant>.txt``: headers that the compiler for cards includes.
 
@@ -65,7 +66,7 @@ def pins(text: str) -> Dict[str, Tuple[str, List[str]]]:
 
 
 def path(name: str) -> str:
-    """Path of the lock ``name``: an environment, a minus, and a variant, ``ops`` or one of PARTS."""
+    """Path of the lock ``name``: an environment, a minus, and a variant, ``ops``, ``sources`` or one of PARTS."""
     return os.path.join(FOLDER, name + '.txt')
 
 
@@ -215,6 +216,11 @@ def resolve_all(resolver: Resolver, say: Callable[[str], object] = print) -> Dic
     return locks
 
 
+def apart(env: str) -> List[str]:
+    """Locks of an environment that hold packages of the plain variant's ``.in`` which come as source archives."""
+    return [env + '-ops'] + ([env + '-sources'] if ledger.sources(env) else [])
+
+
 def _resolve(resolver: Resolver, env: str, say: Callable[[str], object]) -> Dict[str, str]:
     """The locks of one environment."""
     ops, plain = normal(ledger.environment(env)['ops']['package']), ledger.plain(env)
@@ -225,12 +231,17 @@ def _resolve(resolver: Resolver, env: str, say: Callable[[str], object]) -> Dict
             locks[name] = _header(name) + accelerated(split(whole, ops)[0], env, kind)
             continue
         say('resolving ' + name)
-        before = _present(name, env + '-ops') if os.path.exists(path(name)) else whole
+        before = _present(name, *apart(env)) if os.path.exists(path(name)) else whole
         text = resolver.resolve(env, kind, present=before)
         whole = whole or text
         rest, block = split(text, ops)
+        built = {package: blocks(rest)[normal(package)] for package in ledger.sources(env)}
+        for each in built.values():
+            rest = rest.replace(each, '')
         locks[name] = _header(name) + rest
         locks.setdefault(env + '-ops', _header('{}-{}'.format(env, plain)) + block)
+        if built:
+            locks.setdefault(env + '-sources', _header('{}-{}'.format(env, plain)) + ''.join(built.values()))
     agreed = _agreed(list(locks.values()))
     for part in list(PARTS) + [ledger.headers(kind) for kind in ledger.with_cuda(env)]:
         name = '{}-{}'.format(env, part)
@@ -248,7 +259,7 @@ def _problems(env: str) -> Iterator[str]:
     kinds = ledger.variants(env)
     expected = {'{}-{}'.format(env, part): '{}-{}'.format(env, part)
                 for part in kinds + list(PARTS) + [ledger.headers(kind) for kind in ledger.with_cuda(env)]}
-    expected[env + '-ops'] = '{}-{}'.format(env, ledger.plain(env))
+    expected.update(dict.fromkeys(apart(env), '{}-{}'.format(env, ledger.plain(env))))
     for name, source in expected.items():
         text = _present(name)
         if not text:
@@ -271,13 +282,13 @@ def stale(name: str) -> str:
     text = _present(name)
     if not text:
         return '{}.txt is missing'.format(name)
-    source = '{}-{}'.format(env, ledger.plain(env)) if part == 'ops' else name
+    source = '{}-{}'.format(env, ledger.plain(env)) if part in ('ops', 'sources') else name
     return '' if _made_from(source) in text else '{}.txt was made from other pins than those of the ledger'.format(name)
 
 
 def _missing_pins(name: str, variant: str) -> Iterator[str]:
     entry, locked = ledger.environment(name), '{}-{}'.format(name, variant)
-    text, held = _present(locked), pins(_present(locked, name + '-ops'))
+    text, held = _present(locked), pins(_present(locked, *apart(name)))
     for package, version in ledger.shipped(name, variant).items():
         if '# unresolved: {}=={}\n'.format(package, version) in text:
             continue

@@ -30,7 +30,8 @@ GROUPS = (
         ('NODES', 'Machines.'),
         ('GPUS', 'Processes on each machine, one per card; with ACCEL=none they run on the CPU.'),
         ('ACCEL', 'Which cards: {ACCELERATORS}.'),
-        ('ENV', 'One environment of docker/environments.json. Else the folder of CONFIG decides, or all are meant.'),
+        ('ENV', 'One environment of docker/environments.json. Else the folder of CONFIG decides, or all of the '
+         'record are meant.'),
         ('VARIANT', 'Variant of the environment, from docker/environments.json; else the one that fits the cards.'),
         ('CODE', 'checkout: the container runs this checkout; image: the code that the image was built with.'),
         ('DRYRUN', '1: print the commands, ready to paste, and run nothing.'),

@@ -25,7 +25,7 @@ from mtp.launch.settings import Settings, from_environ
 from mtp.progress import Progress, clock
 
 VENV_BYTES = 4 << 30  # one environment with what pip unpacks on the way
-CARDS_BYTES = 12 << 30  # the same with NVIDIA's libraries
+CARDS_BYTES = 12 << 30  # the same with NVIDIA's libraries, which the index's torch for processors may bring too
 COMPILE_BYTES = 3 << 30
 
 Step = NamedTuple('Step', [
@@ -63,6 +63,9 @@ def steps(settings: Settings, root: str, env: str, python: str, version: str) ->
         ('pip', 'the installer', hashed + ('-r', lock.path(env + '-pip')), True, True),
         ('packages', 'packages of the lock',
          hashed + further + ('--progress-bar', 'raw', '-r', _lock(env, variant)), True, True),
+        ('sources', 'packages that come as source archives',
+         pip + ('--require-hashes', '--no-build-isolation', '--no-binary', ':all:', '-r', lock.path(env + '-sources')),
+         True, True),
         ('tests', 'what the tests need', hashed + ('-r', lock.path(env + '-dev')), True, True),
         ('compile', '{} {} compiled, or from the cache'.format(ops['package'], ops['version']),
          (own, 'docker/build_ops.py', '--env', env, '--variant', variant, '--python', own, '--out', wheels, '--cache',
@@ -76,6 +79,8 @@ def steps(settings: Settings, root: str, env: str, python: str, version: str) ->
     first = venvs.digest(['', 'venv', version])
     keys, found, alone = dict(venvs.keys(first, env, variant), venv=first), [], wheels_alone(root)
     for name, what, words, fragile, quiet in table:
+        if name not in keys:
+            continue
         # A folder of wheels that the user gave pip must not stand in for the operators compiled here.
         environment = {'PIP_FIND_LINKS': ''} if name == 'ops' else alone
         environment = dict(environment, PYTHONNOUSERSITE='1', PYTHONPATH='')
@@ -197,7 +202,8 @@ class Maker(object):
         lock.require_resolved('{}-{}'.format(self.env, self.variant))
         if compiles and cuda:
             toolkit.require(self.environ, self.env, self.variant, cuda)
-        for path, needed in ((self.folder, (CARDS_BYTES if cuda else VENV_BYTES) if 'packages' in names else 0),
+        heavy = cuda or 'nvidia-' in lock.read('{}-{}'.format(self.env, self.variant))
+        for path, needed in ((self.folder, (CARDS_BYTES if heavy else VENV_BYTES) if 'packages' in names else 0),
                              (self.settings.cache_root, COMPILE_BYTES if compiles else 0)):
             check_disk(path, needed)
 

@@ -14,8 +14,8 @@ from mtp.launch import ledger, lock
 READY, HALF, OLD, ABSENT, FOREIGN = 'ready', 'half', 'old', 'absent', 'foreign'
 FOLDER = '.setup'
 #: The steps after ``venv``, which makes an empty environment, and the lock that each installs from.
-STEPS = (('pip', '{env}-pip'), ('packages', '{env}-{variant}'), ('tests', '{env}-dev'), ('compile', '{env}-ops'),
-         ('ops', None), ('selfcheck', None))
+STEPS = (('pip', '{env}-pip'), ('packages', '{env}-{variant}'), ('sources', '{env}-sources'), ('tests', '{env}-dev'),
+         ('compile', '{env}-ops'), ('ops', None), ('selfcheck', None))
 
 
 def keys(venv: str, env: str, variant: str) -> Dict[str, str]:
@@ -31,6 +31,8 @@ def keys(venv: str, env: str, variant: str) -> Dict[str, str]:
     """
     found, key = {}, venv
     for step, name in STEPS:
+        if step == 'sources' and not ledger.sources(env):
+            continue
         key = found[step] = digest([key, step, lock_key(name.format(env=env, variant=variant)) if name else ''])
     return found
 

@@ -40,6 +40,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     team = Team(rank, world, tile_test.device(local, options.amp))
     job = TASKS.get(cfg.get('default_scope'), detection.Job)
     _run(job(cfg, checkpoint, options, team, colours), paths.resolve(options.out))
+    environment.tell_standing()
     return OK
 
 

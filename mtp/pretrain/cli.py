@@ -7,6 +7,7 @@ import torch
 from mtp import locks, terminal
 from mtp.errors import CONTINUE, FAILED, OK, MTPError, run_main
 from mtp.paths import resolve
+from mtp.report import identity
 from mtp.report.passport import Passport, fingerprint, manifest
 
 from . import recipe as recipes
@@ -98,9 +99,8 @@ def _train(training, passport):
 def _report(chosen, log):
     log('checkpoint {}'.format(os.path.join(chosen.save_path, checkpoints.stem(chosen) + '.pth')))
     log('report {}'.format(summary.write(chosen.save_path, vars(chosen))))
-    skipped = summary.skipped(chosen.save_path)
-    if skipped:
-        log(skipped)
+    for said in filter(None, [summary.skipped(chosen.save_path), identity.standing()]):
+        log(said)
 
 
 def _passport(chosen, comm, recipe, sources, checkpoint):

@@ -6,6 +6,7 @@ from mtp import numbers
 from mtp.errors import MTPError, run_main
 from mtp.files import write_json
 from mtp.paths import resolve
+from mtp.report import identity
 
 from . import recipe as recipes
 from .data import annotation_cache
@@ -49,6 +50,8 @@ def main(words=None):
         out = resolve(options.out) if options.out else os.path.join(folder, 'scores_{}.json'.format(options.split))
         write_json(out, dict(checkpoint=found.path, split=options.split, scores=scores))
         print(out)
+        for said in filter(None, [identity.standing()]):
+            print(said)
 
 
 if __name__ == '__main__':

@@ -6,7 +6,7 @@ import platform
 import socket
 import subprocess
 import sys
-from typing import Any, Dict, List, Mapping, Optional, Tuple
+from typing import Any, Dict, Iterable, List, Mapping, Optional, Tuple
 
 from mtp import files, paths
 from mtp.launch import hostlist, ledger
@@ -21,12 +21,31 @@ VARIABLES = ('OMP_NUM_THREADS', 'MKL_NUM_THREADS', 'CUDA_VISIBLE_DEVICES', 'CUBL
 
 
 def environment() -> Dict[str, Any]:
-    """``name``, ``ledger`` (hash of what the environment is made from), ``image``, ``sbom`` and all ``versions``."""
+    """``name``, ``ledger`` (hash of what the environment is made from), ``image``, ``sbom`` and all ``versions``.
+
+    ``standing`` where the numbers of this environment are not for the record, ``foreign`` where other code runs.
+    """
     versions, foreign = loaded(distributions())
-    name = os.environ.get('MTP_ENV') or next((env for env in map(ledger.of_package, versions) if env), None)
-    return dict(name=name, ledger=ledger.digest(name if name in ledger.names() else None), image=image(),
+    name = _name(versions)
+    known = name if name in ledger.names() else None
+    further = dict(standing=known and ledger.standing(known), foreign=foreign)
+    return dict(name=name, ledger=ledger.digest(known), image=image(),
                 sbom=files.sha256(SBOM) if inside() and os.path.exists(SBOM) else None,
-                versions=dict(versions, python=platform.python_version()), **(dict(foreign=foreign) if foreign else {}))
+                versions=dict(versions, python=platform.python_version()),
+                **{key: value for key, value in further.items() if value})
+
+
+def _name(versions: Iterable[str]) -> Optional[str]:
+    return os.environ.get('MTP_ENV') or next((env for env in map(ledger.of_package, versions) if env), None)
+
+
+def standing() -> str:
+    """What has to be said beside every number of this Python; '' where they count, or it is of no environment."""
+    try:
+        name = _name(distributions())
+    except ImportError:  # the Python of a login node, which computes nothing
+        return ''
+    return ledger.standing(name) if name in ledger.names() else ''
 
 
 def loaded(versions: Mapping[str, str]) -> Tuple[Dict[str, str], Dict[str, str]]:

@@ -6,6 +6,7 @@ from typing import Iterable, List, Optional, Tuple
 from urllib.parse import quote, unquote
 
 from mtp import files, paths
+from mtp.report import identity
 
 STYLE = """
 :root { color-scheme: light dark; --line: #8884; --soft: #8881; --good: #1a7f37; --bad: #cf222e; }
@@ -86,6 +87,8 @@ class Page(object):
         for name in re.findall(r'<img src="([^"]+)"', body):
             if not os.path.isfile(os.path.join(folder, unquote(name))):
                 raise FileNotFoundError('the page {} shows a picture that is not there: {}'.format(path, name))
+        said = identity.standing()
+        body = '<p><strong>{}</strong></p>\n'.format(_told(said)) + body if said else body
         menu = ' '.join('<a href="#{}">{}</a>'.format(a, _told(h)) for a, h in self._headings)
         again = '<meta http-equiv="refresh" content="{}">'.format(int(self.refresh)) if self.refresh else ''
         files.write_text(path, '<!doctype html>\n<html lang="en"><meta charset="utf-8">' + again +

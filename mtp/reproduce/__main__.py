@@ -23,6 +23,8 @@ def main() -> int:
     entry = results.expected(run.env, run.config)
     small = _rehearses(settings)
     asked, run = run, run if small else stages.as_published(run, ledger.ROOT)
+    for line in filter(None, [ledger.standing(run.env)]):
+        say('# ' + line)
     for line in () if small else _beforehand(settings, asked, run, entry):
         say('# ' + line)  # a printed plan is pasted into a shell
     todo = stages.rehearsal(run) if small else stages.real(run)

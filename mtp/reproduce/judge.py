@@ -9,6 +9,7 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence
 from mtp import files, paths, sealed
 from mtp.browse import __main__ as browse
 from mtp.errors import FAILED, OK, MTPError, run_main
+from mtp.launch import ledger
 from mtp.report import curves
 from mtp.report.curves import Curve
 from mtp.report.page import Page
@@ -32,7 +33,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     files.write_json(os.path.join(folder, 'reproduction.json'), found)
     found['browse'] = walk_through(tested, folder)
     write_page(folder, found)
-    for line in lines(found):
+    for line in lines(found) + list(filter(None, [ledger.standing(args.env)])):
         print(line, flush=True)
     print('page {}'.format(os.path.join(folder, 'reproduction.html')), flush=True)
     return OK if good(found) else FAILED

@@ -13,6 +13,8 @@ REPRODUCED, BELOW, ABOVE = 'reproduced', 'below what was published', 'above what
 def expected(env: str, config: str, root: str = ledger.ROOT) -> Dict[str, Any]:
     """The entry of a config: metric, key, judged, published, log, curve, tolerance, reached ...
 
+    An environment that is not of the record is judged by the runs whose configs it shares.
+
     Args:
         env: environment of the config.
         config: its path.
@@ -21,12 +23,12 @@ def expected(env: str, config: str, root: str = ledger.ROOT) -> Dict[str, Any]:
     Raises:
         MTPError: no number was ever published for it.
     """
-    name = '/'.join((env,) + configs.dataset_and_stem(config))
-    known = _read(root, 'results.json')['configs']
-    if name not in known:
+    run, known = configs.dataset_and_stem(config), _read(root, 'results.json')['configs']
+    published = '/'.join((ledger.published(env),) + run)
+    if published not in known:
         raise MTPError('no number was published for {}, so there is nothing to judge it by'.format(config),
                        hint='make finetune CONFIG={0} and make test CONFIG={0}'.format(config))
-    return dict(known[name], name=name)
+    return dict(known[published], name='/'.join((env,) + run))
 
 
 def all_of(root: str = ledger.ROOT) -> Dict[str, Dict[str, Any]]:

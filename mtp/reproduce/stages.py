@@ -26,7 +26,12 @@ def run_of(settings: Settings, root: str) -> Run:
 
 
 def as_published(run: Run, root: str) -> Run:
-    """``run`` with the training that gave the published number: the test environment has trained none of its own."""
+    """``run`` with the training that gave the published number: the test environment has trained none of its own.
+
+    One that is not of the record trains and tests by itself.
+    """
+    if run.env not in ledger.recorded():
+        return run
     stem = configs.dataset_and_stem(run.config)[1]
     twins = [leaf for leaf in configs.leaves(root) if leaf.env == configs.preferred('train')
              and (leaf.dataset, leaf.stem) == (run.dataset, stem)]

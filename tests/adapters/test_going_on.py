@@ -7,7 +7,7 @@ from mtp.adapters import environment
 from tests import environments
 from tests.adapters import going_on, tiny
 
-NAME = environments.current() or pytest.skip('no toolbox is installed', allow_module_level=True)
+NAME = environments.of_the_record() or pytest.skip('no toolbox is installed', allow_module_level=True)
 CONFIG = 'configs/mtp/demo/oriented_rcnn_rvsa_t_256_mtp_dotav1.py'
 # As the published detectors: epochs, a validation after each, workers that stay.
 EPOCHS = {'mmrotate1': """_base_ = {!r}

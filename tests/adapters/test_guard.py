@@ -11,6 +11,7 @@ import torch
 
 from mtp.adapters import environment, guard
 from mtp.errors import MTPError
+from tests import environments
 
 
 class Attack:
@@ -26,9 +27,10 @@ class Attack:
 @pytest.fixture(scope='module')
 def loader():
     """The toolbox's own function and class, guarded."""
-    importlib.import_module('mtp.adapters.' + environment.name())
+    adapter = environments.adapter(environment.name())
+    importlib.import_module('mtp.adapters.' + adapter)
     where = {'mmrotate1': 'mmengine.runner.checkpoint', 'mmrotate03': 'mmcv.runner.checkpoint'}
-    return importlib.import_module(where[environment.name()])
+    return importlib.import_module(where[adapter])
 
 
 @pytest.fixture
@@ -155,7 +157,7 @@ def test_paths_that_hooks_remove_stay_in_the_folder_of_the_run(loader, tmp_path)
 
 
 def test_histories_are_the_toolboxes_own(loader, tmp_path):
-    if environment.name() != 'mmrotate1':
+    if environments.adapter(environment.name()) != 'mmrotate1':
         pytest.skip('MMRotate 0.3.4 has no message hub')
     history = importlib.import_module('mmengine.logging').HistoryBuffer([1., 2.], [1, 1], 10)
     path = kept(tmp_path, {'message_hub': {'log_scalars': {'loss': history}}, 'state_dict': {'w': torch.zeros(1)}})

@@ -12,7 +12,7 @@ from PIL import Image
 from mtp.errors import MTPError
 from tests import environments
 
-NAME = environments.current() or pytest.skip('no toolbox is installed', allow_module_level=True)
+NAME = environments.of_the_record() or pytest.skip('no toolbox is installed', allow_module_level=True)
 SIDE = 200
 
 

@@ -25,7 +25,7 @@ def commands():
         yield title[2:title.rindex(' (')], title[title.rindex('(') + 1:-1], words[start:], words[0] == 'srun'
 
 
-HERE = [each for each in commands() if each[1] == environments.current()]
+HERE = [each for each in commands() if each[1] == environments.of_the_record()]
 
 
 def test_the_list_is_whole():

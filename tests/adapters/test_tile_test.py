@@ -14,11 +14,11 @@ from mtp.errors import MTPError
 from mtp.submit import validate
 from mtp.tiles import cut, shards
 from tests.adapters import tiny
-from tests.environments import ROOT
+from tests.environments import ROOT, ledger
 
 environment = pytest.importorskip('mtp.adapters.environment')
 try:
-    NAME = environment.name()
+    NAME = ledger.published(environment.name())
 except MTPError as error:
     pytest.skip(str(error), allow_module_level=True)
 CONFIG = 'oriented_rcnn_rvsa_t_256_mtp_dotav1'

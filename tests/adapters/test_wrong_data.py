@@ -9,7 +9,7 @@ from mtp.errors import MTPError
 from tests import environments
 from tests.adapters import tiny
 
-NAME = environments.current() or pytest.skip('no toolbox is installed', allow_module_level=True)
+NAME = environments.of_the_record() or pytest.skip('no toolbox is installed', allow_module_level=True)
 CONFIG = 'configs/mtp/demo/oriented_rcnn_rvsa_t_256_mtp_dotav1.py'
 STEPS = {
     'mmrotate1': ['train_cfg.max_iters=2', 'train_dataloader.batch_size=2', 'optim_wrapper.paramwise_cfg.num_layers=4'],

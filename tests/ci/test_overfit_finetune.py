@@ -15,11 +15,11 @@ import overfit_finetune as overfit  # noqa: E402
 sys.path.remove(os.path.join(ledger.ROOT, 'ci'))
 
 WORDS = [(task.config, words) for task in overfit.TASKS for words in (task.train, task.test)]
-WORDS += [(overfit.DEMO.format(env), words[env]) for env in environments.NAMES
+WORDS += [(overfit.DEMO.format(env), words[env]) for env in environments.ledger.recorded()
           for words in (overfit.LEARNT, overfit.TESTED)]
 
 
-@pytest.mark.parametrize('config, words', [each for each in WORDS if environments.current() in each[0]])
+@pytest.mark.parametrize('config, words', [each for each in WORDS if environments.of_the_record() in each[0]])
 def test_every_setting_is_one_of_the_config(config, words):
     tree = resolved.load(os.path.join(ledger.ROOT, config))._cfg_dict.to_dict()
     names = [word.split('=')[0] for word in words.split()]

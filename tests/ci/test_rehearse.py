@@ -13,7 +13,7 @@ import rehearse  # noqa: E402
 from cells.verbs import CHANGE  # noqa: E402
 sys.path.remove(os.path.join(ledger.ROOT, 'ci'))
 
-LEAVES = configs.leaves(ledger.ROOT)
+LEAVES = [leaf for leaf in configs.leaves(ledger.ROOT) if leaf.env in ledger.recorded()]
 MONDAY = datetime.date(2024, 1, 1)
 
 

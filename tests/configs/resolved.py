@@ -8,7 +8,7 @@ from tests import environments
 
 with open(os.path.join(os.path.dirname(__file__), 'published.json'), encoding='utf-8') as _stream:
     RUNS = json.load(_stream)
-HERE = [run for run in RUNS if run['env'] == environments.current()]
+HERE = [run for run in RUNS if run['env'] == environments.of_the_record()]
 
 
 def name(run):

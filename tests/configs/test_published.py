@@ -27,7 +27,7 @@ def test_the_table_is_whole():
     assert [run['number'] for run in resolved.RUNS] == list(range(1, 96))
 
 
-@pytest.mark.parametrize('env', environments.NAMES)
+@pytest.mark.parametrize('env', environments.ledger.recorded())
 def test_every_published_run_has_its_own_config_and_every_config_is_one(env):
     files = [resolved.path(run) for run in resolved.RUNS if run['env'] == env]
     own = [os.path.join(environments.ROOT, configs.leaf_path(leaf)) for leaf in configs.leaves(environments.ROOT)

@@ -23,7 +23,7 @@ def test_every_stage_starts_a_program_that_is_there():
 
 def test_configs_of_the_targets_are_there_in_both_environments():
     for target in stages.TARGETS:
-        for env in ledger.names():
+        for env in ledger.recorded():
             assert os.path.isfile(os.path.join(ledger.ROOT, 'configs', env, 'demo', target.config + '.py'))
 
 

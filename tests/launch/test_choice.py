@@ -1,5 +1,4 @@
 """Which environment and variant: by what is asked, else by the cards that a made-up nvidia-smi shows."""
-import copy
 import re
 
 import pytest
@@ -12,18 +11,7 @@ from tests.launch.fakes import ask, checkout, machine
 A10, L40 = Card('NVIDIA A10', '535.1', (8, 6)), Card('NVIDIA L40', '535.1', (8, 9))
 H100, B200 = Card('NVIDIA H100', '535.1', (9, 0)), Card('NVIDIA B200', '580.99.1', (10, 0))
 OLD = Card('Tesla V100', '418.87', None)
-AHEAD = {  # an environment that is not for the record, as the ledger may name one
-    'serves': 'the newest cards', 'record': False, 'preferred_for': [], 'variants': {
-        'cpu': {'like': 'cpu'}, 'cu130': {'like': 'cu121', 'cuda': '13.0', 'driver': '580.65.06', 'architectures': [
-            '7.5', '8.0', '8.6', '9.0', '10.0', '12.0']}}}
-
-
-@pytest.fixture
-def ahead(monkeypatch):
-    """A ledger with a third environment."""
-    changed = ledger.load()
-    changed['environments']['ahead'] = dict(copy.deepcopy(changed['environments']['mmrotate1']), **AHEAD)
-    monkeypatch.setattr(ledger, 'load', lambda: changed)
+NEXT = Card('NVIDIA X1', '600.1', (13, 0))  # which nothing knows
 
 
 @pytest.mark.parametrize('card, kind', [
@@ -52,11 +40,12 @@ def test_nvidia_smi_is_asked_and_one_line_says_what_was_taken_and_why(tmp_path, 
 
 
 @pytest.mark.parametrize('words, card, image', [
-    ({}, A10, 'cu117'), ({'ACCEL': 'nv'}, H100, 'cu121'), ({'ACCEL': 'none'}, A10, 'cpu'), ({}, B200, 'cpu'),
-    ({'VARIANT': 'cu121'}, A10, 'cu121'), ({'LAUNCHER': 'slurm'}, B200, 'cu117')])
+    ({}, A10, 'mmrotate1:cu117'), ({'ACCEL': 'nv'}, H100, 'mmrotate1:cu121'), ({'ACCEL': 'none'}, A10, 'mmrotate1:cpu'),
+    ({}, B200, 'mmrotate12:cu130'), ({}, NEXT, 'mmrotate1:cpu'), ({'VARIANT': 'cu121'}, A10, 'mmrotate1:cu121'),
+    ({'LAUNCHER': 'slurm'}, B200, 'mmrotate1:cu117')])
 def test_the_image_of_the_card_is_taken_and_named(tmp_path, words, card, image):
     found = verbs.plan('pretrain', ask(RUNTIME='docker', **words), machine(checkout(tmp_path), cards=(card,)))
-    assert 'mtp/mmrotate1:' + image in found.commands[0].words and not found.problems
+    assert 'mtp/' + image in found.commands[0].words and not found.problems
     assert (card.name in found.reason) == (not set(words) & {'VARIANT', 'LAUNCHER'} and words.get('ACCEL') != 'none')
 
 
@@ -65,8 +54,9 @@ def test_the_image_of_the_card_is_taken_and_named(tmp_path, words, card, image):
     ({'VARIANT': 'cu121'}, Card('H100', '470.1', (9, 0)), '470.1 of H100 is too old for cu121 .* CUDA 12.1 needs 525',
      'a driver from 525.60.13 on'),
     ({'VARIANT': 'cu117'}, OLD, '418.87 of Tesla V100 is too old', 'ACCEL=none'),
-    ({'ACCEL': 'nv'}, B200, 'it has no code for NVIDIA B200 .sm_100.', 'no variant serves these cards'),
-    ({'VARIANT': 'cu121'}, B200, 'cu121 of mmrotate1 has no code', 'no variant serves that card')])
+    ({'ACCEL': 'nv'}, NEXT, 'it has no code for NVIDIA X1 .sm_130.', 'no variant serves these cards'),
+    ({'VARIANT': 'cu121'}, B200, 'cu121 of mmrotate1 has no code', 'ENV=mmrotate12 VARIANT=cu130, or ACCEL=none'),
+    ({'VARIANT': 'cu121'}, NEXT, 'cu121 of mmrotate1 has no code', 'no variant serves that card')])
 def test_a_card_that_is_not_served_and_a_driver_that_is_too_old_are_said_before_a_run(tmp_path, words, card, said,
                                                                                       following):
     problem, = verbs.plan('pretrain', ask(RUNTIME='docker', **words),
@@ -98,15 +88,15 @@ def test_a_native_environment_of_another_variant_than_the_one_asked_for(tmp_path
     assert problem.hint == 'make setup ENV=mmrotate1 VARIANT=cu117'
 
 
-def test_cards_that_only_another_environment_serves(ahead):
-    assert choice.alternatives('mmrotate1', [B200]) == [('ahead', 'cu130')]
-    assert choice.asked(ask(), [B200]) == [('mmrotate1', 'cpu'), ('mmrotate03', 'cpu'), ('ahead', 'cu130')]
+def test_cards_that_only_another_environment_serves():
+    assert choice.alternatives('mmrotate1', [B200]) == [('mmrotate12', 'cu130')]
+    assert choice.asked(ask(), [B200]) == [('mmrotate1', 'cpu'), ('mmrotate03', 'cpu'), ('mmrotate12', 'cu130')]
     assert choice.asked(ask(), [A10]) == [('mmrotate1', 'cu117'), ('mmrotate03', 'cu117')]
     assert choice.asked(ask(ENV='mmrotate1'), [B200]) == [('mmrotate1', 'cpu')]
-    assert choice.asked(ask(VARIANT='cu130')) == [('ahead', 'cu130')]
-    assert choice.why('mmrotate1', 'cpu', [B200]).endswith('for NVIDIA B200 (sm_100); ENV=ahead VARIANT=cu130 has')
+    assert choice.asked(ask(VARIANT='cu130')) == [('mmrotate12', 'cu130')]
+    assert choice.why('mmrotate1', 'cpu', [B200]).endswith('for NVIDIA B200 (sm_100); ENV=mmrotate12 VARIANT=cu130 has')
     problem, = choice.trouble('mmrotate1', 'cu121', [B200])
-    assert problem.hint == 'ENV=ahead VARIANT=cu130, or ACCEL=none'
+    assert problem.hint == 'ENV=mmrotate12 VARIANT=cu130, or ACCEL=none'
 
 
 @pytest.mark.parametrize('accel, seen, release, made, said', [
@@ -123,22 +113,23 @@ def test_setup_makes_what_the_card_needs_where_it_can_be_compiled(monkeypatch, a
 
 
 def test_setup_for_cards_that_nothing_serves_is_refused():
-    with pytest.raises(MTPError, match='no variant of mmrotate1 or mmrotate03 serves the cards here: NVIDIA B200'):
-        setup.wanted(ask(ACCEL='nv'), {}, [B200])
+    with pytest.raises(MTPError, match='no variant of mmrotate1 or mmrotate03 serves the cards here: NVIDIA X1'):
+        setup.wanted(ask(ACCEL='nv'), {}, [NEXT])
 
 
-def test_a_run_goes_to_the_environment_that_the_card_needs_where_it_is_made_or_asked_for(tmp_path, ahead):
+def test_a_run_goes_to_the_environment_that_the_card_needs_where_it_is_made_or_asked_for(tmp_path):
     root = checkout(tmp_path)
     bare = machine(root, cards=(B200,), engines={}, sifs={}, venvs={'mmrotate1': 'ready', 'mmrotate03': 'ready',
-                                                                   'ahead': 'absent'})
+                                                                   'mmrotate12': 'absent'})
     words = dict(CONFIG='configs/mtp/dior/faster_rcnn_rvsa_l_800_mae_mtp_dior.py')
     by_itself = verbs.plan('finetune', ask(**words), bare)
     assert '.venv/mmrotate1/bin/python' in by_itself.commands[0].words and not by_itself.problems
-    assert 'ENV=ahead VARIANT=cu130 has' in by_itself.reason
+    assert 'ENV=mmrotate12 VARIANT=cu130 has' in by_itself.reason
     asked = verbs.plan('finetune', ask(ACCEL='nv', **words), bare)
-    assert '.venv/ahead/bin/python' in asked.commands[0].words
-    assert asked.problems[0].hint == 'make setup ENV=ahead'
-    made = bare._replace(venvs=dict(bare.venvs, ahead='ready'), made_of={'ahead': 'cu130'})
+    assert '.venv/mmrotate12/bin/python' in asked.commands[0].words
+    assert asked.problems[0].hint == 'make setup ENV=mmrotate12'
+    made = bare._replace(venvs=dict(bare.venvs, mmrotate12='ready'), made_of={'mmrotate12': 'cu130'})
     found = verbs.plan('finetune', ask(**words), made)
-    assert '.venv/ahead/bin/python' in found.commands[0].words and not found.problems
+    assert '.venv/mmrotate12/bin/python' in found.commands[0].words and not found.problems
+    assert found.reason.endswith(ledger.standing('mmrotate12')) and 'for the record' not in by_itself.reason
     assert 'configs/mmrotate1/dior/faster_rcnn_rvsa_l_800_mae_mtp_dior.py' in found.commands[0].words

@@ -46,6 +46,17 @@ def test_a_good_machine_has_no_failure_and_every_judge_speaks():
     assert doctor.text(findings).splitlines()[-1].endswith(' 0 fail')
 
 
+def test_an_environment_beside_the_record_is_judged_where_it_is_made_or_a_card_needs_it():
+    ready = dict.fromkeys(ledger.names(), 'ready')
+    without = machine('/repo', venvs=dict(ready, mmrotate12='absent'))
+    asked = ask(RUNTIME='native')
+    assert list(doctor._meant(asked, machine('/repo', venvs=ready))) == ledger.names()
+    assert list(doctor._meant(asked, without)) == ledger.recorded()
+    blackwell = A100._replace(name='NVIDIA B200', architecture=(10, 0), driver='580.95.05')
+    here = without._replace(accel='nv', cards=(blackwell,))
+    assert list(doctor._meant(asked, here)) == ledger.names()
+
+
 def test_a_base_image_without_a_digest_is_told_where_images_are_used():
     found = said(doctor.bases, None, {'RUNTIME': 'docker', 'VARIANT': 'cpu'})
     assert {item[0] for item in found} == {'warn'} and len(found) == 4  # two Pythons, and one Debian for each

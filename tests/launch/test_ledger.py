@@ -17,7 +17,25 @@ PINS = [(name, package, pin) for name in ledger.names()
 def test_the_two_environments_and_variants_are_there():
     assert ledger.names()[:2] == ['mmrotate1', 'mmrotate03'] == ledger.recorded()
     assert ledger.variants('mmrotate1') == ledger.variants('mmrotate03') == ['cpu', 'cu117', 'cu121', 'cu113']
+    assert ledger.variants('mmrotate12') == ['cpu', 'cu130']
     assert ledger.plain('mmrotate1') == 'cpu' and ledger.with_cuda('mmrotate1') == ['cu117', 'cu121', 'cu113']
+
+
+def test_the_forward_port_is_not_for_the_record_and_shares_what_mmrotate1_runs():
+    assert 'not for the record' in ledger.standing('mmrotate12')
+    assert ledger.standing('mmrotate1') == ledger.standing('mmrotate03') == ''
+    assert [ledger.published(name) for name in ledger.names()] == ['mmrotate1', 'mmrotate03', 'mmrotate1']
+    assert ledger.sharing('mmrotate1') == ['mmrotate1', 'mmrotate12'] and ledger.minor('mmrotate12') == '3.11'
+    assert not any(ledger.serving(role)[0] == 'mmrotate12' for role in ('pretrain', 'train', 'test', 'tools'))
+    architectures = ledger.variant('mmrotate12', 'cu130')['architectures']
+    assert architectures[0] == '7.5' and {'9.0', '10.0', '12.0'} < set(architectures)
+
+
+def test_packages_without_a_wheel_make_an_image_stale(tree):
+    before = ledger.inputs('mmrotate12'), ledger.inputs('mmrotate1')
+    whole, changed = tree('docker/locks/mmrotate12-sources.txt', 'sha256:', 'sha256:0', env='mmrotate12')
+    assert whole == before[0] != changed
+    assert tree('docker/locks/mmrotate12-sources.txt', 'sha256:', 'sha256:0')[1] == before[1]
 
 
 @pytest.mark.parametrize('name', ['mmrotate1', 'mmrotate03'])
@@ -122,12 +140,12 @@ def tree(tmp_path, monkeypatch):
     read = ledger.load
     monkeypatch.setattr(ledger, 'load', lambda: read(str(tmp_path / 'docker/environments.json')))
 
-    def change(name, before, after):
+    def change(name, before, after, env='mmrotate1'):
         text = (tmp_path / name).read_text()
         assert before in text
-        whole = ledger.inputs('mmrotate1', 'cpu', str(tmp_path))
+        whole = ledger.inputs(env, 'cpu', str(tmp_path))
         (tmp_path / name).write_text(text.replace(before, after, 1))
-        return whole, ledger.inputs('mmrotate1', 'cpu', str(tmp_path))
+        return whole, ledger.inputs(env, 'cpu', str(tmp_path))
 
     return change
 

@@ -32,7 +32,8 @@ def test_the_locks_fit_the_ledger():
 @pytest.mark.parametrize('name', ledger.names())
 def test_every_pin_stands_in_its_lock_with_a_hash(name):
     held = lock.pins(lock.read(name + '-cpu'))
-    held.update(lock.pins(lock.read(name + '-ops')))
+    for each in lock.apart(name):
+        held.update(lock.pins(lock.read(each)))
     for package, version in ledger.shipped(name).items():
         assert held[package][0] == version
         assert held[package][1], package
@@ -49,7 +50,14 @@ def test_the_variants_differ_in_torch_and_what_it_needs_alone(name, kind):
 
 @pytest.mark.parametrize('name', ledger.names())
 def test_the_compiled_package_is_in_no_lock_of_wheels(name):
-    assert not {'mmcv', 'mmcv-full'} & set(lock.pins(lock.read(name + '-cpu')))
+    assert not {'mmcv', 'mmcv-full', 'onedl-mmcv'} & set(lock.pins(lock.read(name + '-cpu')))
+
+
+def test_what_the_index_has_as_sources_alone_has_a_lock_of_its_own_for_all_variants():
+    assert set(lock.pins(lock.read('mmrotate12-sources'))) == set(ledger.sources('mmrotate12'))
+    for kind in ledger.variants('mmrotate12'):
+        assert not set(ledger.sources('mmrotate12')) & set(lock.pins(lock.read('mmrotate12-' + kind)))
+    assert lock.apart('mmrotate1') == ['mmrotate1-ops'] and not lock.stale('mmrotate12-sources')
 
 
 def test_pins_reads_names_versions_and_every_hash():
@@ -75,7 +83,7 @@ def test_a_resolved_wheel_takes_its_hash_from_the_ledger(monkeypatch):
 
 
 def test_an_unresolved_hash_is_refused_by_us_and_by_pip(folder):
-    names = [name for name in ledger.names() if '# unresolved:' in lock.read(name + '-cu113')]
+    names = [name for name in ledger.recorded() if '# unresolved:' in lock.read(name + '-cu113')]
     if not names:  # resolved meanwhile: make an unresolved one
         names = ['mmrotate1']
         (folder / 'mmrotate1-cu113.txt').write_text(lock._made_from('mmrotate1-cu113') + '# unresolved: torch==1\n'
@@ -146,7 +154,9 @@ def test_resolving_makes_every_lock_and_binds_the_tests_to_their_environment():
     locks = lock.resolve_all(resolver, say=lambda text: None)
     assert set(locks) == {'{}-{}'.format(env, part) for env in ledger.names()
                           for part in ledger.variants(env) + ['ops', 'dev', 'pip', 'build'] + [
-                              ledger.headers(kind) for kind in ledger.with_cuda(env)]}
+                              ledger.headers(kind) for kind in ledger.with_cuda(env)]} | {'mmrotate12-sources'}
+    assert set(lock.pins(locks['mmrotate12-sources'])) == set(ledger.sources('mmrotate12'))
+    assert not set(lock.pins(locks['mmrotate12-cu130'])) & set(ledger.sources('mmrotate12') + ['onedl-mmcv'])
     assert lock.pins(locks['mmrotate03-ops']) == {'mmcv-full': ('1.6.1', [A])}
     for name, source in (('mmrotate1-cpu', 'mmrotate1-cpu'), ('mmrotate1-ops', 'mmrotate1-cpu'),
                          ('mmrotate1-cu121', 'mmrotate1-cu121')):

@@ -195,6 +195,26 @@ def test_an_unresolved_hash_is_refused_before_anything_is_made(world, unresolved
     assert calls(world) == []
 
 
+def test_what_has_no_wheel_is_built_from_its_own_lock_by_the_tools_that_are_there():
+    def steps(env):
+        return {step.name: step for step in setup.steps(ask(ENV=env), ledger.ROOT, env, 'python3', '3.11.7')}
+
+    found = steps('mmrotate12')
+    names = list(found)
+    assert names.index('packages') < names.index('sources') < names.index('compile') and found['sources'].fragile
+    words = ' '.join(found['sources'].words)
+    assert '--require-hashes --no-build-isolation --no-binary :all: -r ' in words
+    assert words.endswith('mmrotate12-sources.txt')
+    assert found['tests'].key != found['sources'].key != found['packages'].key
+    for name in ledger.recorded():
+        assert 'sources' not in steps(name)
+
+
+def test_without_env_the_environments_of_the_record_alone_are_made(world):
+    assert [env for env, _ in setup.wanted(ask(), world, ())[0]] == ledger.recorded()
+    assert setup.wanted(ask(ENV='mmrotate12'), world, ())[0] == [('mmrotate12', 'cpu')]
+
+
 def test_a_refused_setup_leaves_nothing_behind(world, unresolved):
     with pytest.raises(MTPError, match='unresolved'):
         make(world, VARIANT='cu113')
@@ -210,7 +230,7 @@ def test_a_refused_setup_leaves_a_whole_environment_alone(world, unresolved):
 
 def test_the_second_environment_is_looked_at_before_the_first_is_made(world, monkeypatch):
     monkeypatch.delenv('ENV')
-    os.makedirs(os.path.join(world['MTP_VENV_ROOT'], ledger.names()[-1], 'bin'))  # not ours
+    os.makedirs(os.path.join(world['MTP_VENV_ROOT'], ledger.recorded()[-1], 'bin'))  # not ours
     done = subprocess.run([sys.executable, '-m', 'mtp.launch.setup'], cwd=ledger.ROOT, stdout=subprocess.PIPE,
                           stderr=subprocess.STDOUT, universal_newlines=True)
     assert done.returncode == 2 and 'did not make it' in done.stdout and calls(world) == []

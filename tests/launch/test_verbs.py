@@ -141,9 +141,10 @@ def test_images_are_built_from_the_ledger(root):
     plan = planned('images', root, VARIANT='cpu')
     assert plan.commands[0].words[1:4] == ('docker/build_ops.py', '--export', 'docker/wheelhouse')
     assert [item.words[:6] for item in plan.commands[1:3]] == [
-        ('docker', 'build', '--file', 'docker/Dockerfile', '--tag', 'mtp/{}:cpu'.format(env)) for env in ledger.names()]
+        ('docker', 'build', '--file', 'docker/Dockerfile', '--tag', 'mtp/{}:cpu'.format(env))
+        for env in ledger.recorded()]
     assert [item.words[-1] for item in plan.commands[3:]] == [
-        'work_dirs/images/{}-cpu.cdx.json'.format(env) for env in ledger.names()]
+        'work_dirs/images/{}-cpu.cdx.json'.format(env) for env in ledger.recorded()]
     assert 'LEDGER_DIGEST=' + ledger.inputs('mmrotate1') in plan.commands[1].words
     assert len(planned('images', root, ENV='mmrotate03').commands) == 3
     assert plan.problems == ()
@@ -168,7 +169,7 @@ def test_an_unknown_variant_is_refused(root):
 def test_sif_files_are_built_from_the_definitions(root):
     plan = planned('sif', root, VARIANT='cpu')
     assert [item.words[-2:] for item in plan.commands] == [
-        ('apptainer/{}-cpu.sif'.format(env), 'apptainer/{}.def'.format(env)) for env in ledger.names()]
+        ('apptainer/{}-cpu.sif'.format(env), 'apptainer/{}.def'.format(env)) for env in ledger.recorded()]
     assert 'apptainer is not installed' in planned('sif', root, machine(root, tools={})).problems[0].message
 
 

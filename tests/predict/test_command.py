@@ -12,7 +12,7 @@ from tests import environments
 from tests.adapters import tiny
 
 rasterio = pytest.importorskip('rasterio')
-NAME = environments.current() or pytest.skip('no toolbox is installed', allow_module_level=True)
+NAME = environments.of_the_record() or pytest.skip('no toolbox is installed', allow_module_level=True)
 CONFIG = 'oriented_rcnn_rvsa_t_256_mtp_dotav1'
 
 

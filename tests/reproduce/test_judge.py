@@ -39,6 +39,16 @@ def test_a_reproduced_number(folders, capsys):
     assert (folders[0] / 'loss.png').stat().st_size > 10000
 
 
+def test_what_is_not_for_the_record_is_said_below_the_verdict_and_on_the_page(folders, capsys, monkeypatch):
+    judged(folders, 0.815)
+    assert 'for the record' not in capsys.readouterr().out + (folders[0] / 'reproduction.html').read_text()
+    monkeypatch.setattr('tests.reproduce.test_judge.ENV', 'mmrotate12')
+    monkeypatch.setenv('MTP_ENV', 'mmrotate12')
+    judged(folders, 0.815)
+    assert '\nnot for the record: mmrotate12 ' in capsys.readouterr().out
+    assert '<strong>not for the record: mmrotate12 ' in (folders[0] / 'reproduction.html').read_text()
+
+
 def test_losses_of_a_resumed_run_are_joined(folders):
     steps, losses = judge.losses(str(folders[0]))
     assert steps == tuple(range(1, 9)) and losses[0] == 4.

@@ -13,6 +13,12 @@ def test_the_entry_of_a_config():
     assert steps[-1] == 35152 and losses[0] > losses[-1]
 
 
+def test_an_environment_beside_the_record_is_judged_by_the_runs_whose_configs_it_shares():
+    entry = results.expected('mmrotate12', DIOR)
+    assert entry == dict(results.expected('mmrotate1', DIOR), name=entry['name'])
+    assert entry['name'] == 'mmrotate12/dior/faster_rcnn_rvsa_l_800_mae_mtp_dior'
+
+
 def test_a_config_of_which_nothing_was_published():
     with pytest.raises(MTPError, match='no number was published'):
         results.expected('mmrotate1', 'configs/mmrotate1/demo/oriented_rcnn_rvsa_t_256_mtp_dotav1.py')

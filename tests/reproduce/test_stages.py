@@ -53,6 +53,13 @@ def test_every_number_is_trained_where_the_published_one_was():
         assert stages.as_published(real, ledger.ROOT) == real
 
 
+def test_an_environment_beside_the_record_trains_and_tests_by_itself(root):
+    run = stages.run_of(fakes.ask(RUNTIME='native', CONFIG=DOTA, ENV='mmrotate12'), root)
+    assert run.config == run.test_config == 'configs/mmrotate1/dotav1/{}.py'.format(DOTA)
+    assert run.env == run.test_env == 'mmrotate12'
+    assert stages.as_published(run, root) == run
+
+
 def test_the_published_batch_is_kept_unless_another_is_asked_for(root):
     settings = fakes.ask(RUNTIME='native', CONFIG=DOTA, ACCEL='none', ACCUMULATE='1')
     train = stages.real(stages.run_of(settings, root))[0]
