@@ -23,13 +23,21 @@ FUSIONS = {
 class DualInputSegDataPreProcessor(SegDataPreProcessor):
     """As mmseg's, for the two images of a pair in one tensor of six channels; ``mean`` and ``std`` have six values."""
 
+    def __init__(self, mean: Optional[Sequence[float]] = None, std: Optional[Sequence[float]] = None, **kwargs: Any):
+        super().__init__(**kwargs)  # that of mmseg 1.4 takes no six values
+        self.swaps_colours = bool(kwargs.get('bgr_to_rgb') or kwargs.get('rgb_to_bgr'))
+        if mean is not None:
+            self._enable_normalize = True
+            for name, values in (('mean', mean), ('std', std)):
+                self.register_buffer(name, torch.tensor(values, dtype=torch.float32).view(-1, 1, 1), False)
+
     def forward(self, data: Dict[str, Any], training: bool = False) -> Dict[str, Any]:
         """``inputs``: list of (6, H, W) -> (B, 6, H', W'), normalised and padded; masks are padded along in
         training.
         """
         data = self.cast_data(data)
         inputs = data['inputs']
-        if self.channel_conversion and inputs[0].shape[0] == 6:
+        if self.swaps_colours and inputs[0].shape[0] == 6:
             inputs = [image[[2, 1, 0, 5, 4, 3]] for image in inputs]
         return super().forward(dict(data, inputs=inputs), training)
 
