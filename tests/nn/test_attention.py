@@ -62,7 +62,7 @@ def test_fused_windows_are_the_plain_way(monkeypatch, size, height, width):
     tokens = torch.randn(2, height * width, 64, requires_grad=True)
     found = []
     for way in (attention._attend_fused, attention._BlockedAttention.apply):
-        monkeypatch.setattr('mtp.nn.window_attention.attend', lambda *a, way=way, bias: way(*a, bias))
+        monkeypatch.setattr('mtp.nn.window_attention.attend', lambda *a, way=way: way(*a))
         out = layer(tokens, height, width)
         found.append([out] + list(torch.autograd.grad(out.sin().sum(), [tokens] + list(layer.parameters()))))
     for ours, expected in zip(*found):
