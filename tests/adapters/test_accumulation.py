@@ -32,10 +32,9 @@ def updates(cfg, images):
     loader, steps = cfg['train_dataloader'], cfg['optim_wrapper'].get('accumulative_counts', 1)
     epoch = images / loader['batch_size']
     total = cfg['train_cfg'].get('max_iters') or cfg['train_cfg']['max_epochs'] * epoch
-    ends = [tuple((value * epoch if each.get('by_epoch', True) else value) / steps
-                  for value in (each['begin'], each['end']))
-            for each in cfg['param_scheduler']]
-    return total / steps, ends
+    ends = [(value * epoch if each.get('by_epoch', True) else value) / steps
+            for each in cfg['param_scheduler'] for value in (each['begin'], each['end'])]
+    return [total / steps] + ends
 
 
 @runs
