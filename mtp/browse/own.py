@@ -13,6 +13,7 @@ from mtp.tiles.pixels import list_images
 from . import detections, truths
 from .collection import Boxes, Collection, Masks
 from .places import Named, Run, run_of
+from .tested import BOXES
 
 BEFORE, AFTER = 'img_path_from', 'img_path_to'
 
@@ -34,7 +35,9 @@ class Own(NamedTuple):
 
 
 def of(place: str, named: Named) -> Optional[Own]:
-    """:class:`Own` of the test that has written ``place``; None where it was one of a data set of the catalogue."""
+    """:class:`Own` of the test whose results ``place`` holds; None without any, or of a data set of the catalogue."""
+    if not any(holds(place) for holds in (_has_shards, _has_boxes, _has_masks)):
+        return None  # most folders: neither passport nor images are asked for
     run = run_of(place)
     dataset = _dict(_dict(run.config.get('test_dataloader')).get('dataset'))
     root, classes = dataset.get('data_root'), _dict(dataset.get('metainfo')).get('classes')
@@ -66,9 +69,22 @@ def _below(run: Run, root: str, said: str) -> str:
     return os.path.normpath(os.path.join(run.below(root), said))
 
 
+def _has_shards(place: str) -> bool:
+    return os.path.basename(place).startswith('shards-') and bool(
+        glob.glob(os.path.join(glob.escape(place), 'rank-*.shard')))
+
+
+def _has_boxes(place: str) -> bool:
+    return os.path.isfile(os.path.join(place, BOXES))
+
+
+def _has_masks(place: str) -> bool:
+    return os.path.basename(place) == 'masks'
+
+
 def sharded(mine: Own, place: str) -> Iterator[Collection]:
     """Shards of rotated boxes."""
-    if os.path.basename(place).startswith('shards-') and glob.glob(os.path.join(glob.escape(place), 'rank-*.shard')):
+    if _has_shards(place):
         images = list_images(mine.images)
         classes, found = detections.of_shards(place, images)
         labels, (truth, known) = mine.labels, truths.none(images)
@@ -81,12 +97,10 @@ def sharded(mine: Own, place: str) -> Iterator[Collection]:
 
 def horizontal(mine: Own, place: str) -> Iterator[Collection]:
     """Upright boxes; the images are those of the COCO file of their labels."""
-    path = os.path.join(place, 'detections.bbox.json')
-    if os.path.isfile(path) and mine.labels and os.path.isfile(mine.labels):
-        content, there = truths.load_coco(mine.labels), list_images(mine.images)
-        stems = [truths.stem_of(entry['file_name']) for entry in content['images']]
-        images = {stem: there[stem] for stem in stems if stem in there}
-        classes, found = detections.of_coco_results(path, content, images)
+    if _has_boxes(place) and mine.labels and os.path.isfile(mine.labels):
+        content = truths.load_coco(mine.labels)
+        images = truths.images_in(content, mine.images)
+        classes, found = detections.of_coco_results(os.path.join(place, BOXES), content, images)
         truth, known = truths.read(mine.labels, None, images, classes)
         yield Collection(mine.title, place, images, classes, draw.palette_of(classes),
                          boxes=Boxes(found, truth, known, 'mmrotate'))
@@ -94,7 +108,7 @@ def horizontal(mine: Own, place: str) -> Iterator[Collection]:
 
 def masked(mine: Own, place: str) -> Iterator[Collection]:
     """Masks of class numbers, of a segmentation or of changes."""
-    if os.path.basename(place) == 'masks':
+    if _has_masks(place):
         found = list_images(place)
         images = {stem: path for stem, path in list_images(mine.images).items() if stem in found}
         truth = list_images(mine.labels) if mine.labels and os.path.isdir(mine.labels) else {}

@@ -11,6 +11,7 @@ from . import detections, truths
 from .collection import Boxes, Collection, Masks
 from .places import Named, boxed, images_of, mark_of, require_dataset, run_of
 
+BOXES = 'detections.bbox.json'  # what a test with COCO labels leaves
 MASKED = ('segmentation', 'change detection')
 
 
@@ -42,7 +43,7 @@ def sharded(place: str, named: Named) -> Iterator[Collection]:
 
 def horizontal(place: str, named: Named) -> Iterator[Collection]:
     """Upright boxes of a test whose labels are a COCO file."""
-    path = os.path.join(place, 'detections.bbox.json')
+    path = os.path.join(place, BOXES)
     if not os.path.isfile(path):
         return
     run = run_of(place)
@@ -52,8 +53,7 @@ def horizontal(place: str, named: Named) -> Iterator[Collection]:
         raise MTPError('{}: the labels of this test are not there{}'.format(path, ': no file {}'.format(labels) * bool(
             labels)), hint="ARGS='--truth FILE' with the COCO file of its labels")
     folder, content = images_of(place, named, run, dataset, uncut=False), truths.load_coco(labels)
-    there, stems = list_images(folder), [truths.stem_of(entry['file_name']) for entry in content['images']]
-    images = {stem: there[stem] for stem in stems if stem in there}
+    images = truths.images_in(content, folder)
     results = detections.of_coco_results(path, content, images)
     yield boxed(catalogue.get(dataset).title, place, images, results, named._replace(truth=labels), dataset, folder,
                  'mmrotate')

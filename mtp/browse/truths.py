@@ -11,6 +11,7 @@ from mtp.errors import MTPError
 from mtp.files import check_plain
 from mtp.submit import score
 from mtp.submit.score import Truth
+from mtp.tiles.pixels import list_images
 
 #: Folders of labels, looked for beside the folder of the images.
 BESIDE = ('truth', 'labelTxt', 'labelXml')
@@ -152,6 +153,12 @@ def load_coco(path: str) -> Dict[str, Any]:
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise MTPError('{} is no COCO file: {}'.format(path, error), hint='write it again') from None
     return content
+
+
+def images_in(content: Dict[str, Any], folder: str) -> Dict[str, str]:
+    """Path by id of the images of a COCO file that lie in ``folder``, in the order of the file."""
+    there, stems = list_images(folder), [stem_of(entry['file_name']) for entry in content['images']]
+    return {stem: there[stem] for stem in stems if stem in there}
 
 
 def quadrilateral(entry: Mapping[str, Any]) -> List[float]:

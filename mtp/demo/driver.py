@@ -12,7 +12,7 @@ from concurrent import futures
 from typing import BinaryIO, Callable, Dict, List, Mapping, NamedTuple, Optional, Sequence, Set, Tuple, cast
 
 from mtp import files, ownership
-from mtp.demo.making import Making
+from mtp.demo.making import Making, last_lines
 from mtp.demo.stages import NEWEST, OUTSIDE, TESTS, TRAINS, Stage
 from mtp.errors import CONTINUE, FAILED, MTPError
 from mtp.launch import containers, execute, host, ledger, plan, runtimes, verbs
@@ -267,6 +267,4 @@ class _Live(object):
 
 
 def _tail(path: str) -> str:
-    with open(path, 'rb') as stream:
-        lines = stream.read()[-4000:].decode('utf-8', 'replace').splitlines()
-    return '\n'.join('    ' + line for line in lines[-20:])
+    return '\n'.join('    ' + line for line in last_lines(path, 20).split('\n'))

@@ -47,15 +47,16 @@ class Making(object):
                 code = self.child.wait(_PAUSE)
                 break
             except subprocess.TimeoutExpired:
-                show(self.newest(1))
+                show(last_lines(self.log, 1))
         if code:
             raise MTPError('the environment {} could not be made; the end of {}:\n{}'.format(
-                self.env, self.log, self.newest(20)), hint='make setup ENV={}, then make demo again'.format(self.env),
-                code=FAILED)
+                self.env, self.log, last_lines(self.log, 20)), code=FAILED,
+                hint='make setup ENV={}, then make demo again'.format(self.env))
 
-    def newest(self, count: int) -> str:
-        """The last lines of the log."""
-        with open(self.log, 'rb') as stream:
-            stream.seek(max(0, os.fstat(stream.fileno()).st_size - 4000))
-            lines = stream.read().decode('utf-8', 'replace').replace('\r', '\n').split('\n')
-        return '\n'.join([line for line in lines if line.strip()][-count:])
+
+def last_lines(path: str, count: int) -> str:
+    """The last lines of a log that are not blank; what was written over in place counts as lines, too."""
+    with open(path, 'rb') as stream:
+        stream.seek(max(0, os.fstat(stream.fileno()).st_size - 4000))
+        lines = stream.read().decode('utf-8', 'replace').replace('\r', '\n').split('\n')
+    return '\n'.join([line for line in lines if line.strip()][-count:])

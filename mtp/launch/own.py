@@ -189,8 +189,9 @@ def _told(run: Run, places: containers.Places, found: host.Host) -> None:
     figures = (sealed.read(os.path.join(found.root, folder, 'passport-test.json')) or {}).get('metrics') or {}
     for name, value in sorted(figures.items()):
         say('{:<32} {}'.format(name, value))
-    for said in filter(None, [ledger.standing(run.env)]):
-        say(said)
+    standing = ledger.standing(run.env)
+    if standing:
+        say(standing)
     say('pictures: {}'.format(os.path.join(folder, 'show')))
     say('config:   {}'.format(config))
     if run.task != 'classification':

@@ -50,8 +50,9 @@ def main(words=None):
         out = resolve(options.out) if options.out else os.path.join(folder, 'scores_{}.json'.format(options.split))
         write_json(out, dict(checkpoint=found.path, split=options.split, scores=scores))
         print(out)
-        for said in filter(None, [identity.standing()]):
-            print(said)
+        standing = identity.standing()
+        if standing:
+            print(standing)
 
 
 if __name__ == '__main__':

@@ -23,8 +23,9 @@ def main() -> int:
     entry = results.expected(run.env, run.config)
     small = _rehearses(settings)
     asked, run = run, run if small else stages.as_published(run, ledger.ROOT)
-    for line in filter(None, [ledger.standing(run.env)]):
-        say('# ' + line)
+    standing = ledger.standing(run.env)
+    if standing:
+        say('# ' + standing)
     for line in () if small else _beforehand(settings, asked, run, entry):
         say('# ' + line)  # a printed plan is pasted into a shell
     todo = stages.rehearsal(run) if small else stages.real(run)

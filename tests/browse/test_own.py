@@ -113,3 +113,10 @@ def test_a_passport_with_other_things_in_it_is_no_traceback(home, change):
     files.write_json(path, sealed.seal(dict(said, config=change)))
     with pytest.raises(MTPError, match='holds no results'):
         runs.find(run)
+
+
+def test_a_run_without_results_asks_for_no_images(home):
+    run, folder, _ = left(home, 'land', dict(data_prefix=dict(img_path='val/images', seg_map_path='val/labels')))
+    drawn.write(folder + '/show/a.txt', '')
+    with pytest.raises(MTPError, match='holds no results'):
+        runs.find(run)
