@@ -6,6 +6,8 @@ traceback and goes on, and whoever waits for the batch waits for ever: here the 
 error of the worker comes out as what it was, told where its frames are; torch makes a new one of it, whose text is a
 traceback.
 """
+import atexit
+import signal
 import sys
 from multiprocessing import queues
 from typing import Any
@@ -24,6 +26,12 @@ def install() -> None:
     queues.Queue._on_queue_feeder_error = _not_sent  # type: ignore[attr-defined]
     _utils.ExceptionWrapper.__init__ = _keep
     _utils.ExceptionWrapper.reraise = _raise
+    atexit.register(_no_longer_watched)  # before multiprocessing's own, which was registered when it was imported
+
+
+def _no_longer_watched() -> None:
+    """Workers that still live are ended with this process, and torch's handler calls one that was ended a fault."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
 
 
 def _not_sent(self: Any, error: BaseException, item: Any) -> None:

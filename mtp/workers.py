@@ -1,5 +1,6 @@
 """A pool of processes that neither outlives the command nor answers its interrupts."""
 import collections
+import contextlib
 import os
 import signal
 import sys
@@ -67,8 +68,15 @@ class Pool(futures.ProcessPoolExecutor):
 
     def shutdown(self, wait: bool = True) -> None:
         """End the workers, after what they have begun."""
+        with contextlib.suppress(Exception):  # a pool that is broken takes no task
+            if self._watcher is not None:
+                # Python 3.8 may wait for ever for a pool whose last tasks were all cancelled: its thread
+                # forgets them and is not woken again. It has forgotten them when a task behind them is done.
+                super().submit(os.getpid).result()
         super().shutdown(wait)
         self._over.set()
+        if self._watcher is not None:
+            self._watcher.join()  # whoever forks next finds no thread that is just going
         if self._opencv:
             self._opencv.setNumThreads(self._threads)
 

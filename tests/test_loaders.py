@@ -86,6 +86,12 @@ def test_a_fault_from_outside_names_its_file():
     assert said.startswith('error: cannot use /none/a.png: No such file or directory')
 
 
+def test_a_worker_that_is_ended_with_its_parent_is_no_fault():
+    said = told("path = '/none/a.png'; index or open(path); import time; time.sleep(60)",
+                before='global kept; kept = iter(DataLoader(Tiles(), num_workers=2)); next(kept)')
+    assert said == 'error: cannot use /none/a.png: No such file or directory\n  next: ls -ld /none\n'
+
+
 def test_a_defect_keeps_its_traceback():
     code, _, said = ran('[][index]')
     assert code == 1 and 'IndexError' in said and 'Traceback' in said

@@ -102,6 +102,30 @@ def test_too_few_descriptors_end_the_command_and_its_workers(limit):
     assert b'Traceback' not in done.stderr
 
 
+ALL_CANCELLED = '''
+import operator, time
+from mtp import workers
+
+pool = workers.Pool(2)
+assert pool.submit(operator.neg, 1).result() == -1
+names = ('_queue_management_thread_wakeup', '_executor_manager_thread_wakeup')  # Python 3.8, later ones
+wakeup = next(getattr(pool, name) for name in names if hasattr(pool, name))
+stock = wakeup.clear
+wakeup.clear = lambda: (time.sleep(0.5), stock())  # the thread of the pool is slow to see why it was woken
+for future in [pool.submit(operator.neg, number) for number in range(3)]:
+    assert future.cancel()
+pool.shutdown()
+print('over')
+'''
+
+
+def test_a_pool_ends_after_all_that_waited_was_cancelled():
+    """As a bad item does it, whose error stops the rest."""
+    done = subprocess.run([sys.executable, '-c', ALL_CANCELLED], stdout=subprocess.PIPE, universal_newlines=True,
+                          timeout=60, env=dict(os.environ, PYTHONPATH=os.getcwd()))
+    assert done.stdout == 'over\n'
+
+
 HALF_A_RESULT = '''
 import os, signal, struct, sys
 from mtp import workers
