@@ -1,10 +1,14 @@
 """``python main_pretrain.py``: from the command line to a finished run."""
+import argparse
 import os
+from typing import Any, Callable, Dict, Optional, Sequence
 
 import cv2
 import torch
+from torch import nn
 
 from mtp import locks, terminal
+from mtp.checkpoints import Checkpoint
 from mtp.errors import CONTINUE, FAILED, OK, MTPError, run_main
 from mtp.paths import resolve
 from mtp.report import identity
@@ -17,10 +21,13 @@ from .engine.stop import STOP
 from .model import backbones
 from .model.model import PretrainModel
 
+#: Says a line to the user, or keeps it.
+Log = Callable[[str], None]
+
 HALF = {None: None, 'fp16': torch.float16, 'bf16': torch.bfloat16}
 
 
-def main(words=None):
+def main(words: Optional[Sequence[str]] = None) -> int:
     """Run or continue pretraining. Returns the exit code: 0 complete, 75 start the same command again."""
     chosen = options.parse(words)
     runner.find_hooks(chosen)
@@ -44,14 +51,14 @@ def main(words=None):
     return code
 
 
-def _run(chosen, comm, weights):
+def _run(chosen: argparse.Namespace, comm: communicator.Communicator, weights: Optional[str]) -> int:
     log = terminal.say if comm.is_main else (lambda text: None)
     if comm.any(bool(STOP.asked)):  # while all this was imported, or the processes met
         log('stopped before the first step; start the same command again to continue')
         return CONTINUE
     settings = options.identity(chosen, comm.world, devices.half(chosen, comm.device))
     checkpoint = _checkpoint(chosen, settings, log)
-    if _complete(chosen, comm, checkpoint):
+    if checkpoint is not None and _complete(chosen, comm, checkpoint):
         log('{}: all {} steps are done'.format(checkpoint.path, chosen.end_iter))
         if comm.is_main and not os.path.exists(os.path.join(chosen.save_path, summary.PAGE)):
             _report(chosen, log)  # killed between the last step and the page
@@ -81,7 +88,7 @@ def _run(chosen, comm, weights):
     return code
 
 
-def _train(training, passport):
+def _train(training: runner.PretrainRunner, passport: Optional[Passport]) -> int:
     """Make the steps; the passport says how it ended. Returns the exit code."""
     train_loop = training.train_loop
     try:
@@ -96,14 +103,15 @@ def _train(training, passport):
     return train_loop.code
 
 
-def _report(chosen, log):
+def _report(chosen: argparse.Namespace, log: Log) -> None:
     log('checkpoint {}'.format(os.path.join(chosen.save_path, checkpoints.stem(chosen) + '.pth')))
     log('report {}'.format(summary.write(chosen.save_path, vars(chosen))))
     for said in filter(None, [summary.skipped(chosen.save_path), identity.standing()]):
         log(said)
 
 
-def _passport(chosen, comm, recipe, sources, checkpoint):
+def _passport(chosen: argparse.Namespace, comm: communicator.Communicator, recipe: recipes.Recipe,
+              sources: Dict[str, annotations.Annotations], checkpoint: Optional[Checkpoint]) -> Passport:
     data = {name: dict(images=len(item), instances=len(item.boxes), rotated=len(item.rboxes), skipped=item.skipped,
                        **manifest(item.files)) for name, item in sources.items()}
     return Passport(os.path.join(chosen.save_path, 'passport.json'), kind='pretrain', config=vars(chosen), data=data,
@@ -111,7 +119,7 @@ def _passport(chosen, comm, recipe, sources, checkpoint):
                     continued_from=checkpoint.path if checkpoint else None)
 
 
-def _complete(chosen, comm, checkpoint):
+def _complete(chosen: argparse.Namespace, comm: communicator.Communicator, checkpoint: Optional[Checkpoint]) -> bool:
     """Whether nothing is left to do, not even the validation after the last step."""
     if checkpoint is None or checkpoint.meta.get('iteration', 0) < chosen.end_iter:
         return False
@@ -120,14 +128,15 @@ def _complete(chosen, comm, checkpoint):
     return not validator.Validator({}, comm, chosen, chosen.end_iter).missing(chosen.end_iter)
 
 
-def _validator(chosen, comm, recipe, done, log):
+def _validator(chosen: argparse.Namespace, comm: communicator.Communicator, recipe: recipes.Recipe, done: int,
+               log: Log) -> Optional[validator.Validator]:
     if not chosen.val_interval:
         return None
     sources = {name: _read(name, chosen, recipe, comm, log, 'valid') for name in chosen.datasets}
     return validator.Validator(sources, comm, chosen, done)
 
 
-def _checkpoint(chosen, settings, log):
+def _checkpoint(chosen: argparse.Namespace, settings: Dict[str, Any], log: Log) -> Optional[Checkpoint]:
     """The checkpoint to continue from, or None."""
     found = None
     if chosen.resume != 'none':
@@ -141,7 +150,8 @@ def _checkpoint(chosen, settings, log):
     return found
 
 
-def _model(chosen, comm, recipe, weights, checkpoint, log):
+def _model(chosen: argparse.Namespace, comm: communicator.Communicator, recipe: recipes.Recipe, weights: Optional[str],
+           checkpoint: Optional[Checkpoint], log: Log) -> nn.Module:
     torch.manual_seed(chosen.seed)
     encoder, report = backbones.build(chosen.backbone, chosen.image_size, recipe, chosen.use_ckpt,
                                       None if checkpoint else weights, chosen.partial)
@@ -152,7 +162,8 @@ def _model(chosen, comm, recipe, weights, checkpoint, log):
                          chosen.background, norm, HALF[devices.half(chosen, comm.device)]).to(comm.device).train()
 
 
-def _read(name, chosen, recipe, comm, log, split='train'):
+def _read(name: str, chosen: argparse.Namespace, recipe: recipes.Recipe, comm: communicator.Communicator, log: Log,
+          split: str = 'train') -> annotations.Annotations:
     cache = os.path.join(chosen.save_path, 'annotations')
     found = annotation_cache.read(cache, name, split, recipe.drop_degenerate, comm)
     left_out = ', '.join('{} {}'.format(count, reason) for reason, count in found.skipped.items() if count)
@@ -161,7 +172,7 @@ def _read(name, chosen, recipe, comm, log, split='train'):
     return found
 
 
-def _check_folder(folder):
+def _check_folder(folder: str) -> None:
     try:
         os.makedirs(folder, exist_ok=True)
         writable = os.access(folder, os.W_OK)

@@ -1,10 +1,11 @@
 """``python -m mtp.pretrain.preview``: what a pretrained model sees, beside the truth, for all of its tasks."""
 import argparse
 import os
-from typing import Any, Dict, NamedTuple, Sequence, Tuple
+from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Sequence, Tuple
 
 import cv2
 import numpy as np
+from mmengine.structures import InstanceData
 from pycocotools import mask as coco_mask
 
 from mtp import numbers
@@ -18,13 +19,19 @@ from . import preview_layers
 from .data import annotations, samples
 from .data.batch import normalise
 from .engine import checkpoints
+from .model.model import PretrainModel
 from .tasks import CAPTIONS
 
 SHOWN = 0.3  # least score of a detection that is drawn
 SHADE = 0.5  # of a mask's colour
 
+#: What :func:`truth` gives: image, semantic labels, masks, labels.
+Truth = Tuple[np.ndarray, np.ndarray, List[np.ndarray], np.ndarray]
+#: A colour for each class, BGR.
+Colours = Sequence[Sequence[int]]
 
-def main(words=None):
+
+def main(words: Optional[Sequence[str]] = None) -> None:
     """Write ``<out>/<dataset>_<n>.png``: columns image, then per task truth and prediction. Prints each path.
 
     Beside them lies the same as layers, for ``make browse``: :mod:`mtp.pretrain.preview_layers`.
@@ -59,14 +66,14 @@ class Seen(NamedTuple):
     shape: Tuple[int, int]
 
 
-def seen(model, source, index, side):
+def seen(model: PretrainModel, source: annotations.Annotations, index: int, side: int) -> Seen:
     """What the model sees in image ``index``, its longer side made ``side`` pixels long."""
     ready, meta = samples.whole(source, index, side)
     found = model.predict(normalise(ready[None], [meta['img_shape']]), [meta], source.name)
     return Seen(tuple(model.tasks), found, tuple(meta['img_shape']))
 
 
-def panel(look, true, source, index, least_score):
+def panel(look: Seen, true: Truth, source: annotations.Annotations, index: int, least_score: float) -> np.ndarray:
     """One row of pictures (h, w, 3) BGR of image ``index``, drawn in its own pixels, shown as large as it was seen.
 
     Args:
@@ -97,7 +104,7 @@ def panel(look, true, source, index, least_score):
                            for text, picture in pictures], 1)
 
 
-def truth(source, index):
+def truth(source: annotations.Annotations, index: int) -> Truth:
     """What is known of an image: (h, w, 3) BGR, (h, w) semantic labels, (n, h, w) masks and their (n,) labels."""
     size = tuple(int(edge) for edge in source.sizes[index])
     seg = samples.read_semantic(source.seg(index), size, len(catalogue.get(source.name).classes))
@@ -106,21 +113,22 @@ def truth(source, index):
     return samples.read_image(source.image(index), size), seg, masks, source.labels[rows.start:rows.stop]
 
 
-def confident(found, field, least_score):
+def confident(found: InstanceData, field: str, least_score: float) -> Tuple[np.ndarray, np.ndarray]:
     """(values of ``field``, labels) of the detections with a score of ``least_score`` or more, as arrays."""
     keep = found.scores >= least_score
     return getattr(found, field)[keep].numpy(), found.labels[keep]
 
 
-def shade_classes(image, label, colours):
-    """``image`` with each class in its colour; 0 is background and stays."""
+def shade_classes(image: np.ndarray, label: np.ndarray, colours: Colours) -> np.ndarray:
+    """``image`` (h, w, 3) BGR with each class of ``label`` (h, w) in its colour; 0 is background and stays."""
     table = np.array([(0, 0, 0)] + list(colours), np.float32)
     shaded = image * (1 - SHADE) + table[label] * SHADE
     return np.where(label[..., None] > 0, shaded, image).astype(np.uint8)
 
 
-def shade_objects(image, masks, labels, colours, pen=1):
-    """``image`` with each object's pixels in its class's colour and a white rim."""
+def shade_objects(image: np.ndarray, masks: Iterable[np.ndarray], labels: np.ndarray, colours: Colours,
+                  pen: int = 1) -> np.ndarray:
+    """``image`` (h, w, 3) BGR with the pixels of each of ``masks`` (h, w) in its class's colour and a white rim."""
     picture = image.copy()
     for mask, label in zip(masks, labels):
         inside = mask.astype(bool)
@@ -130,8 +138,8 @@ def shade_objects(image, masks, labels, colours, pen=1):
     return picture
 
 
-def outline(image, rboxes, labels, colours, pen=2):
-    """``image`` with each rotated box (cx cy w h theta) outlined in its class's colour."""
+def outline(image: np.ndarray, rboxes: np.ndarray, labels: np.ndarray, colours: Colours, pen: int = 2) -> np.ndarray:
+    """``image`` with each rotated box (cx cy w h in pixels, theta in radians) outlined in its class's colour."""
     picture = image.copy()
     for polygon, label in zip(rboxes_to_polygons(rboxes), labels):
         corners = np.round(polygon.reshape(1, 4, 2)).astype(np.int32)
@@ -139,15 +147,15 @@ def outline(image, rboxes, labels, colours, pen=2):
     return picture
 
 
-def titled(picture, text):
+def titled(picture: np.ndarray, text: str) -> np.ndarray:
     """``picture`` with a line of text above and a white column at its right."""
     head = np.full((18, picture.shape[1], 3), 255, np.uint8)
     cv2.putText(head, text, (3, 13), cv2.FONT_HERSHEY_SIMPLEX, 0.42, (0, 0, 0), 1, cv2.LINE_AA)
     return np.pad(np.concatenate([head, picture]), ((0, 0), (0, 4), (0, 0)), constant_values=255)
 
 
-def write_png(path, picture):
-    """Write a BGR picture."""
+def write_png(path: str, picture: np.ndarray) -> None:
+    """Write a picture (h, w, 3) uint8 BGR."""
     with atomic_path(path) as temporary:
         with open(temporary, 'wb') as stream:
             stream.write(cv2.imencode('.png', picture)[1].tobytes())

@@ -4,11 +4,15 @@ Below ``<out>/layers/<dataset>``: ``images``, ``ss`` and ``ss_truth`` (0 is back
 ``is.json``, ``is_truth.json``, ``rd.json`` and ``rd_truth.json`` in COCO's form, all in pixels of the image.
 """
 import os
+from types import TracebackType
+from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence, Tuple, Type
 
 import numpy as np
 
 from mtp.boxes.convert import rboxes_to_polygons
 from mtp.files import write_json
+
+from .data.annotations import Annotations
 
 FOLDER = 'layers'
 TASKS = ('ss', 'is', 'rd')
@@ -24,30 +28,32 @@ class Layers:
         write_png: function of path and pixels.
     """
 
-    def __init__(self, out, name, classes, write_png):
+    def __init__(self, out: str, name: str, classes: Sequence[str],
+                 write_png: Callable[[str, np.ndarray], None]) -> None:
         self.folder, self.name, self.classes, self.write_png = os.path.join(out, FOLDER, name), name, classes, write_png
         self.images, self.rows = [], {}
 
-    def __enter__(self):
+    def __enter__(self) -> 'Layers':
         return self
 
-    def __exit__(self, kind, error, trace):
+    def __exit__(self, kind: Optional[Type[BaseException]], error: Optional[BaseException],
+                 trace: Optional[TracebackType]) -> None:
         for title, rows in self.rows.items() if kind is None else ():
             write_json(os.path.join(self.folder, title + '.json'), dict(
                 images=self.images, annotations=rows,
                 categories=[dict(id=number, name=each) for number, each in enumerate(self.classes)]), indent=None)
 
-    def image(self, number, pixels):
+    def image(self, number: int, pixels: np.ndarray) -> None:
         """A new image: its number, and (h, w, 3) BGR; what follows belongs to it."""
         file = '{}_{}.png'.format(self.name, number)
         self._save('images', file, pixels)
         self.images.append(dict(id=number, file_name=file, width=pixels.shape[1], height=pixels.shape[0]))
 
-    def classes_of(self, title, label):
+    def classes_of(self, title: str, label: np.ndarray) -> None:
         """Semantic classes (h, w) under a title: ``ss`` or ``ss_truth``."""
         self._save(title, self.images[-1]['file_name'], np.asarray(label).astype(np.uint8))
 
-    def boxes(self, title, polygons, labels, scores=None):
+    def boxes(self, title: str, polygons: np.ndarray, labels: np.ndarray, scores: Optional[np.ndarray] = None) -> None:
         """Objects: corners (n, 8), labels (n,), scores (n,) of what was found."""
         rows, image = self.rows.setdefault(title, []), self.images[-1]['id']
         for index, (polygon, label) in enumerate(zip(polygons, labels)):
@@ -57,12 +63,13 @@ class Layers:
                          segmentation=[np.round(polygon, 2).tolist()])
             rows.append(entry if scores is None else dict(entry, score=round(float(scores[index]), 6)))
 
-    def _save(self, folder, file, pixels):
+    def _save(self, folder: str, file: str, pixels: np.ndarray) -> None:
         os.makedirs(os.path.join(self.folder, folder), exist_ok=True)
         self.write_png(os.path.join(self.folder, folder, file), pixels)
 
 
-def add(layers, number, truth, source, index, found):
+def add(layers: Layers, number: int, truth: Tuple[np.ndarray, np.ndarray, List[np.ndarray], np.ndarray],
+        source: Annotations, index: int, found: Dict[str, Any]) -> None:
     """Everything about one image.
 
     Args:
@@ -87,7 +94,7 @@ def add(layers, number, truth, source, index, found):
         layers.boxes('rd_truth', rboxes_to_polygons(source.rboxes[own]), source.rlabels[own])
 
 
-def bounds_of(masks):
+def bounds_of(masks: Iterable[np.ndarray]) -> np.ndarray:
     """Corners (n, 8) of the upright boxes around masks (n, h, w)."""
     boxes = []
     for mask in masks:

@@ -1,6 +1,7 @@
 """``python -m mtp.pretrain.validate``: score a checkpoint of a pretraining run on a whole set, valid or train."""
 import argparse
 import os
+from typing import Optional, Sequence
 
 from mtp import numbers
 from mtp.errors import MTPError, run_main
@@ -13,7 +14,7 @@ from .data import annotation_cache
 from .engine import checkpoints, communicator, evaluator, validator
 
 
-def main(words=None):
+def main(words: Optional[Sequence[str]] = None) -> None:
     """Print the scores and write them as JSON; works under torchrun and srun as training does."""
     parser = argparse.ArgumentParser(prog='python -m mtp.pretrain.validate', description=__doc__)
     parser.add_argument('--save_path', required=True, help='folder of a pretraining run')

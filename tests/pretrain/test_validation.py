@@ -170,3 +170,11 @@ def test_best_is_kept_and_a_killed_run_finds_it_again(chosen, tmp_path, monkeypa
     again = go(4, 8, 9)  # killed after step 4 was saved: step 8 is found again
     assert kept.read_text() == '9' and [item['step'] for item in again.records] == [4, 8, 9]
     assert [item['step'] for item in json.loads((tmp_path / 'validation.json').read_text())] == [4, 8, 9]
+
+
+def test_sets_without_an_object_have_no_best_checkpoint(chosen, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(evaluator, 'evaluate', lambda *_: {'ss/sota/mIoU': None, 'mean': None})
+    one = validator.Validator({}, Part(0, 1, []), chosen)
+    one.run(None, 4, checkpoints.stem(chosen, 4))
+    assert 'no object to find' in capsys.readouterr().out and not list(tmp_path.glob('best*'))
+    assert [item['step'] for item in json.loads((tmp_path / 'validation.json').read_text())] == [4]

@@ -10,7 +10,7 @@ import os
 import shutil
 import sys
 import zlib
-from typing import Any, Callable, Protocol
+from typing import Any, Callable, Protocol, Sequence, cast
 
 import numpy as np
 
@@ -66,7 +66,7 @@ def read(folder: str, name: str, split: str, drop_degenerate: bool, comm: Proces
     return load(place, name, split)
 
 
-def _ensure(folder, name, split, drop_degenerate):
+def _ensure(folder: str, name: str, split: str, drop_degenerate: bool) -> str:
     """Path of the arrays, which are made when they are not there; missing image files are noticed either way."""
     place = os.path.join(folder, '{}_{}_{}'.format(name, split, key(name, split, drop_degenerate)))
     if os.path.isdir(place) and not intact(place):
@@ -122,12 +122,12 @@ def check_sum(path: str) -> str:
 def load(place: str, name: str, split: str) -> annotations.Annotations:
     """:class:`~mtp.pretrain.data.annotations.Annotations` mapped from the folder ``place``, which is :func:`intact`."""
     arrays = {array: _map(place, array) for array in ARRAYS}
-    facts = sealed.read(os.path.join(place, FACTS))
-    names = Names(_map(place, 'names'), _map(place, 'ends'))
+    facts = sealed.read(os.path.join(place, FACTS)) or {}
+    names = cast(Sequence[str], Names(_map(place, 'names'), _map(place, 'ends')))  # slices aside, which nobody takes
     return annotations.Annotations(name, split, names, skipped=facts['skipped'], **arrays)
 
 
-def _map(place, array):
+def _map(place: str, array: str) -> np.ndarray:
     return np.load(os.path.join(place, array + '.npy'), mmap_mode='r').view(np.ndarray)
 
 

@@ -4,7 +4,7 @@ import dataclasses
 import functools
 import math
 import os
-from typing import Any, Dict, Iterable, List, Sequence
+from typing import Any, Counter, Dict, Iterable, List, Sequence, Tuple, Union
 
 import numpy as np
 
@@ -47,13 +47,13 @@ class Annotations:
     rfirst: np.ndarray
     rboxes: np.ndarray
     rlabels: np.ndarray
-    skipped: dict
+    skipped: Dict[str, int]
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.names)
 
     @functools.cached_property
-    def _where(self):
+    def _where(self) -> Dict[str, str]:
         return folders(self.name, self.split)
 
     def image(self, index: int) -> str:
@@ -128,14 +128,14 @@ def read(name: str, split: str = 'train', drop_degenerate: bool = True) -> Annot
         rfirst=rfirst, rboxes=rboxes, rlabels=rlabels, skipped=dict(skipped), **rows)
 
 
-def _wanted(entry, names):
+def _wanted(entry: catalogue.Dataset, names: List[str]) -> Dict[str, List[str]]:
     """File names in the three folders that belong to the images ``names``."""
     stems = [os.path.splitext(name)[0] for name in names]
     return {'images': names, 'semantic': [stem + '.png' for stem in stems],
             'rotated': [stem + entry.files['rotated_suffix'] for stem in stems]}
 
 
-def check_files(name: str, split: str, names: Iterable[str]) -> None:
+def check_files(name: str, split: str, names: Sequence[str]) -> None:
     """Every image has its files.
 
     Raises:
@@ -150,7 +150,7 @@ def check_files(name: str, split: str, names: Iterable[str]) -> None:
                 name, len(missing), len(names), where['coco'], where[what], missing[0]))
 
 
-def _read_coco(path, entry):
+def _read_coco(path: str, entry: catalogue.Dataset) -> Tuple[List[Dict[str, Any]], Dict[str, np.ndarray], Counter[str]]:
     """Image entries in the order of the file, the instance columns, and the counter of what was left out."""
     try:
         content = files.read_json(path, most=None)
@@ -172,14 +172,14 @@ def _read_coco(path, entry):
     return images, columns, skipped
 
 
-def _entries(content, field, path):
+def _entries(content: Dict[str, Any], field: str, path: str) -> List[Dict[str, Any]]:
     entries = content.get(field)
     if not isinstance(entries, list) or not all(isinstance(item, dict) for item in entries):
         raise MTPError('{}: field {}: a list of objects is expected'.format(path, field))
     return entries
 
 
-def _check_image(image, place, path):
+def _check_image(image: Dict[str, Any], place: int, path: str) -> None:
     name = image.get('file_name')
     if not isinstance(name, str) or os.path.basename(name) != name or name in ('', '.', '..'):
         raise MTPError('{}: images[{}]: field file_name: {!r} is not a plain file name'.format(path, place, name))
@@ -190,7 +190,7 @@ def _check_image(image, place, path):
         raise MTPError('{}: images[{}]: field id: {!r}'.format(path, place, image.get('id')))
 
 
-def _labels(categories, classes, path):
+def _labels(categories: List[Dict[str, Any]], classes: Sequence[str], path: str) -> Dict[Any, int]:
     """Category id -> class index by name, whatever the order in the file is (published.md#label-order)."""
     known, labels = {name: index for index, name in enumerate(classes)}, {}
     for place, category in enumerate(categories):
@@ -202,7 +202,8 @@ def _labels(categories, classes, path):
     return labels
 
 
-def _instances(annotations, images, place_of, label_of, path):
+def _instances(annotations: List[Dict[str, Any]], images: List[Dict[str, Any]], place_of: Dict[Any, int],
+               label_of: Dict[Any, int], path: str) -> Tuple[Dict[str, np.ndarray], Counter[str]]:
     """Columns of all usable instances, sorted by image."""
     skipped, kept = collections.Counter(), []
     for place, item in enumerate(annotations):
@@ -244,7 +245,7 @@ def _instances(annotations, images, place_of, label_of, path):
     return columns, skipped
 
 
-def _unusable(usable, box, size):
+def _unusable(usable: bool, box: Tuple[float, float, float, float], size: Sequence[int]) -> str:
     """Why an annotation is left out, as mmdet's COCO reader decides; '' when it is used."""
     x, y, width, height = box
     inside_w = min(x + width, size[1]) - max(x, 0)
@@ -256,11 +257,12 @@ def _unusable(usable, box, size):
     return 'smaller than a pixel' if width < 1 or height < 1 else ''
 
 
-def _offsets(owners, count):
+def _offsets(owners: Union[Sequence[int], np.ndarray], count: int) -> np.ndarray:
     return np.concatenate([[0], np.cumsum(np.bincount(np.asarray(owners, np.int64), minlength=count))]).astype(np.int64)
 
 
-def _read_rotated(paths, classes, drop_degenerate, skipped):
+def _read_rotated(paths: Sequence[str], classes: Sequence[str], drop_degenerate: bool,
+                  skipped: Counter[str]) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
     known = {name: index for index, name in enumerate(classes)}
     owners, polygons, labels = [], [], []
     for place, path in enumerate(paths):

@@ -41,6 +41,6 @@ def distort(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return image
 
 
-def _linear(image, factor, shift):
+def _linear(image: np.ndarray, factor: float, shift: float) -> np.ndarray:
     """``image * factor + shift``, clipped and cut to uint8."""
     return np.clip(image.astype(np.float32) * np.float32(factor) + np.float32(shift), 0, 255).astype(np.uint8)

@@ -2,9 +2,10 @@
 import contextlib
 import dataclasses
 import signal
-from typing import Dict, Iterator, Tuple, Union
+from typing import Any, Dict, Iterator, List, Tuple, Union
 
 import cv2
+import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
@@ -16,7 +17,7 @@ from .. import tasks
 from ..recipe import Recipe
 from . import samples
 from .annotations import Annotations
-from .batch import DatasetBatch
+from .batch import DatasetBatch, Truth
 
 loaders.install()
 
@@ -41,7 +42,7 @@ def batch_sizes(batch: int, counts: Dict[str, int], mode: str = 'avg') -> Dict[s
         return {name: batch // len(counts) for name in counts}
     sizes = {name: max(batch * number // sum(counts.values()), 1) for name, number in counts.items()}
     while sum(sizes.values()) > batch:  # the lower bound of one image may have lifted a small set
-        sizes[max(sizes, key=sizes.get)] -= 1
+        sizes[max(sizes, key=lambda name: sizes[name])] -= 1
     return sizes
 
 
@@ -72,7 +73,7 @@ class StepDataset(Dataset):
     def __len__(self) -> int:
         return self.length
 
-    def _order(self, name, epoch):
+    def _order(self, name: str, epoch: int) -> np.ndarray:
         if self._orders.get(name, (None,))[0] != epoch:
             rng = samples.generator(PERMUTATION, self.seed, tasks.number(name), epoch)
             self._orders[name] = epoch, rng.permutation(len(self.sources[name]))
@@ -90,12 +91,12 @@ class StepDataset(Dataset):
         except MTPError as error:
             return error
 
-    def _batch(self, name, step):
+    def _batch(self, name: str, step: int) -> DatasetBatch:
         skipped = []
         made = [self._sample(name, step, slot, skipped) for slot in range(self.sizes[name])]
         return dataclasses.replace(samples.collate(made, self.side, self.recipe.small_crop_label), skipped=skipped)
 
-    def _sample(self, name, step, slot, skipped):
+    def _sample(self, name: str, step: int, slot: int, skipped: List[str]) -> Tuple[np.ndarray, np.ndarray, Truth]:
         source, (index, _) = self.sources[name], self.image_index(name, step, slot)
         rng = samples.generator(AUGMENTATION, self.seed, step, self.rank, tasks.number(name), slot)
         for _ in range(len(source)):
@@ -109,11 +110,11 @@ class StepDataset(Dataset):
         raise MTPError('{}: no image of the data set can be read'.format(name))
 
 
-def _as_made(item):
+def _as_made(item: Any) -> Any:
     return item
 
 
-def _start_worker(_):
+def _start_worker(_: int) -> None:
     cv2.setNumThreads(0)  # one process, one core: the workers are the parallelism
     for number in GENTLE + (signal.SIGINT,):  # sent to the whole group; the trainer decides
         signal.signal(number, signal.SIG_IGN)

@@ -2,7 +2,7 @@
 
 See published.md#augmentation.
 """
-from typing import Any, Dict, Sequence, Tuple
+from typing import Any, Dict, Optional, Sequence, Tuple
 
 import cv2
 import numpy as np
@@ -39,7 +39,7 @@ def make(annotations: Annotations, index: int, side: int, rng: np.random.Generat
         MTPError: a file is damaged or does not fit its annotation.
     """
     while True:
-        size = tuple(int(edge) for edge in annotations.sizes[index])
+        size = _size(annotations, index)
         place = placement.draw(size, side, rng) if augment else placement.whole(size, side)
         truth = _truth(annotations, index, place, side)
         if truth is not None:
@@ -50,6 +50,12 @@ def make(annotations: Annotations, index: int, side: int, rng: np.random.Generat
     if augment:
         image = colour.distort(image, rng).astype(colour_type, copy=False)
     return image, _semantic(annotations, index, place), truth
+
+
+def _size(annotations: Annotations, index: int) -> Tuple[int, int]:
+    """(height, width) of an image."""
+    height, width = annotations.sizes[index]
+    return int(height), int(width)
 
 
 def read_image(path: str, size: Sequence[int]) -> np.ndarray:
@@ -73,7 +79,7 @@ def whole(annotations: Annotations, index: int, side: int) -> Tuple[torch.Tensor
     Raises:
         MTPError: the file is damaged.
     """
-    size = tuple(int(edge) for edge in annotations.sizes[index])
+    size = _size(annotations, index)
     place = placement.whole(size, side)
     new = place.crop
     image = np.zeros((side, side, 3), np.uint8)
@@ -99,12 +105,12 @@ def read_semantic(path: str, size: Sequence[int], classes: int) -> np.ndarray:
     return label + np.uint8(1)  # 255 wraps to 0
 
 
-def _semantic(annotations, index, place):
+def _semantic(annotations: Annotations, index: int, place: placement.Placement) -> np.ndarray:
     label = read_semantic(annotations.seg(index), place.size, CLASS_COUNTS[annotations.name])
     return label[place.sources(0)[:, None], place.sources(1)[None]]
 
 
-def _truth(annotations, index, place, side):
+def _truth(annotations: Annotations, index: int, place: placement.Placement, side: int) -> Optional[Truth]:
     """Objects in the crop, or None when there were boxes and no pixel of any of them is left."""
     begin, end = annotations.first[index], annotations.first[index + 1]
     boxes, inside = place.boxes(annotations.boxes[begin:end])
@@ -122,7 +128,8 @@ def _truth(annotations, index, place, side):
         rlabels=torch.from_numpy(annotations.rlabels[rbegin:rend][rinside].astype(np.int64)))
 
 
-def _masks(annotations, instances, boxes, place, side):
+def _masks(annotations: Annotations, instances: np.ndarray, boxes: np.ndarray, place: placement.Placement,
+           side: int) -> Tuple[np.ndarray, np.ndarray]:
     """Bitmaps (n, side, side) of ``instances`` in the crop and the boxes (n, 4) around their pixels (zeros: none)."""
     masks, tight = np.zeros((len(instances), side, side), np.uint8), np.zeros((len(instances), 4), np.float32)
     rows, columns = place.sources(0), place.sources(1)

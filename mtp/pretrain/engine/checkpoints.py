@@ -75,7 +75,7 @@ def newest(folder: str, warn: Callable[[str], None] = print) -> Optional[Checkpo
     return saved.choose([os.path.join(folder, match.group(0)) for match in matches], _lacks, warn)
 
 
-def _lacks(found):
+def _lacks(found: Checkpoint) -> str:
     """What a checkpoint lacks to be gone on from; '' when it has all."""
     whole = (found.meta.get('what') == 'mtp_pretraining' and isinstance(found.rest.get('optimizer'), dict)
              and isinstance(found.meta.get('settings'), dict) and isinstance(found.meta.get('iteration'), int))

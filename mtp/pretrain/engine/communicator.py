@@ -61,7 +61,7 @@ class Communicator:
 
     def first(self, work: Callable[[], Any]) -> Any:
         """``work()`` of the first process, in all of them; its MTPError reaches them all, too."""
-        answer = [None]
+        answer: List[Any] = [None]
         if self.is_main:
             try:
                 answer = [work()]
@@ -104,7 +104,7 @@ def join(options: argparse.Namespace) -> Communicator:
     return Communicator(rank, world, local, device, _meet(rank, world, device) if world > 1 else None)
 
 
-def _meet(rank, world, device):
+def _meet(rank: int, world: int, device: torch.device) -> heartbeat.Heartbeat:
     """Start torch.distributed. Returns the :class:`~mtp.pretrain.engine.heartbeat.Heartbeat` of this process."""
     try:
         store, _, _ = next(rendezvous_at('env://', timeout=MEETING))

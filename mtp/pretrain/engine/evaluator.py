@@ -5,7 +5,7 @@ The images of each set are cut into batches that do not depend on the number of 
 world-th batch. So any number of processes finds bit for bit what one process finds, and nothing is padded or counted
 twice.
 """
-from typing import Any, Dict, List, Optional, Sequence
+from typing import Any, Dict, List, Optional, Sequence, Tuple, Union
 
 import numpy as np
 import torch
@@ -23,6 +23,10 @@ from . import heartbeat
 from .communicator import Communicator
 from .metrics import METRICS
 from .stop import Stop
+
+
+#: What :class:`ValDataset` gives: number, data set, image indices, images (n, 3, S, S) uint8, metas, semantic labels.
+Batch = Tuple[int, str, List[int], torch.Tensor, List[Dict[str, Any]], List[np.ndarray]]
 
 
 class ValDataset(torch.utils.data.Dataset):
@@ -49,7 +53,7 @@ class ValDataset(torch.utils.data.Dataset):
     def __len__(self) -> int:
         return len(self.mine)
 
-    def __getitem__(self, place):
+    def __getitem__(self, place: int) -> Union[Batch, MTPError]:
         number, (name, indices) = self.mine[place]
         source = self.sources[name]
         try:
@@ -143,10 +147,11 @@ def evaluate(model: PretrainModel, sources: Dict[str, Annotations], side: int, c
     if progress:
         progress.close()
     parts = comm.gather(evaluator.packed())
-    return figures(parts, sources, model.tasks, evaluator.first) if comm.is_main else {}
+    return {} if parts is None else figures(parts, sources, model.tasks, evaluator.first)
 
 
-def _count(model, sources, device, evaluator, batch):
+def _count(model: PretrainModel, sources: Dict[str, Annotations], device: torch.device, evaluator: Evaluator,
+           batch: Batch) -> None:
     _, name, indices, images, metas, segs = batch
     ready = normalise(images.to(device, non_blocking=True), [meta['img_shape'] for meta in metas])
     found = model.predict(ready, metas, name)

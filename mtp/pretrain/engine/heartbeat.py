@@ -7,9 +7,12 @@ import os
 import sys
 import threading
 import time
-from typing import Optional, Tuple
+from typing import TYPE_CHECKING, Any, Callable, List, Optional, Tuple
 
 from mtp.errors import FAILED, MTPError
+
+if TYPE_CHECKING:  # the store is handed in; nothing here needs torch
+    from torch.distributed import Store
 
 BEAT = 2.0  # seconds between two looks
 SILENCE = 45.0  # seconds without a beat after which a process counts as gone; a large file is parsed in less
@@ -33,7 +36,7 @@ class Heartbeat(threading.Thread):
         silence: seconds without a beat after which the neighbour counts as gone.
     """
 
-    def __init__(self, store, rank, world, silence=SILENCE):
+    def __init__(self, store: 'Store', rank: int, world: int, silence: float = SILENCE) -> None:
         super().__init__(daemon=True, name='heartbeat')
         self.store, self.rank, self.world, self.silence = store, rank, world, silence
         self.lock, self.ended = threading.Lock(), threading.Event()
@@ -96,18 +99,18 @@ class Heartbeat(threading.Thread):
             pass  # no store, no news: what this process knows is all there is
         return error
 
-    def _silent(self):
+    def _silent(self) -> List[int]:
         """Processes that do not beat any more."""
         before = [self._count('beat/{}'.format(rank)) for rank in range(self.world)]
         self.ended.wait(3 * BEAT)
         return [rank for rank in range(self.world) if self._count('beat/{}'.format(rank)) == before[rank]]
 
-    def _count(self, name):
+    def _count(self, name: str) -> int:
         with self.lock:
             return self.store.add(name, 0)
 
     @staticmethod
-    def _wait(question, seconds):
+    def _wait(question: Callable[[], Any], seconds: float) -> Any:
         """Ask until there is an answer, for ``seconds`` at most."""
         end = time.monotonic() + seconds
         answer = question()

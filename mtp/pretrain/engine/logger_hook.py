@@ -41,7 +41,7 @@ class PretrainLoggerHook(Hook):
         self.start = time.monotonic()
         self._clear()
 
-    def _clear(self):
+    def _clear(self) -> None:
         self.sums, self.count, self.seconds, self.waited = {}, 0, 0.0, 0.0
 
     def due(self, step: int) -> bool:
@@ -51,6 +51,7 @@ class PretrainLoggerHook(Hook):
     def after_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None,
                          outputs: Optional[Dict[str, float]] = None) -> None:
         """Count one step. ``outputs``: name -> number, averaged over the steps of a line; ``skipped`` is summed."""
+        outputs = outputs or {}
         train_loop, memory = runner.train_loop, devices.memory(runner.comm.device)
         seconds, waited = train_loop.seconds, train_loop.waited
         for name, value in outputs.items():
@@ -63,12 +64,12 @@ class PretrainLoggerHook(Hook):
 
     def after_val_epoch(self, runner: Runner, metrics: Optional[Dict[str, Optional[float]]] = None) -> None:
         """Count a validation. ``metrics``: name -> per cent or None."""
-        for name, value in metrics.items():
+        for name, value in (metrics or {}).items():
             if value is not None:
                 self.board.add_scalar('validation/' + name, value, runner.iter)
         self.board.flush()
 
-    def _write(self, step, facts):
+    def _write(self, step: int, facts: Dict[str, Any]) -> None:
         line = dict(step=step, **facts)
         line.update((name, round(value / self.count, 6)) for name, value in self.sums.items() if name != 'skipped')
         line['skipped'] = self.sums['skipped']

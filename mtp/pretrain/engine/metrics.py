@@ -5,7 +5,7 @@ A metric of another task is a class here, with the same methods as :class:`Seman
 of it; they must not depend on which process saw an image.
 """
 import collections
-from typing import Dict, Iterable, List, Optional, Tuple
+from typing import Any, Dict, Iterable, List, Optional, Protocol, Tuple, Type
 
 import numpy as np
 import torch
@@ -17,6 +17,24 @@ from ..data.annotations import Annotations
 from . import scores
 
 Columns = Tuple[np.ndarray, ...]
+
+
+class Metric(Protocol):
+    """What every metric has; said of :class:`SemanticMetric`."""
+    reads_labels: bool
+
+    def __init__(self, first: int) -> None:
+        ...
+
+    def add(self, source: Annotations, index: int, found: Any, seg: Any) -> None:
+        """Count one image."""
+
+    def packed(self) -> Dict[str, Any]:
+        """Data set -> what all processes need of it."""
+
+    @staticmethod
+    def figures(parts: List[Any], source: Annotations, first: int) -> Dict[str, Optional[float]]:
+        """Name -> figure from 0 to 1."""
 
 
 class SemanticMetric:
@@ -50,10 +68,10 @@ class _Rows:
     """Rows of columns, a list per data set."""
     reads_labels = False
 
-    def __init__(self, first):
+    def __init__(self, first: int) -> None:
         self.rows = collections.defaultdict(list)
 
-    def packed(self):
+    def packed(self) -> Dict[str, Columns]:
         """As of :class:`SemanticMetric`."""
         return {name: columns(rows) for name, rows in self.rows.items()}
 
@@ -93,7 +111,7 @@ class RotatedMetric(_Rows):
 
 
 #: Task -> its metric: the same methods for each.
-METRICS = {'ss': SemanticMetric, 'is': InstanceMetric, 'rd': RotatedMetric}
+METRICS: Dict[str, Type[Metric]] = {'ss': SemanticMetric, 'is': InstanceMetric, 'rd': RotatedMetric}
 
 
 def columns(rows: Iterable[Columns]) -> Columns:

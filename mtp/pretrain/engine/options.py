@@ -2,6 +2,7 @@
 import argparse
 import json
 import os
+from typing import Any, Dict, Optional, Sequence
 
 from mtp import files, numbers
 from mtp.errors import MTPError
@@ -16,7 +17,7 @@ IDENTITY = ('backbone', 'tasks', 'datasets', 'batch_size', 'batch_mode', 'image_
             'recipe', 'seed', 'background', 'init_backbone', 'mixed_precision', 'on_bad_sample', 'augment')
 
 
-def truth(text):
+def truth(text: str) -> bool:
     """``True`` and ``False`` as the published command lines write them."""
     if text.lower() in ('true', '1', 'yes'):
         return True
@@ -25,7 +26,7 @@ def truth(text):
     raise argparse.ArgumentTypeError('True or False is expected, not {!r}'.format(text))
 
 
-def as_json(text):
+def as_json(text: str) -> Any:
     """What a flag says whose value is JSON."""
     try:
         return files.parse_json(text)
@@ -33,7 +34,7 @@ def as_json(text):
         raise argparse.ArgumentTypeError('JSON is expected, not {!r}: {}'.format(text, error))
 
 
-def parser():
+def parser() -> argparse.ArgumentParser:
     """The argument parser; ``--help`` is the reference of the flags."""
     made = argparse.ArgumentParser(prog='main_pretrain.py',
                                    description='Multi-task pretraining (MTP, arXiv 2403.13430).')
@@ -93,7 +94,7 @@ def parser():
     return made
 
 
-def parse(words=None):
+def parse(words: Optional[Sequence[str]] = None) -> argparse.Namespace:
     """Checked options of the command line ``words``.
 
     Raises:
@@ -115,7 +116,7 @@ def parse(words=None):
     return options
 
 
-def _read_config(path, made):
+def _read_config(path: str, made: argparse.ArgumentParser) -> Dict[str, Any]:
     try:
         values = files.read_json(path)
     except (OSError, ValueError) as error:
@@ -133,7 +134,7 @@ def _read_config(path, made):
         raise MTPError('{}: {}'.format(path, error), hint='mend that line, and start the same command again') from None
 
 
-def _of_file(flag, value):
+def _of_file(flag: argparse.Action, value: Any) -> Any:
     """What ``flag`` makes of a value in a configuration file, as if it had been typed; null leaves the default."""
     if value is None:
         return flag.default
@@ -145,7 +146,7 @@ def _of_file(flag, value):
     return found if several else found[0]
 
 
-def _typed(flag, value):
+def _typed(flag: argparse.Action, value: Any) -> Any:
     text = value if isinstance(value, str) and flag.type is not as_json else json.dumps(value)
     if flag.type is None and not isinstance(value, str):
         raise argparse.ArgumentTypeError('{}: a text is expected, not {!r}'.format(flag.dest, value))
@@ -153,12 +154,12 @@ def _typed(flag, value):
         raise argparse.ArgumentTypeError('{}: {!r} is none of {}'.format(
             flag.dest, value, ', '.join(map(str, flag.choices))))
     try:
-        return flag.type(text) if flag.type else text
+        return flag.type(text) if callable(flag.type) else text
     except argparse.ArgumentTypeError as error:
         raise argparse.ArgumentTypeError('{}: {}'.format(flag.dest, error)) from None
 
 
-def _check(options):
+def _check(options: argparse.Namespace) -> None:
     for name in ('backbone', 'save_path', 'image_size', 'init_backbone'):
         if getattr(options, name) is None:
             raise MTPError('--{} is missing'.format(name), hint='python main_pretrain.py --help')
@@ -185,7 +186,7 @@ def _check(options):
                        hint='--resume FILE, or leave --ft out: the newest checkpoint in --save_path is found by itself')
 
 
-def identity(options, world, half=None):
+def identity(options: argparse.Namespace, world: int, half: Optional[str] = None) -> Dict[str, Any]:
     """Settings that decide the numbers of a run, as its checkpoints hold them. ``half``: name of the number format."""
     return dict({name: getattr(options, name) for name in IDENTITY}, processes=world, mixed_precision=half or False,
                 custom_hooks=options.custom_hooks or None)

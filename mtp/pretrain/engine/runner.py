@@ -3,7 +3,7 @@ import argparse
 import logging
 import os
 import sys
-from typing import Any, Dict, List
+from typing import Any, Callable, Dict, List, Optional, Sequence, Union
 
 import torch
 from mmengine.config import Config
@@ -13,14 +13,19 @@ from mmengine.optim import AmpOptimWrapper, OptimWrapper
 from mmengine.registry import HOOKS
 from mmengine.runner import Runner
 from mmengine.utils import import_modules_from_strings
+from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.nn.utils import clip_grad_norm_
+from torch.utils.data import DataLoader
 
 from mtp import antialias, paths
+from mtp.checkpoints import Checkpoint
 from mtp.errors import MTPError
 
+from ..data.batch import DatasetBatch
 from ..model.model import PretrainModel
 from . import checkpoints, logger_hook, train_loop
+from .communicator import Communicator
 
 GRADIENT_NORM = 5.0
 # mmengine's own: our loop, data loader, logger hook and checkpoints do their work, bit for bit the same after a stop
@@ -45,7 +50,9 @@ class PretrainRunner(Runner):
         bare: the model without the wrapper of distributed training.
     """
 
-    def __init__(self, model, groups, comm, options, dataloader, settings, checkpoint=None, log=print, **train_cfg):
+    def __init__(self, model: PretrainModel, groups: List[Dict[str, Any]], comm: Communicator,
+                 options: argparse.Namespace, dataloader: DataLoader, settings: Dict[str, Any],
+                 checkpoint: Optional[Checkpoint] = None, log: Callable[[str], None] = print, **train_cfg: Any) -> None:
         self.comm, self.options, self.bare, self.checkpoint, self.log = comm, options, model, checkpoint, log
         hooks = dict(dict.fromkeys(REPLACED), checkpoint=PretrainCheckpointHook(settings))
         if comm.is_main:
@@ -65,26 +72,26 @@ class PretrainRunner(Runner):
         if comm.is_main:
             self.logger.handlers[0].setLevel(logging.INFO)  # for hooks; what the Runner tells of itself was not shown
 
-    def setup_env(self, env_cfg):
+    def setup_env(self, env_cfg: Dict[str, Any]) -> None:
         """The processes have met and chosen their devices before (communicator.join). No folder of its own a start."""
         self._rank, self._world_size, self._timestamp = self.comm.rank, self.comm.world, ''
 
-    def build_logger(self, log_level='INFO', log_file=None, **_):
+    def build_logger(self, log_level: Union[int, str] = 'INFO', log_file: Optional[str] = None, **_: Any) -> MMLogger:
         """On the console alone."""
         return MMLogger.get_instance(self.experiment_name, log_level='WARNING')
 
-    def wrap_model(self, model_wrapper_cfg, model):
+    def wrap_model(self, model_wrapper_cfg: Optional[Dict[str, Any]], model: nn.Module) -> nn.Module:
         """The model stays on its device, and its normalisation as it was built."""
         return Parallel(model) if self.comm.world > 1 else model
 
-    def register_custom_hooks(self, hooks):
+    def register_custom_hooks(self, hooks: List[Dict[str, Any]]) -> None:
         for hook in hooks:
             try:
                 self.register_hook(dict(hook))
             except Exception as error:
                 raise MTPError('--custom_hooks {}: {}'.format(hook, error)) from error
 
-    def load_or_resume(self):
+    def load_or_resume(self) -> None:
         """Continue from the checkpoint; hooks find in it what they put there."""
         if self.checkpoint:
             found, self.checkpoint = self.checkpoint, None
@@ -92,10 +99,10 @@ class PretrainRunner(Runner):
             self.call_hook('after_load_checkpoint', checkpoint=content)
             checkpoints.restore(found, self.bare, self.optim_wrapper.optimizer, scaler(self.optim_wrapper), self.log)
 
-    def dump_config(self):
+    def dump_config(self) -> None:
         """It stands in the passport."""
 
-    def _log_env(self, env_cfg):
+    def _log_env(self, env_cfg: Dict[str, Any]) -> None:
         """It stands in the passport."""
 
 
@@ -117,10 +124,12 @@ class PretrainCheckpointHook(Hook):
 
     priority = 'VERY_LOW'
 
-    def __init__(self, settings):
+    def __init__(self, settings: Dict[str, Any]) -> None:
         self.settings = settings
 
-    def after_train_iter(self, runner, batch_idx, data_batch=None, outputs=None):
+    def after_train_iter(self, runner: PretrainRunner, batch_idx: int,
+                         data_batch: Optional[Dict[str, DatasetBatch]] = None,
+                         outputs: Optional[Dict[str, float]] = None) -> None:
         loop, options, step = runner.train_loop, runner.options, batch_idx + 1
         due = loop.stopping or step == loop.max_iters or step % options.interval == 0
         if runner.comm.is_main and (due or loop.validator and loop.validator.due(step)):
@@ -138,9 +147,11 @@ class _Clipped:
         norm: of the last step's gradients, before; a tensor, so that nobody waits for it.
     """
 
-    parameters, norm = (), None
+    parameters: Sequence[nn.Parameter] = ()
+    norm: Optional[torch.Tensor] = None
+    clip_grad_kwargs: Dict[str, Any]  # of mmengine's wrapper
 
-    def _clip_grad(self):
+    def _clip_grad(self) -> None:
         self.norm = clip_grad_norm_([p for p in self.parameters if p.grad is not None], **self.clip_grad_kwargs)
 
 

@@ -73,7 +73,7 @@ def match_image(image: int, labels: np.ndarray, scores: np.ndarray, ious: Dict[s
                 hits['box'], hits['mask'])
 
 
-def _greedy(ious):
+def _greedy(ious: np.ndarray) -> np.ndarray:
     """Detections by falling score take the best object that is left, (n, m) -> (n, thresholds) bool."""
     found = np.zeros((len(ious), len(COCO_THRESHOLDS)), bool)
     if not ious.size:

@@ -1,6 +1,7 @@
 """Whether somebody asked this process to stop. Standard library only: it listens before anything heavy is imported."""
 import signal
-from typing import Iterable
+from types import FrameType
+from typing import Iterable, Optional
 
 from mtp.processes import GENTLE, listen
 
@@ -18,7 +19,7 @@ class Stop:
         """Remember these signals instead of dying of them. A second Ctrl-C stops at once."""
         listen(numbers, self._note)
 
-    def _note(self, number, _):
+    def _note(self, number: int, _: Optional[FrameType]) -> None:
         self.asked = signal.Signals(number).name
         if number == signal.SIGINT:
             signal.signal(signal.SIGINT, signal.default_int_handler)

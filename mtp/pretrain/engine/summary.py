@@ -1,6 +1,6 @@
 """The page of a pretraining run: ``index.html`` beside its checkpoints, from the files that the run left."""
 import os
-from typing import Any, Dict
+from typing import Any, Dict, List
 
 from mtp.report.page import Page
 
@@ -25,7 +25,7 @@ def write(folder: str, config: Dict[str, Any]) -> str:
     return path
 
 
-def _losses(page, folder, config, last):
+def _losses(page: Page, folder: str, config: Dict[str, Any], last: Dict[str, Any]) -> None:
     facts = ('Step {step} of {steps}. {images_per_second:.2f} images a second, {wait:.0f} % of the time waiting for '
              'data, ')
     known = last and all(name in last for name in ('images_per_second', 'data_wait', 'memory'))
@@ -43,7 +43,7 @@ def skipped(folder: str) -> str:
     return '{} damaged sample(s) replaced by others (--on_bad_sample skip)'.format(int(count)) if count else ''
 
 
-def _validation(page, records):
+def _validation(page: Page, records: List[Dict[str, Any]]) -> None:
     if not records:
         return
     best = validator.best(records)

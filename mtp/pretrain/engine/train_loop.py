@@ -7,15 +7,26 @@ it. So a run that is killed anywhere goes on at once and ends with the same weig
 import math
 import signal
 import time
+from typing import TYPE_CHECKING, Dict, Iterator, List, Optional, Union
 
 import torch
 from mmengine.runner import BaseLoop
+from torch.utils.data import DataLoader
 
 from mtp.errors import CONTINUE, FAILED, OK, MTPError
 
 from ..data import loader
+from ..data.batch import DatasetBatch
 from . import checkpoints, heartbeat
 from .stop import STOP
+from .validator import Validator
+
+if TYPE_CHECKING:  # it imports this module
+    from .runner import PretrainRunner
+
+
+#: The batch of each step: data set -> its part, or what is wrong with it.
+Batches = Iterator[Union[Dict[str, DatasetBatch], MTPError]]
 
 
 def learning_rate(base: float, step: int, last: int) -> float:
@@ -42,7 +53,8 @@ class StepTrainLoop(BaseLoop):
         outputs: what the last step gave, name -> number, averaged over the processes.
     """
 
-    def __init__(self, runner, dataloader, done=0, epoch=0, validator=None):
+    def __init__(self, runner: 'PretrainRunner', dataloader: DataLoader, done: int = 0, epoch: int = 0,
+                 validator: Optional[Validator] = None) -> None:
         super().__init__(runner, dataloader)
         self.options, self.comm, self.first_epoch, self.validator = runner.options, runner.comm, epoch, validator
         self.iter, self.max_iters, self.max_epochs = done, self.options.end_iter, 1
@@ -67,7 +79,7 @@ class StepTrainLoop(BaseLoop):
         self.runner.call_hook('after_train')
         return self.runner.model
 
-    def _steps(self, batches):
+    def _steps(self, batches: Batches) -> int:
         """Returns the exit code."""
         if self.comm.any(bool(STOP.asked)):  # while data and model were made ready
             return CONTINUE
@@ -80,7 +92,7 @@ class StepTrainLoop(BaseLoop):
                 return CONTINUE
         return OK
 
-    def _step(self, batches):
+    def _step(self, batches: Batches) -> None:
         began = time.monotonic()
         batch = self._next(batches)
         self.waited = time.monotonic() - began
@@ -101,13 +113,16 @@ class StepTrainLoop(BaseLoop):
         """Learning rate of the step at hand for parameters of this ``lr_scale``."""
         return learning_rate(self.options.lr * scale, self.iter + 1, self.max_iters)
 
-    def _next(self, batches):
+    def _next(self, batches: Batches) -> Dict[str, DatasetBatch]:
         batch = next(batches)
-        if self.comm.any(isinstance(batch, MTPError)):
-            raise batch if isinstance(batch, MTPError) else heartbeat.FailedElsewhere()
+        failed = self.comm.any(isinstance(batch, MTPError))  # all have to ask
+        if isinstance(batch, MTPError):
+            raise batch
+        if failed:
+            raise heartbeat.FailedElsewhere()
         return batch
 
-    def _shared(self, losses, skipped):
+    def _shared(self, losses: Dict[str, torch.Tensor], skipped: List[str]) -> Dict[str, float]:
         """name -> mean over the processes; ``skipped`` is their sum."""
         values = self.comm.mean(torch.stack([value.float() for value in losses.values()] + [
             losses['loss'].new_tensor(float(len(skipped)))]))
@@ -118,7 +133,7 @@ class StepTrainLoop(BaseLoop):
         self.known.update(skipped)
         return outputs
 
-    def _check(self, batch):
+    def _check(self, batch: Dict[str, DatasetBatch]) -> None:
         """Stop at a loss that is no number, before it spreads."""
         wrong = [name for name, value in self.outputs.items() if 'loss' in name and not math.isfinite(value)]
         if wrong:
@@ -127,11 +142,12 @@ class StepTrainLoop(BaseLoop):
                 self.iter + 1, ', '.join(wrong), ', '.join(names)), code=FAILED,
                 hint='look at these images and their annotations, or lower --lr')
 
-    def _validate(self):
+    def _validate(self) -> bool:
         """Whether validation came to its end."""
         self.runner.call_hook('before_val')
         self.runner.call_hook('before_val_epoch')
-        found = self.validator.run(self.runner.bare, self.iter, checkpoints.name(self.options, self.iter), STOP)
+        found = self.validator and self.validator.run(
+            self.runner.bare, self.iter, checkpoints.name(self.options, self.iter), STOP)
         self.runner.call_hook('after_val_epoch', metrics=found or {})
         self.runner.call_hook('after_val')
         return found is not None

@@ -55,7 +55,8 @@ class Validator:
             return found
         before = best(self.records)
         self.records.append(dict(step=step, scores=found))
-        kept = best(self.records)['step'] == step and (before is None or before['step'] != step)
+        after = best(self.records)  # None where no set has an object to find
+        kept = after is not None and after['step'] == step and (before is None or before['step'] != step)
         if kept:
             _keep(options, checkpoint)
         sealed.write_list(self.path, self.records)
@@ -68,7 +69,7 @@ def read(path: str) -> List[Dict[str, Any]]:
     return [item for item in sealed.read_list(path) if isinstance(item.get('step'), int) and _scored(item)]
 
 
-def _scored(item):
+def _scored(item: Dict[str, Any]) -> bool:
     scores = item.get('scores')
     return isinstance(scores, dict) and isinstance(scores.get('mean'), (int, float, type(None))) and 'mean' in scores
 
@@ -92,7 +93,7 @@ def describe(step: int, found: Scores, note: str = '') -> str:
     return '\n'.join(['validation after step {} (per cent): {}{}'.format(step, mean, note)] + lines)
 
 
-def _keep(options, checkpoint):
+def _keep(options: argparse.Namespace, checkpoint: str) -> None:
     """Give the files of ``checkpoint`` a second name that begins with ``best``; a link, which needs no room."""
     for suffix in ('_encoder.pth', '.pth'):
         target = os.path.join(options.save_path, checkpoints.stem(options, 'best') + suffix)
@@ -100,7 +101,7 @@ def _keep(options, checkpoint):
             _link(os.path.join(options.save_path, checkpoint + suffix), temporary)
 
 
-def _link(source, target):
+def _link(source: str, target: str) -> None:
     try:
         os.link(source, target)
     except OSError:  # a file system without links

@@ -57,7 +57,7 @@ def build(backbone: str, image_size: int, recipe: Recipe, use_ckpt: bool = False
     With ``partial`` a file of which little fits is taken, too.
     """
     entry = backbones.get(backbone)
-    options = {'drop_path_rate': entry.drop_path}
+    options: Dict[str, Any] = {'drop_path_rate': entry.drop_path}
     if entry.family == backbones.VIT:
         options.update(img_size=image_size, recipe=recipe.name)
     # the published InternImage always recomputes activations, whatever --use_ckpt says

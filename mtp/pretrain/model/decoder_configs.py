@@ -37,17 +37,18 @@ def neck(in_channels: Sequence[int], size: Size) -> Dict[str, Any]:
     return dict(type='mmdet.FPN', in_channels=list(in_channels), out_channels=size.channels, num_outs=5)
 
 
-def _assigner(positive, negative, minimum, low_quality, calculator):
+def _assigner(positive: float, negative: float, minimum: float, low_quality: bool, calculator: str) -> Dict[str, Any]:
     return dict(type='VectorMaxIoUAssigner', pos_iou_thr=positive, neg_iou_thr=negative, min_pos_iou=minimum,
                 match_low_quality=low_quality, ignore_iof_thr=-1, iou_calculator=dict(type=calculator))
 
 
-def _sampler(number, share, with_truth):
+def _sampler(number: int, share: float, with_truth: bool) -> Dict[str, Any]:
     return dict(type='mmdet.RandomSampler', num=number, pos_fraction=share, neg_pos_ub=-1,
                 add_gt_as_proposals=with_truth)
 
 
-def _rpn(kind, size, calculator, border, coder, loss_bbox, box_type):
+def _rpn(kind: str, size: Size, calculator: str, border: int, coder: Dict[str, Any], loss_bbox: Dict[str, Any],
+         box_type: bool) -> Dict[str, Any]:
     return dict(
         type=kind, in_channels=size.channels, feat_channels=size.channels,
         anchor_generator=dict(type='mmdet.AnchorGenerator', scales=[8], ratios=[0.5, 1.0, 2.0], strides=STRIDES,

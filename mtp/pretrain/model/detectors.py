@@ -4,9 +4,10 @@ FPN, proposal network and head trunks see the images of all datasets at once, wh
 normalises over the batch (published.md#decoders-three-times). Only the last layers, the losses' averages and the
 sampling know datasets.
 """
-from typing import Any, Dict, Iterator, List, Sequence, Tuple
+from typing import Any, Dict, Iterator, List, Sequence, Tuple, Union
 import torch
 from mmcv.ops import batched_nms  # noqa: F401  (says early and clearly that mmcv was built without its ops)
+from mmdet.models.task_modules.samplers import SamplingResult
 from mmdet.registry import MODELS, TASK_UTILS
 from mmdet.structures.bbox import bbox2roi
 from mmengine.config import ConfigDict
@@ -22,7 +23,13 @@ from . import decoder_configs, heads  # noqa: F401  (registers our heads)
 from . import task_modules  # noqa: F401  (registers our coder and assigner)
 
 
-def _mean(value):
+#: Data set -> (first, last) of its images among those of a step.
+Spans = Dict[str, Tuple[int, int]]
+#: (data set, component) -> scalar.
+Losses = Dict[Tuple[str, str], torch.Tensor]
+
+
+def _mean(value: Union[torch.Tensor, List[torch.Tensor], Tuple[torch.Tensor, ...]]) -> torch.Tensor:
     """A loss as mmengine reads it: the mean of a tensor, or the sum of means of a list (one per level)."""
     return sum(item.mean() for item in value) if isinstance(value, (list, tuple)) else value.mean()
 
@@ -40,7 +47,8 @@ class Detector(nn.Module):
         classes: dataset -> number of classes, in order.
     """
 
-    truth, wants = 'truths', ()
+    truth = 'truths'
+    wants: Tuple[str, ...] = ()
 
     def __init__(self, in_channels: Sequence[int], size: decoder_configs.Size, classes: Dict[str, int]) -> None:
         super().__init__()
@@ -63,7 +71,7 @@ class Detector(nn.Module):
             for name, head in self.last.items():
                 yield '{}roiboxhead_{}{}'.format(self.prefix, kind, tasks.number(name)), getattr(head, kind)
 
-    def _load_from_state_dict(self, state_dict, prefix, *rest):
+    def _load_from_state_dict(self, state_dict: Dict[str, torch.Tensor], prefix: str, *rest: Any) -> None:
         # As the published decoders: the box head of a single-stage detector is taken as the proposal network.
         renamed, said = layouts.single_stage(state_dict)
         if said:
@@ -72,7 +80,7 @@ class Detector(nn.Module):
             print(*said, sep='\n', flush=True)
         super()._load_from_state_dict(state_dict, prefix, *rest)
 
-    def losses(self, maps: List[torch.Tensor], truths: Dict[str, List[Truth]]) -> Dict[Tuple[str, str], torch.Tensor]:
+    def losses(self, maps: List[torch.Tensor], truths: Dict[str, List[Truth]]) -> Losses:
         """Losses of every dataset.
 
         Args:
@@ -100,13 +108,14 @@ class Detector(nn.Module):
         losses.update(self.region_losses(pyramid[:4], sampled, flat, spans))
         return losses
 
-    def sample(self, proposals, truth):
+    def sample(self, proposals: InstanceData, truth: InstanceData) -> SamplingResult:
         """Match the proposals of one image with its objects and draw the regions to train on."""
         candidates = InstanceData(priors=proposals.bboxes)
         return self.sampler.sample(self.assigner.assign(candidates, truth), candidates, truth)
 
-    def region_losses(self, pyramid, sampled, instances, spans):
-        """Losses of the box head: (dataset, component) -> scalar."""
+    def region_losses(self, pyramid: Sequence[torch.Tensor], sampled: List[SamplingResult],
+                      instances: List[InstanceData], spans: Spans) -> Losses:
+        """Losses of the box head: (dataset, component) -> scalar. ``pyramid``: four maps (images, channels, h, w)."""
         rois = bbox2roi([result.priors for result in sampled])
         features, _ = self.roi_head.bbox_head(self.extractor(pyramid, rois))
         losses, begin = {}, 0
@@ -176,7 +185,8 @@ class InstanceSegmenter(Detector):
     def instances(truth: Truth) -> InstanceData:
         return InstanceData(bboxes=truth.hboxes, labels=truth.labels, masks=truth.masks)
 
-    def region_losses(self, pyramid, sampled, instances, spans):
+    def region_losses(self, pyramid: Sequence[torch.Tensor], sampled: List[SamplingResult],
+                      instances: List[InstanceData], spans: Spans) -> Losses:
         losses = super().region_losses(pyramid, sampled, instances, spans)
         rois = bbox2roi([result.pos_priors for result in sampled])
         features = self.roi_head.mask_head(self.mask_extractor(pyramid, rois))
@@ -226,7 +236,7 @@ class RotatedDetector(Detector):
         return results
 
 
-def _spans(truths):
+def _spans(truths: Dict[str, List[Truth]]) -> Spans:
     """dataset -> (first, last) image index in the concatenated batch."""
     spans, begin = {}, 0
     for name, group in truths.items():

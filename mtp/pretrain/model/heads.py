@@ -1,9 +1,13 @@
 """Heads that differ from the toolboxes' own in one point each."""
+from typing import Any, Dict, List, Optional, Tuple
+
 import torch
 from mmcv.ops import roi_align
 from mmdet.models.roi_heads.bbox_heads import BBoxHead
 from mmdet.models.roi_heads.mask_heads import FCNMaskHead
 from mmdet.models.task_modules.prior_generators import anchor_inside_flags
+from mmdet.models.task_modules.samplers import SamplingResult
+from mmengine.config import ConfigDict
 from mmengine.registry import MODELS
 from mmengine.structures import InstanceData
 from mmrotate.models.dense_heads import OrientedRPNHead
@@ -17,7 +21,8 @@ class LenientOrientedRPNHead(OrientedRPNHead):
     crops, and narrow images that are shrunk, hold none. Their other losses stay.
     """
 
-    def _get_targets_single(self, flat_anchors, valid_flags, gt_instances, img_meta, *args, **options):
+    def _get_targets_single(self, flat_anchors: torch.Tensor, valid_flags: torch.Tensor, gt_instances: InstanceData,
+                            img_meta: Dict[str, Any], *args: Any, **options: Any) -> Tuple[Any, ...]:
         try:
             return super()._get_targets_single(flat_anchors, valid_flags, gt_instances, img_meta, *args, **options)
         except ValueError:
@@ -38,8 +43,9 @@ class OnesBBoxHead(BBoxHead):
     See published.md#box-targets.
     """
 
-    def loss(self, cls_score, bbox_pred, rois, labels, label_weights, bbox_targets, bbox_weights,
-             reduction_override=None):
+    def loss(self, cls_score: torch.Tensor, bbox_pred: torch.Tensor, rois: torch.Tensor, labels: torch.Tensor,
+             label_weights: torch.Tensor, bbox_targets: torch.Tensor, bbox_weights: torch.Tensor,
+             reduction_override: Optional[str] = None) -> Dict[str, torch.Tensor]:
         """As :meth:`BBoxHead.loss`; ``bbox_targets`` is not used."""
         return super().loss(cls_score, bbox_pred, rois, labels, label_weights, bbox_weights, bbox_weights,
                             reduction_override=reduction_override)
@@ -49,7 +55,8 @@ class OnesBBoxHead(BBoxHead):
 class TensorMaskHead(FCNMaskHead):
     """Mask layer whose targets are cut out on the device, each object's bitmap once (published.md#mask-targets)."""
 
-    def get_targets(self, sampling_results, batch_gt_instances, rcnn_train_cfg):
+    def get_targets(self, sampling_results: List[SamplingResult], batch_gt_instances: List[InstanceData],
+                    rcnn_train_cfg: ConfigDict) -> torch.Tensor:
         """Binary targets (positives, 28, 28) float32 of all images, cut from ``masks`` (n, H, W) uint8 tensors."""
         cells = rcnn_train_cfg['mask_size']
         parts = [_cut(result.pos_priors, result.pos_assigned_gt_inds, truth.masks, cells)
@@ -57,7 +64,7 @@ class TensorMaskHead(FCNMaskHead):
         return torch.cat(parts)
 
 
-def _cut(boxes, owners, masks, cells):
+def _cut(boxes: torch.Tensor, owners: torch.Tensor, masks: torch.Tensor, cells: int) -> torch.Tensor:
     if len(boxes) == 0:
         return boxes.new_zeros(0, cells, cells)
     height, width = masks.shape[-2:]

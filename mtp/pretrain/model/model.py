@@ -5,7 +5,7 @@
 1, 2, 3 for SOTA, SIOR, FAST.
 """
 import collections
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Optional, Sequence, Type, Union
 
 import torch
 from mmengine.optim import OptimWrapper
@@ -15,6 +15,7 @@ from mtp.errors import MTPError
 
 from .. import tasks
 from ..data.batch import DatasetBatch, prepare
+from ..recipe import Recipe
 from ..recipe import get as get_recipe
 from . import decoder_configs
 from .detectors import InstanceSegmenter, RotatedDetector
@@ -24,7 +25,8 @@ from .semantic import SemanticSegmenter
 #: registered, as in published files), ``truth`` (the field of a DatasetBatch that ``losses`` gets of each data set),
 #: ``wants`` (those of ``background norm box_targets`` that its constructor takes), ``published()`` (names and modules
 #: of the last layers), ``losses(maps, truths)`` and ``predict(maps, metas, dataset)``.
-DECODERS = {'ss': SemanticSegmenter, 'is': InstanceSegmenter, 'rd': RotatedDetector}
+DECODERS: Dict[str, Type[Union[SemanticSegmenter, InstanceSegmenter, RotatedDetector]]] = {
+    'ss': SemanticSegmenter, 'is': InstanceSegmenter, 'rd': RotatedDetector}
 
 
 class PretrainModel(nn.Module):
@@ -41,8 +43,10 @@ class PretrainModel(nn.Module):
         half: None, or torch.float16 or torch.bfloat16: autocast the encoder to it (decoders stay in float32).
     """
 
-    def __init__(self, encoder, chosen_tasks=tasks.TASKS, datasets=tasks.DATASETS, recipe='paper',
-                 size=decoder_configs.PUBLISHED, background=True, norm='SingleValueBN', half=None):
+    def __init__(self, encoder: nn.Module, chosen_tasks: Sequence[str] = tasks.TASKS,
+                 datasets: Sequence[str] = tasks.DATASETS, recipe: Union[str, Recipe] = 'paper',
+                 size: decoder_configs.Size = decoder_configs.PUBLISHED, background: bool = True,
+                 norm: str = 'SingleValueBN', half: Optional[torch.dtype] = None) -> None:
         super().__init__()
         self.tasks, self.datasets = tasks.in_order(chosen_tasks, tasks.TASKS), tasks.in_order(datasets, tasks.DATASETS)
         if not self.tasks or not self.datasets:
@@ -52,7 +56,7 @@ class PretrainModel(nn.Module):
         self.background, self.half = background, half
         self.encoder = encoder
         classes = collections.OrderedDict((name, tasks.CLASS_COUNTS[name]) for name in self.datasets)
-        wanted = dict(background=background, norm=norm, box_targets=self.recipe.box_targets)
+        wanted: Dict[str, Any] = dict(background=background, norm=norm, box_targets=self.recipe.box_targets)
         self.decoders = {}  # task -> module registered under its published name
         for task in self.tasks:
             kind = DECODERS[task]
@@ -62,7 +66,7 @@ class PretrainModel(nn.Module):
                 self.add_module(name, module)
         self._freeze_unused()
 
-    def _freeze_unused(self):
+    def _freeze_unused(self) -> None:
         """Parameters that no loss reaches: kept as in published files, frozen so that DDP need not look for them."""
         for name, parameter in self.named_parameters():
             if name.startswith(('encoder.norm.', 'semsegdecoder.decode_head.conv_seg.')):

@@ -76,7 +76,7 @@ class SemanticSegmenter(nn.Module):
         logits = F.interpolate(self.logits(maps, dataset), size=side, mode='bilinear', align_corners=False)
         return [self._labels(*pair) for pair in zip(logits, metas)]
 
-    def _labels(self, logits, meta):
+    def _labels(self, logits: torch.Tensor, meta: Dict[str, Any]) -> torch.Tensor:
         height, width = meta['img_shape']
         scores = F.interpolate(logits[None, :, :height, :width], size=meta['ori_shape'], mode='bilinear',
                                align_corners=False)

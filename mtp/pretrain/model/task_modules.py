@@ -1,8 +1,10 @@
 """Registered pieces that make the toolboxes' assignment and decoding run on the device without loops."""
+from typing import Sequence, Union
+
 import torch
 from mmdet.models.task_modules.assigners import MaxIoUAssigner
 from mmdet.models.task_modules.assigners.assign_result import AssignResult
-from mmdet.structures.bbox import get_box_tensor
+from mmdet.structures.bbox import BaseBoxes, get_box_tensor
 from mmengine.registry import TASK_UTILS
 from mmrotate.models.task_modules.coders import MidpointOffsetCoder
 from mmrotate.structures.bbox import RotatedBoxes
@@ -19,7 +21,9 @@ class ClosedFormMidpointOffsetCoder(MidpointOffsetCoder):
     that sides and angle follow from two corners.
     """
 
-    def decode(self, bboxes, pred_bboxes, max_shape=None, wh_ratio_clip=16 / 1000):
+    def decode(self, bboxes: Union[torch.Tensor, BaseBoxes], pred_bboxes: torch.Tensor,
+               max_shape: Union[None, Sequence[int], Sequence[Sequence[int]], torch.Tensor] = None,
+               wh_ratio_clip: float = 16 / 1000) -> RotatedBoxes:
         """Boxes (n, 4) x1 y1 x2 y2 and deltas (n, 6) -> RotatedBoxes (n, 5), le90. No clipping to ``max_shape``."""
         deltas = pred_bboxes * pred_bboxes.new_tensor(self.stds) + pred_bboxes.new_tensor(self.means)
         boxes = rectangles(get_box_tensor(bboxes), deltas)
@@ -57,7 +61,7 @@ def rectangles(boxes: torch.Tensor, deltas: torch.Tensor) -> torch.Tensor:
 class VectorMaxIoUAssigner(MaxIoUAssigner):
     """MaxIoUAssigner whose low-quality matches are found in one pass, not in a loop with a device sync per object."""
 
-    def assign_wrt_overlaps(self, overlaps, gt_labels):
+    def assign_wrt_overlaps(self, overlaps: torch.Tensor, gt_labels: torch.Tensor) -> AssignResult:
         """Overlaps (k, n) of k objects and n priors, labels (k,) -> AssignResult, as the stock method."""
         objects, priors = overlaps.shape
         if objects == 0 or priors == 0:
