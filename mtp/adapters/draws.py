@@ -102,6 +102,17 @@ def purely(loader, key, done=0, by_epoch=True):
     return loader
 
 
+def once(loop):
+    """``loop``, an mmengine loop over a loader of :func:`purely`, which does not let its data go on a second time.
+
+    mmengine 0.10 passes over the steps made before by itself, in loops by steps.
+    """
+    iterator = getattr(loop, 'dataloader_iterator', None)
+    if hasattr(iterator, 'skip_iter'):
+        iterator.skip_iter = lambda steps: None
+    return loop
+
+
 def _count_from(sampler, first):
     """The toolboxes count the passes over the data from where a process began: let theirs be those of the run."""
     set_epoch = sampler.set_epoch

@@ -67,7 +67,7 @@ class MTPRunner(Runner):
             self._train_dataloader = draws.purely(loader, (self.seed, self.rank), done,
                                                   by_epoch='max_epochs' in self._train_loop)
         self.register_hook(Seeding(), 'HIGHEST')
-        return super().build_train_loop(loop)
+        return draws.once(super().build_train_loop(loop))
 
     def _loader(self, settings):
         try:
