@@ -62,22 +62,25 @@ _OF_THE_MACHINE = {
 #: Locals that name the file at work, and those that name one that is written.
 _NAMES = ('path', 'file', 'filename', 'fname', 'name', 'source', 'image', 'label', 'archive', 'fp', 'stream')
 _WRITTEN = ('temporary', 'out', 'fp', 'stream')
+_UNLIMITED = -1  # of the module resource, which not every system has
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
 #: What decoders raise about bytes.
 _OF_BYTES = (zlib.error, LZMAError, zipfile.BadZipFile, tarfile.TarError, EOFError, UnicodeError,
              json.JSONDecodeError, pickle.UnpicklingError, struct.error, binascii.Error)
 _READERS = ('for pretraining WORKERS={0}, for tests and predictions --workers {0}, for fine-tuning --cfg-options '
             'train_dataloader.num_workers={0} (in mmrotate03 data.workers_per_gpu={0})').format
+_DESCRIPTORS = r'received 0 items of ancdata|Too many open files'
 #: What torch says in words: pattern, what it means, what to do.
 _WORDS = (
+    # before those of shared memory: torch says of a segment that it could not be opened, and behind that why
+    (_DESCRIPTORS, 'Too many open files: this process may have no more than {files} of them at once',
+     'ulimit -n 4096, ' + _AGAIN),
     (r'unable to (resize|allocate).*(File too large|to the right size$)', 'shared memory counts as a file, and this '
      'shell allows none as large as a batch ({limit})', 'ulimit -f unlimited, ' + _AGAIN),
     (r'DataLoader worker .*Bus error|unable to (open|write to|resize|allocate) shared memory|shm_open|'
      r'torch_shm_manager',
      'there is too little shared memory ({room})',
      'docker: SHM_SIZE=8g with the same command; elsewhere fewer processes that read: ' + _READERS(0)),
-    (r'received 0 items of ancdata|Too many open files', 'this process may open no more files',
-     'ulimit -n 4096, ' + _AGAIN),
     (r'DataLoader worker .*(killed by signal|exited unexpectedly)', 'a process that reads images was killed, perhaps '
                                                                     'for '
      'want of memory', 'take fewer processes that read: ' + _READERS(1)),
@@ -91,7 +94,7 @@ def told(error: BaseException) -> Optional[MTPError]:
     """The :class:`MTPError` that says ``error``; None when it is a defect of ours, and for what is one already."""
     if isinstance(error, (MTPError, BrokenPipeError)):
         return None
-    if isinstance(error, (OSError, EOFError)) and _from_a_worker(error):
+    if isinstance(error, (OSError, EOFError)) and _from_a_worker(error) and not _no_descriptor(error):
         return MTPError('a process that reads images is gone, perhaps for want of memory: {}'.format(_said(error)),
                         hint='take fewer processes that read: ' + _READERS(1), code=FAILED)
     if isinstance(error, OSError):
@@ -202,12 +205,18 @@ def _in_words(error: BaseException) -> Optional[MTPError]:
         return None
     text = str(error)
     for pattern, says, hint in _WORDS:
-        if re.search(pattern, text):
+        if re.search(pattern, text) or pattern == _DESCRIPTORS and _not_opened(text):
             room = _shared_room()
             says = says.format(room='/dev/shm' if room is None else '{} MB free in /dev/shm'.format(room >> 20),
-                               limit=_limit())
+                               limit=_limit(), files=_descriptors())
             return MTPError('{}: {}'.format(says, shown(text.splitlines()[0])), hint=hint, code=FAILED)
     return None
+
+
+def _not_opened(text: str) -> bool:
+    """Whether a segment of shared memory could not be opened though there is room: torch 1.10 does not say why."""
+    return bool(re.search(r'unable to open shared memory object <[^>]*> in read-write mode$', text, re.M)) and (
+        (_shared_room() or 0) >= 1 << 20 and os.access('/dev/shm', os.W_OK))
 
 
 def _said(error: BaseException) -> str:
@@ -273,6 +282,10 @@ def _from_a_worker(error: BaseException) -> bool:
     return any(os.path.basename(frame.f_code.co_filename) == 'resource_sharer.py' for frame, _ in _frames(error))
 
 
+def _no_descriptor(error: BaseException) -> bool:
+    return isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE)
+
+
 def _shared_room() -> Optional[int]:
     """Bytes that are free in /dev/shm; None where there is no such folder."""
     try:
@@ -284,12 +297,24 @@ def _shared_room() -> Optional[int]:
 
 def _limit() -> str:
     """How large a file may be, in words."""
+    most = _of_process('RLIMIT_FSIZE')
+    return 'ulimit -f' if most is None else 'ulimit -f: {}'.format(
+        'unlimited' if most == _UNLIMITED else '{} KiB'.format(most >> 10))
+
+
+def _descriptors() -> str:
+    """How many files this process may have open, in words."""
+    most = _of_process('RLIMIT_NOFILE')
+    return 'ulimit -n says' if most is None or most == _UNLIMITED else str(most)
+
+
+def _of_process(name: str) -> Optional[int]:
+    """The limit ``name`` of the module resource; None where the system has none of that name."""
     try:
         import resource
-        most = resource.getrlimit(resource.RLIMIT_FSIZE)[0]
-    except (ImportError, OSError):
-        return 'ulimit -f'
-    return 'ulimit -f: {}'.format('unlimited' if most == resource.RLIM_INFINITY else '{} KiB'.format(most >> 10))
+        return resource.getrlimit(getattr(resource, name))[0]
+    except (ImportError, AttributeError, OSError):
+        return None
 
 
 def _quoted(path: str) -> str:

@@ -4,13 +4,18 @@ A worker hands its batch over through a thread of multiprocessing, and the tenso
 thread fails (a limit on the size of files, which counts for shared memory too; no descriptor left), it prints a
 traceback and goes on, and whoever waits for the batch waits for ever: here the error takes the batch's place. And an
 error of the worker comes out as what it was, told where its frames are; torch makes a new one of it, whose text is a
-traceback.
+traceback. And another thread gives the descriptor of a tensor to whoever asks for it: without a descriptor of its own it
+would print one traceback after the other, and the process that waits would be told of memory, or of nothing.
 """
 import atexit
+import contextlib
+import errno
+import os
 import signal
 import sys
-from multiprocessing import queues
-from typing import Any
+import time
+from multiprocessing import queues, resource_sharer, util
+from typing import Any, List
 
 from torch import _utils
 
@@ -18,6 +23,7 @@ from mtp import faults
 from mtp.errors import MTPError
 
 _stock_not_sent = queues.Queue._on_queue_feeder_error  # type: ignore[attr-defined]
+_LONGEST_WAIT = 10.0  # seconds for a descriptor, before the process that asks is told that there is none
 _stock_init, _stock_reraise = _utils.ExceptionWrapper.__init__, _utils.ExceptionWrapper.reraise
 
 
@@ -26,12 +32,70 @@ def install() -> None:
     queues.Queue._on_queue_feeder_error = _not_sent  # type: ignore[attr-defined]
     _utils.ExceptionWrapper.__init__ = _keep
     _utils.ExceptionWrapper.reraise = _raise
+    resource_sharer._ResourceSharer._serve = _give  # type: ignore[attr-defined]
     atexit.register(_no_longer_watched)  # before multiprocessing's own, which was registered when it was imported
 
 
 def _no_longer_watched() -> None:
     """Workers that still live are ended with this process, and torch's handler calls one that was ended a fault."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+
+
+def _give(self: Any) -> None:
+    """In place of multiprocessing's loop, and of its tracebacks: who asks and gets nothing says so itself."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    reserve, goes_on = _Reserve(), True
+    while goes_on and self._listener is not None and reserve.is_enough:
+        with contextlib.suppress(Exception):  # who asked is gone, or sees the end of the connection
+            with reserve.accept(self._listener) as connection:
+                asked = connection.recv()
+                goes_on = asked is not None
+                if goes_on:
+                    send, close = self._cache.pop(asked[0])
+                    try:
+                        send(connection, asked[1])
+                    finally:
+                        close()
+
+
+class _Reserve:
+    """Two descriptors that are kept for giving others away: one for the connection, one to send through it."""
+
+    def __init__(self) -> None:
+        self.is_enough = True
+        self._kept: List[int] = []
+        util.Finalize(None, self._free, exitpriority=0)  # whatever ends with the process needs them
+
+    def accept(self, listener: Any) -> Any:
+        """The next connection of ``listener``, and one descriptor is free to send something through it.
+
+        Raises:
+            OSError: there has been none for long; the listener is closed, so that nobody asks for ever.
+        """
+        with contextlib.suppress(OSError):
+            while len(self._kept) < 2:
+                self._kept.append(os.open(os.devnull, os.O_RDONLY))
+        until = 0.0
+        while True:
+            try:
+                connection = listener.accept()
+            except OSError as error:
+                if error.errno not in (errno.EMFILE, errno.ENFILE):
+                    raise
+                until = until or time.monotonic() + _LONGEST_WAIT
+                if time.monotonic() > until:
+                    self.is_enough = False
+                    listener.close()
+                    raise
+                self._free(1)
+                time.sleep(0.01)
+            else:
+                self._free()
+                return connection
+
+    def _free(self, most: int = 2) -> None:
+        for _ in range(min(most, len(self._kept))):
+            os.close(self._kept.pop())
 
 
 def _not_sent(self: Any, error: BaseException, item: Any) -> None:

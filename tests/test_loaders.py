@@ -8,6 +8,7 @@ import pytest
 torch = pytest.importorskip('torch')
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+FEW = (3, 9, 10, 11, 12, 13, 14, 15)
 PROGRAM = '''
 import os, resource, signal, sys, threading
 import torch
@@ -68,6 +69,49 @@ def test_a_limit_on_the_size_of_files_counts_for_shared_memory():
 def test_no_descriptor_is_left_in_a_worker():
     said = told('least = os.dup(0); os.close(least); resource.setrlimit(resource.RLIMIT_NOFILE, (least, least))')
     assert 'Too many open files' in said and 'ulimit -n 4096' in said
+
+
+@pytest.mark.parametrize('more', FEW)
+def test_few_descriptors_are_told_as_such_or_are_enough(more):
+    """Whichever process lacks the one it needs, and for what: files, shared memory, the way from one to the other."""
+    code, out, said = ran(before='least = os.dup(0); os.close(least); '
+                                 'resource.setrlimit(resource.RLIMIT_NOFILE, (least + {0}, least + {0}))'.format(more))
+    assert 'Traceback' not in said, said
+    assert (code, out) == (0, 'all 4\n') or code == 1 and 'Too many open files' in said and 'ulimit -n 4096' in said, said
+
+
+GIVES = '''
+import os, resource, time
+from multiprocessing import resource_sharer
+from mtp import loaders
+
+def kept():
+    return [name for name in os.listdir('/proc/self/fd') if os.path.exists('/proc/self/fd/' + name)
+            and os.path.realpath('/proc/self/fd/' + name) == os.devnull]
+
+loaders.install()
+before, given = len(kept()), resource_sharer.DupFd(os.open(os.path.join(os.getcwd(), 'pytest.ini'), os.O_RDONLY))
+waits, begin = os.pipe()
+child = os.fork()
+if not child:
+    os.read(waits, 1)
+    print(os.path.basename(os.readlink('/proc/self/fd/%d' % given.detach())), flush=True)
+    os._exit(0)
+while len(kept()) < before + 2:
+    time.sleep(0.01)
+least = os.dup(0)
+os.close(least)
+resource.setrlimit(resource.RLIMIT_NOFILE, (least, least))
+os.write(begin, b'x')
+os.waitpid(child, 0)
+print('given')
+'''
+
+
+def test_who_has_no_descriptor_left_still_gives_one_away():
+    done = subprocess.run([sys.executable, '-c', GIVES], stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=240,
+                          universal_newlines=True, env=dict(os.environ, PYTHONPATH=ROOT), cwd=ROOT)
+    assert (done.returncode, done.stdout, done.stderr) == (0, 'pytest.ini\ngiven\n', '')
 
 
 @pytest.mark.parametrize('when', ['index == 0', 'index == 5'])
