@@ -4,8 +4,8 @@ A worker hands its batch over through a thread of multiprocessing, and the tenso
 thread fails (a limit on the size of files, which counts for shared memory too; no descriptor left), it prints a
 traceback and goes on, and whoever waits for the batch waits for ever: here the error takes the batch's place. And an
 error of the worker comes out as what it was, told where its frames are; torch makes a new one of it, whose text is a
-traceback. And another thread gives the descriptor of a tensor to whoever asks for it: without a descriptor of its own it
-would print one traceback after the other, and the process that waits would be told of memory, or of nothing.
+traceback. And another thread gives the descriptor of a tensor to whoever asks for it: without a descriptor of its own
+it would print one traceback after the other, and the process that waits would be told of memory, or of nothing.
 """
 import atexit
 import contextlib

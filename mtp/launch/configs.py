@@ -64,6 +64,7 @@ def find(name: str, env: Optional[str] = None, purpose: str = 'train', prefer: O
     """
     if env:
         ledger.environment(env)
+    name = name if os.path.isfile(os.path.join(root, name)) else name.strip()
     known = leaves(root)
     # Each environment by itself: one may have the very name, the other the longer one of the released file.
     each = [[leaf for leaf in known if leaf.env == own] for own in ledger.names()]

@@ -81,6 +81,12 @@ VERB_SETTINGS = {
     'ACCUMULATE': 'auto',  # reproduce: the published batch on fewer processes
     'BUNDLE': '', 'PARTS': '', 'OFFLINE': '', 'PASSPORT': '', 'TOLERANCE': '',
 }
+# Those that are a file or a folder: a blank at an end is part of the name there, or a slip.
+PATHS = ('MTP_DATA_ROOT', 'MTP_WEIGHTS_ROOT', 'MTP_WORK_ROOT', 'MTP_VENV_ROOT', 'MTP_CACHE_ROOT', 'MTP_SITE_SETUP',
+         'SIF', 'SQSH', 'CHECKPOINT', 'SAVE_PATH', 'DATA', 'OUT', 'RUN', 'ARCHIVES', 'IMPORT', 'BUNDLE', 'PASSPORT',
+         'PIP_CERT')
+# Those that are one file, or several as a shell splits words.
+WORDS_OR_FILE = ('CONFIG', 'IMAGES', 'BEFORE', 'AFTER')
 # Those that are numbers; checked here, so that no job waits in a queue to be told.
 NUMBERS = {'BATCH_SIZE': numbers.count, 'WORKERS': numbers.not_negative, 'END_ITER': numbers.count,
            'IMAGE_SIZE': numbers.count, 'INTERVAL': numbers.count, 'TOLERANCE': numbers.length}
@@ -96,7 +102,7 @@ def from_environ(environ: Mapping[str, str]) -> Settings:
     given = {}
 
     def get(name: str, default: str = '') -> str:
-        value = environ.get(name, '').strip()
+        value = _trimmed(name, environ.get(name, ''))
         if value and value != default:
             given[name] = value
         return value or default
@@ -162,6 +168,17 @@ def passes(name: str) -> bool:
         return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
 
     return fits(passed_patterns()) and not fits(('MTP_*_ROOT', 'MTP_ENV', 'MTP_VARIANT'))
+
+
+def _trimmed(name: str, value: str) -> str:
+    """``value`` without blanks at its ends, where they mean nothing."""
+    bare = value.strip()
+    if name in WORDS_OR_FILE:
+        return value if bare else ''
+    if name in PATHS and bare != value:
+        raise MTPError('{} is {!r}: a blank at an end of it, which names another file or folder'.format(name, value),
+                       hint='{}={}'.format(name, shlex.quote(bare)) if bare else 'leave {} away'.format(name))
+    return bare
 
 
 def _choice(name: str, value: str, allowed: Sequence[str]) -> str:

@@ -4,7 +4,7 @@ import os
 import pytest
 
 from mtp.errors import MTPError
-from mtp.launch import ledger, settings
+from mtp.launch import ledger, settings, settings_page
 from tests.launch.fakes import ask
 
 
@@ -67,3 +67,29 @@ def test_only_the_allow_list_passes(name, inside):
 def test_the_master_port_of_the_user_is_the_port():
     assert ask(MASTER_PORT='16003').port == '16003'
     assert ask(MASTER_PORT='16003', PORT='16004').port == '16004'
+
+
+@pytest.mark.parametrize('name', settings.PATHS)
+@pytest.mark.parametrize('value, hint', [
+    ('/a/b ', '{}=/a/b'), (' /a/b', '{}=/a/b'), ('/a b\t', "{}='/a b'"), ('/a\n', '{}=/a'), (' ', 'leave {} away')])
+def test_a_path_with_a_blank_at_an_end_is_refused_and_not_another_one(name, value, hint):
+    with pytest.raises(MTPError) as refused:
+        ask(**{name: value})
+    assert repr(value) in str(refused.value) and name in str(refused.value)
+    assert refused.value.hint == hint.format(name)
+
+
+def test_a_path_with_a_blank_in_it_is_one():
+    assert ask(MTP_DATA_ROOT='/a b/c').data_root == '/a b/c' and ask(OUT='a b').words['OUT'] == 'a b'
+    assert ask(RUNTIME=' native ', NODES=' 2').runtime == 'native' and ask(MTP_DATA_ROOT='').data_root == 'data'
+
+
+def test_every_setting_whose_sentence_says_file_or_folder_is_held_as_a_path():
+    others = {'MTP_MIRROR', 'ENV', 'CONFIG', 'IMAGES', 'BEFORE', 'AFTER', 'CLASSES', 'LAYOUT'}  # addresses, words
+    told = {name for _, rows in settings_page.GROUPS for name, text in rows
+            if re.search(r'\b([Ff]ile|[Ff]older|archives)\b', text)}
+    assert told - others <= set(settings.PATHS), told - others - set(settings.PATHS)
+
+
+def test_words_that_may_be_one_file_come_as_they_were_typed():
+    assert ask(IMAGES='a.tif ').words['IMAGES'] == 'a.tif ' and ask(IMAGES=' ').words['IMAGES'] == ''

@@ -253,7 +253,9 @@ def test_a_name_with_a_blank_is_one_config_and_one_image(root):
                                                              CONFIG=given).commands[0].words
     touch(os.path.join(root, 'x.pth'))
     words = dict(RUNTIME='native', CONFIG='oriented_rcnn_rvsa_l_1024_mae_mtp_dota10', CHECKPOINT='x.pth')
-    for given, seen in (('data/a b.tif', ['data/a b.tif']), ("'data/a b.tif' c", ['data/a b.tif', 'c']),
+    touch(os.path.join(root, 'data/c '))
+    for given, seen in (('data/a b.tif', ['data/a b.tif']), ('data/c ', ['data/c ']), (' data/c', ['data/c']),
+                        ("'data/a b.tif' c", ['data/a b.tif', 'c']),
                         ('a b', ['a', 'b'])):
         found = planned('predict', root, IMAGES=given, **words).commands[0].words
         assert list(found[4:found.index('--config')]) == seen
