@@ -13,6 +13,7 @@ import errno
 import os
 import signal
 import sys
+import tempfile
 import time
 from multiprocessing import queues, resource_sharer, util
 from typing import Any, List
@@ -33,6 +34,8 @@ def install() -> None:
     _utils.ExceptionWrapper.__init__ = _keep
     _utils.ExceptionWrapper.reraise = _raise
     resource_sharer._ResourceSharer._serve = _give  # type: ignore[attr-defined]
+    with contextlib.suppress(OSError):
+        tempfile.gettempdir()  # kept for the way of tensors: without a descriptor it says that there is no such folder
     atexit.register(_no_longer_watched)  # before multiprocessing's own, which was registered when it was imported
 
 
