@@ -82,12 +82,13 @@ def paths_by_stem(folder: PathLike, suffix: str) -> Dict[str, str]:
 
 
 def stems(path: PathLike) -> List[str]:
-    """Lines of a split list: one image stem each, blanks and CR removed, empty lines skipped.
+    """Lines of a split list: one image stem each in :func:`mtp.data.images.one_form`, blanks and CR removed, empty
+    lines skipped.
 
     Raises:
         MTPError: the file is missing, not text, empty, names a stem twice or something that is no plain name.
     """
-    lines = [line.strip() for line in text.read_lines(path)]
+    lines = [images.one_form(line.strip()) for line in text.read_lines(path)]
     seen = {}
     for number, line in enumerate(lines, 1):
         if not line:

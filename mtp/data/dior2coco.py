@@ -57,8 +57,8 @@ def _job(options: argparse.Namespace, split: str) -> Dict[str, Any]:
     list_file = os.path.join(root, 'ImageSets', 'Main', split + '.txt')
     if not os.path.isfile(list_file):
         raise MTPError('the list {} is missing'.format(list_file), hint='python -m mtp.data describe dior')
-    files = [(os.path.join(folder, stem + '.jpg'), os.path.join(labels, stem + '.xml'))
-             for stem in converting.stems(list_file)]
+    files = [(images.as_there(os.path.join(folder, stem + '.jpg')),
+              images.as_there(os.path.join(labels, stem + '.xml'))) for stem in converting.stems(list_file)]
     name = os.path.basename(catalogue.get('dior').files['coco']).format(split=split)
     if options.box == 'obb':
         name = name.replace('DIOR', 'DIOR-R')

@@ -196,6 +196,15 @@ def one_form(name: str) -> str:
     return unicodedata.normalize('NFC', name)
 
 
+def as_there(path: str) -> str:
+    """``path``, or the file beside it that has the name in another form of Unicode where there is none of this one."""
+    folder, name = os.path.split(path)
+    if not name.isascii() and not os.path.lexists(path):
+        others = unicodedata.normalize('NFC', name), unicodedata.normalize('NFD', name)
+        return next(filter(os.path.lexists, (os.path.join(folder, other) for other in others)), path)
+    return path
+
+
 def stem(path: PathLike) -> str:
     """The id of the file ``path``: its name without folders and suffix, in :func:`one_form`."""
     return one_form(os.path.splitext(os.path.basename(path))[0])

@@ -112,8 +112,8 @@ def _job(options: argparse.Namespace, dataset: catalogue.Dataset, split: str, li
             raise MTPError('the folder {} is missing'.format(folder),
                            hint='python -m mtp.data describe {}'.format(dataset.name))
     suffix = options.image_ext or entry.image_suffix
-    files = [(os.path.join(folders[0], stem + suffix), os.path.join(folders[1], stem + '.pkl'))
-             for stem in converting.stems(list_file)]
+    files = [(images.as_there(os.path.join(folders[0], stem + suffix)),
+              images.as_there(os.path.join(folders[1], stem + '.pkl'))) for stem in converting.stems(list_file)]
     out = os.path.join(options.out or os.path.dirname(default), name)
     settings = [1, dataset.name, split, options.id_base, options.bbox_from, options.drop_empty]
     mark = converting.fingerprint(settings, [list_file] + [path for pair in files for path in pair])

@@ -1,6 +1,7 @@
 import json
 import os
 import shutil
+import unicodedata
 
 import numpy as np
 import pytest
@@ -36,6 +37,24 @@ def test_oriented_boxes_keep_their_polygon(sample, data_root):
     first = value['annotations'][0]
     assert first['id'] == 0 and len(first['segmentation'][0]) == 8
     assert first['area'] <= first['bbox'][2] * first['bbox'][3]
+
+
+@pytest.mark.parametrize('listed, image, label', [
+    ('NFC', 'NFD', 'NFD'), ('NFD', 'NFC', 'NFD'), ('NFD', 'NFD', 'NFC'), ('NFC', 'NFC', 'NFC')])
+def test_a_list_in_another_form_of_unicode_than_its_files(sample, data_root, listed, image, label):
+    root = sample('samrs') + '/dior/'
+    with open(root + 'ImageSets/Main/test.txt', encoding='utf-8') as stream:
+        stem, = stream.read().split()
+    os.unlink(stream.name)
+    with open(root + 'ImageSets/Main/test.txt', 'w', encoding='utf-8') as stream:
+        stream.write(unicodedata.normalize(listed, 'é한') + '\n')
+    name = unicodedata.normalize(image, 'é한.jpg')
+    os.rename(root + 'JPEGImages-test/' + stem + '.jpg', root + 'JPEGImages-test/' + name)
+    labels = root + 'Annotations/Horizontal Bounding Boxes/'
+    os.rename(labels + stem + '.xml', labels + unicodedata.normalize(label, 'é한.xml'))
+    assert dior2coco.main(['--splits', 'test']) == 0
+    with open(root + 'DIOR_test_coco.json', encoding='utf-8') as stream:
+        assert [entry['file_name'] for entry in json.load(stream)['images']] == [name]
 
 
 def _replace(path, box):

@@ -1,5 +1,6 @@
 import json
 import os
+import unicodedata
 
 import pytest
 from pycocotools.coco import COCO
@@ -59,6 +60,23 @@ def test_lists_beside_the_images_as_published(sample, data_root):
     for name in ('train.txt', 'valid.txt'):
         os.rename(root + name, root + 'trainval/' + name)
     assert samrs2coco.main(['--dataset', 'sota']) == 0
+
+
+@pytest.mark.parametrize('listed, there', [('NFC', 'NFD'), ('NFD', 'NFC')])
+def test_a_list_in_another_form_of_unicode_than_its_files(sample, data_root, listed, there):
+    sample('samrs')
+    entry = catalogue.get('sota').splits['valid']
+    path, images, labels = (catalogue.locate(each) for each in (entry.listing, entry.images, entry.labels))
+    with open(path, encoding='utf-8') as stream:
+        stem, = stream.read().split()
+    os.unlink(path)
+    with open(path, 'w', encoding='utf-8') as stream:
+        stream.write(unicodedata.normalize(listed, 'é') + '\n')
+    name = unicodedata.normalize(there, 'é')
+    for folder, suffix in ((images, entry.image_suffix), (labels, '.pkl')):
+        os.rename(os.path.join(folder, stem + suffix), os.path.join(folder, name + suffix))
+    assert samrs2coco.main(['--dataset', 'sota', '--split', 'valid']) == 0
+    assert [image['file_name'] for image in _load(data_root, 'sota', 'valid')['images']] == [name + entry.image_suffix]
 
 
 def test_other_settings_do_not_overwrite(sample, data_root):

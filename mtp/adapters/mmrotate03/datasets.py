@@ -12,7 +12,7 @@ from mmrotate.datasets import dota as stock
 from mmrotate.datasets.builder import ROTATED_DATASETS
 
 from mtp.adapters import annotations
-from mtp.data import catalogue
+from mtp.data import catalogue, images
 from mtp.errors import MTPError
 
 
@@ -63,6 +63,7 @@ class DOTADataset(stock.DOTADataset):
 
     def _info(self, filename, polygons, boxes, labels):
         nothing, no_boxes, no_labels = self._nothing()
+        filename = osp.basename(images.as_there(osp.join(self.img_prefix or '', filename)))
         return dict(filename=filename, ann=dict(
             bboxes=boxes, labels=labels, polygons=polygons,
             bboxes_ignore=no_boxes, labels_ignore=no_labels, polygons_ignore=nothing))

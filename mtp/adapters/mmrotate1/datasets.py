@@ -51,9 +51,8 @@ class DOTADataset(stock.DOTADataset):
         return _instances(polygons, labels, difficulties > self.diff_thr)
 
     def _entry(self, stem, instances):
-        name = stem + self.tile_suffix
-        return dict(img_id=stem, file_name=name, img_path=osp.join(self.data_prefix['img_path'], name),
-                    instances=instances)
+        path = images.as_there(osp.join(self.data_prefix['img_path'], stem + self.tile_suffix))
+        return dict(img_id=stem, file_name=osp.basename(path), img_path=path, instances=instances)
 
 
 @DATASETS.register_module(force=True)
@@ -86,10 +85,11 @@ class DIORDataset(stock.DIORDataset):
 
     def parse_data_info(self, img_info):
         """Entry of one image; ``img_info`` has img_id, file_name, xml_path."""
-        polygons, labels, size = annotations.read_dior(img_info['xml_path'], self.metainfo['classes'], self.ann_type)
-        img_path = osp.join(self.data_prefix['img_path'], img_info['file_name'])
+        xml_path = images.as_there(img_info['xml_path'])
+        polygons, labels, size = annotations.read_dior(xml_path, self.metainfo['classes'], self.ann_type)
+        img_path = images.as_there(osp.join(self.data_prefix['img_path'], img_info['file_name']))
         width, height = size or images.size(img_path)
         keep = ~annotations.degenerate(polygons)
         small = self.bbox_min_size is not None and min(width, height) < self.bbox_min_size
-        return dict(img_id=img_info['img_id'], img_path=img_path, xml_path=img_info['xml_path'], height=height,
+        return dict(img_id=img_info['img_id'], img_path=img_path, xml_path=xml_path, height=height,
                     width=width, instances=_instances(polygons[keep], labels[keep], [small] * int(keep.sum())))

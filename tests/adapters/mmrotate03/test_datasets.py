@@ -1,3 +1,5 @@
+import unicodedata
+
 import cv2
 import numpy as np
 import pytest
@@ -52,3 +54,10 @@ def test_a_stray_text_file_does_not_turn_images_into_labels(tmp_path):
 def test_a_missing_folder_is_said(tmp_path):
     with pytest.raises(MTPError, match='no folder'):
         made(tmp_path)
+
+
+def test_an_image_whose_name_has_another_form_of_unicode_than_its_label(tmp_path):
+    label, image = unicodedata.normalize('NFC', 'é'), unicodedata.normalize('NFD', 'é')
+    write(tmp_path, **{label: POLYGON.format('ship', 0)})
+    (tmp_path / 'images' / (label + '.png')).rename(tmp_path / 'images' / (image + '.png'))
+    assert made(tmp_path).data_infos[0]['filename'] == image + '.png'

@@ -1,3 +1,5 @@
+import unicodedata
+
 import cv2
 import numpy as np
 import pytest
@@ -52,3 +54,11 @@ def test_degenerate_polygons_are_left_out_for_fair1m(tmp_path):
     assert len(datasets.FAIR1Mv2Dataset(ann_file='annfiles', **common).get_data_info(0)['instances']) == 1
     (tmp_path / 'annfiles' / 'a.txt').write_text(text.format('ship'))
     assert len(datasets.DOTADataset(ann_file='annfiles', **common).get_data_info(0)['instances']) == 2
+
+
+def test_an_image_whose_name_has_another_form_of_unicode_than_its_label(tmp_path):
+    label, image = unicodedata.normalize('NFC', 'é'), unicodedata.normalize('NFD', 'é')
+    common = folder(tmp_path, **{label: POLYGON.format('plane', 0)})
+    (tmp_path / 'images' / (label + '.png')).rename(tmp_path / 'images' / (image + '.png'))
+    found = datasets.DOTADataset(ann_file='annfiles', **common).get_data_info(0)
+    assert found['img_path'] == str(tmp_path / 'images' / (image + '.png')) and len(found['instances']) == 1
