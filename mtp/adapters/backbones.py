@@ -4,6 +4,7 @@ A toolbox knows a wiring by the scope in which it looks the name up: ``RVSA_MTP`
 to a segmentor. Which scope gets which class is data (``BY_SCOPE``); registering is left to the environment's adapter.
 """
 import os
+from typing import Any, Optional
 
 from mtp import nn
 from mtp.checkpoints import load_backbone
@@ -17,11 +18,13 @@ class _Reporting:
         **kwargs: of the network.
     """
 
-    def __init__(self, *, partial=False, **kwargs):
+    pretrained: Optional[str]  # of the network
+
+    def __init__(self, *, partial: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.partial = partial
 
-    def init_weights(self):
+    def init_weights(self) -> None:
         """Load ``pretrained``, where it was given."""
         if self.pretrained:
             report = load_backbone(self, self.pretrained, self.partial)
@@ -36,35 +39,35 @@ class InternImage(_Reporting, nn.InternImage):
 class RVSA_MTP_branches(_Reporting, nn.RVSA):  # noqa: N801 (published name)
     """Detection: one map a chosen block, no relative position in full attention."""
 
-    def __init__(self, **kwargs):
+    def __init__(self, **kwargs: Any) -> None:
         super().__init__(variant='det_branches', **kwargs)
 
 
 class DetectionRVSA(_Reporting, nn.RVSA):
     """Detection, all four maps from the last block. No published run uses it."""
 
-    def __init__(self, **kwargs):
+    def __init__(self, **kwargs: Any) -> None:
         super().__init__(variant='det', **kwargs)
 
 
 class SegmentationRVSA(_Reporting, nn.RVSA):
     """Segmentation: one map a chosen block."""
 
-    def __init__(self, **kwargs):
+    def __init__(self, **kwargs: Any) -> None:
         super().__init__(variant='seg', **kwargs)
 
 
 class ClassificationRVSA(_Reporting, nn.RVSA):
     """Classification: the chosen blocks as they are, all at stride 16."""
 
-    def __init__(self, **kwargs):
+    def __init__(self, **kwargs: Any) -> None:
         super().__init__(variant='cls', **kwargs)
 
 
 class ChangeRVSA(_Reporting, nn.RVSA):
     """Change detection: as classification."""
 
-    def __init__(self, **kwargs):
+    def __init__(self, **kwargs: Any) -> None:
         super().__init__(variant='cd', **kwargs)
 
 

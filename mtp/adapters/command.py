@@ -3,11 +3,13 @@ import argparse
 import contextlib
 import difflib
 import os
+from typing import Any, Dict, Iterable, Iterator, Mapping, MutableMapping, Optional, Tuple, Type, Union
 
 import mtp
 from mtp import devices, locks, numbers, paths
 from mtp.adapters import accumulation, recipes, rehearsal, words
-from mtp.checkpoints import saved
+from mtp.adapters.kinds import Config
+from mtp.checkpoints import Checkpoint, saved
 from mtp.errors import MTPError
 from mtp.launch import configs, rendezvous
 
@@ -18,7 +20,7 @@ MPI = {'RANK': ('OMPI_COMM_WORLD_RANK', 'PMI_RANK'), 'WORLD_SIZE': ('OMPI_COMM_W
        'LOCAL_RANK': ('OMPI_COMM_WORLD_LOCAL_RANK', 'MPI_LOCALRANKID')}
 
 
-def parser(description, dict_action):
+def parser(description: str, dict_action: Type[argparse.Action]) -> argparse.ArgumentParser:
     """Parser with the options every command of the published guide takes.
 
     Args:
@@ -39,7 +41,7 @@ def parser(description, dict_action):
     return made
 
 
-def settle(cfg, args, path):
+def settle(cfg: Config, args: argparse.Namespace, path: str) -> None:
     """Put the options of the command line into the config of the file ``path``, reduction and recipe first.
 
     Raises:
@@ -57,13 +59,13 @@ def settle(cfg, args, path):
         print(line, flush=True)
 
 
-def add_accumulate(parser):
+def add_accumulate(parser: argparse.ArgumentParser) -> None:
     """Add the option with which fewer processes train with the published batch."""
     parser.add_argument('--accumulate', default='1', metavar='STEPS',
                         help='sum the gradients of so many steps; auto: as many as give the published batch (1)')
 
 
-def accumulate(cfg, asked):
+def accumulate(cfg: Dict[str, Any], asked: str) -> None:
     """Say how many images an update of the weights sees, and sum gradients over steps when that was asked for.
 
     Args:
@@ -76,10 +78,10 @@ def accumulate(cfg, asked):
         print(batch, flush=True)
 
 
-def _spelt_right(cfg, options):
+def _spelt_right(cfg: Dict[str, Any], options: Iterable[str]) -> None:
     """Refuse an option that the config does not have but for a letter or two: the toolboxes add it without a word."""
     for option in options:
-        node = cfg
+        node: Any = cfg
         for part in option.split('.'):
             if not isinstance(node, dict) and not (isinstance(node, (list, tuple)) and numbers.digits(part)):
                 break
@@ -92,7 +94,7 @@ def _spelt_right(cfg, options):
             node = node[part] if isinstance(node, dict) else node[int(part)] if int(part) < len(node) else None
 
 
-def ranks(args, environ=os.environ):
+def ranks(args: argparse.Namespace, environ: MutableMapping[str, str] = os.environ) -> Tuple[int, int, int]:
     """Settle who this process is, for every launcher, and put it into ``environ``.
 
     The published DOTA-v2.0 command starts several processes without ``--launcher``; each would train alone. So what the
@@ -117,7 +119,7 @@ def ranks(args, environ=os.environ):
     return int(environ['RANK']), int(environ['WORLD_SIZE']), int(environ['LOCAL_RANK'])
 
 
-def locate(name, env, purpose):
+def locate(name: str, env: str, purpose: str) -> str:
     """Path of the config ``name``; one that belongs to another environment than ``env`` is refused."""
     if os.path.isfile(paths.resolve(name)):
         name = os.path.abspath(paths.resolve(name))
@@ -125,13 +127,13 @@ def locate(name, env, purpose):
     return os.path.join(ROOT, found)
 
 
-def work_dir(args, cfg, config_path):
+def work_dir(args: argparse.Namespace, cfg: Config, config_path: str) -> str:
     """Folder of the run: the option, else the config's ``work_dir``, else ``work_dirs/<stem of the config>``."""
     stem = os.path.splitext(os.path.basename(config_path))[0]
     return paths.resolve(args.work_dir or cfg.get('work_dir') or 'work_dirs/' + stem)
 
 
-def fresh_or_resumed(folder, resume):
+def fresh_or_resumed(folder: str, resume: Union[None, bool, str]) -> None:
     """Refuse to train over the checkpoints of another run.
 
     Raises:
@@ -145,7 +147,7 @@ def fresh_or_resumed(folder, resume):
                        hint='add --resume to go on from the newest, or choose another --work-dir')
 
 
-def continued(folder, named=None):
+def continued(folder: str, named: Optional[str] = None) -> Optional[Checkpoint]:
     """:func:`mtp.checkpoints.saved.continued`; the first process says what was passed over, and what is gone on
     from.
     """
@@ -156,14 +158,14 @@ def continued(folder, named=None):
     return found
 
 
-def say(text):
+def say(text: str) -> None:
     """Print ``text`` in the first process."""
     if os.environ.get('RANK', '0') == '0':
         print(text, flush=True)
 
 
 @contextlib.contextmanager
-def held(folder, resume):
+def held(folder: str, resume: Union[None, bool, str]) -> Iterator[None]:
     """Hold the folder of a training; :func:`fresh_or_resumed` is asked meanwhile."""
     leads = os.environ.get('RANK', '0') == '0'
     with locks.hold(folder, 'finetune', leads):
@@ -172,7 +174,7 @@ def held(folder, resume):
         yield
 
 
-def require_file(path, what, hint=''):
+def require_file(path: str, what: str, hint: str = '') -> str:
     """Resolved ``path``; an MTPError naming ``what`` when no such file exists."""
     path = paths.resolve(path)
     if not os.path.isfile(path):
@@ -180,7 +182,7 @@ def require_file(path, what, hint=''):
     return path
 
 
-def require_folder(path, what):
+def require_folder(path: str, what: str) -> None:
     """An MTPError naming ``what`` when the folder ``path`` does not exist."""
     if not os.path.isdir(path):
         raise MTPError('there is no {} {}'.format(what, path),
@@ -188,7 +190,7 @@ def require_folder(path, what):
                            paths.root('data')))
 
 
-def pretrained_exists(model):
+def pretrained_exists(model: Mapping[str, Any]) -> None:
     """Check the file behind ``model.backbone.pretrained`` of a config, where there is one."""
     path = (model.get('backbone') or {}).get('pretrained')
     if path:

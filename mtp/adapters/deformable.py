@@ -4,7 +4,7 @@ import torch
 from mtp.nn import dcnv3
 
 
-def give():
+def give() -> None:
     """Hand mmcv's operator to the networks, where there is a card and this mmcv was compiled for cards."""
     if not torch.cuda.is_available():
         return  # mmcv.ops takes half a second to import

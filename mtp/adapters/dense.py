@@ -10,7 +10,8 @@ the number of processes nor on where a run was killed. The first row of windows 
 import os
 import time
 from functools import partial
-from typing import NamedTuple, Tuple
+from typing import (Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, Protocol, Sequence, Set,
+                    Tuple, Union)
 
 import cv2
 import numpy as np
@@ -20,8 +21,32 @@ from mtp import progress
 from mtp.adapters import inference
 from mtp.errors import MTPError
 from mtp.tiles import blend, cut, masked, parts
+from mtp.tiles.rows import Rows
 
 PADDING = (104, 116, 124)  # about the mean that is subtracted: what lies outside an image is nothing
+
+
+#: (image, row of windows): what is written at once.
+Strip = Tuple[int, int]
+#: Window, what it is (what is wrong with its image, or whether there is data), where there is data (None: everywhere).
+Mark = Tuple[int, Union[inference.Broken, bool], Optional[np.ndarray]]
+
+
+class Network(Protocol):
+    """See above."""
+    channels: int
+
+    def prepare(self, pixels: List[np.ndarray]) -> Any:
+        """A sample of the pixels (side, side, 3) uint8 BGR of one window, or of a pair of windows."""
+
+    def collate(self, samples: List[Any]) -> Any:
+        """Samples -> batch."""
+
+    def load(self) -> None:
+        """Build the network and read its weights."""
+
+    def __call__(self, batch: Any) -> np.ndarray:
+        """Batch -> scores (n, channels, side, side) float32."""
 
 
 class Image(NamedTuple):
@@ -42,19 +67,20 @@ class Order:
         count: of windows.
     """
 
-    def __init__(self, images):
+    def __init__(self, images: Sequence[Image]) -> None:
         self.images = images
         self.strips = [(number, row) for number, image in enumerate(images) for row in range(len(image.grid.y))]
         sizes = [len(image.grid.x) * len(image.grid.y) for image in images]
         self._first = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
         self.count = int(self._first[-1])
 
-    def place(self, window):
+    def place(self, window: int) -> Tuple[int, int, int]:
         """(image, row, column) of a window."""
         number = int(np.searchsorted(self._first, window, 'right')) - 1
-        return (number,) + divmod(int(window - self._first[number]), len(self.images[number].grid.x))
+        row, column = divmod(int(window - self._first[number]), len(self.images[number].grid.x))
+        return number, row, column
 
-    def needed(self, strips):
+    def needed(self, strips: Iterable[Strip]) -> np.ndarray:
         """Which windows (count,) bool reach into ``strips``."""
         found = np.zeros(self.count, bool)
         for number, row in strips:
@@ -62,7 +88,7 @@ class Order:
             found[first + grid.lead(row) * len(grid.x):first + (row + 1) * len(grid.x)] = True
         return found
 
-    def share(self, rank, world):
+    def share(self, rank: int, world: int) -> List[Strip]:
         """The strips of one of ``world`` processes: neighbours, with about the same number of windows for each."""
         width = [len(self.images[number].grid.x) for number, _ in self.strips]
         edges = np.searchsorted(np.cumsum(width), self.count * np.arange(1, world) / world)
@@ -73,15 +99,18 @@ class Order:
 class _Windows(Dataset):
     """Batches of prepared windows by number; each worker reads an image from top to bottom."""
 
-    def __init__(self, order, batches, network, size, opener):
+    def __init__(self, order: Order, batches: List[int], network: Network, size: int,
+                 opener: Callable[[str], Rows]) -> None:
         self.order, self.batches, self.size, self.opener = order, batches, size, opener
         self.prepare, self.collate = network.prepare, network.collate
-        self._at, self._rows, self._broken = None, (), {}
+        self._at: Optional[int] = None
+        self._rows: List[Rows] = []
+        self._broken: Dict[int, inference.Broken] = {}
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.batches)
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: int) -> Tuple[List[Mark], Any]:
         first = self.batches[index] * self.size
         found = [(window,) + self._window(window) for window in range(first, min(first + self.size, self.order.count))]
         samples = [sample for _, sample, _ in found if sample is not None and not isinstance(sample, inference.Broken)]
@@ -90,7 +119,7 @@ class _Windows(Dataset):
                  for window, sample, valid in found]
         return marks, self.collate(samples) if samples else None
 
-    def _window(self, window):
+    def _window(self, window: int) -> Tuple[Any, Optional[np.ndarray]]:
         number, row, column = self.order.place(window)
         image = self.order.images[number]
         if number in self._broken:
@@ -103,7 +132,7 @@ class _Windows(Dataset):
             self._broken[number] = inference.broken(' or '.join(image.paths), error)
             return self._broken[number], None
 
-    def _read(self, grid, row, column):
+    def _read(self, grid: blend.Grid, row: int, column: int) -> Tuple[Any, Optional[np.ndarray]]:
         x, y = grid.x[column], grid.y[row]
         pieces, valid = [], None
         for rows in self._rows:
@@ -124,7 +153,8 @@ class Spent(NamedTuple):
     network: float
 
 
-def run(network, images, overlap, folder, mark, settings, pack):
+def run(network: Network, images: Sequence[Image], overlap: int, folder: str, mark: str, settings: inference.Settings,
+        pack: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> Spent:
     """Compute this rank's share of the maps; parts that are there already are passed over.
 
     Args:
@@ -170,19 +200,24 @@ def run(network, images, overlap, folder, mark, settings, pack):
     return spent
 
 
-def _path(folder, images, strip):
+def _path(folder: str, images: Sequence[Image], strip: Strip) -> str:
     return parts.path_of(folder, images[strip[0]].stem, strip[1])
 
 
 class _Writer:
     """Takes windows in order and writes the rows that are complete."""
 
-    def __init__(self, order, todo, overlap, channels, folder, mark, pack):
+    _band: blend.Band  # of the row of windows at hand
+
+    def __init__(self, order: Order, todo: Set[Strip], overlap: int, channels: int, folder: str, mark: str,
+                 pack: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> None:
         self.order, self.todo, self.overlap, self.channels = order, todo, overlap, channels
         self.folder, self.mark, self.pack = folder, mark, pack
-        self.broken, self._band, self._at = [], None, None
+        self.broken: List[inference.Broken] = []
+        self._at: Optional[Strip] = None
 
-    def add(self, place, scores, valid):
+    def add(self, place: Tuple[int, int, int], scores: Union[None, np.ndarray, inference.Broken],
+            valid: Optional[np.ndarray]) -> None:
         """One window: its scores, None where it holds no data, or what is wrong with its image."""
         number, row, column = place
         if self._at != (number, row):
@@ -193,21 +228,22 @@ class _Writer:
         elif scores is not None:
             self._band.add(column, scores, valid)
 
-    def _next(self, number, row):
+    def _next(self, number: int, row: int) -> None:
         self.close()
-        if self._at == (number, row - 1):
+        if self._at is not None and self._at == (number, row - 1):
             self._band.move()
         else:
             self._band = blend.Band(self.order.images[number].grid, self.overlap, self.channels, row)
         self._at = number, row
 
-    def close(self):
+    def close(self) -> None:
         """Write the rows that are complete."""
-        if self._at in self.todo:
+        if self._at is not None and self._at in self.todo:
             parts.write(_path(self.folder, self.order.images, self._at), self.pack(*self._band.finished()), self.mark)
 
 
-def _batches(order, batches, network, settings):
+def _batches(order: Order, batches: List[int], network: Network,
+             settings: inference.Settings) -> Iterator[Tuple[List[Mark], Any]]:
     """Iterator of (marks, batch) in order. The workers begin to read before the network is there."""
     cv2.setNumThreads(0)  # the workers are the parallelism
     windows = _Windows(order, batches, network, settings.batch, settings.opener)

@@ -7,12 +7,14 @@ killed and goes on ends with the weights of a run that was not.
 import hashlib
 import itertools
 import random
+from typing import Any, Iterator, List, Tuple, TypeVar, Union
 
 import numpy as np
 import torch
+from torch.utils.data import BatchSampler, DataLoader, Dataset, Sampler
 
 
-def seed(*key):
+def seed(*key: Union[int, str]) -> None:
     """Seed the generators of Python, NumPy and torch with a hash of ``key``, a few numbers and words."""
     digest = hashlib.sha256(repr(key).encode()).digest()
     random.seed(digest[:8])
@@ -20,15 +22,23 @@ def seed(*key):
     torch.manual_seed(int.from_bytes(digest[12:19], 'little'))
 
 
+#: A few numbers and words.
+Key = Tuple[Union[int, str], ...]
+#: A loop of mmengine, which is not known here.
+Loop = TypeVar('Loop')
+
+
 class Draw(int):
     """Index of a sample; ``key`` says what its random numbers come from."""
 
-    def __new__(cls, index, key):
+    key: Key
+
+    def __new__(cls, index: int, key: Key) -> 'Draw':
         made = super().__new__(cls, index)
         made.key = key
         return made
 
-    def __reduce__(self):
+    def __reduce__(self) -> Tuple[Any, ...]:
         return Draw, (int(self), self.key)
 
 
@@ -42,18 +52,18 @@ class Batches:
         left_out: batches of the first pass over ``inner`` that are not given: they were trained on.
     """
 
-    def __init__(self, inner, key, done=0, left_out=0):
+    def __init__(self, inner: BatchSampler, key: Key, done: int = 0, left_out: int = 0) -> None:
         self.inner, self.key, self.done, self.left_out = inner, key, done, left_out
 
-    def __getattr__(self, name):  # sampler, batch_size, ...: hooks ask for them
+    def __getattr__(self, name: str) -> Any:  # sampler, batch_size, ...: hooks ask for them
         if name == 'inner' or name.startswith('__'):
             raise AttributeError(name)
         return getattr(self.inner, name)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.inner)
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[List[Draw]]:
         left_out, self.left_out = self.left_out, 0
         for batch in itertools.islice(self.inner, left_out, None):
             step, self.done = self.done, self.done + 1
@@ -63,24 +73,24 @@ class Batches:
 class Drawn:
     """A data set that seeds before it makes a sample; everything else is the data set's."""
 
-    def __init__(self, dataset):
+    def __init__(self, dataset: Dataset) -> None:
         self.dataset = dataset
 
-    def __getattr__(self, name):
+    def __getattr__(self, name: str) -> Any:
         if name == 'dataset' or name.startswith('__'):
             raise AttributeError(name)
         return getattr(self.dataset, name)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.dataset)
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: int) -> Any:
         if isinstance(index, Draw):
             seed(*index.key)
         return self.dataset[int(index)]
 
 
-def purely(loader, key, done=0, by_epoch=True):
+def purely(loader: DataLoader, key: Key, done: int = 0, by_epoch: bool = True) -> DataLoader:
     """Let ``loader`` (a DataLoader with a batch sampler) give what ``key`` and the step decide, from step ``done`` on.
 
     Args:
@@ -102,18 +112,18 @@ def purely(loader, key, done=0, by_epoch=True):
     return loader
 
 
-def once(loop):
+def once(loop: Loop) -> Loop:
     """``loop``, an mmengine loop over a loader of :func:`purely`, which does not let its data go on a second time.
 
     mmengine 0.10 passes over the steps made before by itself, in loops by steps.
     """
-    iterator = getattr(loop, 'dataloader_iterator', None)
+    iterator: Any = getattr(loop, 'dataloader_iterator', None)
     if hasattr(iterator, 'skip_iter'):
         iterator.skip_iter = lambda steps: None
     return loop
 
 
-def _count_from(sampler, first):
+def _count_from(sampler: Sampler, first: int) -> None:
     """The toolboxes count the passes over the data from where a process began: let theirs be those of the run."""
     set_epoch = sampler.set_epoch
     sampler.set_epoch = lambda epoch: set_epoch(first + epoch)

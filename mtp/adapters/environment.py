@@ -3,6 +3,8 @@ import datetime
 import importlib
 import os
 import sys
+from types import ModuleType
+from typing import Optional
 
 from mtp import paths, processes, talk
 from mtp.errors import MTPError
@@ -14,7 +16,7 @@ SLOWEST = datetime.timedelta(days=7)
 IN_STEP = datetime.timedelta(minutes=30)
 
 
-def name():
+def name() -> str:
     """Name of the environment: what an image says, else the one whose package holds mmcv, else one of its generation.
 
     Raises:
@@ -34,7 +36,7 @@ def name():
     return said if said in ledger.names() else [env for env in own + same if env in same][0]
 
 
-def _installed(package):
+def _installed(package: str) -> Optional[str]:
     from importlib.metadata import PackageNotFoundError, version
     try:
         return version(package)
@@ -42,17 +44,17 @@ def _installed(package):
         return None
 
 
-def adapter(module):
+def adapter(module: str) -> ModuleType:
     """The module ``module`` of the adapter that the environment of this Python runs with."""
     return importlib.import_module('mtp.adapters.{}.{}'.format(ledger.environment(name())['adapter'], module))
 
 
-def command_line():
+def command_line() -> ModuleType:
     """Module with ``train`` and ``test`` of the environment this Python is."""
     return adapter('cli')
 
 
-def run(verb):
+def run(verb: str) -> None:
     """Run ``train`` or ``test`` of this environment, then part from the other processes in good order."""
     paths.add_hooks()
     getattr(command_line(), verb)()
@@ -60,14 +62,14 @@ def run(verb):
     part()
 
 
-def tell_standing():
+def tell_standing() -> None:
     """Say, in the first process, below its numbers, where those of this environment are not for the record."""
     said = ledger.standing(name())
     if said and os.environ.get('RANK', '0') == '0':
         print(said, flush=True)
 
 
-def join(world, backend='gloo', timeout=SLOWEST):
+def join(world: int, backend: str = 'gloo', timeout: datetime.timedelta = SLOWEST) -> None:
     """Find the other processes, and say over what they talk; one process has nothing to do.
 
     Args:
@@ -82,7 +84,7 @@ def join(world, backend='gloo', timeout=SLOWEST):
         talk.begun(distributed, log)
 
 
-def part():
+def part() -> None:
     """Wait for the other processes and close what they talk through; one process has nothing to do.
 
     At its end torch 1.10 aborts a process in which threads of gloo still wait for those that went first, and even then

@@ -12,6 +12,8 @@ import os
 import shutil
 import sys
 import tempfile
+from types import ModuleType
+from typing import Any, Callable, Dict, Optional, Sequence, Type, Union
 
 import torch
 
@@ -20,12 +22,15 @@ from mtp.checkpoints.unpickle import HistoryBuffer
 from mtp.errors import MTPError
 from mtp.paths import resolve
 
+#: Where torch.load is told to put tensors; functions and tables are not asked here.
+Where = Union[None, str, torch.device, Callable[..., Any], Dict[str, str]]
+
 _TORCHS_OWN = torch.load
 # Names that hold paths of files which the toolboxes' hooks remove when a better checkpoint comes.
 _PATHS = ('best_ckpt', 'last_ckpt')
 
 
-def install(loader=None, history=None):
+def install(loader: Optional[Type[Any]] = None, history: Optional[Type[Any]] = None) -> None:
     """Replace the ways to a checkpoint in this process; once is enough.
 
     Args:
@@ -36,7 +41,7 @@ def install(loader=None, history=None):
     torch.storage._load_from_bytes = _of_a_message
     for name in ('load_state_dict_from_url', 'download_url_to_file', 'load'):
         setattr(torch.hub, name, _not_fetched)
-    importlib.import_module('torch.utils.model_zoo').load_url = _not_fetched
+    setattr(importlib.import_module('torch.utils.model_zoo'), 'load_url', _not_fetched)
     _after_import('huggingface_hub.file_download', 'hf_hub_download')
     if loader is not None:
         loader.load_checkpoint = classmethod(_toolbox_load)
@@ -47,10 +52,10 @@ def install(loader=None, history=None):
 class _Here:
     """What the environment of this process has."""
 
-    history = HistoryBuffer
+    history: Type[Any] = HistoryBuffer
 
 
-def opened(path, map_location=None):
+def opened(path: Union[str, 'os.PathLike[str]'], map_location: Where = None) -> Any:
     """What is in the checkpoint ``path``, for a toolbox that goes on from it: inert, with paths of its own folder only.
 
     Raises:
@@ -60,7 +65,7 @@ def opened(path, map_location=None):
     return settled(files.content(path), os.path.dirname(os.path.abspath(path)), map_location)
 
 
-def settled(content, folder, map_location=None):
+def settled(content: Any, folder: str, map_location: Where = None) -> Any:
     """``content`` of a checkpoint without what a toolbox would run or remove on its behalf.
 
     A resumed run reads ``meta['config']`` as a Python file, and its hooks remove the best checkpoint of before by its
@@ -76,7 +81,7 @@ def settled(content, folder, map_location=None):
     return _revived(content, _device(map_location))
 
 
-def own_paths(entries, folder):
+def own_paths(entries: Any, folder: str) -> None:
     """Recorded paths of checkpoints in ``entries`` become those of the same name in ``folder``, or go."""
     if not isinstance(entries, dict):
         return
@@ -91,12 +96,12 @@ def own_paths(entries, folder):
         del entries['keep_ckpt_ids']
 
 
-def _device(map_location):
+def _device(map_location: Where) -> Optional[torch.device]:
     """Where tensors go; None leaves them on the CPU, as functions that say so do."""
     return torch.device(map_location) if isinstance(map_location, (str, torch.device)) else None
 
 
-def _revived(value, device):
+def _revived(value: Any, device: Optional[torch.device]) -> Any:
     """The same with tensors on ``device`` and histories of the toolbox's kind; dicts and lists stay who they are."""
     if isinstance(value, torch.Tensor):
         return value if device is None else value.to(device)
@@ -112,9 +117,10 @@ def _revived(value, device):
     return value
 
 
-def _history(held):
+def _history(held: HistoryBuffer) -> Any:
     state = held.state if isinstance(held.state, dict) else {}
-    values, counts = state.get('_log_history'), state.get('_count_history')
+    values: Any = state.get('_log_history')
+    counts: Any = state.get('_count_history')
     longest = state.get('max_length', 1000000)
     if _Here.history is HistoryBuffer or any(getattr(part, 'ndim', None) != 1 for part in (values, counts)) \
             or len(values) != len(counts) or values.dtype.kind not in 'fiu' or counts.dtype.kind not in 'fiu' \
@@ -123,12 +129,12 @@ def _history(held):
     return _Here.history(values, counts, longest)
 
 
-def _toolbox_load(cls, filename, map_location=None, logger=None):
+def _toolbox_load(cls: Type[Any], filename: str, map_location: Where = None, logger: Any = None) -> Any:
     """In place of ``CheckpointLoader.load_checkpoint``, for every scheme of addresses."""
     return opened(filename, map_location)
 
 
-def _torch_load(f, map_location=None, *_, **__):
+def _torch_load(f: Any, map_location: Where = None, *_: Any, **__: Any) -> Any:
     """In place of ``torch.load``."""
     if isinstance(f, (str, os.PathLike)):
         return opened(f, map_location)
@@ -140,7 +146,7 @@ def _torch_load(f, map_location=None, *_, **__):
     raise MTPError('torch.load of a {}, which is no file'.format(type(f).__name__))
 
 
-def _of_a_message(data):
+def _of_a_message(data: bytes) -> Any:
     """Storage of a tensor in a pickle, which names ``torch.storage._load_from_bytes`` and ends in ``torch.load``.
 
     So processes of one run send each other what they have found. No file comes this way: whoever reads pickles of
@@ -152,7 +158,7 @@ def _of_a_message(data):
 _of_a_message.__module__, _of_a_message.__qualname__ = 'torch.storage', '_load_from_bytes'  # by that name it is pickled
 
 
-def _not_fetched(*words, **named):
+def _not_fetched(*words: Any, **named: Any) -> None:
     """In place of functions that fetch: the first of their words, or the one that says where, is named."""
     given = [str(word) for word in list(words) + [named[name] for name in sorted(named)] if isinstance(word, str)]
     address = next((word for word in given if '://' in word), None)
@@ -164,10 +170,11 @@ def _not_fetched(*words, **named):
 class _Patching:
     """A finder that puts :func:`_not_fetched` into a module as soon as somebody imports it."""
 
-    def __init__(self, module, name):
+    def __init__(self, module: str, name: str) -> None:
         self.module, self.name = module, name
 
-    def find_spec(self, fullname, path=None, target=None):
+    def find_spec(self, fullname: str, path: Optional[Sequence[str]] = None,
+                  target: Optional[ModuleType] = None) -> Optional[importlib.machinery.ModuleSpec]:
         if fullname != self.module:
             return None
         sys.meta_path.remove(self)
@@ -175,15 +182,15 @@ class _Patching:
         if spec is not None and isinstance(spec.loader, importlib.machinery.SourceFileLoader):
             run = spec.loader.exec_module
 
-            def exec_module(module):
+            def exec_module(module: ModuleType) -> None:
                 run(module)
                 setattr(module, self.name, _not_fetched)
 
-            spec.loader.exec_module = exec_module
+            setattr(spec.loader, 'exec_module', exec_module)
         return spec
 
 
-def _after_import(module, name):
+def _after_import(module: str, name: str) -> None:
     if module in sys.modules:
         setattr(sys.modules[module], name, _not_fetched)
     elif not any(isinstance(finder, _Patching) and finder.module == module for finder in sys.meta_path):

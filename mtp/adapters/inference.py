@@ -7,7 +7,7 @@ in the loader's workers), ``collate(samples)``, ``load()`` (the network and its 
 import os
 import time
 from functools import partial
-from typing import NamedTuple
+from typing import Any, Callable, Iterable, Iterator, List, NamedTuple, Optional, Protocol, Sequence, Tuple
 
 import cv2
 import numpy as np
@@ -24,6 +24,30 @@ loaders.install()
 NOTHING = np.zeros((0, 5), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int64)
 
 
+#: Of one tile: boxes (n, 5) float32 in pixels and radians, scores (n,), labels (n,).
+Columns = Tuple[np.ndarray, np.ndarray, np.ndarray]
+
+
+class Detector(Protocol):
+    """See above."""
+
+    @property
+    def classes(self) -> Sequence[str]:
+        """Names of the classes; position = label."""
+
+    def prepare(self, tile: str, pixels: np.ndarray) -> Any:
+        """A sample of the pixels (height, width, 3) uint8 BGR of one tile."""
+
+    def collate(self, samples: List[Any]) -> Any:
+        """Samples -> batch."""
+
+    def load(self) -> None:
+        """Build the network and read its weights."""
+
+    def __call__(self, batch: Any) -> Iterable[Columns]:
+        """Batch -> what is found in each of its tiles."""
+
+
 class Settings(NamedTuple):
     """How a test runs.
 
@@ -37,10 +61,10 @@ class Settings(NamedTuple):
     world: int = 1
     batch: int = 1
     workers: int = 0
-    opener: object = rows.open_rows
+    opener: Callable[[str], rows.Rows] = rows.open_rows
 
     @property
-    def readers(self):
+    def readers(self) -> int:
         """Processes that read images, of all ranks together."""
         return self.world * max(1, self.workers)
 
@@ -58,12 +82,12 @@ class Broken(NamedTuple):
     message: str
 
 
-def broken(path, error):
+def broken(path: str, error: Exception) -> Broken:
     """A :class:`Broken`; what to do next is said once for all of them."""
     return Broken(path, error.args[0] if isinstance(error, MTPError) else str(error))
 
 
-def detect(detector, pieces, folder, mark, settings):
+def detect(detector: Detector, pieces: Sequence[sources.Piece], folder: str, mark: str, settings: Settings) -> Spent:
     """Run a detector over this rank's share of the tiles and append what it finds to the rank's shard.
 
     Tiles that are in a shard already are passed over. An image that cannot be read is passed over too, and named when
@@ -114,17 +138,17 @@ def detect(detector, pieces, folder, mark, settings):
     return Spent(count, seconds, network)
 
 
-def note(count, empty, share):
+def note(count: int, empty: int, share: float) -> str:
     """What a line of progress ends with: how much of the time the network took, and windows that hold no data."""
     notes = ['network {:.0f} % of the time'.format(100 * share)] if count else []
     return ', '.join(notes + (['{} without data passed over'.format(empty)] if empty else []))
 
 
-def _label(settings):
+def _label(settings: Settings) -> str:
     return 'test' if settings.world == 1 else 'test (first of {} processes)'.format(settings.world)
 
 
-def say_broken(broken):
+def say_broken(broken: Sequence[Broken]) -> None:
     """Raise MTPError where images could not be read: ``broken``, a list of :class:`Broken`."""
     if broken:
         names = sorted(set(each.path for each in broken))
@@ -137,12 +161,12 @@ def say_broken(broken):
 class _Batches(IterableDataset):
     """Batches of prepared tiles; each worker reads pieces of its own."""
 
-    def __init__(self, pieces, detector, settings):
+    def __init__(self, pieces: Sequence[sources.Piece], detector: Detector, settings: Settings) -> None:
         super().__init__()
         self.pieces, self.settings = pieces, settings
         self.prepare, self.collate = detector.prepare, detector.collate
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[Tuple[List[Any], Any]]:
         worker = get_worker_info()
         pieces = sources.deal(self.pieces, worker.num_workers)[worker.id] if worker else self.pieces
         tiles, samples = [], []
@@ -158,7 +182,7 @@ class _Batches(IterableDataset):
         if samples:
             yield tiles, self.collate(samples)
 
-    def _samples(self, pieces):
+    def _samples(self, pieces: Iterable[sources.Piece]) -> Iterator[Tuple[Optional[str], Any]]:
         for piece in pieces:
             try:
                 for tile, pixels in sources.read(piece, self.settings.opener):
@@ -169,7 +193,8 @@ class _Batches(IterableDataset):
                 yield None, broken(piece.path, error)
 
 
-def _batches(pieces, detector, settings):
+def _batches(pieces: Sequence[sources.Piece], detector: Detector,
+             settings: Settings) -> Iterator[Tuple[List[Any], Any]]:
     """Iterator of (tile ids, batch). The workers begin to read before the network is there."""
     cv2.setNumThreads(0)  # the workers are the parallelism; they would wait for ever if they said so themselves
     found = iter(DataLoader(_Batches(pieces, detector, settings), batch_size=None, num_workers=settings.workers,
@@ -178,12 +203,12 @@ def _batches(pieces, detector, settings):
     return found
 
 
-def as_it_is(batch):
+def as_it_is(batch: Any) -> Any:
     """What a loader does with a batch that is one already."""
     return batch
 
 
-def begin(parent, _):
+def begin(parent: int, _: int) -> None:
     """What a worker of a loader does first."""
     workers.begin(parent)  # the reader of a process that was killed waits for ever: nobody takes what it has read
     torch.set_num_threads(1)

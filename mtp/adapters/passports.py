@@ -2,6 +2,7 @@
 import contextlib
 import json
 import os
+from typing import Any, Dict, Iterator, Mapping, Optional
 
 from mtp import files, locks
 from mtp.errors import MTPError
@@ -13,7 +14,8 @@ NAMES = {'finetune': 'passport.json', 'test': 'passport-test.json'}
 
 
 @contextlib.contextmanager
-def issued(kind, folder, config, datasets, rank=0, processes=1, seed=None, **facts):
+def issued(kind: str, folder: str, config: Dict[str, Any], datasets: Mapping[str, Mapping[str, Any]], rank: int = 0,
+           processes: int = 1, seed: Optional[int] = None, **facts: Any) -> Iterator[Dict[str, Any]]:
     """Write the passport of a run before it begins, and complete it when it ends, however that is. Rank 0 only.
 
     Args:
@@ -48,7 +50,7 @@ def issued(kind, folder, config, datasets, rank=0, processes=1, seed=None, **fac
         record.complete(status, **found)
 
 
-def is_complete(kind, folder):
+def is_complete(kind: str, folder: str) -> bool:
     """Whether the run of ``kind`` in ``folder`` has come to its end and said so."""
     try:
         return passport.read(os.path.join(folder, NAMES[kind]))['status'] == 'complete'
@@ -56,28 +58,28 @@ def is_complete(kind, folder):
         return False
 
 
-def figures(metrics):
+def figures(metrics: Mapping[str, Any]) -> Dict[str, Optional[float]]:
     """The numbers among what an evaluator returned, as JSON knows them; None where there is none (a class without
     truth)."""
     numbers = {name: _number(value) for name, value in metrics.items()}
     return {name: None if value != value else value for name, value in numbers.items() if value is not None}
 
 
-def without_number(found):
+def without_number(found: Mapping[str, Optional[float]]) -> str:
     """A sentence about those of :func:`figures` that are no numbers; '' where all are."""
     names = [name for name, value in found.items() if value is None]
     return '{}: not a number. Of that class nothing was found, or nothing is there to be found'.format(
         ', '.join(names)) if names else ''
 
 
-def _number(value):
+def _number(value: Any) -> Optional[float]:
     try:
         return float(value)
     except (TypeError, ValueError):
         return None
 
 
-def checkpoint(path):
+def checkpoint(path: Optional[str]) -> Optional[Dict[str, str]]:
     """Path and SHA-256 of the checkpoint that a run starts from; None without one.
 
     Raises:
@@ -90,16 +92,16 @@ def checkpoint(path):
     return dict(file=path, sha256=digest)
 
 
-def manifest(dataset):
+def manifest(dataset: Mapping[str, Any]) -> Dict[str, Any]:
     """Folders of the config of a data set by names and sizes, a label file by its content."""
     root = dataset.get('data_root') or ''
     images = dataset.get('data_prefix') or dataset.get('img_prefix') or ''
-    places = {'images': images} if isinstance(images, str) else dict(images)
+    places: Dict[str, Optional[str]] = {'images': images} if isinstance(images, str) else dict(images)
     places['labels'] = dataset.get('ann_file')
     return {role: _place(os.path.join(root, place)) for role, place in places.items() if place}
 
 
-def _place(path):
+def _place(path: str) -> Dict[str, Any]:
     if os.path.isfile(path):
         return dict(passport.manifest([path]), path=path)
     return dict(passport.listing(path), path=path)

@@ -22,7 +22,7 @@ class Undecodable(Exception):
 def decoder(decode: Callable) -> Callable:
     """``decode``, the ``imfrombytes`` of a toolbox, but :class:`Undecodable` is raised of what is no whole image."""
     @functools.wraps(decode)
-    def whole(content, *words, **named):
+    def whole(content: bytes, *words: Any, **named: Any) -> Any:
         if images.cut_short(content):
             raise Undecodable('its {} bytes hold no end of a JPEG'.format(len(content)))
         try:
@@ -48,7 +48,7 @@ def naming(read: Callable, path_of: Callable[[dict], str]) -> Callable:
         path_of: function of ``results`` to the path.
     """
     @functools.wraps(read)
-    def named(self, results: dict, *more: Any) -> Any:
+    def named(self: Any, results: dict, *more: Any) -> Any:
         path = path_of(results)
         images.require_plain(path)  # a pipe would be waited for
         try:

@@ -3,7 +3,7 @@
 ``--cfg-options recipe=released_code``, or such a line in a config, puts back what was odd and could run, and says all
 of it. The published numbers were got so; it matters for InternImage most.
 """
-from typing import Callable, NamedTuple, Optional
+from typing import Any, Callable, Dict, List, NamedTuple, Optional
 
 from mtp.errors import MTPError
 
@@ -20,12 +20,12 @@ class Oddity(NamedTuple):
         change: function that puts it back into the config; None where it is no setting, or nothing could have run.
     """
     fact: str
-    has: Callable
+    has: Callable[[Dict[str, Any]], bool]
     says: str
-    change: Optional[Callable] = None
+    change: Optional[Callable[[Dict[str, Any]], None]] = None
 
 
-def apply(cfg, recipe):
+def apply(cfg: Dict[str, Any], recipe: str) -> List[str]:
     """Make the resolved config ``cfg`` (a dict, of either generation) that of ``recipe``, in place.
 
     Returns:
@@ -44,47 +44,47 @@ def apply(cfg, recipe):
     return ['released code: {} (docs/published.md#{})'.format(oddity.says, oddity.fact) for oddity in found]
 
 
-def _old(cfg):
+def _old(cfg: Dict[str, Any]) -> bool:
     return 'data' in cfg
 
 
-def _is_intern(cfg):
+def _is_intern(cfg: Dict[str, Any]) -> bool:
     return cfg['model']['backbone']['type'] == 'InternImage'
 
 
-def _takes_the_rule_of_vit(cfg):
+def _takes_the_rule_of_vit(cfg: Dict[str, Any]) -> bool:
     return _old(cfg) and _is_intern(cfg) and _type(cfg) == 'DOTADataset'
 
 
-def _type(cfg):
+def _type(cfg: Dict[str, Any]) -> Optional[str]:
     """Type of the data set of the test."""
     holder = cfg['data'].get('test') if _old(cfg) else (cfg.get('test_dataloader') or {}).get('dataset')
     return (holder or {}).get('type')
 
 
-def _ends_in_a_submission(cfg):
+def _ends_in_a_submission(cfg: Dict[str, Any]) -> bool:
     judge = cfg.get('test_evaluator')
     return isinstance(judge, dict) and judge.get('type') == 'TileSubmission'
 
 
-def _rule(cfg):
+def _rule(cfg: Dict[str, Any]) -> Dict[str, Any]:
     """What holds constructor and settings of the optimizer's rule."""
     return cfg['optimizer'] if _old(cfg) else cfg['optim_wrapper']
 
 
-def _no_decay(cfg):
+def _no_decay(cfg: Dict[str, Any]) -> None:
     _rule(cfg)['paramwise_cfg']['recipe'] = 'released_code'
 
 
-def _rule_of_vit(cfg):
+def _rule_of_vit(cfg: Dict[str, Any]) -> None:
     _rule(cfg)['constructor'] = 'LayerDecayOptimizerConstructor_ViT'
 
 
-def _published_offsets(cfg):
+def _published_offsets(cfg: Dict[str, Any]) -> None:
     cfg['model']['backbone']['recipe'] = 'released_code'
 
 
-def _classes_of_dota(cfg):
+def _classes_of_dota(cfg: Dict[str, Any]) -> None:
     for step in cfg['data']['train']['pipeline']:
         if step['type'] == 'PolyRandomRotate':
             step['rect_classes'] = [9, 11]

@@ -3,6 +3,9 @@
 What is left as published: task, toolbox, heads, losses, pipelines, optimizer rule, schedule kinds, metric, submission.
 What a rehearsal shows is that a run goes through on this machine, not how well it does.
 """
+from typing import Any, Dict, Iterator, List, Mapping, Optional, Set, Tuple
+
+
 EPOCHS, STEPS = 2, 8
 IMAGES = 8  # of a split that is judged or trained on; a submission takes all tiles
 # Longest side of an image by scope. Classification and change detection test images as they are: theirs stay.
@@ -20,7 +23,7 @@ WIDTHS = {
 }
 
 
-def reduce(cfg):
+def reduce(cfg: Dict[str, Any]) -> None:
     """Make the config ``cfg`` of either generation of the toolboxes small, in place."""
     backbone = cfg['model']['backbone']
     intern = backbone['type'] == 'InternImage'
@@ -36,7 +39,7 @@ def reduce(cfg):
         _second_generation(cfg)
 
 
-def _images(cfg):
+def _images(cfg: Dict[str, Any]) -> None:
     side = SIDES.get(cfg.get('default_scope', 'mmrotate'))
     longest = max(value for node in _nodes(cfg) for key, item in node.items() if key in PIXELS for value in _pair(item))
     if side is None or longest <= side:
@@ -50,13 +53,13 @@ def _images(cfg):
                 node[key] = tuple(small) if isinstance(node[key], (tuple, list)) else small[0]
 
 
-def _pair(value):
+def _pair(value: Any) -> List[int]:
     """The numbers in a size: of (h, w), of one number, or none."""
     values = value if isinstance(value, (tuple, list)) else [value]
     return list(values) if all(isinstance(each, int) and not isinstance(each, bool) for each in values) else []
 
 
-def _channels(model, channels):
+def _channels(model: Dict[str, Any], channels: List[int]) -> None:
     """Let what stands behind the backbone expect the maps of the small one."""
     for part in ('neck', 'decode_head', 'head'):
         for key in ('in_channels', 'encoder_channels'):
@@ -64,7 +67,7 @@ def _channels(model, channels):
                 model[part][key] = list(channels) if isinstance(model[part][key], (tuple, list)) else channels[-1]
 
 
-def _replace(tree, table):
+def _replace(tree: Any, table: Mapping[Tuple[str, Any], Any]) -> None:
     for node in _nodes(tree):
         for key, value in node.items():
             known = (key, tuple(value) if isinstance(value, list) else value)
@@ -72,7 +75,7 @@ def _replace(tree, table):
                 node[key] = table[known]
 
 
-def _hashable(value):
+def _hashable(value: Any) -> bool:
     try:
         hash(value)
         return True
@@ -80,7 +83,7 @@ def _hashable(value):
         return False
 
 
-def _nodes(tree, seen=None):
+def _nodes(tree: Any, seen: Optional[Set[int]] = None) -> Iterator[Dict[str, Any]]:
     """Every dict in nested dicts, lists and tuples, outer ones first; one that stands in two places once."""
     seen = set() if seen is None else seen
     if not isinstance(tree, (dict, list, tuple)) or id(tree) in seen:
@@ -92,7 +95,7 @@ def _nodes(tree, seen=None):
         yield from _nodes(item, seen)
 
 
-def _second_generation(cfg):
+def _second_generation(cfg: Dict[str, Any]) -> None:
     for name in ('train_dataloader', 'val_dataloader', 'test_dataloader'):
         loader = cfg.get(name)
         if loader:
@@ -116,12 +119,12 @@ def _second_generation(cfg):
     cfg['randomness'] = dict(seed=0)
 
 
-def _limit(dataset):
+def _limit(dataset: Dict[str, Any]) -> None:
     for each in dataset.get('datasets') or [dataset]:
         each['indices'] = IMAGES
 
 
-def _first_generation(cfg):
+def _first_generation(cfg: Dict[str, Any]) -> None:
     cfg['data'].update(samples_per_gpu=2, workers_per_gpu=0, test_dataloader=dict(samples_per_gpu=4))
     for split in ('train', 'val'):
         if split in cfg['data']:

@@ -3,6 +3,7 @@
 Left to the toolboxes, these end as an index out of range, a division by zero or a missing file in a loader process.
 """
 import os
+from typing import Any, Callable, Dict, Iterable, Iterator, Mapping, Optional, Sequence, Tuple
 
 from mtp.errors import MTPError
 
@@ -10,7 +11,7 @@ LOOKED_AT = 1000  # images of a data set whose files are looked for, spread over
 NEIGHBOURS = ('.png', '.jpg', '.jpeg', '.tif', '.tiff', '.bmp')
 
 
-def classes(datasets):
+def classes(datasets: Iterable[Mapping[str, Any]]) -> None:
     """Refuse ``classes=('ship')``, which is a text and no tuple, in the configs of data sets.
 
     Raises:
@@ -24,12 +25,12 @@ def classes(datasets):
                                                  "again".format(said))
 
 
-def heads(model, where='model'):
+def heads(model: Any, where: str = 'model') -> Iterator[Tuple[str, Dict[str, Any]]]:
     """(path in the config, node) of every part of ``model`` that tells classes apart; a proposal head tells none."""
     if isinstance(model, dict):
         if isinstance(model.get('num_classes'), int) and 'RPN' not in str(model.get('type')):
             yield where, model
-        parts = model.items()
+        parts: Iterable[Tuple[Any, Any]] = model.items()
     elif isinstance(model, (list, tuple)):
         parts = enumerate(model)
     else:
@@ -38,21 +39,23 @@ def heads(model, where='model'):
         yield from heads(part, '{}.{}'.format(where, key))
 
 
-def network(model, names):
+def network(model: Any, names: Optional[Sequence[str]]) -> None:
     """Refuse a network that tells apart another number of classes than the data set has.
 
     Args:
         model: its config.
         names: classes of the data set; None or empty where it does not say.
     """
-    for where, head in heads(model) if names else ():
+    if not names:
+        return
+    for where, head in heads(model):
         if head['num_classes'] != len(names):
             raise MTPError('{}.num_classes is {}, and the data set has {} class{}: {}'.format(
                 where, head['num_classes'], len(names), '' if len(names) == 1 else 'es', _some(names)),
                 hint='--cfg-options {}.num_classes={}'.format(where, len(names)))
 
 
-def images(count, path_of, labels, suffix_option=''):
+def images(count: int, path_of: Callable[[int], str], labels: str, suffix_option: str = '') -> None:
     """Refuse a training set without an image to train on, or whose images are not there.
 
     Args:
@@ -73,7 +76,7 @@ def images(count, path_of, labels, suffix_option=''):
             raise _missing(path, suffix_option)
 
 
-def _missing(path, suffix_option):
+def _missing(path: str, suffix_option: str) -> MTPError:
     stem, wanted = os.path.splitext(path)
     there = [suffix for suffix in NEIGHBOURS if suffix != wanted and os.path.isfile(stem + suffix)]
     if not there:
@@ -85,6 +88,6 @@ def _missing(path, suffix_option):
         path, os.path.basename(stem) + there[0], wanted), hint=hint)
 
 
-def _some(names):
+def _some(names: Iterable[str]) -> str:
     names = list(map(str, names))
     return ', '.join(names[:4]) + (', …' if len(names) > 4 else '')

@@ -5,7 +5,7 @@ import hashlib
 import json
 import os
 import shutil
-from typing import NamedTuple, Optional
+from typing import Any, Iterable, Iterator, List, Mapping, NamedTuple, Optional, TYPE_CHECKING
 
 from mtp import files, locks, ownership, paths, submit
 from mtp.adapters import command
@@ -14,6 +14,8 @@ from mtp.errors import MTPError
 from mtp.tiles import merge
 from mtp.tiles.pixels import list_images
 
+if TYPE_CHECKING:  # it imports this module
+    from mtp.adapters.tile_test import Source
 
 # Generous guesses of what is written: 100 detections a tile, twice 200 lines an image, a picture of 2048 pixels.
 _TILE_BYTES, _IMAGE_BYTES, _PICTURE_BYTES, _SPARE_BYTES = 2700, 40000, 700000, 64 << 20
@@ -31,7 +33,9 @@ class Plan(NamedTuple):
     merge: merge.Rule  # by which the tiles of an image are merged
 
 
-def plan(dataset, fallback, out=None, images=None, pictures=None, threshold=0.3, option='--out', rule=merge.DEFAULT):
+def plan(dataset: str, fallback: str, out: Optional[str] = None, images: Optional[str] = None,
+         pictures: Optional[str] = None, threshold: float = 0.3, option: str = '--out',
+         rule: merge.Rule = merge.DEFAULT) -> Plan:
     """A :class:`Plan`; whatever is missing or cannot be written is said now, not after hours of work.
 
     Args:
@@ -56,7 +60,7 @@ def plan(dataset, fallback, out=None, images=None, pictures=None, threshold=0.3,
                 rule)
 
 
-def check(plan, source):
+def check(plan: Plan, source: 'Source') -> None:
     """What can be known to go wrong at the end is said before the test begins.
 
     Args:
@@ -90,7 +94,7 @@ def check(plan, source):
 
 
 @contextlib.contextmanager
-def held(plan, leads):
+def held(plan: Plan, leads: bool) -> Iterator[None]:
     """Hold the folders that a test writes to; ``leads`` is of the first process, which does it for all."""
     with contextlib.ExitStack() as stack:
         for folder in filter(None, (plan.shards, plan.out)):
@@ -98,7 +102,7 @@ def held(plan, leads):
         yield
 
 
-def _existing(folder):
+def _existing(folder: str) -> str:
     """``folder``, or the nearest above it that exists."""
     folder = os.path.abspath(folder)
     while not os.path.isdir(folder):
@@ -106,7 +110,7 @@ def _existing(folder):
     return folder
 
 
-def fingerprint(settings, checkpoint):
+def fingerprint(settings: Mapping[str, Any], checkpoint: str) -> str:
     """Text that differs when results of two tests must not be mixed.
 
     Args:
@@ -117,7 +121,7 @@ def fingerprint(settings, checkpoint):
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def finish(plan, tiles, whole=False):
+def finish(plan: Plan, tiles: Iterable[str], whole: bool = False) -> List[str]:
     """Merge the shards, draw and package; returns the paths of the submission.
 
     Args:

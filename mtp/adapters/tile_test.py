@@ -1,12 +1,14 @@
 """A test on tiles as both environments run it: options, where the tiles come from, what marks it, inference."""
+import argparse
 import os
 import sys
-from typing import NamedTuple, Tuple
+from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Tuple
 
 import torch
 
 from mtp import numbers, paths
 from mtp.adapters import command, inference, submission
+from mtp.adapters.kinds import Config
 from mtp.errors import MTPError
 from mtp.tiles import merge, sources, windows
 from mtp.tiles.pixels import list_images
@@ -25,19 +27,19 @@ class Source(NamedTuple):
     cut: bool
 
     @property
-    def tiles(self):
+    def tiles(self) -> List[str]:
         """Ids of all tiles."""
         return [tile for piece in self.pieces for tile in piece.tiles]
 
     @property
-    def images(self):
+    def images(self) -> List[str]:
         """Ids of the images that the tiles are of, in order."""
         ids = (piece.stem if self.whole or piece.windows is not None else windows.parse_tile_id(piece.stem)[0]
                for piece in self.pieces)
         return list(dict.fromkeys(ids))
 
 
-def add_options(parser):
+def add_options(parser: argparse.ArgumentParser) -> None:
     """Options of a test on tiles."""
     parser.add_argument('--images', help='folder of the uncut test images')
     parser.add_argument('--cut', nargs='?', const='config', choices=['config'] + sorted(windows.PRESETS),
@@ -50,7 +52,7 @@ def add_options(parser):
     add_merging(parser)
 
 
-def add_merging(parser):
+def add_merging(parser: argparse._ActionsContainer) -> None:
     """Options of the merge of tiles, for :func:`merging`."""
     parser.add_argument('--iou-thr', type=numbers.overlap,
                         help='merge: IoU at which the worse of two boxes of a class in an '
@@ -61,7 +63,8 @@ def add_merging(parser):
                             merge.DEFAULT.rule))
 
 
-def source(cut, folder, files, images, tiling, readers):
+def source(cut: Optional[str], folder: str, files: Callable[[], Dict[str, str]], images: str, tiling: Optional[str],
+           readers: int) -> Source:
     """The :class:`Source` of a test. Says in one line when windows are cut on the fly.
 
     Args:
@@ -91,14 +94,14 @@ def source(cut, folder, files, images, tiling, readers):
     return Source(tuple(sources.of_images(list_images(images), windows.preset(name), readers)), False, True)
 
 
-def _of_files(files):
+def _of_files(files: Dict[str, str]) -> Source:
     whole = not any(map(windows.looks_cut, files))
     if whole:  # it may be a mistake: it is said
         sys.stderr.write('warning: no tile is named <image>__<window>__<x>___<y>; all are taken for whole images\n')
     return Source(tuple(sources.of_files(files, whole)), whole, False)
 
 
-def merging(args, cfg, default=merge.DEFAULT):
+def merging(args: argparse.Namespace, cfg: Config, default: merge.Rule = merge.DEFAULT) -> merge.Rule:
     """The :class:`mtp.tiles.merge.Rule` of a test or prediction, which is written into ``cfg['merge']`` for the record.
 
     The detections of the tiles do not depend on it: a test that is done is merged anew by another rule, without the
@@ -121,7 +124,7 @@ def merging(args, cfg, default=merge.DEFAULT):
     return made
 
 
-def mark(args, settings, tiling, checkpoint):
+def mark(args: argparse.Namespace, settings: Mapping[str, Any], tiling: Optional[str], checkpoint: str) -> str:
     """Fingerprint of a test: tiles from files and cut on the fly are the same tiles.
 
     Args:
@@ -134,7 +137,7 @@ def mark(args, settings, tiling, checkpoint):
     return submission.fingerprint(dict(settings, tiling=name, amp=args.amp), checkpoint)
 
 
-def device(local, amp=False):
+def device(local: int, amp: bool = False) -> Optional[int]:
     """Number of this process's GPU, or None where there is none.
 
     Raises:
@@ -149,7 +152,8 @@ def device(local, amp=False):
     return number
 
 
-def detect(detector, found, folder, mark, settings):
+def detect(detector: inference.Detector, found: Source, folder: str, mark: str,
+           settings: inference.Settings) -> inference.Spent:
     """:func:`mtp.adapters.inference.detect` on all ranks; every rank waits for the slowest, also one that failed."""
     try:
         return inference.detect(detector, found.pieces, folder, mark, settings)

@@ -4,12 +4,14 @@ for.
 Both generations of OpenMMLab bring the writers; here stands what they are told. Whatever is secret stays in the
 environment: it is in no config, and so in no passport, log or checkpoint.
 """
+import argparse
 import importlib
 import importlib.util
 import os
 import pathlib
 import re
 import sys
+from typing import Any, Dict, Iterable, List, Mapping, Optional
 
 from mtp import paths
 from mtp.errors import MTPError
@@ -22,12 +24,12 @@ ADDRESSES = {'MLFLOW_TRACKING_URI': 'MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKIN
              'WANDB_BASE_URL': 'WANDB_API_KEY'}
 
 
-def add_option(parser):
+def add_option(parser: argparse.ArgumentParser) -> None:
     """Add ``--track`` to the options of a training."""
     parser.add_argument('--track', choices=TRACKERS, help='send the curves there too; both need their package')
 
 
-def prepare(tracker, folder):
+def prepare(tracker: Optional[str], folder: str) -> None:
     """Find the package of ``tracker`` and settle, where the user has not, where its files go: below ``folder``.
 
     Args:
@@ -54,7 +56,7 @@ def prepare(tracker, folder):
         os.makedirs(folder, exist_ok=True)  # the package takes a folder that is not there for one it may not write to
 
 
-def _require(package):
+def _require(package: str) -> None:
     """Look for ``package`` in the environment, then behind everything in PACKAGES.
 
     No environment of the kit holds a tracker: a lock with it would move pins that numbers depend on.
@@ -70,12 +72,12 @@ def _require(package):
                                sys.executable), paths.shown(paths.resolve(PACKAGES)), package))
 
 
-def _found(package):
+def _found(package: str) -> bool:
     spec = importlib.util.find_spec(package)
     return bool(spec and spec.origin)  # a folder of that name, as both leave behind, is a package without origin
 
 
-def add_backends(cfg, tracker):
+def add_backends(cfg: Dict[str, Any], tracker: Optional[str]) -> None:
     """Add the writers to the visualizer of an OpenMMLab 2 config.
 
     Args:
@@ -84,12 +86,12 @@ def add_backends(cfg, tracker):
     """
     visualizer = cfg.get('visualizer') or dict(type='Visualizer')
     backends = list(visualizer.get('vis_backends') or [dict(type='LocalVisBackend')])
-    wanted = ['TensorboardVisBackend'] + {'wandb': ['MTPWandb'], 'mlflow': ['MTPMLflow']}.get(tracker, [])
+    wanted = ['TensorboardVisBackend'] + {'wandb': ['MTPWandb'], 'mlflow': ['MTPMLflow']}.get(tracker or '', [])
     backends += _missing(backends, wanted)
     cfg['visualizer'] = dict(visualizer, vis_backends=backends)
 
 
-def add_hooks(cfg, tracker, folder):
+def add_hooks(cfg: Dict[str, Any], tracker: Optional[str], folder: str) -> None:
     """Add the writers to the loggers of a config for mmcv 1.
 
     Args:
@@ -99,14 +101,15 @@ def add_hooks(cfg, tracker, folder):
     """
     log = cfg.get('log_config') or {}
     hooks = list(log.get('hooks') or [])
-    wanted = ['TensorboardLoggerHook'] + {'wandb': ['MTPWandb'], 'mlflow': ['MlflowLoggerHook']}.get(tracker, [])
-    own = {'TensorboardLoggerHook': dict(log_dir=os.path.join(folder, 'tensorboard')),
-           'MlflowLoggerHook': dict(log_model=False)}  # a checkpoint has gigabytes, and is in the folder
+    wanted = ['TensorboardLoggerHook'] + {'wandb': ['MTPWandb'], 'mlflow': ['MlflowLoggerHook']}.get(tracker or '', [])
+    own: Dict[str, Dict[str, Any]] = {
+        'TensorboardLoggerHook': dict(log_dir=os.path.join(folder, 'tensorboard')),
+        'MlflowLoggerHook': dict(log_model=False)}  # a checkpoint has gigabytes, and is in the folder
     by_epoch = (cfg.get('runner') or {}).get('type') != 'IterBasedRunner'
     hooks += [dict(own.get(item['type'], {}), by_epoch=by_epoch, **item) for item in _missing(hooks, wanted)]
     cfg['log_config'] = dict(log, hooks=hooks)
 
 
-def _missing(there, wanted):
+def _missing(there: Iterable[Mapping[str, Any]], wanted: Iterable[str]) -> List[Dict[str, str]]:
     known = {item['type'].split('.')[-1] for item in there}
     return [dict(type=name) for name in wanted if name not in known]

@@ -1,6 +1,8 @@
 """Whole-model weights into a detector, segmentor or classifier, with a plain account of what fitted."""
 import contextlib
+from typing import Iterator, Sequence
 
+from torch import nn
 from torch.nn import init
 
 from mtp import checkpoints
@@ -13,7 +15,7 @@ _DRAWING = ('uniform_', 'normal_', 'trunc_normal_', 'xavier_uniform_', 'xavier_n
 
 
 @contextlib.contextmanager
-def not_drawn():
+def not_drawn() -> Iterator[None]:
     """Modules made meanwhile are not filled with random numbers, which takes seconds for a large network.
 
     For models of which every tensor comes from a checkpoint: :func:`load_into` with ``must_fit``.
@@ -28,7 +30,7 @@ def not_drawn():
             setattr(init, name, function)
 
 
-def load_into(model, path, must_fit, partial=False):
+def load_into(model: nn.Module, path: str, must_fit: bool, partial: bool = False) -> str:
     """Copy the tensors of the checkpoint ``path`` that fit into ``model``.
 
     Args:
@@ -68,7 +70,7 @@ def load_into(model, path, must_fit, partial=False):
     return '; '.join([loaded] + [note for note in notes if note])
 
 
-def _some(what, names):
+def _some(what: str, names: Sequence[str]) -> str:
     """'3 missing (a, b, …)', or '' when there are none."""
     if not names:
         return ''

@@ -4,7 +4,7 @@ That takes every blank out of a value and cuts it at each comma, so the name of 
 name. Here such a name stays as it was typed; numbers, lists and tuples are read as published.
 """
 import argparse
-from typing import Type
+from typing import Any, Optional, Sequence, Type, Union
 
 from mtp.errors import MTPError
 
@@ -26,10 +26,11 @@ def action(dict_action: Type[argparse.Action]) -> Type[argparse.Action]:
     An option that is given several times adds to what it said before; argparse would drop that without a word. The new
     class raises MTPError where a word has no ``=``, or its brackets do not match.
     """
-    class Words(dict_action):
+    class Words(dict_action):  # type: ignore[misc, valid-type]  # the base is an argument
         """One option for all its appearances."""
 
-        def __call__(self, parser, namespace, values, option_string=None):
+        def __call__(self, parser: argparse.ArgumentParser, namespace: argparse.Namespace,
+                     values: Union[None, str, Sequence[Any]], option_string: Optional[str] = None) -> None:
             strange = [word for word in values or () if not word.partition('=')[1] or word.startswith('=')]
             if strange:
                 raise MTPError('{} {}: KEY=VALUE is expected'.format(option_string, strange[0]),
@@ -39,11 +40,11 @@ def action(dict_action: Type[argparse.Action]) -> Type[argparse.Action]:
             setattr(namespace, self.dest, dict(before, **getattr(namespace, self.dest)))
 
         @staticmethod
-        def _parse_iterable(val):
+        def _parse_iterable(val: str) -> Any:
             if is_text(val):
                 return val.strip('\'"')
             try:
-                return dict_action._parse_iterable(val)
+                return dict_action._parse_iterable(val)  # type: ignore[attr-defined]  # the toolbox's
             except AssertionError:
                 raise MTPError('the brackets of {} do not match'.format(val),
                                hint='quote the whole word: --cfg-options "KEY=[1, 2]"') from None

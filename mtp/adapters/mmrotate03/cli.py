@@ -1,5 +1,8 @@
 """``tools/train.py`` and ``tools/test.py`` for MMRotate 0.3.4."""
+import argparse
 import pickle
+from types import ModuleType
+from typing import Any, ContextManager, Dict, Mapping, Optional, Sequence
 
 import torch
 from mmcv import Config, DictAction
@@ -8,11 +11,12 @@ from mtp import files, numbers, paths
 from mtp.adapters import (command, environment, inference, passports, sanity, submission, tile_test, tracking,
                           validations, words)
 from mtp.adapters.portable import Portable
+from mtp.checkpoints import Checkpoint
 from mtp.errors import MTPError
 from mtp.report.passport import fingerprint
 
 
-def train(argv=None):
+def train(argv: Optional[Sequence[str]] = None) -> None:
     """Train the model of a config."""
     parser = command.parser('Train the model of a config (MMRotate 0.3.4)', DictAction)
     parser.add_argument('--resume', '--auto-resume', action='store_true', help='go on from the newest whole checkpoint')
@@ -39,12 +43,13 @@ def train(argv=None):
         _train(cfg, args, begun, rank, world, local)
 
 
-def _train(cfg, args, begun, rank, world, local):
+def _train(cfg: Config, args: argparse.Namespace, begun: Optional[Checkpoint], rank: int, world: int,
+           local: int) -> None:
     """Train from ``begun`` on; a run that is complete is left as it is."""
     from mtp.adapters.mmrotate03 import training
     done = training.steps(cfg.runner.type, begun.meta) if begun else (0, 0)
     last = cfg.runner.get('max_epochs'), cfg.runner.get('max_iters')
-    if any(count and made >= count for made, count in zip(done, last)) and passports.is_complete(
+    if begun and any(count and made >= count for made, count in zip(done, last)) and passports.is_complete(
             'finetune', cfg.work_dir):
         command.say('{}: all steps are done'.format(begun.path))
         return
@@ -58,7 +63,7 @@ def _train(cfg, args, begun, rank, world, local):
         passport.update(metrics=figures[-1] if figures else None, weights=fingerprint(weights))
 
 
-def test(argv=None):
+def test(argv: Optional[Sequence[str]] = None) -> None:
     """Test a checkpoint on tiles: shards, then metric, submission and pictures of whole images."""
     parser = command.parser('Test a checkpoint with a config (MMRotate 0.3.4)', DictAction)
     parser.add_argument('checkpoint', help='epoch_12.pth or the like, of either generation')
@@ -93,12 +98,13 @@ def test(argv=None):
             passport.update(_finish(args, plan, cfg, source, testing))
 
 
-def _passport(kind, cfg, datasets, rank, world, weights, **facts):
+def _passport(kind: str, cfg: Config, datasets: Dict[str, Dict[str, Any]], rank: int, world: int,
+              weights: Optional[str], **facts: Any) -> ContextManager[Dict[str, Any]]:
     return passports.issued(kind, cfg.work_dir, cfg._cfg_dict.to_dict(), datasets, rank=rank, processes=world,
                             started_from=passports.checkpoint(weights), **facts)
 
 
-def _settings(args, cfg, rank, world):
+def _settings(args: argparse.Namespace, cfg: Config, rank: int, world: int) -> inference.Settings:
     batch = args.batch_size or cfg.data.get('test_dataloader', {}).get('samples_per_gpu', 1)
     workers = cfg.data.get('workers_per_gpu', 2) if args.workers is None else args.workers
     return inference.Settings(rank, world, batch, workers)
@@ -108,7 +114,7 @@ class _Config(Portable, Config):
     """The toolbox's, written down with short paths."""
 
 
-def load(args, purpose):
+def load(args: argparse.Namespace, purpose: str) -> Config:
     """The config that the command line names, with its options merged in and every short path resolved."""
     path = command.locate(args.config, environment.name(), purpose)
     cfg = Config.fromfile(path)
@@ -119,7 +125,7 @@ def load(args, purpose):
     return cfg
 
 
-def _some_purpose(args):
+def _some_purpose(args: argparse.Namespace) -> None:
     if not (args.format_only or args.eval or args.out or args.show_dir):
         raise MTPError('nothing is asked for: give --format-only, --eval, --out or --show-dir',
                        hint='--format-only --eval-options submission_dir=DIR')
@@ -136,14 +142,15 @@ def _some_purpose(args):
         raise MTPError('--eval-options has no {}'.format(', '.join(sorted(unknown))), hint='submission_dir, images')
 
 
-def _plan(args, cfg):
+def _plan(args: argparse.Namespace, cfg: Config) -> submission.Plan:
     return submission.plan(
         cfg.get('submission'), cfg.work_dir, out=args.eval_options.get('submission_dir'),
         images=args.images or args.eval_options.get('images') or cfg.get('submission_images'), pictures=args.show_dir,
         threshold=args.show_score_thr, option='--eval-options submission_dir=', rule=tile_test.merging(args, cfg))
 
 
-def _finish(args, plan, cfg, source, testing):
+def _finish(args: argparse.Namespace, plan: submission.Plan, cfg: Config, source: tile_test.Source,
+            testing: ModuleType) -> Dict[str, Any]:
     results = testing.results_of(cfg, source.tiles, plan.shards) if args.out or args.eval else None
     if args.out:
         with files.atomic_path(paths.resolve(args.out)) as temporary, open(temporary, 'wb') as stream:
@@ -158,7 +165,7 @@ def _finish(args, plan, cfg, source, testing):
     return dict(metrics=metrics, submission=[str(path) for path in written])
 
 
-def _device(local):
+def _device(local: int) -> Optional[int]:
     """Number of this process's GPU, or None where there is none."""
     if not torch.cuda.is_available():
         return None
@@ -167,7 +174,7 @@ def _device(local):
     return device
 
 
-def _data_exists(dataset):
+def _data_exists(dataset: Mapping[str, Any]) -> None:
     sanity.classes([dataset])
     for key, what in (('ann_file', 'folder of labels'), ('img_prefix', 'folder of tiles')):
         if dataset.get(key):

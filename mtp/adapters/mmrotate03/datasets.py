@@ -5,6 +5,7 @@ passed over, and a folder of images is one because it holds images, not because 
 (published.md#data-set-classes).
 """
 import os.path as osp
+from typing import Any, Dict, List, NoReturn, Optional, Tuple
 
 import numpy as np
 from mmrotate.core import poly2obb_np
@@ -30,11 +31,11 @@ class DOTADataset(stock.DOTADataset):
     # Polygons with two equal neighbouring corners are left out, as in the data sets of the other environment.
     skip_degenerate = False
 
-    def __init__(self, *args, indices=None, **kwargs):
+    def __init__(self, *args: Any, indices: Optional[int] = None, **kwargs: Any) -> None:
         self.indices = indices
         super().__init__(*args, **kwargs)
 
-    def load_annotations(self, ann_folder):
+    def load_annotations(self, ann_folder: str) -> List[Dict[str, Any]]:
         """One dict an image: filename and ann (bboxes, labels, polygons)."""
         if osp.realpath(ann_folder) == osp.realpath(self.img_prefix or ''):
             infos = [self._info(name, *self._nothing()) for name in annotations.files(ann_folder, '.png')]
@@ -45,7 +46,7 @@ class DOTADataset(stock.DOTADataset):
         self.img_ids = [info['filename'][:-len('.png')] for info in infos]
         return infos
 
-    def _objects(self, path):
+    def _objects(self, path: str) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Polygons (n, 8), boxes (n, 5) and labels (n,) of a file; what no box can be fitted to is left out."""
         polygons, labels, difficulties = annotations.read_tile(path, self.CLASSES)
         keep = difficulties <= self.difficulty
@@ -58,17 +59,17 @@ class DOTADataset(stock.DOTADataset):
         return polygons[fitted], boxes, labels[fitted]
 
     @staticmethod
-    def _nothing():
+    def _nothing() -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
         return np.zeros((0, 8), np.float32), np.zeros((0, 5), np.float32), np.zeros(0, np.int64)
 
-    def _info(self, filename, polygons, boxes, labels):
+    def _info(self, filename: str, polygons: np.ndarray, boxes: np.ndarray, labels: np.ndarray) -> Dict[str, Any]:
         nothing, no_boxes, no_labels = self._nothing()
         filename = osp.basename(images.as_there(osp.join(self.img_prefix or '', filename)))
         return dict(filename=filename, ann=dict(
             bboxes=boxes, labels=labels, polygons=polygons,
             bboxes_ignore=no_boxes, labels_ignore=no_labels, polygons_ignore=nothing))
 
-    def format_results(self, results, submission_dir=None, **kwargs):
+    def format_results(self, results: List[Any], submission_dir: Optional[str] = None, **kwargs: Any) -> NoReturn:
         """Refused: results go to shards as they are found, and are packaged from there."""
         raise MTPError('results are packaged from shards, not from a list in memory',
                        hint='tools/test.py CONFIG CHECKPOINT --format-only --eval-options submission_dir=DIR')

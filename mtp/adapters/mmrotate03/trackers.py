@@ -1,5 +1,7 @@
 """Weights & Biases for mmcv 1.6, whose own hook ends a run by a call that later releases of the package lack."""
-from mmcv.runner import HOOKS, WandbLoggerHook, master_only
+from typing import Any
+
+from mmcv.runner import HOOKS, BaseRunner, WandbLoggerHook, master_only
 
 
 @HOOKS.register_module(force=True)
@@ -10,9 +12,10 @@ class MTPWandb(WandbLoggerHook):
         **kwargs: of mmcv's.
     """
 
-    def __init__(self, **kwargs):
+    def __init__(self, **kwargs: Any) -> None:
         super().__init__(log_artifact=False, **kwargs)
 
     @master_only
-    def after_run(self, runner):
+    def after_run(self, runner: BaseRunner) -> None:
+        """End the run."""
         self.wandb.finish()

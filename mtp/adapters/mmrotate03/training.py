@@ -2,31 +2,33 @@
 import os
 import time
 from functools import partial
+from typing import Any, Dict, List, Optional, Tuple, Union
 
 import torch
-from mmcv import FileClient
+from mmcv import Config, FileClient
 from mmcv.fileio.file_client import HardDiskBackend
 from mmcv.parallel import MMDataParallel, MMDistributedDataParallel, collate
-from mmcv.runner import (HOOKS, RUNNERS, DistSamplerSeedHook, EpochBasedRunner, Hook, IterBasedRunner, TextLoggerHook,
-                         build_optimizer, build_runner, get_dist_info, set_random_seed)
+from mmcv.runner import (HOOKS, RUNNERS, BaseRunner, DistSamplerSeedHook, EpochBasedRunner, Hook, IterBasedRunner,
+                         TextLoggerHook, build_optimizer, build_runner, get_dist_info, set_random_seed)
 from mmdet.core import DistEvalHook, EvalHook
 from mmdet.datasets.builder import worker_init_fn
 from mmrotate.datasets import build_dataset
 from mmrotate.models import build_detector
 from mmrotate.utils import get_root_logger, setup_multi_processes
-from torch.utils.data import DataLoader, DistributedSampler
+from torch import nn
+from torch.utils.data import DataLoader, Dataset, DistributedSampler
 
 from mtp import files, paths
 from mtp.adapters import draws, guard, portable, sanity, validations
 from mtp.adapters.mmrotate03 import trackers  # noqa: F401 -- registers what log_config may name
 from mtp.adapters.weights import load_into
-from mtp.checkpoints import saved
+from mtp.checkpoints import Checkpoint, saved
 
 
 class WholeFiles(HardDiskBackend):
     """What mmcv writes to the local disk, checkpoints among it, gets its name when it is complete."""
 
-    def put(self, obj, filepath):
+    def put(self, obj: bytes, filepath: files.PathLike) -> None:
         files.write_bytes(filepath, obj)
 
 
@@ -36,12 +38,15 @@ FileClient.register_backend('disk', WholeFiles, force=True)
 class _Pointing:
     """``last_checkpoint`` names the newest one, as in the other environment: ``latest.pth`` is gone for a moment."""
 
-    template = None
+    template: str
+    meta: Optional[Dict[str, Any]]  # these are mmcv's
+    epoch: int
+    iter: int
 
-    def save_checkpoint(self, out_dir, filename_tmpl=None, **kwargs):
+    def save_checkpoint(self, out_dir: str, filename_tmpl: Optional[str] = None, **kwargs: Any) -> None:
         name, whole = filename_tmpl or self.template, self.meta
         self.meta = paths.short_tree(whole)  # it names checkpoints
-        super().save_checkpoint(out_dir, name, **kwargs)
+        super().save_checkpoint(out_dir, name, **kwargs)  # type: ignore[misc]  # mmcv's runner stands behind this class
         self.meta = whole
         if '{' in name:  # the best one has a name of its own
             count = self.iter if isinstance(self, IterBasedRunner) else self.epoch
@@ -66,33 +71,34 @@ class Steps(_Pointing, IterBasedRunner):
 class Log(TextLoggerHook):
     """mmcv's; ``.log.json`` holds short paths."""
 
-    def _dump_log(self, log_dict, runner):
+    def _dump_log(self, log_dict: Dict[str, Any], runner: BaseRunner) -> None:
         super()._dump_log(paths.short_tree(log_dict), runner)
 
 
 class Seeding(Hook):
     """Seeds the generators before each step, so that drop path and the sampling of boxes are functions of it."""
 
-    def __init__(self, seed):
+    def __init__(self, seed: int) -> None:
         self.seed = seed
 
-    def before_train_iter(self, runner):
+    def before_train_iter(self, runner: BaseRunner) -> None:
         draws.seed('step', self.seed, runner.rank, runner.iter)
 
 
 class _CPUDistributed(MMDistributedDataParallel):
     """Unpacks the toolbox's data containers, which the base class leaves to the GPU copy."""
 
-    def forward(self, *inputs, **kwargs):
-        inputs, kwargs = self.scatter(inputs, kwargs, [-1])
-        return super().forward(*inputs[0], **kwargs[0])
+    def forward(self, *inputs: Any, **kwargs: Any) -> Any:
+        words, named = self.scatter(inputs, kwargs, [-1])
+        return super().forward(*words[0], **named[0])
 
-    def train_step(self, *inputs, **kwargs):
-        inputs, kwargs = self.scatter(inputs, kwargs, [-1])
-        return super().train_step(*inputs[0], **kwargs[0])
+    def train_step(self, *inputs: Any, **kwargs: Any) -> Dict[str, Any]:
+        words, named = self.scatter(inputs, kwargs, [-1])
+        return super().train_step(*words[0], **named[0])
 
 
-def train(cfg, begun=None, seed=0, validate=True, device=None, distributed=False):
+def train(cfg: Config, begun: Optional[Checkpoint] = None, seed: int = 0, validate: bool = True,
+          device: Optional[int] = None, distributed: bool = False) -> Dict[str, torch.Tensor]:
     """Train the model of ``cfg`` and leave checkpoints and logs in ``cfg.work_dir``.
 
     Args:
@@ -137,7 +143,7 @@ def train(cfg, begun=None, seed=0, validate=True, device=None, distributed=False
     return model.module.state_dict()
 
 
-def _check(dataset, cfg):
+def _check(dataset: Dataset, cfg: Config) -> None:
     """What can be known to go wrong in the first step, or to be learned in vain."""
     sanity.network(cfg.model, dataset.CLASSES)
     if hasattr(dataset, 'data_infos'):
@@ -145,12 +151,12 @@ def _check(dataset, cfg):
             dataset.img_prefix or '', dataset.data_infos[position]['filename']), cfg.data.train.get('ann_file'))
 
 
-def steps(kind, meta):
+def steps(kind: str, meta: Dict[str, Any]) -> Tuple[int, int]:
     """(epochs, steps) that a checkpoint with ``meta`` has behind it; an iteration's own is written down by the last."""
     return meta['epoch'], meta['iter'] + (kind == 'IterBasedRunner')
 
 
-def go_on(runner, found):
+def go_on(runner: BaseRunner, found: Checkpoint) -> None:
     """Put the checkpoint ``found`` into ``runner``: weights, optimizer, counters.
 
     As mmcv's ``resume``, which runs the config in the file as a program and makes the last iteration a second time.
@@ -169,7 +175,8 @@ def go_on(runner, found):
     runner.logger.info('going on from %s', found.path)
 
 
-def _parallel(model, device, distributed, find_unused_parameters):
+def _parallel(model: nn.Module, device: Optional[int], distributed: bool,
+              find_unused_parameters: bool) -> Union[MMDataParallel, MMDistributedDataParallel]:
     if not distributed:
         return MMDataParallel(model if device is None else model.cuda(device),
                               device_ids=[-1 if device is None else device])
@@ -179,7 +186,7 @@ def _parallel(model, device, distributed, find_unused_parameters):
     return MMDistributedDataParallel(model.cuda(device), device_ids=[torch.cuda.current_device()], **common)
 
 
-def _hooks(runner, cfg, seed):
+def _hooks(runner: BaseRunner, cfg: Config, seed: int) -> None:
     runner.register_hook(Seeding(seed), priority='HIGHEST')
     # A dict, not a hook: where gradients are summed over steps it names another one.
     optimizer_config = dict(cfg.optimizer_config)
@@ -192,9 +199,9 @@ def _hooks(runner, cfg, seed):
 class _Recorded:
     """An evaluation hook that keeps what it has found in ``validation.json``."""
 
-    def evaluate(self, runner, results):
+    def evaluate(self, runner: BaseRunner, results: List[Any]) -> Any:
         before = dict(runner.log_buffer.output)
-        score = super().evaluate(runner, results)
+        score = super().evaluate(runner, results)  # type: ignore[misc]  # mmdet's hook stands behind this class
         found = {name: value for name, value in runner.log_buffer.output.items()
                  if name not in before and name != 'eval_iter_num'}
         iteration = isinstance(runner, IterBasedRunner)
@@ -211,7 +218,7 @@ class DistEvaluation(_Recorded, DistEvalHook):
     """mmdet's, in several."""
 
 
-def _validation(runner, cfg, distributed, seed):
+def _validation(runner: BaseRunner, cfg: Config, distributed: bool, seed: int) -> None:
     dataset = build_dataset(cfg.data.val, dict(test_mode=True))
     kind = DistEvaluation if distributed else Evaluation
     by_epoch = cfg.runner.type != 'IterBasedRunner'
@@ -221,7 +228,7 @@ def _validation(runner, cfg, distributed, seed):
     runner.register_hook(hook, priority='LOW')
 
 
-def _make_up(runner, hook, by_epoch):
+def _make_up(runner: BaseRunner, hook: EvalHook, by_epoch: bool) -> None:
     """Make the validation that was due after the step from which the run goes on, when it was killed before that."""
     done = runner.epoch, runner.iter
     runner._epoch, runner._iter = (done[0] - 1, done[1]) if by_epoch else (done[0], done[1] - 1)
@@ -234,7 +241,7 @@ def _make_up(runner, hook, by_epoch):
     runner._epoch, runner._iter = done
 
 
-def _loader(dataset, cfg, seed, shuffle):
+def _loader(dataset: Dataset, cfg: Config, seed: int, shuffle: bool) -> DataLoader:
     # The toolbox's own function agrees on a seed through the GPU, and groups images by aspect ratio; tiles have one.
     size = cfg.data.samples_per_gpu if shuffle else 1
     rank, world = get_dist_info()

@@ -1,5 +1,6 @@
 """Scene classification for MMPretrain 1: EuroSAT and RESISC-45, whose labels do not depend on a listing."""
 import os
+from typing import Any, Dict, List, Tuple
 
 from mmpretrain.datasets import CustomDataset
 from mmpretrain.registry import DATASETS
@@ -13,7 +14,7 @@ from mtp.errors import MTPError
 class _Scenes(CustomDataset):
     """The toolbox numbers folders as they are listed: one more of them, hidden or not, moves every label behind it."""
 
-    def _find_samples(self):
+    def _find_samples(self) -> List[Tuple[str, int]]:
         """(path below the prefix, label) of every image in the folders of the classes, by class and name."""
         samples = []
         for label, (kind, folder) in enumerate(scenes.class_folders(self.img_prefix, self.CLASSES).items()):
@@ -23,7 +24,7 @@ class _Scenes(CustomDataset):
             samples += [(os.path.join(os.path.basename(folder), name), label) for name in names]
         return samples
 
-    def load_data_list(self):
+    def load_data_list(self) -> List[Dict[str, Any]]:
         """As the toolbox's; a line of a list that is no image and class is named."""
         if self.ann_file:
             for number, line in enumerate(text.read_lines(self.ann_file), 1):

@@ -1,20 +1,25 @@
 """``tools/train.py`` and ``tools/test.py`` for the toolboxes of OpenMMLab 2."""
+import argparse
 import os
+from typing import Any, ContextManager, Dict, List, Mapping, Optional, Sequence
 
 import torch
-from mmengine.config import Config, DictAction
+from mmengine.config import Config, ConfigDict, DictAction
 from mmengine.model import is_model_wrapper
+from mmengine.runner import Runner
+from torch import nn
 
 from mtp import numbers, paths
 from mtp.adapters import command, environment, passports, sanity, tile_test, tracking
 from mtp.adapters.mmrotate1 import judged, testing
 from mtp.adapters.mmrotate1.runner import MTPRunner, Validating
 from mtp.adapters.portable import Portable
+from mtp.checkpoints import Checkpoint
 from mtp.errors import MTPError
 from mtp.report.passport import fingerprint
 
 
-def train(argv=None):
+def train(argv: Optional[Sequence[str]] = None) -> None:
     """Fine-tune the model of a config."""
     parser = command.parser('Fine-tune the model of a config (OpenMMLab 2)', DictAction)
     parser.add_argument('--resume', nargs='?', const='newest', metavar='CHECKPOINT',
@@ -40,7 +45,7 @@ def train(argv=None):
         _train(cfg, _begun(cfg, args.resume))
 
 
-def _train(cfg, begun):
+def _train(cfg: Config, begun: Optional[Checkpoint]) -> None:
     """Train from ``begun`` on; a run that is complete is left as it is."""
     if begun and _is_done(cfg.train_cfg, begun.meta) and passports.is_complete('finetune', cfg.work_dir):
         command.say('{}: all steps are done'.format(begun.path))
@@ -55,7 +60,7 @@ def _train(cfg, begun):
         passport.update(metrics=validating.last, weights=fingerprint(_inner(runner).state_dict()))
 
 
-def test(argv=None):
+def test(argv: Optional[Sequence[str]] = None) -> None:
     """Test a checkpoint; write metrics, submission, pictures."""
     parser = command.parser('Test a checkpoint with a config (OpenMMLab 2)', DictAction)
     parser.add_argument('checkpoint', help='epoch_12.pth or the like')
@@ -101,7 +106,7 @@ def test(argv=None):
         passport['metrics'] = _figures(runner.test())
 
 
-def _figures(found):
+def _figures(found: Mapping[str, Any]) -> Dict[str, Optional[float]]:
     """What goes into the passport of what an evaluator found; a figure that is no number is said."""
     figures = passports.figures(found)
     note = passports.without_number(figures)
@@ -114,7 +119,7 @@ class _Config(Portable, Config):
     """The toolbox's, written down with short paths."""
 
 
-def load(args, purpose):
+def load(args: argparse.Namespace, purpose: str) -> Config:
     """The config that the command line names, with its options merged in and every short path resolved."""
     _, world, _ = command.ranks(args)
     path = command.locate(args.config, environment.name(), purpose)
@@ -127,7 +132,7 @@ def load(args, purpose):
     return cfg
 
 
-def _only_tiles(args, names):
+def _only_tiles(args: argparse.Namespace, names: Sequence[str]) -> None:
     """Refuse options that only a test on tiles has."""
     given = [name for name in names if getattr(args, name)]
     if given:
@@ -135,7 +140,7 @@ def _only_tiles(args, names):
             given[0]), hint='leave --{} away'.format(given[0]))
 
 
-def _join_on_cpu(cfg, args):
+def _join_on_cpu(cfg: Config, args: argparse.Namespace) -> None:
     """Set up what the toolbox sets up for GPUs only: the processes' group, and a wrapper that names no device."""
     _, world, _ = command.ranks(args)
     if world == 1 or torch.cuda.is_available():
@@ -146,7 +151,7 @@ def _join_on_cpu(cfg, args):
         find_unused_parameters=cfg.get('find_unused_parameters', False))
 
 
-def _passport(kind, cfg, weights):
+def _passport(kind: str, cfg: Config, weights: Optional[str]) -> ContextManager[Dict[str, Any]]:
     loaders = {'train': 'train_dataloader', 'val': 'val_dataloader', 'test': 'test_dataloader'}
     datasets = {role: _datasets(cfg[name].dataset) for role, name in loaders.items() if cfg.get(name)}
     named = {'{}{}'.format(role, index or ''): item for role, items in datasets.items()
@@ -157,13 +162,13 @@ def _passport(kind, cfg, weights):
         seed=cfg.get('randomness', {}).get('seed'), started_from=passports.checkpoint(weights))
 
 
-def _inner(runner):
+def _inner(runner: Runner) -> nn.Module:
     return runner.model.module if is_model_wrapper(runner.model) else runner.model
 
 
-def _begun(cfg, wanted):
+def _begun(cfg: Config, wanted: Optional[str]) -> Optional[Checkpoint]:
     """The checkpoint that a run goes on from; None where it begins: it was killed before its first one, or is new."""
-    begun = command.continued(cfg.work_dir, wanted != 'newest' and wanted) if wanted else None
+    begun = command.continued(cfg.work_dir, None if wanted == 'newest' else wanted) if wanted else None
     cfg.resume = False  # the toolbox would look for a checkpoint by itself
     randomness = dict(cfg.get('randomness') or {})
     randomness.setdefault('seed', 0)  # as in the other environment; the same command ends the same
@@ -177,18 +182,18 @@ def _begun(cfg, wanted):
     return begun
 
 
-def _is_done(loop, meta):
+def _is_done(loop: ConfigDict, meta: Dict[str, Any]) -> bool:
     """Whether a checkpoint is of the last epoch or step of ``train_cfg``."""
     return meta['epoch'] >= loop.max_epochs if 'max_epochs' in loop else meta['iter'] >= loop.get('max_iters', 1 << 62)
 
 
-def _mixed_precision(cfg, wanted):
+def _mixed_precision(cfg: Config, wanted: bool) -> None:
     if wanted:
         cfg.optim_wrapper.type = 'AmpOptimWrapper'
         cfg.optim_wrapper.setdefault('loss_scale', 'dynamic')
 
 
-def _enough_to_normalise(cfg):
+def _enough_to_normalise(cfg: Config) -> None:
     """The published segmentation runs have one image a GPU: what is pooled to one pixel is normalised over all GPUs."""
     together = int(os.environ['WORLD_SIZE']) if torch.cuda.is_available() else 1
     if cfg.default_scope == 'mmseg' and cfg.train_dataloader.batch_size * together < 2:
@@ -196,7 +201,7 @@ def _enough_to_normalise(cfg):
                        hint='GPUS=2 or more (torchrun, srun), or --cfg-options train_dataloader.batch_size=2')
 
 
-def _scaled_rate(cfg, args):
+def _scaled_rate(cfg: Config, args: argparse.Namespace) -> None:
     wanted = args.auto_scale_lr
     if wanted and args.accumulate != '1':
         raise MTPError('--auto-scale-lr and --accumulate exclude each other: one fits the rate to the batch, the other '
@@ -208,7 +213,7 @@ def _scaled_rate(cfg, args):
         cfg.auto_scale_lr.enable = True
 
 
-def _data_exists(loader):
+def _data_exists(loader: Optional[Mapping[str, Any]]) -> None:
     datasets = _datasets((loader or {}).get('dataset'))
     sanity.classes(datasets)
     for dataset in datasets:
@@ -223,7 +228,7 @@ def _data_exists(loader):
             command.require_folder(os.path.join(root, prefix or ''), 'data folder')
 
 
-def _datasets(dataset):
+def _datasets(dataset: Optional[Mapping[str, Any]]) -> List[Mapping[str, Any]]:
     """The data sets inside wrappers such as ConcatDataset."""
     if not dataset:
         return []

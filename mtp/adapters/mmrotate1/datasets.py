@@ -4,7 +4,9 @@ They take the place of the toolbox's own of the same names (published.md#data-se
 images, headers in label files are passed over, files come in a fixed order, and whatever cannot be read is named.
 """
 import os.path as osp
+from typing import Any, Dict, Iterable, List
 
+import numpy as np
 from mmrotate import datasets as stock
 from mmrotate.registry import DATASETS
 
@@ -12,7 +14,7 @@ from mtp.adapters import annotations
 from mtp.data import images
 
 
-def _instances(polygons, labels, ignored):
+def _instances(polygons: np.ndarray, labels: np.ndarray, ignored: Iterable[bool]) -> List[Dict[str, Any]]:
     return [dict(bbox=polygon, bbox_label=int(label), ignore_flag=int(flag))
             for polygon, label, flag in zip(polygons, labels, ignored)]
 
@@ -32,25 +34,25 @@ class DOTADataset(stock.DOTADataset):
     # Polygons with two equal neighbouring corners are left out. The published loaders do so for FAIR1M and DIOR only.
     skip_degenerate = False
 
-    def __init__(self, img_suffix='png', diff_thr=100, **kwargs):
+    def __init__(self, img_suffix: str = 'png', diff_thr: int = 100, **kwargs: Any) -> None:
         self.tile_suffix = '.' + img_suffix.lstrip('.')  # MMRotate 1.2 keeps one without the dot as img_suffix
         super().__init__(diff_thr=diff_thr, **kwargs)
 
-    def load_data_list(self):
+    def load_data_list(self) -> List[Dict[str, Any]]:
         """One dict a tile: img_path, file_name, img_id, instances."""
         folder, suffix = (self.ann_file, '.txt') if self.ann_file else (self.data_prefix['img_path'], self.tile_suffix)
         stems = [name[:-len(suffix)] for name in annotations.files(folder, suffix)]
         return [self._entry(stem, self._read(osp.join(self.ann_file, stem + '.txt')) if self.ann_file else [])
                 for stem in stems]
 
-    def _read(self, path):
+    def _read(self, path: str) -> List[Dict[str, Any]]:
         polygons, labels, difficulties = annotations.read_tile(path, self.metainfo['classes'])
         if self.skip_degenerate:
             keep = ~annotations.degenerate(polygons)
             polygons, labels, difficulties = polygons[keep], labels[keep], difficulties[keep]
         return _instances(polygons, labels, difficulties > self.diff_thr)
 
-    def _entry(self, stem, instances):
+    def _entry(self, stem: str, instances: List[Dict[str, Any]]) -> Dict[str, Any]:
         path = images.as_there(osp.join(self.data_prefix['img_path'], stem + self.tile_suffix))
         return dict(img_id=stem, file_name=osp.basename(path), img_path=path, instances=instances)
 
@@ -83,7 +85,7 @@ class DIORDataset(stock.DIORDataset):
 
     METAINFO = annotations.metainfo('diorr')
 
-    def parse_data_info(self, img_info):
+    def parse_data_info(self, img_info: Dict[str, Any]) -> Dict[str, Any]:
         """Entry of one image; ``img_info`` has img_id, file_name, xml_path."""
         xml_path = images.as_there(img_info['xml_path'])
         polygons, labels, size = annotations.read_dior(xml_path, self.metainfo['classes'], self.ann_type)

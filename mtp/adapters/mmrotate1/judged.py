@@ -2,12 +2,17 @@
 
 So a killed test goes on where it stopped, and processes share the images by their pixels.
 """
+import argparse
 import os
+from typing import Any, Dict, List
 
+import numpy as np
 import torch
+from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmrotate.registry import DATASETS, METRICS
 from mmrotate.structures.bbox import QuadriBoxes
+from torch.utils.data import Dataset
 
 from mtp import locks, ownership, paths
 from mtp.adapters import environment, inference, submission, tile_test
@@ -18,13 +23,13 @@ from mtp.report import draw
 from mtp.tiles import merge, shards, sources
 
 
-def fits(cfg):
+def fits(cfg: Config) -> bool:
     """Whether a config's test is one of these."""
     evaluator = cfg.get('test_evaluator')
     return isinstance(evaluator, dict) and evaluator.get('type') == 'DOTAMetric'
 
 
-def test(cfg, args, rank, world, local):
+def test(cfg: Config, args: argparse.Namespace, rank: int, world: int, local: int) -> Dict[str, float]:
     """Run the test; returns the metric's figures, on rank 0.
 
     Args:
@@ -56,7 +61,7 @@ def test(cfg, args, rank, world, local):
         return _figures(cfg, dataset, infos, folder)
 
 
-def _figures(cfg, dataset, infos, folder):
+def _figures(cfg: Config, dataset: Dataset, infos: List[Dict[str, Any]], folder: str) -> Dict[str, float]:
     found = {name: dict(zip(('bboxes', 'scores', 'labels'), map(torch.from_numpy, map(_writable, columns))))
              for name, *columns in shards.read_shards(folder)}
     missing = [info['img_id'] for info in infos if info['img_id'] not in found]
@@ -77,11 +82,11 @@ def _figures(cfg, dataset, infos, folder):
     return figures
 
 
-def _writable(column):
+def _writable(column: np.ndarray) -> np.ndarray:
     return column.copy()
 
 
-def _truth(info, ignored):
+def _truth(info: Dict[str, Any], ignored: int) -> Dict[str, torch.Tensor]:
     """Boxes and labels of the objects of an image that count, or that are ignored."""
     mine = [instance for instance in info['instances'] if instance['ignore_flag'] == ignored]
     corners = torch.tensor([list(instance['bbox']) for instance in mine], dtype=torch.float32).reshape(-1, 8)
@@ -89,7 +94,7 @@ def _truth(info, ignored):
                 labels=torch.tensor([instance['bbox_label'] for instance in mine], dtype=torch.int64))
 
 
-def _pictures(args, folder, infos):
+def _pictures(args: argparse.Namespace, folder: str, infos: List[Dict[str, Any]]) -> None:
     if args.show_dir and infos:
         found = merge.merge(folder, whole_images=True, jobs=os.cpu_count() or 1)
         draw.detections(found, os.path.dirname(infos[0]['img_path']), paths.resolve(args.show_dir),

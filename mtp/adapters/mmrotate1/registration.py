@@ -11,7 +11,7 @@ MODULES = {'mmrotate': ('datasets',), 'mmdet': ('horizontal',), 'mmseg': ('segme
 OWN = {'opencd': 'change_detection'}
 
 
-def register():
+def register() -> None:
     """Register for every toolbox that is installed; ones that are not are left out, and a config that needs one fails
     with the toolbox's own message."""
     for name in ('optimizers', 'trackers'):
@@ -24,5 +24,5 @@ def register():
         models = importlib.import_module(scope + '.registry').MODELS
         for name, module in classes.items():
             models.register_module(name=name, module=module, force=True)
-        for module in MODULES.get(scope, ()):
-            importlib.import_module('mtp.adapters.mmrotate1.' + module)
+        for part in MODULES.get(scope, ()):
+            importlib.import_module('mtp.adapters.mmrotate1.' + part)

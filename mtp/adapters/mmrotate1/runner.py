@@ -1,28 +1,34 @@
 """The toolbox's runner, with weights read safely and written whole, and the same end however often it is killed."""
+import logging
 import os
+from typing import Any, Dict, List, Optional, Union
 
 import mmengine
 import torch
+from mmengine.config import Config
+from mmengine.evaluator import Evaluator
 from mmengine.fileio import LocalBackend, register_backend
 from mmengine.hooks import CheckpointHook, Hook
 from mmengine.logging import HistoryBuffer
 from mmengine.model import is_model_wrapper, revert_sync_batchnorm
 from mmengine.registry import HOOKS
-from mmengine.runner import Runner
+from mmengine.runner import BaseLoop, Runner
+from torch import nn
+from torch.utils.data import DataLoader, Dataset
 
 from mtp import files, paths, talk
 from mtp.adapters import draws, guard, portable, sanity, validations
 from mtp.adapters.weights import load_into
-from mtp.checkpoints import saved
+from mtp.checkpoints import Checkpoint, saved
 
 
 class WholeFiles(LocalBackend):
     """What mmengine writes to the local disk, checkpoints among it, gets its name when it is complete."""
 
-    def put(self, obj, filepath):
+    def put(self, obj: bytes, filepath: files.PathLike) -> None:
         files.write_bytes(filepath, obj)
 
-    def put_text(self, obj, filepath, encoding='utf-8'):
+    def put_text(self, obj: str, filepath: files.PathLike, encoding: str = 'utf-8') -> None:
         files.write_bytes(filepath, obj.encode(encoding))
 
 
@@ -36,9 +42,10 @@ class MTPRunner(Runner):
         begun: :class:`mtp.checkpoints.Checkpoint` to go on from, or None; to be set before :meth:`train`.
     """
 
-    begun = None
+    begun: Optional[Checkpoint] = None
+    _train_dataloader: Any  # of the toolbox: a config, then a loader
 
-    def setup_env(self, env_cfg):
+    def setup_env(self, env_cfg: Dict[str, Any]) -> None:
         """As the toolbox does, and say over what the processes talk."""
         joins = self._launcher != 'none' and not torch.distributed.is_initialized()
         log = talk.listen() if joins and torch.cuda.is_available() else ''
@@ -46,11 +53,11 @@ class MTPRunner(Runner):
         if joins and torch.distributed.is_initialized():
             talk.begun(torch.distributed, log)
 
-    def build_logger(self, *args, **kwargs):
+    def build_logger(self, *args: Any, **kwargs: Any) -> logging.Logger:
         """The toolbox's logger; its files hold short paths."""
         return portable.log_files(super().build_logger(*args, **kwargs))
 
-    def wrap_model(self, model_wrapper_cfg, model):
+    def wrap_model(self, model_wrapper_cfg: Optional[Dict[str, Any]], model: nn.Module) -> nn.Module:
         """Prepare the model for one or several processes; without a GPU, norms that several GPUs share are plain
         ones.
         """
@@ -58,7 +65,7 @@ class MTPRunner(Runner):
             model = revert_sync_batchnorm(model)
         return super().wrap_model(model_wrapper_cfg, model)
 
-    def build_train_loop(self, loop):
+    def build_train_loop(self, loop: Union[BaseLoop, Dict[str, Any]]) -> BaseLoop:
         """The loop over data that are the same whether or not the run was killed before."""
         if isinstance(self._train_dataloader, dict):
             loader = self._loader(self._train_dataloader)
@@ -69,24 +76,25 @@ class MTPRunner(Runner):
         self.register_hook(Seeding(), 'HIGHEST')
         return draws.once(super().build_train_loop(loop))
 
-    def _loader(self, settings):
+    def _loader(self, settings: Dict[str, Any]) -> DataLoader:
         try:
             return self.build_dataloader(settings, seed=self.seed,
                                          diff_rank_seed=self._randomness_cfg.get('diff_rank_seed', False))
         except ValueError as error:
             if 'need at least one array to concatenate' in str(error):  # mmengine packs a list of no images
                 dataset = settings['dataset']
-                sanity.images(0, None, os.path.join(dataset.get('data_root') or '', dataset.get('ann_file') or ''))
+                labels = os.path.join(dataset.get('data_root') or '', dataset.get('ann_file') or '')
+                sanity.images(0, lambda position: '', labels)
             raise
 
-    def load_or_resume(self):
+    def load_or_resume(self) -> None:
         """Go on from :attr:`begun`; without it begin, from ``load_from`` where the config names one."""
         if self.begun:
             self.resume(self.begun.path)
         elif self._load_from and not self._has_loaded:
             self.load_checkpoint(self._load_from)
 
-    def load_checkpoint(self, filename, map_location='cpu', **kwargs):
+    def load_checkpoint(self, filename: str, map_location: str = 'cpu', **kwargs: Any) -> Optional[Dict[str, Any]]:
         """Weights of ``filename`` into the model; what fitted is logged. In a test everything has to fit.
 
         A run that goes on takes what was read when the checkpoint was chosen, with optimizer and counters.
@@ -94,16 +102,17 @@ class MTPRunner(Runner):
         model = self.model.module if is_model_wrapper(self.model) else self.model
         self._has_loaded = True
         if self.begun:
-            return self._take_over(model)
+            return self._take_over(model, self.begun)
         report = load_into(model, filename, self._train_loop is None, bool(self.cfg.get('load_partial')))
         self.logger.info('{}: {}'.format(filename, report))
+        return None
 
     @property
-    def collect_dir(self):
+    def collect_dir(self) -> str:
         """Folder, seen by all processes, through which a metric brings their results together, and which goes then."""
         return os.path.join(self.log_dir, 'collected')
 
-    def build_evaluator(self, evaluator):
+    def build_evaluator(self, evaluator: Union[Evaluator, Dict[str, Any], List[Any]]) -> Evaluator:
         """The toolbox's evaluator; a metric that names no folder to collect in would take the working directory, which
         is read-only in a container."""
         built = super().build_evaluator(evaluator)
@@ -111,8 +120,8 @@ class MTPRunner(Runner):
             metric.collect_dir = metric.collect_dir or self.collect_dir
         return built
 
-    def _take_over(self, model):
-        found, self.begun = self.begun, None
+    def _take_over(self, model: nn.Module, found: Checkpoint) -> Dict[str, Any]:
+        self.begun = None
         # "config" would be run as a program to find out the number of GPUs
         meta = {name: value for name, value in found.meta.items() if name != 'config'}
         content = dict(found.rest, state_dict=found.state_dict, meta=meta, message_hub=_hub(found.rest))
@@ -123,11 +132,11 @@ class MTPRunner(Runner):
         return content
 
 
-def _check(dataset, cfg):
+def _check(dataset: Dataset, cfg: Config) -> None:
     """What can be known to go wrong in the first step, or to be learned in vain."""
     sanity.network(cfg.model, (getattr(dataset, 'metainfo', None) or {}).get('classes'))
     if hasattr(dataset, 'get_data_info'):
-        def path_of(position):
+        def path_of(position: int) -> str:
             path = dataset.get_data_info(position)['img_path']
             return path if isinstance(path, str) else path[0]  # of two times, the earlier one
 
@@ -136,7 +145,7 @@ def _check(dataset, cfg):
                       'train_dataloader.dataset.img_suffix' if single else '')
 
 
-def _hub(rest):
+def _hub(rest: Dict[str, Any]) -> Dict[str, Dict[str, Any]]:
     """What a checkpoint holds of mmengine's message hub; curves as the class that our reader knows no more than a name
     of.
     """
@@ -149,11 +158,11 @@ def _hub(rest):
     return parts
 
 
-def _curve(value):
+def _curve(value: Any) -> Optional[HistoryBuffer]:
     state = getattr(value, 'state', None)
     if isinstance(value, HistoryBuffer) or not isinstance(state, dict):
         return value if isinstance(value, HistoryBuffer) else None
-    columns = [state.get(name) for name in ('_log_history', '_count_history')]
+    columns: List[Any] = [state.get(name) for name in ('_log_history', '_count_history')]
     try:
         return HistoryBuffer(*[[float(item) for item in column] for column in columns])
     except (TypeError, ValueError, AssertionError):
@@ -163,7 +172,7 @@ def _curve(value):
 class Seeding(Hook):
     """Seeds the generators before each step, so that drop path and the sampling of boxes are functions of it."""
 
-    def before_train_iter(self, runner, batch_idx, data_batch=None):
+    def before_train_iter(self, runner: Runner, batch_idx: int, data_batch: Any = None) -> None:
         draws.seed('step', runner.seed, runner.rank, runner.iter)
 
 
@@ -171,11 +180,11 @@ class Seeding(Hook):
 class Keeping(CheckpointHook):
     """mmengine's, but the names of checkpoints in files are short: the run may be moved, or go on in an image."""
 
-    def before_save_checkpoint(self, runner, checkpoint):
+    def before_save_checkpoint(self, runner: Runner, checkpoint: Dict[str, Any]) -> None:
         hub = checkpoint['message_hub']
         hub['runtime_info'] = paths.short_tree(hub['runtime_info'])
 
-    def _save_checkpoint_with_step(self, runner, step, meta):
+    def _save_checkpoint_with_step(self, runner: Runner, step: int, meta: Dict[str, Any]) -> None:
         super()._save_checkpoint_with_step(runner, step, meta)
         if runner.rank == 0:
             saved.point_to(self.last_ckpt)
@@ -190,10 +199,10 @@ class Validating(Hook):
 
     priority = 'LOWEST'
 
-    def __init__(self):
-        self.last = None
+    def __init__(self) -> None:
+        self.last: Optional[Dict[str, Any]] = None
 
-    def before_train(self, runner):
+    def before_train(self, runner: Runner) -> None:
         loop, validator = runner.train_loop, runner.val_loop
         if runner.rank == 0:
             records = validations.until(runner.work_dir, loop.iter)
@@ -202,12 +211,12 @@ class Validating(Hook):
             return
         count = loop.epoch if hasattr(loop, 'run_epoch') else loop.iter
         due = count >= loop.val_begin and count % loop.val_interval == 0
-        known = [bool(self.last) and self.last['step'] == loop.iter]
+        known = [bool(self.last and self.last['step'] == loop.iter)]
         mmengine.dist.broadcast_object_list(known)
         if due and not known[0]:
             validator.run()
 
-    def after_val_epoch(self, runner, metrics=None):
+    def after_val_epoch(self, runner: Runner, metrics: Optional[Dict[str, float]] = None) -> None:
         """Remember the figures of a validation, by epoch and step."""
         self.last = validations.record(runner.epoch, runner.iter, metrics)
         if runner.rank == 0:

@@ -1,8 +1,12 @@
 """What the options of ``tools/test.py`` mean to each toolbox: pictures, dumped predictions, augmentation."""
+import argparse
 import contextlib
 import os
 import pickle
+from typing import Dict, Iterator, Optional
 
+from mmengine.config import Config, ConfigDict
+from mmengine.runner import Runner
 
 from mtp import files, locks, ownership, paths
 from mtp.adapters import annotations, environment, inference, submission, tile_test
@@ -11,7 +15,7 @@ from mtp.errors import MTPError
 from mtp.tiles import shards
 
 
-def on_tiles(cfg, args, rank, world, local):
+def on_tiles(cfg: Config, args: argparse.Namespace, rank: int, world: int, local: int) -> None:
     """A test whose truth lies with a server: tiles into shards, from there to a submission.
 
     The toolbox's own way rounds scores to two decimals, keeps everything in memory and finds out at the very end that
@@ -44,20 +48,20 @@ def on_tiles(cfg, args, rank, world, local):
                 print(path, flush=True)
 
 
-def _source(cfg, args, images, readers):
+def _source(cfg: Config, args: argparse.Namespace, images: str, readers: int) -> tile_test.Source:
     """Tiles of a test, as :class:`mtp.adapters.tile_test.Source`."""
     dataset = cfg.test_dataloader.dataset
     root = dataset.get('data_root') or ''
     folder = os.path.join(root, dataset.data_prefix.img_path)
     suffix = '.' + dataset.get('img_suffix', 'png').lstrip('.')
 
-    def listed():
+    def listed() -> Dict[str, str]:
         names = annotations.files(folder, suffix)
         return {name[:-len(suffix)]: os.path.join(folder, name) for name in names}
     return tile_test.source(args.cut, folder, listed, images, cfg.get('tiling'), readers)
 
 
-def dump_shards(out, folder):
+def dump_shards(out: Optional[str], folder: str) -> None:
     """``--out`` of a test on tiles: a pickled list of what was found in each, as the toolbox dumps it."""
     if out:
         found = [dict(img_id=tile, pred_instances=dict(bboxes=boxes, scores=scores, labels=labels))
@@ -66,7 +70,7 @@ def dump_shards(out, folder):
             pickle.dump(found, stream)
 
 
-def pictures(cfg, args):
+def pictures(cfg: Config, args: argparse.Namespace) -> None:
     """Make the scope's visualisation hook draw for ``--show`` and ``--show-dir``."""
     if not (args.show or args.show_dir):
         return
@@ -80,7 +84,7 @@ def pictures(cfg, args):
         _picture_folder(cfg, hook, os.path.abspath(paths.resolve(args.show_dir)))
 
 
-def _picture_folder(cfg, hook, folder):
+def _picture_folder(cfg: Config, hook: ConfigDict, folder: str) -> None:
     if cfg.default_scope == 'mmpretrain':
         hook.update(out_dir=folder, interval=1)
     elif cfg.default_scope in ('mmseg', 'opencd'):
@@ -90,7 +94,7 @@ def _picture_folder(cfg, hook, folder):
         hook['test_out_dir'] = folder
 
 
-def augmentation(cfg, wanted):
+def augmentation(cfg: Config, wanted: bool) -> None:
     """Put the config's test-time augmentation around model and pipeline."""
     if not wanted:
         return
@@ -101,7 +105,7 @@ def augmentation(cfg, wanted):
     cfg.test_dataloader.dataset.pipeline = cfg.tta_pipeline
 
 
-def outputs(cfg, out):
+def outputs(cfg: Config, out: Optional[str]) -> None:
     """``--out`` of a segmentation test is a folder of predictions; of the others a pickle."""
     if out and cfg.default_scope in ('mmseg', 'opencd'):
         cfg.test_evaluator['output_dir'] = paths.resolve(out)
@@ -118,7 +122,7 @@ def outputs(cfg, out):
 
 
 @contextlib.contextmanager
-def held(cfg):
+def held(cfg: Config) -> Iterator[None]:
     """Hold what a test of whole images writes to; predictions that one before it has left are made anew."""
     leads, folder = os.environ['RANK'] == '0', cfg.test_evaluator.get('output_dir')
     with locks.hold(os.path.join(cfg.work_dir, '.test'), 'test', leads), contextlib.ExitStack() as stack:
@@ -129,7 +133,7 @@ def held(cfg):
         yield
 
 
-def dump(runner, out):
+def dump(runner: Runner, out: Optional[str]) -> None:
     """Let the runner dump the predictions to ``out``."""
     if not out or runner.cfg.default_scope in ('mmseg', 'opencd'):
         return

@@ -1,6 +1,8 @@
 """Weights & Biases and MLflow for mmengine 0.8: its back ends, with what they are told taken from the environment."""
 import os
+from typing import Any
 
+from mmengine.config import Config
 from mmengine.registry import VISBACKENDS
 from mmengine.visualization import MLflowVisBackend, WandbVisBackend
 from mmengine.visualization.vis_backend import force_init_env
@@ -13,11 +15,11 @@ class MTPWandb(WandbVisBackend):
     """mmengine's; it ends a run as every release of the package can, and sends no source: the passport names it."""
 
     @force_init_env
-    def add_config(self, config, **kwargs):
+    def add_config(self, config: Config, **kwargs: Any) -> None:
         """The resolved config, with short paths; one that goes on may have changed."""
         self._wandb.config.update(paths.short_tree(config._cfg_dict.to_dict()), allow_val_change=True)
 
-    def close(self):
+    def close(self) -> None:
         """End the run."""
         if hasattr(self, '_wandb'):
             self._wandb.finish()
@@ -31,7 +33,7 @@ class MTPMLflow(MLflowVisBackend):
         save_dir: of the visualizer.
     """
 
-    def __init__(self, save_dir):
+    def __init__(self, save_dir: str) -> None:
         super().__init__(save_dir, exp_name=os.environ.get('MLFLOW_EXPERIMENT_NAME'),
                          run_name=os.environ.get('MLFLOW_RUN_NAME'),
                          tracking_uri=os.environ.get('MLFLOW_TRACKING_URI'),

@@ -26,7 +26,7 @@ class ChangeDataset(BaseSegDataset):
     """
 
     def __init__(self, img_suffix: str = '.png', seg_map_suffix: str = '.png', format_seg_map: str = 'to_binary',
-                 **kwargs: Any):
+                 **kwargs: Any) -> None:
         self.format_seg_map = format_seg_map
         super().__init__(img_suffix=img_suffix, seg_map_suffix=seg_map_suffix, **kwargs)
 
@@ -77,7 +77,7 @@ class SVCD_Dataset(ChangeDataset):  # noqa: N801 (published name)
     """CDD, also called SVCD: images and masks are JPEG."""
     METAINFO = _meta('cdd')
 
-    def __init__(self, img_suffix: str = '.jpg', seg_map_suffix: str = '.jpg', **kwargs: Any):
+    def __init__(self, img_suffix: str = '.jpg', seg_map_suffix: str = '.jpg', **kwargs: Any) -> None:
         super().__init__(img_suffix=img_suffix, seg_map_suffix=seg_map_suffix, **kwargs)
 
 
@@ -98,5 +98,5 @@ class WHU_CD_Dataset(ChangeDataset):  # noqa: N801 (published name)
     """WHU buildings: whatever the files are called, image and mask have one name."""
     METAINFO = _meta('whu')
 
-    def __init__(self, img_suffix: str = '', seg_map_suffix: str = '', **kwargs: Any):
+    def __init__(self, img_suffix: str = '', seg_map_suffix: str = '', **kwargs: Any) -> None:
         super().__init__(img_suffix=img_suffix, seg_map_suffix=seg_map_suffix, **kwargs)

@@ -23,7 +23,8 @@ FUSIONS = {
 class DualInputSegDataPreProcessor(SegDataPreProcessor):
     """As mmseg's, for the two images of a pair in one tensor of six channels; ``mean`` and ``std`` have six values."""
 
-    def __init__(self, mean: Optional[Sequence[float]] = None, std: Optional[Sequence[float]] = None, **kwargs: Any):
+    def __init__(self, mean: Optional[Sequence[float]] = None, std: Optional[Sequence[float]] = None,
+                 **kwargs: Any) -> None:
         super().__init__(**kwargs)  # that of mmseg 1.4 takes no six values
         self.swaps_colours = bool(kwargs.get('bgr_to_rgb') or kwargs.get('rgb_to_bgr'))
         if mean is not None:
@@ -51,7 +52,7 @@ class SiamEncoderDecoder(EncoderDecoder):
         kwargs: those of ``EncoderDecoder``; a neck is needed.
     """
 
-    def __init__(self, backbone_inchannels: int = 3, **kwargs: Any):
+    def __init__(self, backbone_inchannels: int = 3, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.backbone_inchannels = backbone_inchannels
         if not self.with_neck:
@@ -75,7 +76,7 @@ class FeatureFusionNeck(nn.Module):
     """
 
     def __init__(self, policy: str, in_channels: Optional[Sequence[int]] = None, channels: Optional[int] = None,
-                 out_indices: Sequence[int] = (0, 1, 2, 3)):
+                 out_indices: Sequence[int] = (0, 1, 2, 3)) -> None:
         super().__init__()
         if policy not in FUSIONS:
             raise MTPError('FeatureFusionNeck: policy is {!r}'.format(policy), hint='one of ' + ', '.join(FUSIONS))
@@ -87,7 +88,7 @@ class FeatureFusionNeck(nn.Module):
         return tuple(fuse(before[index], after[index]) for index in self.out_indices)
 
 
-def _convolution(in_channels, out_channels, norm_cfg):
+def _convolution(in_channels: int, out_channels: int, norm_cfg: Dict[str, Any]) -> nn.Sequential:
     """3 x 3 convolution, norm, ReLU under the published keys ``0`` and ``1``."""
     return nn.Sequential(nn.Conv2d(in_channels, out_channels, 3, padding=1, bias=False),
                          build_norm_layer(norm_cfg, out_channels)[1], nn.ReLU(inplace=True))
@@ -96,12 +97,12 @@ def _convolution(in_channels, out_channels, norm_cfg):
 class _Block(nn.Module):
     """Twice as large, beside the skipped map, two convolutions."""
 
-    def __init__(self, in_channels, skip_channels, out_channels, norm_cfg):
+    def __init__(self, in_channels: int, skip_channels: int, out_channels: int, norm_cfg: Dict[str, Any]) -> None:
         super().__init__()
         self.conv1 = _convolution(in_channels + skip_channels, out_channels, norm_cfg)
         self.conv2 = _convolution(out_channels, out_channels, norm_cfg)
 
-    def forward(self, x, skip=None):
+    def forward(self, x: Tensor, skip: Optional[Tensor] = None) -> Tensor:
         x = F.interpolate(x, scale_factor=2, mode='nearest')
         if skip is not None:
             if skip.shape[2:] != x.shape[2:]:
@@ -122,8 +123,9 @@ class UNetHead(BaseDecodeHead):
         kwargs: those of mmseg's ``BaseDecodeHead``.
     """
 
-    def __init__(self, encoder_channels, decoder_channels, n_blocks=4, use_batchnorm=True, attention_type=None,
-                 center=False, **kwargs):
+    def __init__(self, encoder_channels: Sequence[int], decoder_channels: Sequence[int], n_blocks: int = 4,
+                 use_batchnorm: bool = True, attention_type: Optional[str] = None, center: bool = False,
+                 **kwargs: Any) -> None:
         super().__init__(input_transform='multiple_select', **kwargs)
         if not use_batchnorm or attention_type or center:
             raise MTPError('UNetHead: use_batchnorm={}, attention_type={!r}, center={}: not a published run'.format(
@@ -136,7 +138,7 @@ class UNetHead(BaseDecodeHead):
         inputs = [coarse] + list(decoder_channels[:-1])
         self.blocks = nn.ModuleList(_Block(*sizes, self.norm_cfg) for sizes in zip(inputs, skips, decoder_channels))
 
-    def forward(self, inputs):
+    def forward(self, inputs: Sequence[Tensor]) -> Tensor:
         """Maps (B, C_i, h_i, w_i), finest first -> logits (B, classes, 32 h, 32 w) of the coarsest map's h and w."""
         x, *skips = reversed(inputs)
         for index, block in enumerate(self.blocks):

@@ -21,5 +21,6 @@ def install() -> None:
     package = types.ModuleType(SCOPE, 'The parts of Open-CD that the published runs use, made by mtp.')
     package.__path__ = []
     package.__spec__ = importlib.machinery.ModuleSpec(SCOPE, None, is_package=True)
-    package.registry = sys.modules[__name__]
-    sys.modules[SCOPE], sys.modules[SCOPE + '.registry'] = package, package.registry
+    own = sys.modules[__name__]
+    setattr(package, 'registry', own)
+    sys.modules[SCOPE], sys.modules[SCOPE + '.registry'] = package, own

@@ -49,7 +49,7 @@ class MultiImgLoadAnnotations(LoadOne):
     ('to_binary'), ``label_map`` (old to new number).
     """
 
-    def __init__(self, imdecode_backend: str = 'pillow', backend_args: Optional[dict] = None):
+    def __init__(self, imdecode_backend: str = 'pillow', backend_args: Optional[dict] = None) -> None:
         super().__init__(with_bbox=False, with_label=False, with_seg=True, with_keypoints=False,
                          imdecode_backend=imdecode_backend, backend_args=backend_args)
 
@@ -105,7 +105,8 @@ class MultiImgRandomRotFlip(BaseTransform):
     """
 
     def __init__(self, rotate_prob: float = 0.5, flip_prob: float = 0.5,
-                 degree: Union[float, Tuple[float, float]] = (-20, 20), pad_val: float = 0, seg_pad_val: int = 255):
+                 degree: Union[float, Tuple[float, float]] = (-20, 20), pad_val: float = 0,
+                 seg_pad_val: int = 255) -> None:
         self.rotate_prob, self.flip_prob = rotate_prob, flip_prob
         self.degree = (-degree, degree) if isinstance(degree, (int, float)) else tuple(degree)
         self.pad_val, self.seg_pad_val = pad_val, seg_pad_val
@@ -154,7 +155,7 @@ class MultiImgRandomCrop(single.RandomCrop):
 class MultiImgExchangeTime(BaseTransform):
     """Before becomes after with probability ``prob``: what has changed is the same."""
 
-    def __init__(self, prob: float = 0.5):
+    def __init__(self, prob: float = 0.5) -> None:
         self.prob = prob
 
     def transform(self, results: Results) -> Results:

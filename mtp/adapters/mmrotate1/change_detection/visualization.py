@@ -73,7 +73,7 @@ class CDVisualizationHook(Hook):
 
     def __init__(self, draw: bool = False, interval: int = 50, show: bool = False, wait_time: float = 0.,
                  img_shape: Optional[tuple] = None, draw_on_from_to_img: bool = False,
-                 backend_args: Optional[dict] = None):
+                 backend_args: Optional[dict] = None) -> None:
         self.draw, self.interval, self.show, self.wait_time = draw, interval, show, wait_time
 
     def _after_iter(self, runner: Any, batch_idx: int, data_batch: Any = None, outputs: Optional[Sequence[Any]] = None,
