@@ -3,6 +3,7 @@ import difflib
 import functools
 import importlib
 import os
+import shlex
 from typing import TYPE_CHECKING, Callable, Iterable, List, Tuple
 
 from mtp.data import catalogue
@@ -329,7 +330,9 @@ def _folder_problems(settings: 'Settings', host: 'Host', job: jobs.Job, runtime:
             continue
         if not state.exists and not (kind == 'work_dirs' and path == 'work_dirs'):
             found.append(Problem('there is no folder {} ({})'.format(path, variable),
-                                 'mkdir -p {0}, or {1}=folder'.format(path, variable)))
+                                 '{} {}, or {}=folder'.format(
+                                     'ls -ld' if os.path.lexists(os.path.join(host.root, path)) else 'mkdir -p',
+                                     shlex.quote(path), variable)))
         elif state.exists and not (state.writable if write else state.readable):
             found.append(Problem('the folder {} ({}) cannot be {}'.format(path, variable, 'written' if write
                                                                           else 'read'),

@@ -245,6 +245,17 @@ def test_what_needs_no_card_is_told_of_none(root):
     assert not any('--device' in line for line in words_of(planned('data-dior', root, ACCEL='nv', RUNTIME='native')))
 
 
+def test_a_folder_that_is_missing_or_no_folder_has_a_hint_that_works(root):
+    def hint(name):
+        path, host = os.path.join(root, name), machine(root)
+        host = host._replace(folders=dict(host.folders, **{path: Folder(False, False, False)}))
+        return planned('data-dior', root, host, RUNTIME='native', MTP_DATA_ROOT=path).problems[0].hint
+
+    touch(os.path.join(root, 'a file'))
+    assert hint('a b').startswith("mkdir -p '{}/a b'".format(root))
+    assert hint('a file').startswith("ls -ld '{}/a file'".format(root))
+
+
 def test_a_name_with_a_blank_is_one_config_and_one_image(root):
     touch(os.path.join(root, 'configs/mmrotate1/dior/my own.py'))
     touch(os.path.join(root, 'data/a b.tif'))
