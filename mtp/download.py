@@ -10,6 +10,7 @@ import hashlib
 import http.client
 import json
 import os
+import shlex
 import shutil
 import time
 import urllib.error
@@ -94,7 +95,7 @@ def check(path: str, wanted: Wanted) -> str:
     wrong = _wrong(path, wanted, found)
     if wrong:
         raise MTPError('{}: {}'.format(path, wrong), hint='mv {0} {0}.other, then start the same command again'.format(
-            path))
+            shlex.quote(path)))
     return found['sha256']
 
 

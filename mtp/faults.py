@@ -62,6 +62,7 @@ _OF_THE_MACHINE = {
 #: Locals that name the file at work, and those that name one that is written.
 _NAMES = ('path', 'file', 'filename', 'fname', 'name', 'source', 'image', 'label', 'archive', 'fp', 'stream')
 _WRITTEN = ('temporary', 'out', 'fp', 'stream')
+_MOST_WORDS = 9  # of a path
 _UNLIMITED = -1  # of the module resource, which not every system has
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
 #: What decoders raise about bytes.
@@ -148,9 +149,18 @@ def where_to_look(text: str) -> str:
     if found and _is_file(found.group('path')):
         return 'sed -n {}l {} shows the line; mend it, {}'.format(found.group('line'), _quoted(found.group('path')),
                                                                  _AGAIN)
-    named = [word.rstrip(':;,)') for word in text.split() if os.sep in word]
+    named = list(_names_in(text))
     above = [os.path.dirname(name) for name in named]
     return next(('ls -ld {}'.format(_quoted(name)) for name in named + above if _is_there(name)), '')
+
+
+def _names_in(text: str) -> Iterator[str]:
+    """What may be a path in ``text``, which may hold blanks: from each word with a slash on, the longest first."""
+    words = list(re.finditer(r'\S+', text))
+    for number, first in enumerate(words):
+        if os.sep in first.group():
+            for last in reversed(words[number:number + _MOST_WORDS]):
+                yield text[first.start():last.end()].rstrip(':;,)')
 
 
 def _is_there(name: str) -> bool:

@@ -119,6 +119,10 @@ def test_an_error_that_says_no_more_shows_where_to_look(tmp_path, capsys):
     (tmp_path / 'pipe').mkdir()
     assert fail('cannot read the image {}: it is a folder'.format(tmp_path / 'pipe')).endswith(
         '\n  next: ls -ld {}\n'.format(tmp_path / 'pipe'))
+    (tmp_path / 'two words').mkdir()
+    for name in ('two words', 'two words/none.png'):
+        assert fail('{}: it is an RGB image and/or gray'.format(tmp_path / name)).endswith(
+            "\n  next: ls -ld '{}'\n".format(tmp_path / 'two words'))
     assert fail('3 is no number') == 'error: 3 is no number\n'
 
 

@@ -125,6 +125,29 @@ def judge(text, monkeypatch):
         assert not whole or os.path.exists(os.path.join(ROOT, place.rstrip('.'))), place
 
 
+#: What a hint begins with that is a command, and names of what stands for a path.
+_COMMAND = re.compile(r'(ls|rm|mkdir|mv|cp|sed|make|python3?|gdal\w+|unzip|chmod) ')
+_PATHS = {'path', 'folder', 'root', 'labels', 'out', 'pred', 'target', 'save_path', 'checkpoint',
+          'abspath', 'dirname', 'join'}
+
+
+def bare_paths(source):
+    """``file:line: name`` of the paths that a command in a hint is given as they are: one with a blank is two words."""
+    hints = [word.value for node in ast.walk(source.tree) if isinstance(node, ast.Call)
+             for word in node.keywords if word.arg == 'hint']
+    for call in [node for hint in hints for node in ast.walk(hint) if isinstance(node, ast.Call)]:
+        if getattr(call.func, 'attr', '') == 'format' and any(map(_COMMAND.match, source.texts(call))):
+            for given in call.args + [word.value for word in call.keywords]:
+                inner = getattr(given, 'func', given)
+                name = getattr(inner, 'attr', getattr(inner, 'id', ''))
+                if name in _PATHS:
+                    yield '{}:{}: {}'.format(source.path, given.lineno, name)
+
+
+def test_a_path_in_a_command_is_quoted():
+    assert [each for source in ALL if source.path.startswith('mtp') for each in bare_paths(source)] == []
+
+
 def assert_verb(words):
     if len(words) == 1 or words[1] in ENGLISH:
         return

@@ -3,6 +3,7 @@
 Left to the toolboxes, these end as an index out of range, a division by zero or a missing file in a loader process.
 """
 import os
+import shlex
 from typing import Any, Callable, Dict, Iterable, Iterator, Mapping, Optional, Sequence, Tuple
 
 from mtp.errors import MTPError
@@ -69,7 +70,7 @@ def images(count: int, path_of: Callable[[int], str], labels: str, suffix_option
     """
     if not count:
         raise MTPError('no image is left to train on: the labels in {} hold no object of the classes of the data '
-                       'set'.format(labels), hint='ls -l {} | head'.format(labels))
+                       'set'.format(labels), hint='ls -l {} | head'.format(shlex.quote(labels)))
     for position in range(0, count, max(1, count // LOOKED_AT)):
         path = path_of(position)
         if not os.path.isfile(path):
@@ -81,7 +82,7 @@ def _missing(path: str, suffix_option: str) -> MTPError:
     there = [suffix for suffix in NEIGHBOURS if suffix != wanted and os.path.isfile(stem + suffix)]
     if not there:
         return MTPError('the image {} is missing, and its labels are there'.format(path),
-                        hint='ls {} | head'.format(os.path.dirname(path)))
+                        hint='ls {} | head'.format(shlex.quote(os.path.dirname(path))))
     hint = '--cfg-options {}={}'.format(suffix_option, there[0][1:]) if suffix_option else (
         'tiles of this environment are .png: cut them again, python -m mtp.tiles.cut --help')
     return MTPError('the image {} is missing; {} is there, and images of type {} are expected'.format(

@@ -5,6 +5,7 @@ The check sum of a checkpoint is inside it: ``torch.save`` writes a zip archive,
 """
 import os
 import re
+import shlex
 from typing import Any, Callable, Iterable, List, Mapping, Match, Optional, Sequence
 
 from torch import Tensor, nn
@@ -121,5 +122,5 @@ def fill(model: nn.Module, state: Mapping[str, Tensor], path: str) -> None:
     if wrong:
         raise MTPError('{} does not fit this model: {} of {} tensors are missing or have another shape, the first is '
                        '{}'.format(path, len(wrong), len(own), wrong[0]),
-                       hint='python -m mtp.checkpoints inspect {}'.format(path))
+                       hint='python -m mtp.checkpoints inspect {}'.format(shlex.quote(path)))
     model.load_state_dict({key: state[key] for key in own})

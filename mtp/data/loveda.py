@@ -2,6 +2,7 @@
 import argparse
 import functools
 import os
+import shlex
 import zipfile
 from typing import List, Optional, Sequence, Tuple
 
@@ -79,7 +80,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     if not os.path.isdir(pred):
         raise MTPError('no folder {}: there the predictions (PNG, values 1 to 7) are expected'.format(pred),
                        hint='python tools/test.py CONFIG CHECKPOINT --out {}, or name their folder with --pred'
-                       .format(pred))
+                       .format(shlex.quote(pred)))
     out = options.out or pred.rstrip('/') + '_0to6'
     archive = out.rstrip('/') + '.zip'
     files = [os.path.join(pred, name) for name in converting.listing(pred, '.png')]

@@ -201,7 +201,7 @@ def checkpoint(settings: Settings, places: 'Places', env: str, config: str) -> T
     if settings.checkpoint:
         if not os.path.isfile(places.host(settings.checkpoint)):
             raise MTPError('CHECKPOINT={} is no file'.format(settings.checkpoint),
-                           hint='ls {}'.format(os.path.dirname(settings.checkpoint) or '.'))
+                           hint='ls {}'.format(shlex.quote(os.path.dirname(settings.checkpoint) or '.')))
         return settings.checkpoint, ()
     own = run_folder(env, config)
     folders = [own] + [run_folder(other, config) for other in ledger.names() if other != env]

@@ -8,6 +8,7 @@ import contextlib
 import glob
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -139,7 +140,7 @@ class Maker(object):
         """
         if venvs.state(self.folder, self.env) == venvs.FOREIGN:
             raise MTPError('{} is there, but make setup did not make it'.format(self.folder),
-                           hint='mv {0} {0}.mine, or MTP_VENV_ROOT=folder'.format(self.folder))
+                           hint='mv {0} {0}.mine, or MTP_VENV_ROOT=folder'.format(shlex.quote(self.folder)))
         left = todo if self._why_anew(todo) else self._left(todo)
         if left:
             self._check_machine(left)

@@ -2,6 +2,7 @@
 import glob
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -46,7 +47,7 @@ def check_sums(folder: str) -> List[str]:
     listed = bundle.sums_of(folder)
     if listed is None:
         raise MTPError('{} has no {}: it was not finished, or is no bundle'.format(folder, sums.SUMS),
-                       hint='make bundle OUT={} again, or BUNDLE=folder'.format(folder))
+                       hint='make bundle OUT={} again, or BUNDLE=folder'.format(shlex.quote(folder)))
     progress = Progress('checksums', len(listed))
     found = sums.wrong(folder, listed, lambda name: progress.update(1, name[-40:]))
     progress.close()

@@ -1,5 +1,6 @@
 """``python -m mtp.own convert FOLDER --to LAYOUT OUT``: the same labels in another layout."""
 import os
+import shlex
 from typing import List, Tuple
 
 from mtp.data import converting, stamps
@@ -47,7 +48,8 @@ def run(root: str, target: str, out: str, asked: Tuple[str, ...] = (), layout: s
     records = checks.settle(wrong, records, lenient, told)
     if not records:
         raise MTPError('{}: none of its {} images has labels ({})'.format(
-            folder.root, len(found.records), source.title), hint='python -m mtp.own describe {}'.format(root))
+            folder.root, len(found.records), source.title), hint='python -m mtp.own describe {}'.format(
+                shlex.quote(os.fspath(root))))
     _write(chosen, records, writing.Job(folder, out, names, size, cutting.short_names(records)))
     objects = sum(len(record.shapes) for record in records)
     over = checks.beyond(records, size)

@@ -2,6 +2,7 @@
 import collections
 import functools
 import os
+import shlex
 from typing import Callable, Dict, Iterable, Iterator, List, NamedTuple, Sequence, Tuple
 
 import cv2
@@ -71,7 +72,7 @@ def prepare(plan: Plan, out: str, jobs: int) -> Dict[str, Dict[str, int]]:
     if there.get('state') == 'complete' and there['fingerprint'] != mark:
         raise MTPError('{} was made from other files, or with other classes or another split'.format(out),
                        hint='rm -r {} and the same command again; what was trained before does not fit it'.format(
-                           os.path.dirname(out)))
+                           shlex.quote(os.path.dirname(out))))
     options = Options(jobs)
     with stamps.filling(out, VERB, mark, MADE, options) as filling:
         if not filling.needed:

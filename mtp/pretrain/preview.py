@@ -1,6 +1,7 @@
 """``python -m mtp.pretrain.preview``: what a pretrained model sees, beside the truth, for all of its tasks."""
 import argparse
 import os
+import shlex
 from typing import Any, Dict, Iterable, List, NamedTuple, Optional, Sequence, Tuple
 
 import cv2
@@ -45,7 +46,7 @@ def main(words: Optional[Sequence[str]] = None) -> None:
     found = checkpoints.newest(resolve(options.save_path))
     if found is None:
         raise MTPError('{} holds no checkpoint of a pretraining run'.format(options.save_path),
-                       hint='python main_pretrain.py --save_path {}'.format(options.save_path))
+                       hint='python main_pretrain.py --save_path {}'.format(shlex.quote(options.save_path)))
     settings = found.meta['settings']
     model, out = checkpoints.restored_model(found), resolve(options.out)
     for name in settings['datasets']:

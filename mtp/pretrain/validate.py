@@ -1,6 +1,7 @@
 """``python -m mtp.pretrain.validate``: score a checkpoint of a pretraining run on a whole set, valid or train."""
 import argparse
 import os
+import shlex
 from typing import Optional, Sequence
 
 from mtp import numbers
@@ -32,7 +33,7 @@ def main(words: Optional[Sequence[str]] = None) -> None:
     found = checkpoints.load(resolve(options.checkpoint)) if options.checkpoint else checkpoints.newest(folder)
     if found is None:
         raise MTPError('{} holds no checkpoint of a pretraining run'.format(options.save_path),
-                       hint='python main_pretrain.py --save_path {}'.format(options.save_path))
+                       hint='python main_pretrain.py --save_path {}'.format(shlex.quote(options.save_path)))
     settings = found.meta['settings']
     recipe = recipes.get(settings['recipe'])
     comm = communicator.join(options)

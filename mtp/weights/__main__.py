@@ -4,6 +4,7 @@ Standard library only, Python >= 3.6; an import needs an environment with torch.
 """
 import difflib
 import os
+import shlex
 import subprocess
 from typing import Dict, List
 
@@ -129,7 +130,8 @@ def _read(entry: Entry, settings: Settings, root: str, was_here: bool) -> None:
         if not was_here:
             os.unlink(path)
         raise MTPError('{} is not {}{}'.format(path, entry.name, '' if was_here else ', and was removed'),
-                       hint='mv {0} {0}.other, then make weights GET={1}'.format(path, entry.name) if was_here else
+                       hint='mv {0} {0}.other, then make weights GET={1}'.format(
+                           shlex.quote(path), entry.name) if was_here else
                        'MTP_MIRROR=address of a folder with the right file, or make weights IMPORT=<the file you got>',
                        code=FAILED)
 

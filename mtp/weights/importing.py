@@ -1,6 +1,7 @@
 """``python -m mtp.weights.importing FILE|FOLDER``: put files where they belong, whatever they are called."""
 import argparse
 import os
+import shlex
 import shutil
 from typing import List, Optional
 
@@ -58,7 +59,8 @@ def bring(path: str, root: str, told: str = '') -> str:
         there = files.sha256(target)
         if there != digest:
             raise MTPError('{} is {}, but another file lies at {}'.format(path, entry.name, target),
-                           hint='mv {0} {0}.other, then make weights IMPORT={1}'.format(target, path))
+                           hint='mv {0} {0}.other, then make weights IMPORT={1}'.format(
+                               shlex.quote(target), shlex.quote(path)))
     elif not os.path.exists(target):
         with files.atomic_path(target) as temporary:
             shutil.copyfile(path, temporary)

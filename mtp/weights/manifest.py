@@ -4,6 +4,7 @@ Standard library only, Python >= 3.6: a login node reads it too.
 """
 import json
 import os
+import shlex
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 from mtp import files, paths
@@ -90,7 +91,8 @@ def recorded(root: str) -> Dict[str, Dict[str, Any]]:
         return {}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise MTPError('{} cannot be read: {}'.format(path, error),
-                       hint='mv {0} {0}.damaged, then make weights IMPORT={1}'.format(path, root))
+                       hint='mv {0} {0}.damaged, then make weights IMPORT={1}'.format(
+                           shlex.quote(path), shlex.quote(root)))
 
 
 def record(root: str, name: str, sha256: str, size: int, told_by: str) -> None:
@@ -126,4 +128,4 @@ def hold(path: str, sha256: str) -> None:
             '{} has sha256 {}, but {} was published or imported under that name: the file has changed'.format(
             path, sha256, wanted),
             hint='mv {0} {0}.changed, then make weights GET={1} or make weights IMPORT=file'.format(
-                path, name))
+                shlex.quote(path), name))

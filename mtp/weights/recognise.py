@@ -3,6 +3,7 @@ called.
 """
 import os
 import re
+import shlex
 from typing import Any, Dict, List, Tuple
 
 from mtp.checkpoints import Checkpoint, load
@@ -101,7 +102,7 @@ def _told(path: str, told: str, fitting: List[Entry]) -> Entry:
         if stem in (entry.name, entry.name[:-len('.pth')]):
             return entry
     raise MTPError('{} is not {}: its tensors are those of {}'.format(path, told, _names(fitting)),
-                   hint='make weights IMPORT={}'.format(path))
+                   hint='make weights IMPORT={}'.format(shlex.quote(path)))
 
 
 def _choose(path: str, checkpoint: Checkpoint, fitting: List[Entry]) -> Tuple[Entry, str]:
@@ -113,8 +114,8 @@ def _choose(path: str, checkpoint: Checkpoint, fitting: List[Entry]) -> Tuple[En
         if len(named) == 1:
             return named[0], how
     raise MTPError('{} may be {}: they have the same tensors, and neither its description nor its name tells'.format(
-        path, _names(fitting)), hint='make weights IMPORT={} CONFIG={}'.format(path,
-                                                                               fitting[0].config or fitting[0].name))
+        path, _names(fitting)), hint='make weights IMPORT={} CONFIG={}'.format(
+            shlex.quote(path), fitting[0].config or fitting[0].name))
 
 
 def _names_dataset(text: str, entry: Entry) -> bool:
