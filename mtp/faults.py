@@ -70,12 +70,11 @@ _OF_BYTES = (zlib.error, LZMAError, zipfile.BadZipFile, tarfile.TarError, EOFErr
              json.JSONDecodeError, pickle.UnpicklingError, struct.error, binascii.Error)
 _READERS = ('for pretraining WORKERS={0}, for tests and predictions --workers {0}, for fine-tuning --cfg-options '
             'train_dataloader.num_workers={0} (in mmrotate03 data.workers_per_gpu={0})').format
-_DESCRIPTORS = r'received 0 items of ancdata|Too many open files'
 #: What torch says in words: pattern, what it means, what to do.
 _WORDS = (
     # before those of shared memory: torch says of a segment that it could not be opened, and behind that why
-    (_DESCRIPTORS, 'Too many open files: this process may have no more than {files} of them at once',
-     'ulimit -n 4096, ' + _AGAIN),
+    (r'received 0 items of ancdata|Too many open files',
+     'Too many open files: this process may have no more than {files} of them at once', 'ulimit -n 4096, ' + _AGAIN),
     (r'unable to (resize|allocate).*(File too large|to the right size$)', 'shared memory counts as a file, and this '
      'shell allows none as large as a batch ({limit})', 'ulimit -f unlimited, ' + _AGAIN),
     (r'DataLoader worker .*Bus error|unable to (open|write to|resize|allocate) shared memory|shm_open|'
@@ -214,8 +213,9 @@ def _in_words(error: BaseException) -> Optional[MTPError]:
     if not isinstance(error, RuntimeError):
         return None
     text = str(error)
+    whole = text + ': Too many open files' * _not_opened(text)
     for pattern, says, hint in _WORDS:
-        if re.search(pattern, text) or pattern == _DESCRIPTORS and _not_opened(text):
+        if re.search(pattern, whole):
             room = _shared_room()
             says = says.format(room='/dev/shm' if room is None else '{} MB free in /dev/shm'.format(room >> 20),
                                limit=_limit(), files=_descriptors())
