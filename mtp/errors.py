@@ -86,7 +86,10 @@ def run_main(main: Callable[[], Optional[int]]) -> NoReturn:
     sys.stdout, sys.stderr = (paths.host_names(_speaking(stream)) for stream in (sys.stdout, sys.stderr))
     try:
         with faults.explained():
-            code = main() or OK
+            try:
+                code = main() or OK
+            finally:
+                processes.unwatch_children()
             sys.stdout.flush()  # a full disk is told here, not while Python ends
             processes.leave(code)
         sys.exit(code)

@@ -7,7 +7,6 @@ error of the worker comes out as what it was, told where its frames are; torch m
 traceback. And another thread gives the descriptor of a tensor to whoever asks for it: without a descriptor of its own
 it would print one traceback after the other, and the process that waits would be told of memory, or of nothing.
 """
-import atexit
 import contextlib
 import errno
 import os
@@ -36,12 +35,6 @@ def install() -> None:
     resource_sharer._ResourceSharer._serve = _give  # type: ignore[attr-defined]
     with contextlib.suppress(OSError):
         tempfile.gettempdir()  # kept for the way of tensors: without a descriptor it says that there is no such folder
-    atexit.register(_no_longer_watched)  # before multiprocessing's own, which was registered when it was imported
-
-
-def _no_longer_watched() -> None:
-    """Workers that still live are ended with this process, and torch's handler calls one that was ended a fault."""
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
 
 
 def _give(self: Any) -> None:

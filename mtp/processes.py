@@ -3,6 +3,7 @@
 Standard library only, Python >= 3.6.
 """
 import atexit
+import contextlib
 import ctypes
 import functools
 import gc
@@ -43,6 +44,16 @@ def end_with_parent(number: int = signal.SIGKILL) -> Callable[[], object]:
         return lambda: None
     prctl = ctypes.CDLL(None).prctl
     return lambda: prctl(_PR_SET_PDEATHSIG, int(number), 0, 0, 0)
+
+
+def unwatch_children() -> None:
+    """Hear no more of children that die: torch makes an error of each reader of data that does.
+
+    A program that is done, or that tells what went wrong, ends those that still live; and one that was killed may be
+    what it tells of, before the news of that death are there.
+    """
+    with contextlib.suppress(ValueError):  # not the main thread: there nothing is heard
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
 
 
 _parted = threading.Event()

@@ -137,6 +137,23 @@ def test_a_worker_that_is_ended_with_its_parent_is_no_fault():
     assert said == 'error: cannot use /none/a.png: No such file or directory\n  next: ls -ld /none\n'
 
 
+TOLD_LATE = """
+    from mtp import faults
+    stock = faults.told
+    def late(error):
+        import multiprocessing, time
+        for child in multiprocessing.active_children():
+            os.kill(child.pid, signal.SIGKILL)
+        time.sleep(0.5)
+        return stock(error)
+    faults.told = late"""
+
+
+def test_the_news_of_a_death_that_come_while_an_error_is_told():
+    said = told("path = '/none/a.png'; index or open(path)", before=TOLD_LATE)
+    assert said == 'error: cannot use /none/a.png: No such file or directory\n  next: ls -ld /none\n'
+
+
 def test_a_defect_keeps_its_traceback():
     code, _, said = ran('[][index]')
     assert code == 1 and 'IndexError' in said and 'Traceback' in said
