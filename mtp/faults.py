@@ -213,20 +213,13 @@ def _in_words(error: BaseException) -> Optional[MTPError]:
     if not isinstance(error, RuntimeError):
         return None
     text = str(error)
-    whole = text + ': Too many open files' * _not_opened(text)
     for pattern, says, hint in _WORDS:
-        if re.search(pattern, whole):
+        if re.search(pattern, text):
             room = _shared_room()
             says = says.format(room='/dev/shm' if room is None else '{} MB free in /dev/shm'.format(room >> 20),
                                limit=_limit(), files=_descriptors())
             return MTPError('{}: {}'.format(says, shown(text.splitlines()[0])), hint=hint, code=FAILED)
     return None
-
-
-def _not_opened(text: str) -> bool:
-    """Whether a segment of shared memory could not be opened though there is room: torch 1.10 does not say why."""
-    return bool(re.search(r'unable to open shared memory object <[^>]*> in read-write mode$', text, re.M)) and (
-        (_shared_room() or 0) >= 1 << 20 and os.access('/dev/shm', os.W_OK))
 
 
 def _said(error: BaseException) -> str:

@@ -19,7 +19,7 @@ from typing import Any, List
 
 from torch import _utils
 
-from mtp import faults
+from mtp import faults, segments
 from mtp.errors import MTPError
 
 _stock_not_sent = queues.Queue._on_queue_feeder_error  # type: ignore[attr-defined]
@@ -33,6 +33,7 @@ def install() -> None:
     _utils.ExceptionWrapper.__init__ = _keep
     _utils.ExceptionWrapper.reraise = _raise
     resource_sharer._ResourceSharer._serve = _give  # type: ignore[attr-defined]
+    segments.install()
     with contextlib.suppress(OSError):
         tempfile.gettempdir()  # kept for the way of tensors: without a descriptor it says that there is no such folder
 
