@@ -48,7 +48,7 @@ def run(cluster, wanted, keep, tries=1):
             cluster.down()
             seconds.append((time.monotonic() - began, 'down'))
     print('\n{}'.format('\n'.join('{:6.0f} s  {}'.format(*each) for each in seconds)))
-    print('\n{} passed, {} failed'.format(len(wanted or CHECKS) - len(failed), len(failed)))
+    print(f'\n{len(wanted or CHECKS) - len(failed)} passed, {len(failed)} failed')
     for name in repeated:
         print('NOT AT THE FIRST TRY: ' + name)
     return FAILED if failed else OK
@@ -56,12 +56,12 @@ def run(cluster, wanted, keep, tries=1):
 
 def one(check, front, seconds):
     """Whether the check passed."""
-    print('--- {}: {}'.format(check.__name__, check.__doc__.splitlines()[0]), flush=True)
+    print(f'--- {check.__name__}: {check.__doc__.splitlines()[0]}', flush=True)
     began = time.monotonic()
     try:
         check(front)
     except (MTPError, subprocess.SubprocessError) as error:
-        print('FAILED {}: {}'.format(check.__name__, error), flush=True)
+        print(f'FAILED {check.__name__}: {error}', flush=True)
         front.call('scancel', '--me')
         with contextlib.suppress(MTPError):  # what comes next says it
             front.cluster.wait_idle()  # a job that is still ending holds its folder, and a repeat writes there

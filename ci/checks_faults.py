@@ -12,7 +12,7 @@ LOCAL = '/var/tmp/mtp.sif'  # a path that each node has for itself
 def need_soon(code, seconds, output):
     """A failure, and within a minute."""
     need(code != 0 and seconds < MINUTE,
-         'an error within a minute; exit code {} after {:.0f} s'.format(code, seconds), output)
+         f'an error within a minute; exit code {code} after {seconds:.0f} s', output)
 
 
 def refused(front, verb, settings, *said):
@@ -42,7 +42,7 @@ def images(front):
     for host in ['login', nodes[0]]:
         front.cluster.root('ln', '-sf', CHECKOUT + '/' + IMAGE, LOCAL, host=host)
     settings = dict(TINY, SIF=LOCAL, SRUN_ARGS='--nodelist=' + ','.join(nodes))
-    refused(front, 'pretrain', settings, '{}: there is no image {}'.format(nodes[1], LOCAL))
+    refused(front, 'pretrain', settings, f'{nodes[1]}: there is no image {LOCAL}')
     front.cluster.root('sh', '-c', 'cp {0} {1} && printf other >>{1} && chmod 644 {1}'.format(
         CHECKOUT + '/' + IMAGE, LOCAL), host=nodes[1])
     output = refused(front, 'pretrain', settings, 'different images')

@@ -25,7 +25,7 @@ def doctor(front):
     need(' on cpu' not in said, 'no node is asked in a partition that is not there', said)
     said = front.make('doctor', asked)[1]
     for what in ('apptainer', 'image', 'MTP_WORK_ROOT'):
-        need('[pass] {} on cpu0'.format(what) in said, 'a compute node has ' + what, said)
+        need(f'[pass] {what} on cpu0' in said, 'a compute node has ' + what, said)
     said = front.make('doctor', dict(asked, SIF='/var/tmp/nowhere.sif'))[1]
     need('[fail] runtime for mmrotate03: ' in said and '[fail] image on cpu0' in said, 'an image that is nowhere', said)
 
@@ -39,7 +39,7 @@ def pretrain(front):
     digest = front.say('sha256sum', '/images/' + front.say('readlink', IMAGE).strip().split('/')[-1]).split()[0]
     need(digest in passport, 'the passport names the image by its hash ' + digest, passport[:3000])
     need('"cpu01"' in passport and '"cpu02"' in passport, 'the passport names both nodes', passport[:3000])
-    need(front.say('stat', '-c', '%U', '{}/{}'.format(folder, LAST)).strip() == 'ada', 'results belong to the user')
+    need(front.say('stat', '-c', '%U', f'{folder}/{LAST}').strip() == 'ada', 'results belong to the user')
 
 
 def by_hand(front):
@@ -54,12 +54,12 @@ def by_hand(front):
     output = front.say(
         'srun', '-J', 'mtp', '-p', 'debug', '--ntasks=2', '--ntasks-per-node=1', '--cpus-per-task=1',
         '--kill-on-bad-exit=1', 'apptainer', 'exec', '--contain', '--no-home', '--pwd', '/opt/mtp', '--bind',
-        '{0}:/data,{1}/work_dirs:/work,{1}:/opt/mtp:ro'.format(DATA, CHECKOUT), IMAGE, 'python', '-u',
+        f'{DATA}:/data,{CHECKOUT}/work_dirs:/work,{CHECKOUT}:/opt/mtp:ro', IMAGE, 'python', '-u',
         'main_pretrain.py', *options.split(), environment=['APPTAINERENV_' + 'OMP_NUM_THREADS=1'])
     need('2 process(es)' in output, 'two processes, without the launcher', output)
     state = front.ended(number)
     need(state == 'COMPLETED', 'the printed plan as a batch job ended as ' + state,
-         front.call('cat', 'slurm-{}.out'.format(number))[1])
+         front.call('cat', f'slurm-{number}.out')[1])
     need(front.same_weights('by_hand', 'printed'), 'both have the same weights')
 
 
@@ -74,7 +74,7 @@ def finetune(front):
     need(all(name in said for name in names), 'a task of an array shows under its config', said)
     for task in ('0', '1'):
         front.wait('the log of task ' + task,
-                   lambda task=task: ' complete' in front.log('{}_{}'.format(number, task)), 240)
+                   lambda task=task: ' complete' in front.log(f'{number}_{task}'), 240)
 
 
 def test_fair1m(front):
@@ -94,7 +94,7 @@ def preempted(front):
         # A job that was asked to stop finishes its step, waits in the queue and starts: only then has it gone on.
         front.reaches(folder, front.steps(folder) + 2)
         front.say('scontrol', 'requeue', number)
-        front.wait('start {} goes on'.format(turn + 1),
+        front.wait(f'start {turn + 1} goes on',
                    lambda turn=turn: front.log(number).count('continuing from') == turn)
     need(front.ended(number) == 'COMPLETED', 'it ends', front.log(number))
     log = front.log(number)
@@ -148,7 +148,7 @@ def early_stop(front):
         front.wait('a start', lambda: front.job(number)['JobState'] == 'RUNNING')
         time.sleep(seconds)
         front.say('scancel', '--batch', '--signal=USR1', number)
-        front.wait('start {}'.format(turn + 1), lambda turn=turn: front.job(number)['Restarts'] == str(turn), 60)
+        front.wait(f'start {turn + 1}', lambda turn=turn: front.job(number)['Restarts'] == str(turn), 60)
     need(front.ended(number) == 'COMPLETED', 'it ends', front.log(number))
     log = front.log(number)
     need(log.count('requeued: it was asked to stop') == 3 and 'failed' not in log, 'the batch script sent it back', log)

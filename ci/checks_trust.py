@@ -14,7 +14,7 @@ def replay(front):
         raise MTPError('there is no passport of a native run at ' + native.kept(), hint='ci/replay native')
     with open(native.kept(), 'rb') as stream:
         packed = base64.b64encode(stream.read()).decode()
-    front.say('bash', '-c', 'echo {} | base64 --decode >work_dirs/native.json'.format(packed))
+    front.say('bash', '-c', f'echo {packed} | base64 --decode >work_dirs/native.json')
     front.anew('replayed')
     output = front.made(
         'replay',

@@ -29,7 +29,7 @@ def up(cluster, envs, steps=None):
     cluster.up(images=sifs.folder())
     send_checkout(cluster)
     for env, path in made.items():
-        link = '{}/apptainer/{}-cpu.sif'.format(CHECKOUT, env)
+        link = f'{CHECKOUT}/apptainer/{env}-cpu.sif'
         cluster.user('ln', '-sf', '/images/' + os.path.basename(path), link)
 
 
@@ -80,7 +80,7 @@ def main(argv=None):
     cluster = nodes.Cluster(client, getattr(args, 'nodes', 3))
     if args.verb == 'up':
         up(cluster, args.env or ['mmrotate1'])
-        print('ci/cluster run sinfo; ci/cluster run: a shell in {}; make cluster-down'.format(CHECKOUT))
+        print(f'ci/cluster run sinfo; ci/cluster run: a shell in {CHECKOUT}; make cluster-down')
         return OK
     if args.verb == 'down':
         cluster.down()

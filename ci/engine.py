@@ -47,7 +47,7 @@ def install(*packages):
     for words in (['update', '-qq'], ['install', '-y', '-qq', '--no-install-recommends'] + list(packages)):
         code, output = apt_get(words)
         if code:
-            raise MTPError('apt-get {} failed:\n{}'.format(words[0], output[-1500:]), code=NO_ENGINE)
+            raise MTPError(f'apt-get {words[0]} failed:\n{output[-1500:]}', code=NO_ENGINE)
 
 
 def apt_get(words):
@@ -92,4 +92,4 @@ def start(client, say=print):
         time.sleep(1)
     with open(LOG, encoding='utf-8', errors='replace') as log:
         tail = ''.join(log.readlines()[-5:])
-    raise MTPError('dockerd does not come up on this machine:\n{}'.format(tail), hint='see ' + LOG, code=NO_ENGINE)
+    raise MTPError(f'dockerd does not come up on this machine:\n{tail}', hint='see ' + LOG, code=NO_ENGINE)

@@ -75,20 +75,20 @@ class Front:
             code, said, _ = self.call('scontrol', '--oneliner', 'show', 'job', number)
             if 'Socket timed out' not in said:
                 break
-        need(code == 0, 'scontrol show job {} ended with exit code {}'.format(number, code), said)
+        need(code == 0, f'scontrol show job {number} ended with exit code {code}', said)
         return dict(pair.split('=', 1) for pair in said.split() if '=' in pair)
 
     def wait(self, what, truth, seconds=120):
         """Ask ``truth()`` until it is true."""
         limit = time.monotonic() + seconds
         while not truth():
-            need(time.monotonic() < limit, 'not within {} s: {}'.format(seconds, what), self.call('squeue')[1],
+            need(time.monotonic() < limit, f'not within {seconds} s: {what}', self.call('squeue')[1],
                  self.call('make', '--no-print-directory', 'logs')[1])
             time.sleep(0.5)
 
     def ended(self, number, seconds=240):
         """Wait for the end of a job; what SLURM calls it."""
-        self.wait('the end of job {}'.format(number), lambda: self.job(number)['JobState'] not in (
+        self.wait(f'the end of job {number}', lambda: self.job(number)['JobState'] not in (
             'PENDING', 'RUNNING', 'COMPLETING', 'CONFIGURING', 'REQUEUED'), seconds)
         return self.job(number)['JobState']
 
@@ -99,21 +99,21 @@ class Front:
 
     def reaches(self, folder, count, seconds=120):
         """Wait until a run has logged ``count`` steps."""
-        self.wait('{} steps in {}'.format(count, folder), lambda: self.steps(folder) >= count, seconds)
+        self.wait(f'{count} steps in {folder}', lambda: self.steps(folder) >= count, seconds)
 
     def log(self, number):
         """The whole log of a job."""
-        return self.call('sh', '-c', 'cat work_dirs/slurm/*-{}.log'.format(number))[1]
+        return self.call('sh', '-c', f'cat work_dirs/slurm/*-{number}.log')[1]
 
     def inside(self, *words, host=None, image=IMAGE):
         """Output of a program in the image, beside the checkout."""
         apptainer = ['apptainer', '--silent', 'exec', '--containall', '--cleanenv', '--no-home', '--pwd', '/opt/mtp',
-                     '--bind', '{}:/opt/mtp:ro,{}/work_dirs:/work'.format(CHECKOUT, CHECKOUT), image]
+                     '--bind', f'{CHECKOUT}:/opt/mtp:ro,{CHECKOUT}/work_dirs:/work', image]
         return self.say(*(apptainer + list(words)), host=host or self.cluster.computes[0])
 
     def same_weights(self, first, second):
         """Whether the results of two pretrainings are equal, bit for bit."""
-        paths = ['/work/{}/{}'.format(name, LAST) for name in (first, second)]
+        paths = [f'/work/{name}/{LAST}' for name in (first, second)]
         found = self.inside('python', '-c', FINGERPRINT, *paths)
         lines = found.split()
         need(len(lines) == 2, 'two fingerprints', found)

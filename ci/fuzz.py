@@ -59,8 +59,8 @@ def child(name, reader, data, seed, first, last, place, report):
                 os.write(report, b'found %d an error that says nothing\n' % index)
         except BaseException as error:
             where = traceback.extract_tb(error.__traceback__)[-1]
-            text = '{} in {}:{}'.format(type(error).__name__, os.path.basename(where.filename), where.lineno)
-            os.write(report, 'found {} {}\n'.format(index, text).encode())
+            text = f'{type(error).__name__} in {os.path.basename(where.filename)}:{where.lineno}'
+            os.write(report, f'found {index} {text}\n'.encode())
         signal.setitimer(signal.ITIMER_REAL, 0)
         if os.listdir(os.path.dirname(place)) != beside:
             os.write(report, b'found %d files beside the input\n' % index)
@@ -88,10 +88,10 @@ def batch(name, reader, data, seed, first, last, place):
     at = max([int(line.split()[1]) for line in lines if line.startswith('at')] or [first])
     if os.WIFSIGNALED(status):
         number = os.WTERMSIG(status)
-        found.append((at, 'more than {} s'.format(SECONDS) if number == signal.SIGALRM else 'signal {}'.format(number)))
+        found.append((at, f'more than {SECONDS} s' if number == signal.SIGALRM else f'signal {number}'))
         return found, at + 1
     if os.WEXITSTATUS(status):
-        found.append((at, 'the child ended with {}'.format(os.WEXITSTATUS(status))))
+        found.append((at, f'the child ended with {os.WEXITSTATUS(status)}'))
         return found, at + 1
     return found, last
 
@@ -130,11 +130,11 @@ class Run:
         lines = []
         for index, text in self.found[:10]:
             os.makedirs(folder, exist_ok=True)
-            path = os.path.join(folder, '{}-{}{}'.format(self.name, index, os.path.splitext(self.place)[1]))
+            path = os.path.join(folder, f'{self.name}-{index}{os.path.splitext(self.place)[1]}')
             with open(path, 'wb') as stream:
                 stream.write(changes.case(self.seed, self.name, index, self.data, self.reader.special))
             lines.append(
-                '  {}  {}: ci/fuzz --seed {} --only {} --case {}'.format(text, path, self.seed, self.name, index)
+                f'  {text}  {path}: ci/fuzz --seed {self.seed} --only {self.name} --case {index}'
             )
         return lines
 
@@ -159,7 +159,7 @@ def main(argv=None):
     """Run; the exit code."""
     options = parser().parse_args(argv)
     seed = random.SystemRandom().randrange(10**9) if options.seed is None else options.seed
-    print('seed {}'.format(seed), flush=True)
+    print(f'seed {seed}', flush=True)
     folder = tempfile.mkdtemp(prefix='fuzz-')
     try:
         runs = [Run(name, seed, folder) for name in sorted(set(options.only or readers.READERS))]
@@ -177,14 +177,14 @@ def main(argv=None):
     for run in runs if not options.count else ():
         _tell(run, os.path.join(options.keep, str(seed)))
     total = sum(len(run.found) for run in runs)
-    print('{} cases, {} findings, seed {}'.format(sum(run.next for run in runs), total, seed))
+    print(f'{sum(run.next for run in runs)} cases, {total} findings, seed {seed}')
     return FAILED if total else OK
 
 
 def _tell(run, folder):
     print(
         '{:18} {:8} cases {:7.1f} s  {}'.format(
-            run.name, run.next, run.seconds, '{} FOUND'.format(len(run.found)) if run.found else 'nothing found'
+            run.name, run.next, run.seconds, f'{len(run.found)} FOUND' if run.found else 'nothing found'
         )
     )
     print('\n'.join(run.keep(folder)) + '\n' if run.found else '', end='', flush=True)

@@ -265,7 +265,7 @@ def relegacy(draw, data, attacks=()):
 
 def case(seed, name, index, data, special=None):
     """The bytes of one case of a reader: half of them by its own kind of change, where there is one."""
-    draw = random.Random('{}/{}/{}'.format(seed, name, index))
+    draw = random.Random(f'{seed}/{name}/{index}')
     if special is not None and draw.random() < 0.6:
         return special(draw, data)[: 8 << 20]
     return mutate(draw, data)

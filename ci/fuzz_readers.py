@@ -153,7 +153,7 @@ def submission(folder):
     path = os.path.join(folder, 'whole.zip')
     with zipfile.ZipFile(path, 'w', zipfile.ZIP_DEFLATED) as archive:
         for name in names:
-            archive.writestr('Task1_{}.txt'.format(name), 'P0001 0.9 1 1 20 1 20 20 1 20\n' * 3)
+            archive.writestr(f'Task1_{name}.txt', 'P0001 0.9 1 1 20 1 20 20 1 20\n' * 3)
     return path
 
 

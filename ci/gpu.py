@@ -76,7 +76,7 @@ def main(argv=None):
             write(out, about, rows)
     failed, missing = (sum(row['verdict'] == word for row in rows) for word in ('FAILED', 'not here'))
     page = os.path.join(args.out, 'index.html')
-    print('{} figures, {} failed, {} not here; {}'.format(len(rows), failed, missing, page))
+    print(f'{len(rows)} figures, {failed} failed, {missing} not here; {page}')
     return FAILED if failed else OK
 
 
@@ -107,11 +107,11 @@ def carried_out(check, place):
         found = [dict(check=check.name, title=check.title, figure=str(reason), found=None, allowed=None,
                       verdict='not here')]
     except Exception as error:  # the others are still worth their answers
-        found = [dict(check=check.name, title=check.title, figure='{}: {}'.format(type(error).__name__, error),
+        found = [dict(check=check.name, title=check.title, figure=f'{type(error).__name__}: {error}',
                       found=None, allowed=None, verdict='FAILED')]
     for row in found:
         print('| ' + ' | '.join(cells(row)) + ' |', flush=True)
-    print('{}: {:.0f} s'.format(check.name, time.monotonic() - began), flush=True)
+    print(f'{check.name}: {time.monotonic() - began:.0f} s', flush=True)
     return found
 
 
@@ -122,7 +122,7 @@ def judged(figure):
 
 def cells(row):
     """A row as texts, in the order of the table's head."""
-    values = ['–' if row[key] is None else '{:.3g}'.format(row[key]) for key in ('found', 'allowed')]
+    values = ['–' if row[key] is None else f'{row[key]:.3g}' for key in ('found', 'allowed')]
     return [row['check'], row['figure'], *values, row['verdict']]
 
 

@@ -51,7 +51,7 @@ def losses(device):
         raise NotHere('pretraining wants OpenMMLab 2')
     golden = importlib.import_module('golden_losses')
     found = {recipe: golden.differences(recipe, device) for recipe in ('paper', 'released_code')}
-    return [Figure('{} losses, {}'.format(len(each) - 1, recipe), max(each.values()), allowed(device, 'losses'))
+    return [Figure(f'{len(each) - 1} losses, {recipe}', max(each.values()), allowed(device, 'losses'))
             for recipe, each in found.items()]
 
 
@@ -68,7 +68,7 @@ def half(device):
                 with torch.autocast(device, dtype=dtype):
                     rough = model(image)
             apart = max(float((a - b.float()).norm() / a.norm()) for a, b in zip(exact, rough))
-            found.append(Figure('{}, {}'.format(name, case), apart, OF_HALF))
+            found.append(Figure(f'{name}, {case}', apart, OF_HALF))
     if not found:
         raise NotHere('no half precision on this processor with torch ' + torch.__version__)
     return found
@@ -103,7 +103,7 @@ def operators(device):
     try:
         ops = importlib.import_module('mmcv.ops')
     except ImportError as error:
-        raise NotHere('no mmcv.ops: {}'.format(error))
+        raise NotHere(f'no mmcv.ops: {error}')
     if device != 'cpu' and ops.get_compiling_cuda_version() == 'not available':
         raise NotHere('the operators of this mmcv were compiled for processors alone')
     found = {'box_iou_rotated': _iou(ops, device), 'nms_rotated': _nms(ops, device),

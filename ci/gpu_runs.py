@@ -110,7 +110,7 @@ def pretraining(place):
                 for name, a in ends[0].state_dict.items() if a.is_floating_point())
     scaled = ends[1].rest.get('scaler')
     bound = 0. if place.device == 'cpu' else .05
-    found = [Figure('weights of {} steps, killed and resumed'.format(steps), apart, bound)]
+    found = [Figure(f'weights of {steps} steps, killed and resumed', apart, bound)]
     if place.device == 'cuda':  # on processors half precision is bfloat16, which needs no scaling of the loss
         found.append(Figure('a state of GradScaler in the checkpoint is missing', float(not scaled), 0))
     return found
@@ -130,7 +130,7 @@ def _wait_for(process, log, step):
                 if any(json.loads(line)['step'] >= step for line in stream.read().split('\n')[:-1]):
                     return
         time.sleep(0.02)
-    raise MTPError('pretraining wrote no step {} before it ended'.format(step), code=FAILED)
+    raise MTPError(f'pretraining wrote no step {step} before it ended', code=FAILED)
 
 
 def two_processes(place):
@@ -196,16 +196,16 @@ def testing(place):
         'data.test_dataloader.samples_per_gpu={}', 'data.workers_per_gpu=1']
     rows = []
     for number, device in enumerate((place.device, 'cpu'), 1):
-        out = place.path('found-{}.pkl'.format(number))
+        out = place.path(f'found-{number}.pkl')
         size = number if place.device == 'cpu' else 1
-        place.run(['tools/test.py', config, weights, '--work-dir=' + place.path('test-{}'.format(number)), '--out', out,
+        place.run(['tools/test.py', config, weights, '--work-dir=' + place.path(f'test-{number}'), '--out', out,
                    *options, *[each.format(size) for each in batch]], device)
         read = same_detections.read_new if _generation() == 2 else same_detections.read_old
         rows.append(np.concatenate(read(out)))
     if not len(rows[1]):
         raise MTPError('the test found nothing', code=FAILED)
     alone = same_detections.lonely(rows[0], rows[1]) + same_detections.lonely(rows[1], rows[0])
-    return [Figure('share of {} detections without a partner'.format(len(rows[1])),
+    return [Figure(f'share of {len(rows[1])} detections without a partner',
                    alone / (len(rows[0]) + len(rows[1])), 0. if place.device == 'cpu' else .02)]
 
 
@@ -220,5 +220,5 @@ def speed(place):
     for row in table[2:]:
         for name, cell in zip(head[2:], row[2:]):
             if re.match(r'[\d.]+$', cell):
-                found.append(Figure('{}, {}: {}'.format(row[0], row[1], name), float(cell), None))
+                found.append(Figure(f'{row[0]}, {row[1]}: {name}', float(cell), None))
     return found

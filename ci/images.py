@@ -51,7 +51,7 @@ class Steps:
 
     def summary(self):
         """One line a step."""
-        return '\n'.join('{:7.0f} s  {}'.format(seconds, name) for name, seconds in self.seconds)
+        return '\n'.join(f'{seconds:7.0f} s  {name}' for name, seconds in self.seconds)
 
 
 def gather(client, envs):
@@ -89,10 +89,10 @@ def make(verb, *options, **words):
 
 def run_words(client, env, work, data, *inner):
     """A container as the launcher starts one, and stricter: a uid that nobody has, nothing to write to but its work."""
-    return [client, 'run', '--rm', '--user', '{0}:{0}'.format(UID), '--read-only', '--network', 'none',
+    return [client, 'run', '--rm', '--user', f'{UID}:{UID}', '--read-only', '--network', 'none',
             '--cap-drop', 'ALL', '--tmpfs', '/tmp', '--shm-size', '1g',
-            '--mount', 'type=bind,source={},target=/work'.format(work),
-            '--mount', 'type=bind,source={},target=/data,readonly'.format(data),
+            '--mount', f'type=bind,source={work},target=/work',
+            '--mount', f'type=bind,source={data},target=/data,readonly',
             '--env', 'OMP_NUM_THREADS=1', ledger.image_tag(env)] + list(inner)
 
 
@@ -103,7 +103,7 @@ def call(words, what):
         MTPError: it failed.
     """
     if subprocess.run(words, cwd=ROOT, env=dict(os.environ, DOCKER_BUILDKIT='1')).returncode:
-        raise MTPError('{} failed'.format(what), hint='repeat it: ' + ' '.join(words[:14]) + ' ...', code=FAILED)
+        raise MTPError(f'{what} failed', hint='repeat it: ' + ' '.join(words[:14]) + ' ...', code=FAILED)
 
 
 def check_inside(client, env, work, data):
@@ -111,22 +111,22 @@ def check_inside(client, env, work, data):
     done = subprocess.run(run_words(client, env, work, data, 'python', 'docker/selfcheck.py', '--json'),
                           stdout=subprocess.PIPE)
     if done.returncode not in (OK, FAILED) or not done.stdout.strip().startswith(b'{'):
-        raise MTPError('the self-check of {} does not run: exit code {}'.format(env, done.returncode), code=FAILED)
+        raise MTPError(f'the self-check of {env} does not run: exit code {done.returncode}', code=FAILED)
     result = json.loads(done.stdout.decode())
     bad = [found for found in result['findings'] if found['status'] == 'fail']
     # Of a package the first finding is its version; a call of it may follow under the same name.
     seen = {found['what']: found['says'] for found in reversed(result['findings'])}
     wrong = ['{what}: {says}'.format(**found) for found in bad]
-    wrong += ['{} is {} inside, the ledger ships {}'.format(package, seen.get(package), version)
+    wrong += [f'{package} is {seen.get(package)} inside, the ledger ships {version}'
               for package, version in ledger.shipped(env).items() if seen.get(package) != version]
     for found in result['findings']:
         if found['status'] == 'declared':
             print('declared: {what}: {says}'.format(**found))
     label = host.image_facts(client, [ledger.image_tag(env)])[ledger.image_tag(env)][0]
     if label != ledger.inputs(env):
-        wrong.append('the label {} says {}, it was made from {}'.format(host.DIGEST_LABEL, label, ledger.inputs(env)))
+        wrong.append(f'the label {host.DIGEST_LABEL} says {label}, it was made from {ledger.inputs(env)}')
     wrong += bill(client, env, work, data)
-    wrong += ['there is {} inside'.format(name) for name in unwanted(client, env, work, data)]
+    wrong += [f'there is {name} inside' for name in unwanted(client, env, work, data)]
     if wrong:
         raise MTPError('{} is not what it should be:\n  {}'.format(env, '\n  '.join(wrong)), code=FAILED)
     print(
@@ -151,9 +151,9 @@ def bill(client, env, work, data):
 
 def unwanted(client, env, work, data):
     """Compilers, package caches and test data that the image holds; should be nothing."""
-    script = ('for name in {}; do command -v $name; done; '
+    script = (f'for name in {COMPILERS}; do command -v $name; done; '
               'for path in /root/.cache /cache /src /opt/mtp/tests /opt/mtp/docker/wheelhouse /run/secrets/ca; do '
-              '[ ! -e $path ] || echo $path; done; find /tmp -mindepth 1; true').format(COMPILERS)
+              '[ ! -e $path ] || echo $path; done; find /tmp -mindepth 1; true')
     return subprocess.check_output(run_words(client, env, work, data, 'sh', '-c', script)).decode().split()
 
 
@@ -168,7 +168,7 @@ def pretrain(client, work, data):
     call(run_words(client, 'mmrotate1', work, sample, 'python', 'main_pretrain.py', *PRETRAIN), 'pretraining')
     made = os.listdir(os.path.join(work, 'pretrain'))
     if not any(name.endswith('.pth') for name in made):
-        raise MTPError('pretraining left no checkpoint, but {}'.format(made), code=FAILED)
+        raise MTPError(f'pretraining left no checkpoint, but {made}', code=FAILED)
 
 
 def by_hand(client, env):
@@ -193,14 +193,14 @@ def prove(client, env, steps):
         for path in (folder, work, data):
             os.makedirs(path, exist_ok=True)
             os.chmod(path, 0o777)  # uid 12345 is nobody on this machine
-        with steps(env + ': self-check as uid {}, read-only, no network'.format(UID)):
+        with steps(env + f': self-check as uid {UID}, read-only, no network'):
             check_inside(client, env, work, data)
         with steps(env + ': started by hand, as nobody in particular, with no place of its own to write to'):
             by_hand(client, env)
         with steps(env + ': published command lines'):
             for tool in ('tools/train.py', 'tools/test.py'):
                 # From another folder, as apptainer starts it.
-                asked = 'cd /tmp && python {} --help >help && head -2 help'.format(tool)
+                asked = f'cd /tmp && python {tool} --help >help && head -2 help'
                 call(run_words(client, env, work, data, 'sh', '-c', asked), tool)
         if env == 'mmrotate1':
             with steps(env + ': two steps of pretraining'):
@@ -217,7 +217,7 @@ def main(argv=None):
     steps = Steps()
     with steps('docker engine'):
         client = engine.ready()
-        print('{}'.format(client))
+        print(f'{client}')
     with steps('bundle: wheels and base images'):
         folder = gather(client, chosen)
     with steps('bundle: verified'):
@@ -226,9 +226,9 @@ def main(argv=None):
         with steps(env + ': built from the bundle with no network'):
             build(folder, env)
         prove(client, env, steps)
-    print('\nseconds:\n{}\n\nsizes:'.format(steps.summary()))
+    print(f'\nseconds:\n{steps.summary()}\n\nsizes:')
     for env in chosen:
-        print('{:10.2f} GB  {}'.format(size(client, env) / 1e9, ledger.image_tag(env)))
+        print(f'{size(client, env) / 1e9:10.2f} GB  {ledger.image_tag(env)}')
     return OK
 
 

@@ -159,7 +159,7 @@ def draw(place, verbs):
                      'True, type="TileSubmission", dataset="dotav1")\n'.format(
                          os.path.join(ROOT, CONFIG.replace('mtp', 'mmrotate1', 1))))
     for env in {VERBS[name].env for name in verbs if name.startswith(('test', 'predict'))}:
-        subprocess.check_call([python(env), '-c', WEIGHTS, os.path.join(place, 'weights-{}.pth'.format(env)), CONFIG],
+        subprocess.check_call([python(env), '-c', WEIGHTS, os.path.join(place, f'weights-{env}.pth'), CONFIG],
                               cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     if 'predict-map' in verbs:
         subprocess.check_call([python('mmrotate1'), '-c', MAP_WEIGHTS, os.path.join(place, 'weights-map.pth')],
@@ -198,7 +198,7 @@ class Trial:
         code, said = self.start(self.home('whole')).wait(LONGEST)
         left = self.verb.left(self.home('whole')) if code == OK else {}
         if not left:
-            raise MTPError('{}: undisturbed it ended with {}:\n{}'.format(self.name, code, said[-3000:]), code=FAILED)
+            raise MTPError(f'{self.name}: undisturbed it ended with {code}:\n{said[-3000:]}', code=FAILED)
         return left, time.monotonic() - began
 
     def killed(self, kills, rng) -> Tuple[int, int]:
@@ -218,7 +218,7 @@ class Trial:
             if ended:  # the first run may have been the slowest, and then nearly every kill comes too late
                 seconds = min(seconds, time.monotonic() - began)
             if not ended and code != -signal.SIGKILL:
-                raise MTPError('{}: after {} kills it ended with {}:\n{}'.format(self.name, hits, code, said[-3000:]),
+                raise MTPError(f'{self.name}: after {hits} kills it ended with {code}:\n{said[-3000:]}',
                                code=FAILED)
             if ended:
                 self._compare(home, left, hits)
@@ -240,7 +240,7 @@ class Trial:
         codes = sorted(code for code, _ in ends)
         said = ' '.join(text for code, text in ends if code != OK)
         if codes != [OK, USAGE] or ' is in use: ' not in said or 'Traceback' in said:
-            raise MTPError('{}: two at once ended with {}:\n{}'.format(self.name, codes, said[-2000:]), code=FAILED)
+            raise MTPError(f'{self.name}: two at once ended with {codes}:\n{said[-2000:]}', code=FAILED)
         self._compare(home, self.verb.left(self.home('whole')), 0)
 
 
@@ -265,7 +265,7 @@ def main(argv=None):
                     trial.two_at_once()
                     print('{}: {} kills, {} runs to the end, all as undisturbed; of two at once one worked and the '
                           'other '
-                          'said so; {:.0f} s'.format(name, hits, runs, time.monotonic() - began), flush=True)
+                          f'said so; {time.monotonic() - began:.0f} s', flush=True)
     return OK
 
 

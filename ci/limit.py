@@ -23,8 +23,8 @@ def session(number):
     found = {}
     for name in os.listdir('/proc'):
         try:
-            with open('/proc/{}/stat'.format(int(name)), encoding='utf-8') as stat, \
-                    open('/proc/{}/cmdline'.format(name), 'rb') as words:
+            with open(f'/proc/{int(name)}/stat', encoding='utf-8') as stat, \
+                    open(f'/proc/{name}/cmdline', 'rb') as words:
                 fields = stat.read().rpartition(')')[2].split()
                 if int(fields[3]) == number and fields[0] != 'Z':
                     found[int(name)] = words.read().replace(b'\0', b' ').decode('utf-8', 'replace').strip()
@@ -72,7 +72,7 @@ def run(words, seconds, grace=GRACE_SECONDS):
     except subprocess.TimeoutExpired:
         print('\n=== NO END WITHIN {:.1f} MINUTES: {}\nstill there:'.format(seconds / 60, ' '.join(words)))
         for number, line in sorted(session(child.pid).items()):
-            print('  {:7d}  {}'.format(number, line[:200]), flush=True)
+            print(f'  {number:7d}  {line[:200]}', flush=True)
         end(child.pid, grace)
         child.wait()
         return TOO_LONG

@@ -46,13 +46,13 @@ def exists(client, tag):
 def debian(client, say=print, release=None):
     """Name of a minimal image of a Debian ``release``, by default the host's; made when it is not there."""
     release = release or suite()
-    tag = 'mtp-local/base:{}-{}'.format(release, MADE)
+    tag = f'mtp-local/base:{release}-{MADE}'
     if exists(client, tag):
         return tag
     if not shutil.which('debootstrap'):
         say('installing debootstrap')
         engine.install('debootstrap')
-    say('making {} with debootstrap'.format(tag))
+    say(f'making {tag} with debootstrap')
     with tempfile.TemporaryDirectory(prefix='mtp-base-') as root:
         code, output = engine.said_long(['debootstrap', '--variant=minbase', release, root])
         if code:
@@ -64,17 +64,17 @@ def debian(client, say=print, release=None):
         tar = subprocess.Popen(['tar', '-C', root] + left_out + ['-c', '.'], stdout=subprocess.PIPE)
         subprocess.run([client, 'import', '-', tag], stdin=tar.stdout, stdout=subprocess.DEVNULL, check=True)
         if tar.wait():
-            raise MTPError('packing {} failed'.format(root), code=FAILED)
+            raise MTPError(f'packing {root} failed', code=FAILED)
     return tag
 
 
 def python(client, base, minor, say=print):
     """Name of an image that holds the host's Python ``minor`` below /usr/local; made when it is not there."""
     path, version = pythons.find(os.environ, minor)
-    tag = 'mtp-local/python:{}-{}-{}'.format(version, suite(), MADE)
+    tag = f'mtp-local/python:{version}-{suite()}-{MADE}'
     if exists(client, tag):
         return tag
-    say('making {} from {}'.format(tag, path))
+    say(f'making {tag} from {path}')
     prefix = subprocess.check_output([path, '-c', 'import sys; print(sys.base_prefix)']).decode().strip()
     with tempfile.TemporaryDirectory(prefix='mtp-python-') as context:
         copy_python(prefix, 'python' + minor, os.path.join(context, 'local'))

@@ -82,7 +82,7 @@ def run(cells, base, until=float('inf')):
             if error.code != engine.NO_ENGINE:
                 raise
             missing = {each.name: 'no container engine' for each in runtimes.RUNTIMES if each.engine}
-            print('!!! NO CONTAINER ENGINE: {}'.format(error))
+            print(f'!!! NO CONTAINER ENGINE: {error}')
     try:
         if cluster:
             runner.places['cluster'] = There(cluster, {env: cluster_sif(client, env) for env in ledger.recorded()})
@@ -98,7 +98,7 @@ def need_images(client, cells):
     """An error that names what makes them, where an image of a cell is not there."""
     for env in sorted({cell.case.env for cell in cells if cell.runtime.engine}):
         if engine.said([client, 'image', 'inspect', ledger.image_tag(env)])[0]:
-            raise MTPError('there is no image {}'.format(ledger.image_tag(env)), hint='ci/images ' + env, code=FAILED)
+            raise MTPError(f'there is no image {ledger.image_tag(env)}', hint='ci/images ' + env, code=FAILED)
 
 
 def cluster_for(client, cells):
@@ -144,7 +144,7 @@ def said(rows, changed, seconds):
     if failed or changed:
         return FAILED
     if skipped:
-        print('!!! {} CELLS DID NOT RUN: {}'.format(len(skipped), skipped[0].why))
+        print(f'!!! {len(skipped)} CELLS DID NOT RUN: {skipped[0].why}')
     return engine.NO_ENGINE if skipped else OK
 
 
@@ -155,10 +155,10 @@ def listed(date):
     for cell, why in choice.cells():
         case, runtime, processes = choice.name(cell)
         when = why and 'not: ' + why or _when(placed.get((case, runtime, processes)), today)
-        lines.append('{:<26}{:<19}{}  {}'.format(case, runtime, processes, when))
+        lines.append(f'{case:<26}{runtime:<19}{processes}  {when}')
     lines += ['', 'verbs that are no cells:']
     from cells import verbs
-    lines += ['  {:<15}{} ({})'.format(verb, why, by) for verb, (why, by, _) in verbs.ELSEWHERE.items()]
+    lines += [f'  {verb:<15}{why} ({by})' for verb, (why, by, _) in verbs.ELSEWHERE.items()]
     return '\n'.join(lines)
 
 

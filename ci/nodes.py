@@ -37,7 +37,7 @@ class Cluster:
 
     def __init__(self, client, count=3, say=print):
         self.client, self.say = client, say
-        self.computes = ['cpu{:02d}'.format(number) for number in range(1, count + 1)]
+        self.computes = [f'cpu{number:02d}' for number in range(1, count + 1)]
 
     def build(self):
         """The image of the nodes; a repeat takes it from the engine's cache."""
@@ -61,11 +61,11 @@ class Cluster:
         label = ('--label', LABEL + '=1')
         self._docker('network', 'create', '--internal', *label, NAME)
         self._docker('volume', 'create', *label, NAME)
-        binds = ('--volume', '{}:/images:ro'.format(images)) if images else ()
+        binds = ('--volume', f'{images}:/images:ro') if images else ()
         conf = configuration(self.computes)
         for host in [LOGIN] + self.computes:
             self._docker('create', '--name', container(host), '--hostname', host, '--network', NAME, *label, *RIGHTS,
-                         *binds, '--network-alias', host, '--volume', '{}:{}'.format(NAME, SHARED), IMAGE,
+                         *binds, '--network-alias', host, '--volume', f'{NAME}:{SHARED}', IMAGE,
                          'controller' if host == LOGIN else 'node')
             subprocess.run([self.client, 'cp', '-', container(host) + ':/etc/slurm'], input=conf, check=True,
                            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -159,7 +159,7 @@ class Cluster:
 
 def container(host):
     """Name of the container of a node."""
-    return '{}-{}'.format(NAME, host)
+    return f'{NAME}-{host}'
 
 
 def configuration(computes):

@@ -51,7 +51,7 @@ def main(words=None):
     call('pictures', '-m', 'mtp.pretrain.preview', '--save_path', run, '--out', os.path.join(out, 'pictures'),
          '--images', '2',
          '--score', '0.5')
-    print('training took {:.0f} s of processor time'.format(trained.ru_utime + trained.ru_stime))
+    print(f'training took {trained.ru_utime + trained.ru_stime:.0f} s of processor time')
     return judge(os.path.join(run, 'scores_train.json'), out, time.monotonic() - started)
 
 
@@ -72,18 +72,17 @@ class Caller:
         began = time.monotonic()
         done = subprocess.run([sys.executable] + list(words), env=self.environment)
         if done.returncode == CONTINUE:
-            raise MTPError('stopped while {}'.format(title), hint='start the same command again', code=CONTINUE)
+            raise MTPError(f'stopped while {title}', hint='start the same command again', code=CONTINUE)
         if done.returncode:
-            raise MTPError('{} ended with exit code {}'.format(title, done.returncode), code=FAILED)
-        print('{}: {:.0f} s'.format(title, time.monotonic() - began), flush=True)
+            raise MTPError(f'{title} ended with exit code {done.returncode}', code=FAILED)
+        print(f'{title}: {time.monotonic() - began:.0f} s', flush=True)
 
 
 def training(options, out):
     """The command line, behind ``python``: one image a data set and step."""
     words = ('--backbone vit_t_rvsa --tasks ss is rd --batch_size 3 --end_iter {} --image_size {} --lr {} '
              '--init_backbone none '
-             '--interval 100 --val_interval 0 --augment False --device cpu --distributed False').format(
-                 options.steps, options.image_size, options.lr).split()
+             '--interval 100 --val_interval 0 --augment False --device cpu --distributed False').split()
     return [os.path.join(ROOT, 'main_pretrain.py')] + words + ['--datasets', *DATASETS, '--save_path',
                                                                os.path.join(out, 'run')]
 

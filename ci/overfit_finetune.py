@@ -118,7 +118,7 @@ def main(wanted):
     rows += rotated() if not wanted or ROTATED in wanted else []
     print('\n{:<16}{:<20}{:>9}{:>9}{:>9}'.format('task', 'metric', 'reached', 'least', 'seconds'))
     for name, metric, value, least, seconds in rows:
-        print('{:<16}{:<20}{:>9.2f}{:>9.2f}{:>9.0f}'.format(name, metric, value, least, seconds))
+        print(f'{name:<16}{metric:<20}{value:>9.2f}{least:>9.2f}{seconds:>9.0f}')
     write_json(os.path.join(WORK, 'overfit.json'), {row[0]: row[2] for row in rows})
     return 0 if all(row[2] >= row[3] for row in rows) else 1
 
@@ -141,7 +141,7 @@ def rotated():
            TESTED['mmrotate1'].split())
     for name, weights in (('same', first), ('own', second)):
         python(['tools/test.py', DEMO.format('mmrotate03'), weights, '--work-dir', WORK + '/rotated/' + name, '--out',
-                WORK + '/rotated/{}.pkl'.format(name), '--eval', 'mAP', '--cfg-options'] + TESTED['mmrotate03'].split(),
+                WORK + f'/rotated/{name}.pkl', '--eval', 'mAP', '--cfg-options'] + TESTED['mmrotate03'].split(),
                'mmrotate03')
     python(['ci/same_detections.py', WORK + '/rotated/new.pkl', WORK + '/rotated/same.pkl'])
     for name, folder, key in (('mmrotate1', folders['mmrotate1'] + '/predict', 'dota/mAP'),
@@ -155,7 +155,7 @@ def run(task):
     """Name, metric, score in percent, least score, seconds."""
     start = time.monotonic()
     python(['-m', 'mtp.data.samples', task.samples, '--out', DATA, '--images', str(task.images)])
-    mark = os.path.join(DATA, '.{}.prepared'.format(task.samples))
+    mark = os.path.join(DATA, f'.{task.samples}.prepared')
     for line in () if os.path.exists(mark) else task.prepare:
         python(line.split())
     write_json(mark, True)
@@ -168,7 +168,7 @@ def run(task):
            task.test.split())
     value = figure(folder + '/predict', task.metric)
     pictures = glob.glob(os.path.join(folder, '**', '*.[pj][np]g'), recursive=True)
-    print('{}: {} {:.4g}, {} pictures in {}'.format(task.name, task.metric, value, len(pictures), folder), flush=True)
+    print(f'{task.name}: {task.metric} {value:.4g}, {len(pictures)} pictures in {folder}', flush=True)
     share = task.metric.startswith(('coco/', 'dota/'))
     return task.name, task.metric, value * 100 if share else value, task.least, time.monotonic() - start
 

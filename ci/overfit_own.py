@@ -55,8 +55,7 @@ def main(wanted):
     rows = [run(task) for task in TASKS if not wanted or task.name in wanted]
     print('\n{:<16}{:<10}{:<20}{:>9}{:>9}{:>9}'.format('task', 'layout', 'metric', 'reached', 'least', 'seconds'))
     for task, value, seconds in rows:
-        print('{:<16}{:<10}{:<20}{:>9.2f}{:>9.2f}{:>9.0f}'.format(
-            task.name, task.layout, task.metric, value, task.least, seconds))
+        print(f'{task.name:<16}{task.layout:<10}{task.metric:<20}{value:>9.2f}{task.least:>9.2f}{seconds:>9.0f}')
     write_json(os.path.join(WORK, 'overfit.json'), {task.name: value for task, value, _ in rows})
     return 0 if all(value >= task.least for task, value, _ in rows) else 1
 
@@ -68,14 +67,14 @@ def run(task):
         call(task, [PYTHON, os.path.join(ROOT, 'tests', 'own', 'drawn.py'), task.layout, data])
     call(task, ['make', 'finetune', 'DATA=' + data, 'TASK=' + task.name, 'BACKBONE=' + task.backbone, 'INIT=none',
                 'RUNTIME=native', 'ARGS=--rehearse --cfg-options ' + task.words])
-    folder = os.path.join(WORK, 'own', '{0.name}-{0.name}-{0.backbone}-none'.format(task), 'train', 'predict')
+    folder = os.path.join(WORK, 'own', f'{task.name}-{task.name}-{task.backbone}-none', 'train', 'predict')
     with open(os.path.join(folder, 'passport-test.json'), encoding='utf-8') as stream:
         value = json.load(stream)['metrics'][task.metric] or 0.
     pictures = glob.glob(os.path.join(folder, 'show', '**', '*.[pj][np]g'), recursive=True)
-    print('{}: {} {:.4g}, {} pictures in {}/show'.format(task.name, task.metric, value, len(pictures), folder))
+    print(f'{task.name}: {task.metric} {value:.4g}, {len(pictures)} pictures in {folder}/show')
     if task.name != 'classification':
         call(task, ['make', 'browse', 'RUN=' + folder, 'RUNTIME=native'])
-        print('page {}/browse/index.html'.format(folder))
+        print(f'page {folder}/browse/index.html')
     sys.stdout.flush()
     share = task.metric.startswith(('coco/', 'dota/'))
     return task, value * 100 if share else value, time.monotonic() - start

@@ -22,12 +22,12 @@ def main(raster, package, out):
     ground = QgsRasterLayer(raster, 'raster')
     every = QgsVectorLayer(package, 'all', 'ogr')
     names = [each.split('!!::!!')[1] for each in every.dataProvider().subLayers()]
-    layers = [QgsVectorLayer('{}|layername={}'.format(package, name), name, 'ogr') for name in names
+    layers = [QgsVectorLayer(f'{package}|layername={name}', name, 'ogr') for name in names
               if name != 'layer_styles']
     styles = [layer.loadDefaultStyle() for layer in layers]
     broken = [each.source() for each in [ground] + layers if not each.isValid()]
     if broken or not all(done for _, done in styles):
-        print('cannot be shown: {} {}'.format(broken, styles))
+        print(f'cannot be shown: {broken} {styles}')
         return 1
     settings = QgsMapSettings()
     settings.setLayers(layers + [ground])

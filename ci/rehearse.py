@@ -67,7 +67,7 @@ def main(argv=None):
             lane.join()
     print('\n' + table(sorted(rows)))
     failed = [row for row in rows if row.status != 'ok']
-    print('{} runs rehearsed, {} failed, in {:.0f} s'.format(len(rows), len(failed), time.monotonic() - start))
+    print(f'{len(rows)} runs rehearsed, {len(failed)} failed, in {time.monotonic() - start:.0f} s')
     return 1 if failed else 0
 
 
@@ -100,7 +100,7 @@ def table(rows):
     """The rows as a table to read."""
     form = '{:<54}{:<8}{:>9}  {:<34}{:>9}{:>9}{:>7}'
     lines = [form.format('run', '', 'processes', 'figure', 'pictures', 'seconds', 'CPU s')]
-    lines += [form.format(*row[:5] + tuple('{:.0f}'.format(value) for value in row[5:])) for row in rows]
+    lines += [form.format(*row[:5] + tuple(f'{value:.0f}' for value in row[5:])) for row in rows]
     return '\n'.join(lines)
 
 
@@ -134,16 +134,16 @@ def work(todo, rows, home, checkout, core):
         for leaf in group:
             row = rehearse(leaf, home, checkout, core)
             rows.append(row)
-            print('{:<54}{:<10}{}'.format(row.run, row.status, row.figure), flush=True)
+            print(f'{row.run:<54}{row.status:<10}{row.figure}', flush=True)
 
 
 def rehearse(leaf, home, checkout, core):
     """``make reproduce`` of one leaf; its output goes to a log beside its results."""
-    name = '{}/{}'.format(leaf.env, leaf.stem)
+    name = f'{leaf.env}/{leaf.stem}'
     processes = 2 if '{}/{}'.format(*leaf) in IN_PAIRS and is_small(leaf.stem) else 1
     log = os.path.join(home, 'logs', name.replace('/', '-') + '.log')
     words = ['make', '--no-print-directory', 'reproduce', 'CONFIG=' + configs.leaf_path(leaf), 'DATA=samples',
-             'RUNTIME=' + RUNTIME, 'ACCEL=none', 'GPUS={}'.format(processes),
+             'RUNTIME=' + RUNTIME, 'ACCEL=none', f'GPUS={processes}',
              'MTP_WORK_ROOT=' + os.path.dirname(home), 'MTP_VENV_ROOT=' + os.path.realpath(places.venvs())]
     pin = ['taskset', '-c', str(core)] if core is not None and shutil.which('taskset') else []
     start = time.monotonic()
@@ -154,8 +154,8 @@ def rehearse(leaf, home, checkout, core):
         _, status, usage = os.wait4(child.pid, 0)
     spent = time.monotonic() - start, usage.ru_utime + usage.ru_stime
     if status:
-        print('--- the end of {}:\n{}'.format(log, tail(log)), flush=True)
-        return Row(name, 'FAILED', processes, 'status {}'.format(status), 0, *spent)
+        print(f'--- the end of {log}:\n{tail(log)}', flush=True)
+        return Row(name, 'FAILED', processes, f'status {status}', 0, *spent)
     with open(os.path.join(home, leaf.env, leaf.dataset, leaf.stem, 'reproduction.json'), encoding='utf-8') as stream:
         found = json.load(stream)
     return Row(name, 'ok' if found['pictures'] else 'BARE', processes, figure(found), len(found['pictures']), *spent)

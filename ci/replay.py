@@ -78,15 +78,15 @@ def run(runtimes):
         draw(work)
         began = time.monotonic()
         make('pretrain', work, RUNTIME='native', **TINY)
-        print('native run: {:.0f} s'.format(time.monotonic() - began), flush=True)
+        print(f'native run: {time.monotonic() - began:.0f} s', flush=True)
         passport = os.path.join(work, 'first', 'passport.json')
         for runtime in runtimes:
             began = time.monotonic()
             said = make('replay', work, RUNTIME=runtime, PASSPORT=passport, OUT='work_dirs/replay/' + runtime)
             if 'weights    equal, bit for bit' not in said or not said.rstrip().endswith('confirmed'):
-                raise MTPError('the replay in {} confirms nothing:\n{}'.format(runtime, said[-2000:]), code=FAILED)
+                raise MTPError(f'the replay in {runtime} confirms nothing:\n{said[-2000:]}', code=FAILED)
             found = said[said.rindex('pretrain of'):]
-            print('replay in {}: {:.0f} s\n{}'.format(runtime, time.monotonic() - began, found), flush=True)
+            print(f'replay in {runtime}: {time.monotonic() - began:.0f} s\n{found}', flush=True)
         with open(passport, encoding='utf-8') as stream:
             write_json(kept(), json.load(stream))
         spoil(work)

@@ -22,11 +22,11 @@ def main():
     args = parser.parse_args()
     ours, theirs = read_new(args.new), read_old(args.old)
     if len(ours) != len(theirs):
-        sys.exit('{} images against {}'.format(len(ours), len(theirs)))
+        sys.exit(f'{len(ours)} images against {len(theirs)}')
     pairs = list(zip(ours, theirs))
     alone = sum(lonely(a, b) + lonely(b, a) for a, b in pairs)
     count = sum((rows[:, 6] > LOWEST).sum() for rows in ours)
-    print('{} images, {} boxes, {} without a partner within {}'.format(len(pairs), count, alone, WITHIN))
+    print(f'{len(pairs)} images, {count} boxes, {alone} without a partner within {WITHIN}')
     return 1 if alone or not count else 0
 
 

@@ -38,7 +38,7 @@ def entries(client, image):
         with tarfile.open(fileobj=export.stdout, mode='r|') as stream:
             found = {member.name.rstrip('/'): facts(stream, member) for member in stream}
         if export.wait():
-            raise MTPError('docker export of {} failed'.format(image), code=FAILED)
+            raise MTPError(f'docker export of {image} failed', code=FAILED)
         return found
     finally:
         subprocess.check_call([client, 'rm', '--force', '--volumes', name], stdout=subprocess.DEVNULL)
@@ -87,8 +87,8 @@ def report(client, one, other):
         why = reason(what, path)
         found.setdefault((what, why), []).append(path)
         if not why:
-            unexplained.append('{} of {}'.format(what, path))
-    print('{} entries in {}, {} in {}'.format(len(first), one, len(second), other))
+            unexplained.append(f'{what} of {path}')
+    print(f'{len(first)} entries in {one}, {len(second)} in {other}')
     for (what, why), paths in sorted(found.items()):
         print('{:6d} differ in {}: {}{}'.format(len(paths), what, why or 'NO REASON IS KNOWN', ''.join(
             '\n         /' + path for path in paths[:12])))
@@ -105,7 +105,7 @@ def report(client, one, other):
 
 def build_twice(client, env):
     """Build ``env`` from one bundle twice, the second time without any cache; returns both names."""
-    names = ['mtp-same/{}:{}'.format(env, which) for which in ('one', 'two')]
+    names = [f'mtp-same/{env}:{which}' for which in ('one', 'two')]
     folder = images.gather(client, [env])
     for name, more in zip(names, ('', '--no-cache')):
         images.build(folder, env, IMAGE=name, REBUILD='1', ARGS=more)

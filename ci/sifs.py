@@ -34,16 +34,16 @@ def convert(client, env, say=print):
     tag = ledger.image_tag(env)
     code, number = engine.said([client, 'image', 'inspect', '--format', '{{.Id}}', tag])
     if code:
-        raise MTPError('there is no image {}'.format(tag), hint='ci/images ' + env)
-    path = os.path.join(folder(), '{}-{}.sif'.format(env, number.strip()[-64:][:16]))
+        raise MTPError(f'there is no image {tag}', hint='ci/images ' + env)
+    path = os.path.join(folder(), f'{env}-{number.strip()[-64:][:16]}.sif')
     if os.path.exists(path):
         return path
-    say('converting {} for apptainer'.format(tag))
+    say(f'converting {tag} for apptainer')
     with tempfile.TemporaryDirectory(prefix='.making-', dir=folder()) as place:
         mounts = ['--volume', place + ':/place', '--volume', os.path.join(ledger.ROOT, 'apptainer') + ':/recipes:ro']
         os.chmod(place, 0o777)  # apptainer runs as an ordinary user in its container
         layout(client, tag, os.path.join(place, 'oci'))
-        code, output = engine.said_long([client, 'run', '--rm', '--user', '{0}:{0}'.format(UID), *nodes.RIGHTS, *mounts,
+        code, output = engine.said_long([client, 'run', '--rm', '--user', f'{UID}:{UID}', *nodes.RIGHTS, *mounts,
                                          '--env', 'APPTAINER_TMPDIR=/place', '--env', 'APPTAINER_CACHEDIR=/place/cache',
                                          '--entrypoint', 'apptainer', nodes.IMAGE, '--quiet'] + build(env))
         if code:
@@ -58,7 +58,7 @@ def build(env):
     words = ['build', '--mksquashfs-args', SQUASHFS]
     for pair in ('BOOTSTRAP=oci', 'IMAGE=/place/oci', 'VARIANT='):
         words += ['--build-arg', pair]
-    return words + ['/place/made.sif', '/recipes/{}.def'.format(env)]
+    return words + ['/place/made.sif', f'/recipes/{env}.def']
 
 
 def forget(env):
@@ -77,7 +77,7 @@ def layout(client, tag, target):
     with tempfile.TemporaryDirectory(dir=os.path.dirname(target)) as place:
         subprocess.run(['tar', '-x', '-C', place], stdin=saved.stdout, check=True)
         if saved.wait():
-            raise MTPError('docker save {} failed'.format(tag), code=FAILED)
+            raise MTPError(f'docker save {tag} failed', code=FAILED)
         with open(os.path.join(place, 'manifest.json'), encoding='utf-8') as stream:
             image = json.load(stream)[0]
         with open(os.path.join(place, image['Config']), 'rb') as stream:

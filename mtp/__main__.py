@@ -23,7 +23,7 @@ COMMANDS = {
 
 def usage() -> str:
     """One line per command."""
-    lines = ['mtp {}: the core of the MTP reproducibility kit'.format(__version__), '']
+    lines = [f'mtp {__version__}: the core of the MTP reproducibility kit', '']
     lines += ['  mtp {} --help'.format(' '.join(words)) for words in sorted(COMMANDS)]
     return '\n'.join(lines + ['', 'Training and testing need a checkout of the kit: make help there.', ''])
 

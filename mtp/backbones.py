@@ -66,7 +66,7 @@ def get(name: str) -> Backbone:
         MTPError: there is no such backbone.
     """
     if name not in BACKBONES:
-        raise MTPError('no backbone is called {!r}'.format(name), hint='one of ' + ', '.join(BACKBONES))
+        raise MTPError(f'no backbone is called {name!r}', hint='one of ' + ', '.join(BACKBONES))
     return BACKBONES[name]
 
 

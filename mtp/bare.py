@@ -26,7 +26,7 @@ def _hook(error_type: Type[BaseException], error: BaseException, trace: Optional
     if not issubclass(error_type, ImportError) or name in ('', 'mtp') or name in sys.modules:
         # a defect of ours, or of an environment: the traceback helps
         return sys.__excepthook__(error_type, error, trace)
-    sys.stderr.write('error: {}\n'.format(missing(name, os.environ)))
+    sys.stderr.write(f'error: {missing(name, os.environ)}\n')
     sys.exit(USAGE)
 
 

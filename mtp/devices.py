@@ -62,7 +62,7 @@ def problem(local: int = 0) -> Tuple[str, str]:
     """(why torch cannot use a card, what to do about it); two empty texts where it can."""
     if not torch.cuda.is_available():
         why, hint = unseen()
-        return 'torch {} sees none: {}'.format(torch.__version__, why), hint
+        return f'torch {torch.__version__} sees none: {why}', hint
     capability = torch.cuda.get_device_capability(local % torch.cuda.device_count())
     if serves(torch.cuda.get_arch_list(), capability):
         return operators(capability)
@@ -110,7 +110,7 @@ def unseen() -> Tuple[str, str]:
         return 'it was built for processors', 'make doctor, which names the VARIANT for this card'
     for name in HIDING:
         if os.environ.get(name, 'unset') in ('', '-1', 'NoDevFiles'):
-            return '{}={!r} hides every card'.format(name, os.environ[name]), 'unset ' + name
+            return f'{name}={os.environ[name]!r} hides every card', 'unset ' + name
     device, flag = ('/dev/kfd', '--rocm') if hip else ('/dev/nvidiactl', '--nv')
     if not os.path.exists(device):
         return _no_device(device, flag)
@@ -120,9 +120,9 @@ def unseen() -> Tuple[str, str]:
 def _no_device(device: str, flag: str) -> Tuple[str, str]:
     if any(map(os.path.exists, CONTAINER)):
         return ('there is no {} in this container: {} is missing, or this node ({}) has no card'.format(
-            device, '{} (apptainer) or --gpus all (docker)'.format(flag), socket.gethostname()),
-            'apptainer exec {0}, docker run --gpus all (ACCEL=nv says either); nvidia-smi on the node'.format(flag))
-    return ('no driver of a card is loaded on {} (no {})'.format(socket.gethostname(), device),
+            device, f'{flag} (apptainer) or --gpus all (docker)', socket.gethostname()),
+            f'apptainer exec {flag}, docker run --gpus all (ACCEL=nv says either); nvidia-smi on the node')
+    return (f'no driver of a card is loaded on {socket.gethostname()} (no {device})',
             'nvidia-smi, or another machine; ACCEL=none (--device cpu) computes on the processors')
 
 

@@ -94,7 +94,7 @@ def check(path: str, wanted: Wanted) -> str:
     found = _digests(path)
     wrong = _wrong(path, wanted, found)
     if wrong:
-        raise MTPError('{}: {}'.format(path, wrong), hint='mv {0} {0}.other, then start the same command again'.format(
+        raise MTPError(f'{path}: {wrong}', hint='mv {0} {0}.other, then start the same command again'.format(
             shlex.quote(path)))
     return found['sha256']
 
@@ -102,10 +102,10 @@ def check(path: str, wanted: Wanted) -> str:
 def _check_scheme(address: str, wanted: Wanted) -> None:
     scheme = urllib.parse.urlsplit(address).scheme
     if scheme not in ('https', 'http', 'file', ''):
-        raise MTPError('{} is no address of a file that can be fetched'.format(harmless(address)),
+        raise MTPError(f'{harmless(address)} is no address of a file that can be fetched',
                        hint='https://, file:// or a path')
     if scheme == 'http' and not wanted.known and not _is_here(address):
-        raise MTPError('{} is not encrypted, and no hash says what has to come'.format(harmless(address)),
+        raise MTPError(f'{harmless(address)} is not encrypted, and no hash says what has to come',
                        hint='an https:// address')
 
 
@@ -130,7 +130,7 @@ def _fetch(address: str, part: str, wanted: Wanted, label: str) -> None:
         failures = 0 if _size(part) > before else failures + 1
         if failures:
             time.sleep(min(PAUSE * 2 ** (failures - 1), 60))
-    raise MTPError('{} could not be fetched: {}; {} bytes are there'.format(harmless(address), reason, _size(part)),
+    raise MTPError(f'{harmless(address)} could not be fetched: {reason}; {_size(part)} bytes are there',
                    hint='start the same command again: it goes on where it was', code=FAILED)
 
 
@@ -145,9 +145,9 @@ def _reason(error: Exception) -> str:
             raise MTPError('{}: the server answers {} {}'.format(
                 harmless(error.url), error.code, harmless(str(error.reason))), code=FAILED,
                 hint='is the address still right? MTP_MIRROR=address of a folder with the same files asks another')
-        return 'the server answers {}'.format(error.code)
+        return f'the server answers {error.code}'
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
-        raise MTPError('cannot write: {}'.format(error.strerror), code=FAILED,
+        raise MTPError(f'cannot write: {error.strerror}', code=FAILED,
                        hint='make room or choose another folder, then start the same command again')
     return harmless(str(getattr(error, 'reason', None) or error) or type(error).__name__)
 
@@ -159,7 +159,7 @@ def _continue(address: str, part: str, wanted: Wanted, label: str) -> bool:
         have = 0
     headers = {'User-Agent': 'mtp/' + mtp.__version__, 'Accept-Encoding': 'identity'}
     if have:
-        headers['Range'] = 'bytes={}-'.format(have)
+        headers['Range'] = f'bytes={have}-'
         if known.get('tag'):
             headers['If-Range'] = known['tag']
     try:
@@ -175,7 +175,7 @@ def _continue(address: str, part: str, wanted: Wanted, label: str) -> bool:
     with contextlib.closing(answer):
         start, total = _place(answer, have)
         if wanted.size is not None and total not in (None, wanted.size):
-            raise MTPError('{} has {} bytes there, {} are wanted'.format(harmless(address), total, wanted.size),
+            raise MTPError(f'{harmless(address)} has {total} bytes there, {wanted.size} are wanted',
                            hint='is it another version of the file?', code=FAILED)
         _check_room(part, (total or wanted.size or 0) - start)
         tag = answer.headers.get('ETag') or answer.headers.get('Last-Modified') or ''
@@ -191,7 +191,7 @@ class _NoDowngrade(urllib.request.HTTPRedirectHandler):
                          headers: http.client.HTTPMessage,
                          newurl: str) -> Optional[urllib.request.Request]:  # noqa: D102 (named by the base class)
         if req.full_url.startswith('https:') and not newurl.startswith('https:'):
-            raise MTPError('{} leads to {}, which is not encrypted'.format(harmless(req.full_url), harmless(newurl)),
+            raise MTPError(f'{harmless(req.full_url)} leads to {harmless(newurl)}, which is not encrypted',
                            hint='MTP_MIRROR=address of a folder with the same files', code=FAILED)
         return super(_NoDowngrade, self).redirect_request(req, fp, code, msg, headers, newurl)
 
@@ -228,10 +228,10 @@ def _pour(answer: Any, part: str, start: int, total: Optional[int], wanted: Want
             if not block:
                 break
             if not done and not wanted.known and block[:200].lstrip().lower().startswith(_PAGE):
-                raise MTPError('{} answers with a web page in place of the file'.format(label), code=FAILED,
+                raise MTPError(f'{label} answers with a web page in place of the file', code=FAILED,
                                hint='open the address in a browser: it may want a login or a click')
             if most is not None and done + len(block) > most:
-                raise MTPError('{} sends more than the {} bytes that were announced'.format(label, most), code=FAILED,
+                raise MTPError(f'{label} sends more than the {most} bytes that were announced', code=FAILED,
                                hint='is it another version of the file?')
             stream.write(block)
             progress.update((done + len(block)) // 1000000 - done // 1000000)
@@ -246,7 +246,7 @@ def _copy(address: str, part: str) -> None:
     parts = urllib.parse.urlsplit(address)
     source = urllib.request.url2pathname(parts.path) if parts.scheme else os.path.expanduser(address)
     if not os.path.isfile(source):
-        raise MTPError('there is no file {}'.format(source), hint='check the path', code=FAILED)
+        raise MTPError(f'there is no file {source}', hint='check the path', code=FAILED)
     _check_room(part, os.path.getsize(source))
     try:
         shutil.copyfile(source, part)
@@ -264,7 +264,7 @@ def _check_part(address: str, part: str, wanted: Wanted) -> str:
     if wrong:
         os.unlink(part)
         _forget(part)
-        raise MTPError('{} is not the file that is wanted: {}'.format(harmless(address), wrong), code=FAILED,
+        raise MTPError(f'{harmless(address)} is not the file that is wanted: {wrong}', code=FAILED,
                        hint='MTP_MIRROR=address of a folder with the same files asks another place')
     return found['sha256']
 
@@ -273,7 +273,7 @@ def _wrong(name: str, wanted: Wanted, found: Dict[str, Any]) -> str:
     for what in ('size', 'sha256', 'md5'):
         value = getattr(wanted, what)
         if value is not None and value != found[what]:
-            return '{} is {}, {} is wanted'.format(what, found[what], value)
+            return f'{what} is {found[what]}, {value} is wanted'
     return ''
 
 

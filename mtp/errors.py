@@ -95,7 +95,7 @@ def run_main(main: Callable[[], Optional[int]]) -> NoReturn:
         sys.exit(code)
     except MTPError as error:
         error.hint = error.hint or faults.where_to_look(str(error.args[0]))
-        sys.stderr.write('error: {}\n'.format(harmless_lines(str(error), _LONGEST)))  # it may quote a stranger's file
+        sys.stderr.write(f'error: {harmless_lines(str(error), _LONGEST)}\n')  # it may quote a stranger's file
         sys.exit(error.code)
     except BrokenPipeError:  # the reader of our output (head, less) has gone
         sys.stderr.close()

@@ -95,7 +95,7 @@ def told(error: BaseException) -> Optional[MTPError]:
     if isinstance(error, (MTPError, BrokenPipeError)):
         return None
     if isinstance(error, (OSError, EOFError)) and _from_a_worker(error) and not _no_descriptor(error):
-        return MTPError('a process that reads images is gone, perhaps for want of memory: {}'.format(_said(error)),
+        return MTPError(f'a process that reads images is gone, perhaps for want of memory: {_said(error)}',
                         hint='take fewer processes that read: ' + _READERS(1), code=FAILED)
     if isinstance(error, OSError):
         return _of_the_system(error)
@@ -103,7 +103,7 @@ def told(error: BaseException) -> Optional[MTPError]:
         return MTPError('a worker process died, perhaps for want of memory', hint='take fewer processes: --jobs 1',
                         code=FAILED)
     if isinstance(error, MemoryError):
-        return MTPError('there is not enough memory{}'.format(_about(error)), code=FAILED,
+        return MTPError(f'there is not enough memory{_about(error)}', code=FAILED,
                         hint='close other programs, or take fewer processes: --jobs 1')
     if isinstance(error, _OF_BYTES):
         return MTPError('{} is damaged, or is no file of its kind: {}'.format(
@@ -150,7 +150,7 @@ def where_to_look(text: str) -> str:
                                                                  _AGAIN)
     named = list(_names_in(text))
     above = [os.path.dirname(name) for name in named]
-    return next(('ls -ld {}'.format(_quoted(name)) for name in named + above if _is_there(name)), '')
+    return next((f'ls -ld {_quoted(name)}' for name in named + above if _is_there(name)), '')
 
 
 def _names_in(text: str) -> Iterator[str]:
@@ -185,9 +185,9 @@ def _of_the_system(error: OSError) -> MTPError:
     if isinstance(name, bytes):
         name = os.fsdecode(name)
     does = 'cannot write' if number in _FULL else 'cannot use'
-    subject = '{} {}'.format(does, shown(name)) if isinstance(name, str) else _refused(error, does)
+    subject = f'{does} {shown(name)}' if isinstance(name, str) else _refused(error, does)
     if number == errno.ENOENT and not isinstance(name, str) and not _has_place():
-        return MTPError('the current folder is there no more: {}'.format(_said(error)), code=FAILED,
+        return MTPError(f'the current folder is there no more: {_said(error)}', code=FAILED,
                         hint='cd to a folder that is there, ' + _AGAIN)
     room = _shared_room()
     if number == errno.ENOSPC and not isinstance(name, str) and room is not None and room < 1 << 20:
@@ -197,7 +197,7 @@ def _of_the_system(error: OSError) -> MTPError:
     if hint is None and isinstance(name, str):
         places = dict(name=_quoted(name), folder=_quoted(os.path.dirname(os.path.abspath(name))))
         hint = _OF_FILES.get(number, 'ls -ld {name}').format(**places)
-    return MTPError('{}: {}'.format(subject, _said(error)), code=FAILED,
+    return MTPError(f'{subject}: {_said(error)}', code=FAILED,
                     hint=hint or _replace(_file_of(error)))
 
 
@@ -216,9 +216,9 @@ def _in_words(error: BaseException) -> Optional[MTPError]:
     for pattern, says, hint in _WORDS:
         if re.search(pattern, text):
             room = _shared_room()
-            says = says.format(room='/dev/shm' if room is None else '{} MB free in /dev/shm'.format(room >> 20),
+            says = says.format(room='/dev/shm' if room is None else f'{room >> 20} MB free in /dev/shm',
                                limit=_limit(), files=_descriptors())
-            return MTPError('{}: {}'.format(says, shown(text.splitlines()[0])), hint=hint, code=FAILED)
+            return MTPError(f'{says}: {shown(text.splitlines()[0])}', hint=hint, code=FAILED)
     return None
 
 
@@ -229,28 +229,28 @@ def _said(error: BaseException) -> str:
 
 def _replace(path: str) -> str:
     if path:
-        return 'replace this file with a whole copy: ls -l {}'.format(_quoted(path))
-    return '{}=1 with the same command shows where'.format(VARIABLE)
+        return f'replace this file with a whole copy: ls -l {_quoted(path)}'
+    return f'{VARIABLE}=1 with the same command shows where'
 
 
 def _refused(error: OSError, does: str) -> str:
     # of a full disk no file is to blame that is only read
     path = _file_of(error, _WRITTEN if error.errno in _FULL else _NAMES)
-    return '{} {}'.format(does, shown(path)) if path else 'the system refuses{}'.format(_where(error))
+    return f'{does} {shown(path)}' if path else f'the system refuses{_where(error)}'
 
 
 def _about(error: BaseException) -> str:
     """The file that was at work, or the line of ours, in words."""
     path = _file_of(error)
-    return ' {}'.format(shown(path)) if path else _where(error)
+    return f' {shown(path)}' if path else _where(error)
 
 
 def _where(error: BaseException) -> str:
     """`` (at mtp/x.py:12)``: the innermost line of ours; '' where there is none."""
     lines = [(frame.f_code.co_filename, number) for frame, number in _frames(error)]
-    ours = ['{}:{}'.format(os.path.relpath(name, os.path.dirname(_HERE)), number) for name, number in lines
+    ours = [f'{os.path.relpath(name, os.path.dirname(_HERE))}:{number}' for name, number in lines
             if os.path.abspath(name).startswith(_HERE + os.sep) and name != __file__]
-    return ' (at {})'.format(ours[-1]) if ours else ''
+    return f' (at {ours[-1]})' if ours else ''
 
 
 def _file_of(error: BaseException, names: Sequence[str] = _NAMES) -> str:
@@ -302,7 +302,7 @@ def _limit() -> str:
     """How large a file may be, in words."""
     most = _of_process('RLIMIT_FSIZE')
     return 'ulimit -f' if most is None else 'ulimit -f: {}'.format(
-        'unlimited' if most == _UNLIMITED else '{} KiB'.format(most >> 10))
+        'unlimited' if most == _UNLIMITED else f'{most >> 10} KiB')
 
 
 def _descriptors() -> str:

@@ -22,7 +22,7 @@ _LONGEST = 255  # bytes of a name, on every file system in use
 def temporary_of(path: PathLike) -> str:
     """A hidden name beside ``path`` that nobody else takes: process ids repeat from container to container."""
     folder, name = os.path.split(os.fspath(path))
-    end = '.{}.{}.{}.tmp'.format(processes.place(), os.getpid(), binascii.hexlify(os.urandom(4)).decode())
+    end = f'.{processes.place()}.{os.getpid()}.{binascii.hexlify(os.urandom(4)).decode()}.tmp'
     start = name.encode('utf-8', 'surrogateescape')[:_LONGEST - 1 - len(end)].decode('utf-8', 'ignore')
     return os.path.join(folder, '.' + start + end)
 
@@ -41,7 +41,7 @@ def atomic_path(path: PathLike, durable: bool = True) -> Iterator[str]:
     """
     path = os.fspath(path)
     if not os.path.basename(path):
-        raise MTPError('{!r} is no name of a file to write'.format(path), hint='give the name of a new file')
+        raise MTPError(f'{path!r} is no name of a file to write', hint='give the name of a new file')
     _check_replaceable(path)
     os.makedirs(os.path.dirname(path) or '.', exist_ok=True)
     temporary = temporary_of(path)
@@ -66,7 +66,7 @@ def _check_replaceable(path: str) -> None:
     except OSError:
         return  # nothing there, or the write itself will say what is wrong
     if not stat.S_ISREG(mode):
-        raise MTPError('{} is {}, and a file was to be written there'.format(path, kind(mode)),
+        raise MTPError(f'{path} is {kind(mode)}, and a file was to be written there',
                        hint='give the name of a new file')
 
 
@@ -81,7 +81,7 @@ def check_plain(path: PathLike) -> None:
     """Raise OSError unless ``path`` is a file with an end: a pipe is waited for, a device never ends."""
     mode = os.stat(path).st_mode
     if not stat.S_ISREG(mode):
-        raise OSError(errno.EINVAL, 'it is {}, and a file is expected'.format(kind(mode)), path)
+        raise OSError(errno.EINVAL, f'it is {kind(mode)}, and a file is expected', path)
 
 
 def _flush(path: str) -> None:
@@ -127,7 +127,7 @@ def read_text(path: PathLike, most: Optional[int] = 64 << 20) -> str:
     with open(path, 'rb') as stream:
         data = stream.read() if most is None else stream.read(min(os.fstat(stream.fileno()).st_size, most) + 1)
     if most is not None and len(data) > most:
-        raise ValueError('it is larger than {} MiB'.format(most >> 20))
+        raise ValueError(f'it is larger than {most >> 20} MiB')
     return data.decode('utf-8')
 
 

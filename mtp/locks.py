@@ -73,7 +73,7 @@ def _kept(folder: files.PathLike, what: str, depth: Union[int, str], name: str,
 def hold_file(path: files.PathLike, what: str) -> Iterator[None]:
     """The same for one file in a folder that may hold others: two who write different files there are no hindrance."""
     folder, name = os.path.split(os.path.abspath(os.fspath(path)))
-    with _kept(folder, what, name, '.{}{}'.format(name[:200], NAME), path):
+    with _kept(folder, what, name, f'.{name[:200]}{NAME}', path):
         yield
 
 
@@ -136,7 +136,7 @@ class _Lock:
             while not self._try():  # somebody removed the file between our opening and our locking it
                 pass
         except OSError as error:
-            raise MTPError('cannot write to {}: {}'.format(self.folder, error.strerror),
+            raise MTPError(f'cannot write to {self.folder}: {error.strerror}',
                            hint='take another folder, or make this one writable') from error
         try:
             taken = os.stat(self.path).st_mtime
@@ -202,7 +202,7 @@ class _Lock:
                 os.rmdir(self.place)  # as it was, when nothing was written
 
     def _busy(self, who: Dict[str, Any]) -> MTPError:
-        return MTPError('{} is in use: {}'.format(self.folder, in_words(who)), hint=_advice(who))
+        return MTPError(f'{self.folder} is in use: {in_words(who)}', hint=_advice(who))
 
 
 def _same(descriptor: int, path: str) -> bool:

@@ -8,6 +8,6 @@ import sys
 
 def run(module: str) -> None:
     """Become ``python -m module`` with the same arguments, and say its name. Does not return."""
-    sys.stderr.write('note: this command is python -m {} now\n'.format(module))
+    sys.stderr.write(f'note: this command is python -m {module} now\n')
     sys.stderr.flush()
     os.execv(sys.executable, [sys.executable, '-m', module] + sys.argv[1:])

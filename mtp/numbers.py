@@ -29,12 +29,12 @@ class Whole:
             return int(text)
         large = _WHOLE.fullmatch(text.strip()) and int(text) > self.most == MOST
         raise argparse.ArgumentTypeError('{}{} is expected, not {}'.format(
-            self, ' and at most {}'.format(MOST) if large else '', _quoted(text)))
+            self, f' and at most {MOST}' if large else '', _quoted(text)))
 
     def __str__(self) -> str:
         if self.most == MOST:
-            return 'a whole number of at least {}'.format(self.least)
-        return 'a whole number from {} to {}'.format(self.least, self.most)
+            return f'a whole number of at least {self.least}'
+        return f'a whole number from {self.least} to {self.most}'
 
 
 class Real:
@@ -47,7 +47,7 @@ class Real:
         value = float(text) if _REAL.fullmatch(text.strip()) else math.nan
         if math.isfinite(value) and self.least <= value <= self.most and not (self.above and value == self.least):
             return value
-        raise argparse.ArgumentTypeError('{} is expected, not {}'.format(self, _quoted(text)))
+        raise argparse.ArgumentTypeError(f'{self} is expected, not {_quoted(text)}')
 
     def __str__(self) -> str:
         words = 'a number above {:g} and at most {:g}' if self.above else 'a number from {:g} to {:g}'
@@ -91,8 +91,8 @@ def of_setting(name: str, text: str, kind: Any, hint: str = '') -> Any:
     try:
         return kind(text)
     except argparse.ArgumentTypeError as error:
-        raise MTPError('{} is {}; it has to be {}'.format(name, _quoted(text), kind),
-                       hint=hint or '{}=1'.format(name)) from error
+        raise MTPError(f'{name} is {_quoted(text)}; it has to be {kind}',
+                       hint=hint or f'{name}=1') from error
 
 
 def rising(name: str, pair: Optional[Sequence[float]]) -> None:
@@ -100,7 +100,7 @@ def rising(name: str, pair: Optional[Sequence[float]]) -> None:
     if pair and not pair[0] < pair[1]:
         low, high = min(pair), max(pair[0], pair[1], min(pair) + 1)
         raise MTPError('{} is {:g} {:g}; the first number has to be the smaller one'.format(name, *pair),
-                       hint='{} {:g} {:g}'.format(name, low, high))
+                       hint=f'{name} {low:g} {high:g}')
 
 
 def _quoted(text: str) -> str:

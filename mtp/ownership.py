@@ -113,7 +113,7 @@ def read(folder: files.PathLike) -> Dict[str, Any]:
 
 
 def _damaged(folder: files.PathLike, path: str, error: object) -> MTPError:
-    return MTPError('{} is damaged ({}), so nobody knows whose {} is'.format(path, error, folder),
+    return MTPError(f'{path} is damaged ({error}), so nobody knows whose {folder} is',
                     hint=_another(folder, '--out'))
 
 
@@ -196,14 +196,14 @@ def content(folder: files.PathLike) -> List[str]:
 def free(folder: files.PathLike) -> str:
     """A name like ``folder`` at which nothing lies."""
     folder, number = os.fspath(folder).rstrip('/') or 'out', 2
-    while os.path.lexists('{}_{}'.format(folder, number)):
+    while os.path.lexists(f'{folder}_{number}'):
         number += 1
-    return '{}_{}'.format(folder, number)
+    return f'{folder}_{number}'
 
 
 def some(names: Sequence[str]) -> str:
     """The first of some names, and how many more there are."""
-    return names[0] if len(names) == 1 else '{} and {} more'.format(names[0], len(names) - 1)
+    return names[0] if len(names) == 1 else f'{names[0]} and {len(names) - 1} more'
 
 
 def refuse_inputs(outputs: Iterable[files.PathLike], inputs: Iterable[files.PathLike], option: str = '--out') -> None:
@@ -249,10 +249,10 @@ def _check_writable(folder: files.PathLike, option: str) -> None:
     above = os.path.abspath(folder)
     while not os.path.isdir(above):
         if os.path.lexists(above):
-            raise MTPError('{} is there, and no folder'.format(above), hint=_another(above, option))
+            raise MTPError(f'{above} is there, and no folder', hint=_another(above, option))
         above = os.path.dirname(above)
     if not os.access(above, os.W_OK | os.X_OK):
-        raise MTPError('{} is not writable'.format(above), hint='give a folder elsewhere: {}'.format(option))
+        raise MTPError(f'{above} is not writable', hint=f'give a folder elsewhere: {option}')
 
 
 def _another(folder: files.PathLike, option: str) -> str:

@@ -59,7 +59,7 @@ def _each_text(change: Callable[[str], str], value: Any) -> Any:
 
 def _named(folder: str) -> Pattern[str]:
     """Where a text names ``folder`` or something below it, and no other folder that begins or ends so."""
-    return re.compile(r'(?<![\w./~-]){}(?![\w.~-])'.format(re.escape(folder)))
+    return re.compile(rf'(?<![\w./~-]){re.escape(folder)}(?![\w.~-])')
 
 
 def add_hooks() -> None:

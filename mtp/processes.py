@@ -102,7 +102,7 @@ def place() -> str:
 
 def birth(pid: int) -> str:
     """When process ``pid`` of this place began, as the kernel counts; '' when there is none. A later one differs."""
-    words = _text('/proc/{}/stat'.format(pid)).rpartition(')')[2].split()  # the name before may hold blanks
+    words = _text(f'/proc/{pid}/stat').rpartition(')')[2].split()  # the name before may hold blanks
     if words:
         return '' if words[0] in 'ZX' else words[19]  # a zombie holds nothing any more
     try:

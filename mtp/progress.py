@@ -13,7 +13,7 @@ def clock(seconds: float) -> str:
     """``seconds`` as ``m:ss`` or ``h:mm:ss``."""
     minutes, second = divmod(int(seconds), 60)
     hours, minute = divmod(minutes, 60)
-    return '{}:{:02d}:{:02d}'.format(hours, minute, second) if hours else '{}:{:02d}'.format(minute, second)
+    return f'{hours}:{minute:02d}:{second:02d}' if hours else f'{minute}:{second:02d}'
 
 
 class Progress(object):
@@ -52,7 +52,7 @@ class Progress(object):
         elapsed = now - self._start
         fresh = self.done - self._first
         parts = ['{}: {}'.format(self.label, self.done if self.total is None
-                                 else '{}/{}'.format(self.done, self.total))]
+                                 else f'{self.done}/{self.total}')]
         parts.append('elapsed ' + clock(elapsed))
         if self.total and fresh and self.done < self.total:
             parts.append('left about ' + clock(elapsed / fresh * (self.total - self.done)))

@@ -99,7 +99,7 @@ def read(path: files.PathLike, warn: Optional[Callable[[str], object]] = None) -
     content = _bytes(path)
     record = parse(content.decode('utf-8', 'replace')) if content is not None else None
     if content is not None and record is None:
-        (warn or _say)('warning: {} is damaged and is made anew'.format(path))
+        (warn or _say)(f'warning: {path} is damaged and is made anew')
     return record
 
 

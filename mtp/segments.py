@@ -59,5 +59,5 @@ def _may_be_taken(failed: Match[str], error: RuntimeError) -> bool:
         return True
     except OSError as why:
         # the words of later versions of torch
-        raise RuntimeError('{}: {} ({})'.format(error, why.strerror, why.errno)) from error
+        raise RuntimeError(f'{error}: {why.strerror} ({why.errno})') from error
     return True

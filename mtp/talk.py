@@ -119,9 +119,9 @@ def devices() -> List[str]:
 
 def lines(backend: str, world: int, count: int, over: str, infiniband: Sequence[str]) -> List[str]:
     """What is said: the network, and a warning where a faster one is there."""
-    where = 'on {} machines'.format(count) if count > 1 else 'on this machine'
+    where = f'on {count} machines' if count > 1 else 'on this machine'
     if over == 'NCCL_DEBUG':
-        return ['{} processes {} talk over nccl; NCCL_DEBUG says where its own log is'.format(world, where)]
+        return [f'{world} processes {where} talk over nccl; NCCL_DEBUG says where its own log is']
     said = ['{} processes {} talk over {}{}'.format(world, where, backend, ': ' + over if over else '')]
     if count > 1 and infiniband and backend == 'nccl' and over.startswith('NET/Socket'):
         said.append('warning: this machine has InfiniBand ({}), and NCCL does not use it; NCCL_DEBUG=INFO says why. '

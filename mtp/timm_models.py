@@ -34,7 +34,7 @@ class FeatureInfo:
 
     def module_name(self, idx: Optional[int] = None) -> Union[str, List[str]]:
         """Name of map ``idx``, or of every map."""
-        names = ['map{}'.format(number) for number in self.out_indices]
+        names = [f'map{number}' for number in self.out_indices]
         return names if idx is None else names[idx]
 
     def __len__(self) -> int:
@@ -73,10 +73,10 @@ def _create(name: str, pretrained: bool = False, features_only: bool = True, mtp
         MTPError: pretrained weights without a file, or a classifier was asked for.
     """
     if pretrained and not mtp_checkpoint:
-        raise MTPError('{}: timm has no address for these weights'.format(name),
-                       hint="timm.create_model('mtp_{}', features_only=True, mtp_checkpoint='FILE')".format(name))
+        raise MTPError(f'{name}: timm has no address for these weights',
+                       hint=f"timm.create_model('mtp_{name}', features_only=True, mtp_checkpoint='FILE')")
     if not features_only:
-        raise MTPError('mtp_{} is a backbone without a classifier'.format(name), hint='features_only=True')
+        raise MTPError(f'mtp_{name} is a backbone without a classifier', hint='features_only=True')
     for word in ('pretrained_cfg', 'pretrained_cfg_overlay', 'cache_dir', 'out_indices'):
         if kwargs.get(word) is None:
             kwargs.pop(word, None)

@@ -66,24 +66,24 @@ def unpack(path: str, rules: Iterable[Rule], root: str) -> int:
     """
     rules, count, written, taken = tuple(rules), 0, 0, {}
     packed = os.path.getsize(path)
-    progress = Progress('unpack {}: files'.format(os.path.basename(path)))
+    progress = Progress(f'unpack {os.path.basename(path)}: files')
     try:
         with _members(path) as members:
             for number, member in enumerate(members):
                 if number > MOST_MEMBERS:
-                    raise _bomb(path, 'more than {} members'.format(MOST_MEMBERS))
+                    raise _bomb(path, f'more than {MOST_MEMBERS} members')
                 target = _place(path, member, rules)
                 if target is None:
                     continue
                 written += member.size
                 if member.size > LARGEST or written > packed * RATIO + ALLOWANCE:
-                    raise _bomb(path, '{} bytes so far out of {}'.format(written, packed))
+                    raise _bomb(path, f'{written} bytes so far out of {packed}')
                 _only_one(path, member, taken.setdefault(target, member), target)
                 _write(path, member, os.path.join(root, target))
                 count += 1
                 progress.update()
     except DAMAGED as error:
-        raise MTPError('{} is damaged or no zip or tar: {}'.format(path, shown(str(error) or type(error).__name__)),
+        raise MTPError(f'{path} is damaged or no zip or tar: {shown(str(error) or type(error).__name__)}',
                        hint='compare its size with the publisher\'s and fetch it again', code=FAILED) from error
     progress.close()
     if not count:
@@ -94,7 +94,7 @@ def unpack(path: str, rules: Iterable[Rule], root: str) -> int:
 
 
 def _bomb(path: str, seen: str) -> MTPError:
-    return MTPError('{} unpacks to more than such an archive holds: {}'.format(path, seen),
+    return MTPError(f'{path} unpacks to more than such an archive holds: {seen}',
                     hint='fetch it again from its publisher', code=FAILED)
 
 
@@ -123,7 +123,7 @@ def _write(path: str, member: _Member, target: str) -> None:
         # it always says how much it wants to read
         shutil.copyfileobj(cast(IO[bytes], _Bounded(source, member.size)), stream, 1 << 20)
         if stream.tell() != member.size:
-            raise ValueError('{} announces {} bytes and has {}'.format(member.path, member.size, stream.tell()))
+            raise ValueError(f'{member.path} announces {member.size} bytes and has {stream.tell()}')
 
 
 class _Bounded:

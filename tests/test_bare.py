@@ -40,7 +40,7 @@ def test_every_program_names_the_interpreter_that_has_what_it_needs(made, words)
 
 def test_where_there_is_no_environment_it_is_made_first(tmp_path):
     said = bare_python('-m', 'mtp.checkpoints', MTP_VENV_ROOT=str(tmp_path / 'none'))[1]
-    assert said.endswith('next: make setup && {}/none/mmrotate1/bin/python -m mtp.checkpoints\n'.format(tmp_path))
+    assert said.endswith(f'next: make setup && {tmp_path}/none/mmrotate1/bin/python -m mtp.checkpoints\n')
 
 
 def test_an_image_that_lacks_a_module_is_looked_at(tmp_path):
@@ -56,5 +56,5 @@ def test_an_environment_that_lacks_a_module_is_made_again(monkeypatch, tmp_path)
 @pytest.mark.parametrize('text', ['import mtp.nothing', 'from json import nothing', '1 / 0'])
 def test_a_defect_keeps_its_traceback(tmp_path, text):
     program = os.path.join(bare.ROOT, 'tests', 'environments.py')
-    code, said = bare_python('-c', 'import sys; from mtp import bare; bare.watch({!r}); {}'.format(program, text))
+    code, said = bare_python('-c', f'import sys; from mtp import bare; bare.watch({program!r}); {text}')
     assert code == 1 and 'Traceback' in said

@@ -41,8 +41,7 @@ def test_who_asks_for_a_card_is_told_why_there_is_none():
 def test_a_variable_that_hides_the_cards_is_named(monkeypatch):
     monkeypatch.setattr(torch.version, 'cuda', '11.3')
     monkeypatch.setenv('CUDA_VISIBLE_DEVICES', '')
-    assert devices.problem() == ("torch {} sees none: CUDA_VISIBLE_DEVICES='' hides every card".format(
-        torch.__version__),
+    assert devices.problem() == (f"torch {torch.__version__} sees none: CUDA_VISIBLE_DEVICES='' hides every card",
                                  'unset CUDA_VISIBLE_DEVICES')
 
 
@@ -115,7 +114,7 @@ def test_no_program_computes_without_the_card_that_was_asked_for(monkeypatch, tm
         monkeypatch.setenv(name, '0')  # so that what the programs set is taken back
         monkeypatch.delenv(name)
     cli, folder = environment.command_line(), str(tmp_path / 'x')
-    config = 'configs/{}/dotav1/oriented_rcnn_rvsa_l_1024_mae_mtp_dota10.py'.format(environment.name())
+    config = f'configs/{environment.name()}/dotav1/oriented_rcnn_rvsa_l_1024_mae_mtp_dota10.py'
     for program, words in ((cli.train, [config, '--work-dir', folder]),
                            (cli.test, [config, folder + '.pth', '--work-dir', folder, '--show-dir', folder]),
                            (predict.main, [folder, '--config', config, '--checkpoint', folder + '.pth'])):

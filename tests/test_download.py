@@ -38,7 +38,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.send(416, b'', 0)
             return
         body = CONTENT[start:] if cut is None else CONTENT[start:start + int(cut)]
-        headers = {'ETag': '"one"', 'Content-Range': 'bytes {}-{}/{}'.format(start, len(CONTENT) - 1, len(CONTENT))}
+        headers = {'ETag': '"one"', 'Content-Range': f'bytes {start}-{len(CONTENT) - 1}/{len(CONTENT)}'}
         self.send(206 if self.headers.get('Range') else 200, body, len(CONTENT) - start, headers)
 
     def html(self):
@@ -63,7 +63,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.send(302, b'', 0, {'Location': 'ftp://127.0.0.1/file'})
 
     def elsewhere_range(self):
-        headers = {'Content-Range': 'bytes 7-{}/{}'.format(len(CONTENT) - 1, len(CONTENT))}
+        headers = {'Content-Range': f'bytes 7-{len(CONTENT) - 1}/{len(CONTENT)}'}
         self.send(206, CONTENT[7:], len(CONTENT) - 7, headers)
 
     def silent(self):
@@ -98,7 +98,7 @@ def server(monkeypatch):
             monkeypatch.delenv(name)
     found = http.server.ThreadingHTTPServer(('127.0.0.1', 0), Handler)
     found.plan, found.usual, found.asked, found.quiet = [], 'ranges', [], threading.Event()
-    found.address = 'http://127.0.0.1:{}/file.zip'.format(found.server_address[1])
+    found.address = f'http://127.0.0.1:{found.server_address[1]}/file.zip'
     threading.Thread(target=found.serve_forever, kwargs=dict(poll_interval=0.02), daemon=True).start()
     yield found
     found.quiet.set()
@@ -120,7 +120,7 @@ def test_the_file_is_there_and_nothing_beside_it(server, tmp_path, kind, wanted)
 
 def test_a_connection_cut_fifty_times_at_random_bytes(server, tmp_path):
     rng = random.Random(8)
-    server.plan = ['ranges:{}'.format(rng.randrange(1, 20000)) for _ in range(50)]
+    server.plan = [f'ranges:{rng.randrange(1, 20000)}' for _ in range(50)]
     assert download.get(server.address, str(tmp_path / 'f.zip'), WHOLE) == SHA256
     assert len(server.asked) == 51 and content(tmp_path) == ['f.zip']
     assert [int(asked[6:-1]) for asked in server.asked[1:]] == sorted(int(asked[6:-1]) for asked in server.asked[1:])
@@ -155,7 +155,7 @@ def test_a_note_that_cannot_be_read_begins_anew(server, tmp_path):
 
 def test_a_whole_part_is_taken(server, tmp_path):
     (tmp_path / 'f.zip.part').write_bytes(CONTENT)
-    (tmp_path / 'f.zip.part.json').write_text('{{"address": "{}", "total": {}}}'.format(server.address, len(CONTENT)))
+    (tmp_path / 'f.zip.part.json').write_text(f'{{"address": "{server.address}", "total": {len(CONTENT)}}}')
     assert download.get(server.address, str(tmp_path / 'f.zip'), WHOLE) == SHA256
 
 
@@ -207,12 +207,12 @@ def test_two_at_once_do_not_meet(server, tmp_path):
     path = str(tmp_path / 'f.zip')
     with locks.hold_file(path, download.VERB):
         code = ("import sys; sys.path.insert(0, '.')\nfrom mtp import download\nfrom mtp.errors import MTPError\n"
-                'try: download.get({!r}, {!r})\nexcept MTPError as error: print(error)').format(server.address, path)
+                f'try: download.get({server.address!r}, {path!r})\nexcept MTPError as error: print(error)')
 
         said = subprocess.run([sys.executable, '-c', code], stdout=subprocess.PIPE, universal_newlines=True,
                               cwd=os.path.dirname(os.path.dirname(os.path.abspath(__file__)))).stdout
     assert 'another process is fetching' in said and content(tmp_path) == []
-    assert 'process {} on '.format(os.getpid()) in said
+    assert f'process {os.getpid()} on ' in said
     assert download.get(server.address, path, WHOLE) == SHA256
 
 

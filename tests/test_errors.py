@@ -79,7 +79,7 @@ def test_compiled_code_that_aborts_says_where_it_was_called():
 
 @pytest.mark.parametrize('closing', ['2>&-', '2</dev/null'])
 def test_nobody_needs_an_open_stderr(closing):
-    command = "{} -c 'from mtp.errors import run_main; run_main(lambda: print(7))' {}".format(sys.executable, closing)
+    command = f"{sys.executable} -c 'from mtp.errors import run_main; run_main(lambda: print(7))' {closing}"
     assert subprocess.check_output(command, shell=True, encoding='utf-8') == '7\n'
 
 
@@ -87,7 +87,7 @@ def typed(code, redirect, *words):
     """What a shell sees of ``code`` with its streams redirected: exit code, standard error."""
     line = '"$@" ' + redirect
     root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    code = 'import sys; sys.path.insert(0, {!r})\nfrom mtp.errors import MTPError, run_main\n{}'.format(root, code)
+    code = f'import sys; sys.path.insert(0, {root!r})\nfrom mtp.errors import MTPError, run_main\n{code}'
     done = subprocess.run(['bash', '-c', line, 'bash', sys.executable, '-c', code] + list(words),
                           stderr=subprocess.PIPE, stdin=subprocess.DEVNULL)
     return done.returncode, done.stderr.decode()
@@ -114,14 +114,14 @@ def test_an_error_that_says_no_more_shows_where_to_look(tmp_path, capsys):
             run_main(lambda: (_ for _ in ()).throw(MTPError(text)))
         return capsys.readouterr().err
 
-    assert "\n  next: sed -n 2l '{}' shows the line".format(path) in fail('{}: line 2: no number'.format(path))
+    assert f"\n  next: sed -n 2l '{path}' shows the line" in fail(f'{path}: line 2: no number')
     assert subprocess.check_output(['sed', '-n', '2l', str(path)]) == b'x$\n'
     (tmp_path / 'pipe').mkdir()
     assert fail('cannot read the image {}: it is a folder'.format(tmp_path / 'pipe')).endswith(
         '\n  next: ls -ld {}\n'.format(tmp_path / 'pipe'))
     (tmp_path / 'two words').mkdir()
     for name in ('two words', 'two words/none.png'):
-        assert fail('{}: it is an RGB image and/or gray'.format(tmp_path / name)).endswith(
+        assert fail(f'{tmp_path / name}: it is an RGB image and/or gray').endswith(
             "\n  next: ls -ld '{}'\n".format(tmp_path / 'two words'))
     assert fail('3 is no number') == 'error: 3 is no number\n'
 
@@ -135,5 +135,5 @@ def test_a_line_of_megabytes_is_cut(capsys):
 
 def test_of_a_file_that_is_missing_the_folder_is_shown(tmp_path, capsys):
     with pytest.raises(SystemExit):
-        run_main(lambda: (_ for _ in ()).throw(MTPError('cannot read {}/none: there is no file'.format(tmp_path))))
-    assert capsys.readouterr().err.endswith('\n  next: ls -ld {}\n'.format(tmp_path))
+        run_main(lambda: (_ for _ in ()).throw(MTPError(f'cannot read {tmp_path}/none: there is no file')))
+    assert capsys.readouterr().err.endswith(f'\n  next: ls -ld {tmp_path}\n')

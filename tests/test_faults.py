@@ -64,7 +64,7 @@ def links(folder):
 def test_the_system_names_the_file(tmp_path, make, what):
     (tmp_path / 'file').write_text('')
     told = said(read, make(tmp_path))
-    assert what in told and told.startswith('cannot use {}'.format(tmp_path))
+    assert what in told and told.startswith(f'cannot use {tmp_path}')
 
 
 @pytest.mark.parametrize('reader', [unpack, text, first_member, header, members])
@@ -72,7 +72,7 @@ def test_bytes_that_no_decoder_takes_name_their_file(tmp_path, reader):
     path = tmp_path / 'odd file'
     path.write_bytes(b'\xff\x00\x01' * 20)
     told = said(reader, path)
-    assert told.startswith('{} is damaged'.format(path)) and "'{}'".format(path) in told
+    assert told.startswith(f'{path} is damaged') and f"'{path}'" in told
 
 
 def test_a_zip_whose_directory_lies_about_its_place(tmp_path):
@@ -89,10 +89,10 @@ def test_a_zip_whose_directory_lies_about_its_place(tmp_path):
 
 
 def test_too_many_open_files_say_so():
-    code = ('import resource, sys; sys.path.insert(0, {!r})\n'
+    code = (f'import resource, sys; sys.path.insert(0, {ROOT!r})\n'
             'from mtp.errors import run_main\n'
             'resource.setrlimit(resource.RLIMIT_NOFILE, (20, 20))\n'
-            'run_main(lambda: [open("/dev/null") for _ in range(99)])').format(ROOT)
+            'run_main(lambda: [open("/dev/null") for _ in range(99)])')
     done = subprocess.run([sys.executable, '-c', code], stderr=subprocess.PIPE)
     assert done.returncode == 1
     assert done.stderr == (b'error: cannot use /dev/null: Too many open files\n'
@@ -105,7 +105,7 @@ def test_a_full_disk_is_told_and_keeps_what_was_there(small_disk):
     told = said(files.write_bytes, target, b'x' * (2 << 20))
     assert 'No space left on device' in told and 'make room' in told
     assert target.read_text() == 'old' and os.listdir(str(small_disk)) == ['results.json']
-    assert told.startswith('cannot write {}: '.format(target))
+    assert told.startswith(f'cannot write {target}: ')
 
 
 def test_memory_and_workers_that_are_gone():

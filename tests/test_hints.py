@@ -50,6 +50,7 @@ class Source:
 
     def hints(self):
         """(line, text) of every hint."""
+        pieces = {id(piece) for node in ast.walk(self.tree) if isinstance(node, ast.JoinedStr) for piece in node.values}
         for node in ast.walk(self.tree):
             if isinstance(node, ast.Call):
                 called = getattr(node.func, 'id', getattr(node.func, 'attr', ''))
@@ -57,9 +58,10 @@ class Source:
                 given += node.args[1:2] if called == 'MTPError' else []
                 for value in given:
                     yield from ((node.lineno, text) for text in self.texts(value))
-            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-                for text in node.value.split('next: ')[1:]:
-                    yield node.lineno, re.sub(r'{[^{}]*}', FILLED, text)
+            elif isinstance(node, (ast.Constant, ast.JoinedStr)) and id(node) not in pieces:
+                for whole in self.texts(node):
+                    for text in whole.split('next: ')[1:]:
+                        yield node.lineno, re.sub(r'{[^{}]*}', FILLED, text)
 
     def texts(self, node, depth=0):
         """The texts that an expression can give."""
@@ -102,7 +104,7 @@ def commands(text):
         yield shlex.split(re.split(_END, match.group())[0])
 
 
-@pytest.mark.parametrize('path, line, text', HINTS, ids=['{}:{}'.format(path, line) for path, line, _ in HINTS])
+@pytest.mark.parametrize('path, line, text', HINTS, ids=[f'{path}:{line}' for path, line, _ in HINTS])
 def test_a_hint_can_be_typed(path, line, text, monkeypatch):
     judge(text, monkeypatch)
 
@@ -117,9 +119,9 @@ def judge(text, monkeypatch):
         elif '/' in words[0]:
             assert os.path.isfile(os.path.join(ROOT, words[0])), words[0]
     for option in re.findall(r'(?<![\w-])--[a-z][\w-]*', text):
-        assert option in OPTIONS, 'nothing has the option {}'.format(option)
+        assert option in OPTIONS, f'nothing has the option {option}'
     for name in re.findall(r'(?<![\w-])([A-Z][A-Z0-9_]+)=', text):
-        assert name in WORDS, 'nothing reads {}'.format(name)
+        assert name in WORDS, f'nothing reads {name}'
     for place in re.findall(r'(?<![\w./{}-])((?:configs|docker|weights|docs|apptainer|mtp)/[\w./-]+)', text):
         whole = FILLED not in text[text.index(place):text.index(place) + len(place) + 1] and '...' not in place
         assert not whole or os.path.exists(os.path.join(ROOT, place.rstrip('.'))), place
@@ -135,13 +137,29 @@ def bare_paths(source):
     """``file:line: name`` of the paths that a command in a hint is given as they are: one with a blank is two words."""
     hints = [word.value for node in ast.walk(source.tree) if isinstance(node, ast.Call)
              for word in node.keywords if word.arg == 'hint']
-    for call in [node for hint in hints for node in ast.walk(hint) if isinstance(node, ast.Call)]:
-        if getattr(call.func, 'attr', '') == 'format' and any(map(_COMMAND.match, source.texts(call))):
-            for given in call.args + [word.value for word in call.keywords]:
-                inner = getattr(given, 'func', given)
-                name = getattr(inner, 'attr', getattr(inner, 'id', ''))
-                if name in _PATHS:
-                    yield '{}:{}: {}'.format(source.path, given.lineno, name)
+    for whole in [node for hint in hints for node in ast.walk(hint)]:
+        for given in filled_in(whole) if any(map(_COMMAND.match, source.texts(whole))) else ():
+            inner = getattr(given, 'func', given)
+            name = getattr(inner, 'attr', getattr(inner, 'id', ''))
+            if name in _PATHS:
+                yield f'{source.path}:{given.lineno}: {name}'
+
+
+def filled_in(node):
+    """What an f-string or a call of ``format`` puts into its text."""
+    if isinstance(node, ast.JoinedStr):
+        return [part.value for part in node.values if isinstance(part, ast.FormattedValue)]
+    if isinstance(node, ast.Call) and getattr(node.func, 'attr', '') == 'format':
+        return node.args + [word.value for word in node.keywords]
+    return []
+
+
+@pytest.mark.parametrize('hint, bare', [
+    ("'rm -r {}'.format(folder)", True), ("'rm -r {}'.format(quoted(folder))", False), ("f'ls -l {path}'", True),
+    ("f'ls -l {quoted(path)}'", False), ("f'ls -l {os.path.dirname(out)}'", True), ("f'{path} is no folder'", False)])
+def test_a_bare_path_is_found(tmp_path, hint, bare):
+    (tmp_path / 'room.py').write_text(f'raise MTPError("no", hint={hint})\n')
+    assert bool(list(bare_paths(Source(str(tmp_path / 'room.py'))))) == bare
 
 
 def test_a_path_in_a_command_is_quoted():
@@ -211,9 +229,9 @@ def parse(words, monkeypatch):
         except Parsed:
             return None
         except SystemExit as end:
-            return None if not end.code else '; '.join(errors) or 'exit code {}'.format(end.code)
+            return None if not end.code else '; '.join(errors) or f'exit code {end.code}'
         except ImportError as problem:
-            pytest.skip('not of this environment: {}'.format(problem))
+            pytest.skip(f'not of this environment: {problem}')
     return None
 
 

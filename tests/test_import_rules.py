@@ -72,6 +72,7 @@ def written(node):
     name = node.args[0]
     if isinstance(name, ast.Call) and getattr(name.func, 'attr', '') == 'format':
         name = name.func.value
+    name = name.values[0] if isinstance(name, ast.JoinedStr) else name
     text = getattr(name, 'value', getattr(name, 's', ''))  # 's' before Python 3.8
     return text.partition('{')[0].rstrip('.') if isinstance(text, str) else ''
 
@@ -90,7 +91,7 @@ def imported(path, tree=None):
             base = '.'.join(package[:len(package) - node.level + 1]) if node.level else ''
             base = '.'.join(filter(None, [base, node.module]))
             found.add(base)
-            found.update('{}.{}'.format(base, alias.name) for alias in node.names)
+            found.update(f'{base}.{alias.name}' for alias in node.names)
         elif isinstance(node, ast.Call):
             found.update(filter(None, [written(node)]))
     return found
@@ -194,20 +195,20 @@ def below(names, *packages):
 
 @pytest.mark.parametrize('room', CORE + ('report',))
 def test_the_core_knows_nothing_of_openmmlab(room):
-    for path in sources('mtp/{}/'.format(room)):
+    for path in sources(f'mtp/{room}/'):
         assert not below(imported(path), *OPENMMLAB), path
 
 
 @pytest.mark.parametrize('room', CORE)
 def test_the_core_imports_no_adapter_and_no_pretraining(room):
-    for path in sources('mtp/{}/'.format(room)):
+    for path in sources(f'mtp/{room}/'):
         if path not in FACES:
             assert not below(imported(path), 'mtp.adapters', 'mtp.pretrain', 'mtp.demo'), path
 
 
 @pytest.mark.parametrize('own, other', [('mmrotate1', 'mmrotate03'), ('mmrotate03', 'mmrotate1')])
 def test_no_adapter_imports_the_other(own, other):
-    for path in sources('mtp/adapters/{}/'.format(own)):
+    for path in sources(f'mtp/adapters/{own}/'):
         assert not below(imported(path), 'mtp.adapters.' + other), path
 
 
@@ -230,7 +231,7 @@ PRETRAIN_GROUND = ('tasks', 'recipe')
 def test_rooms_of_pretraining_import_what_stands_below_them(room):
     place = PRETRAIN.index(room) if room in PRETRAIN else 0
     allowed = PRETRAIN_GROUND + PRETRAIN[:place] + (room,)
-    paths = sources('mtp/pretrain/{}/'.format(room), 'mtp/pretrain/{}.py'.format(room))
+    paths = sources(f'mtp/pretrain/{room}/', f'mtp/pretrain/{room}.py')
     assert paths
     for path in paths:
         names = set(below(imported(path), 'mtp.pretrain')) - {'mtp.pretrain'}

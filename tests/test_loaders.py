@@ -75,7 +75,7 @@ def test_no_descriptor_is_left_in_a_worker():
 def test_few_descriptors_are_told_as_such_or_are_enough(more):
     """Whichever process lacks the one it needs, and for what: files, shared memory, the way from one to the other."""
     code, out, said = ran(before='least = os.dup(0); os.close(least); '
-                                 'resource.setrlimit(resource.RLIMIT_NOFILE, (least + {0}, least + {0}))'.format(more))
+                                 f'resource.setrlimit(resource.RLIMIT_NOFILE, (least + {more}, least + {more}))')
     assert 'Traceback' not in said, said
     told_so = 'Too many open files' in said and 'ulimit -n 4096' in said
     assert (code, out) == (0, 'all 4\n') or code == 1 and told_so, said
@@ -117,7 +117,7 @@ def test_who_has_no_descriptor_left_still_gives_one_away():
 
 @pytest.mark.parametrize('when', ['index == 0', 'index == 5'])
 def test_a_worker_that_the_kernel_kills(when):
-    said = told('if {}: os.kill(os.getpid(), signal.SIGKILL)'.format(when))
+    said = told(f'if {when}: os.kill(os.getpid(), signal.SIGKILL)')
     assert 'a process that reads images' in said and 'WORKERS=1' in said
 
 

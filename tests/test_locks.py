@@ -35,8 +35,8 @@ def test_the_second_of_two_is_told_who_holds_the_folder(tmp_path, other):
     with pytest.raises(MTPError) as refused, locks.hold(tmp_path / 'run', 'test'):
         pass
     assert '{} is in use: finetune since'.format(tmp_path / 'run') in str(refused.value)
-    assert 'process {} on {}'.format(other.pid, os.uname().nodename) in str(refused.value)
-    assert refused.value.hint == 'wait until it has ended, or stop it: kill {}'.format(other.pid)
+    assert f'process {other.pid} on {os.uname().nodename}' in str(refused.value)
+    assert refused.value.hint == f'wait until it has ended, or stop it: kill {other.pid}'
     assert refused.value.code != 0
 
 
@@ -101,7 +101,7 @@ def test_what_a_lock_says_cannot_steer_a_terminal():
 
 def leave(path, pid, place=None, age=0.0):
     """A temporary file of ``path`` as a writer leaves it that is killed."""
-    name = files.temporary_of(str(path)).replace('.{}.'.format(os.getpid()), '.{}.'.format(pid))
+    name = files.temporary_of(str(path)).replace(f'.{os.getpid()}.', f'.{pid}.')
     name = name.replace(processes.place(), place or processes.place())
     os.makedirs(os.path.dirname(name), exist_ok=True)
     with open(name, 'w') as stream:

@@ -40,9 +40,9 @@ def options_of(text):
 
 
 def test_no_option_is_read_by_int_or_float():
-    bare = ['{}:{}'.format(path, line) for path, text in sources() for line, kind in options_of(text)
+    bare = [f'{path}:{line}' for path, text in sources() for line, kind in options_of(text)
             if kind in ('int', 'float', 'bool')]
-    assert not bare, 'these take nan, 1e400 and 10**30; mtp.numbers has types that do not: {}'.format(bare)
+    assert not bare, f'these take nan, 1e400 and 10**30; mtp.numbers has types that do not: {bare}'
 
 
 class Made(Exception):
@@ -88,7 +88,7 @@ def test_what_is_no_number_is_told(module, monkeypatch, capsys):
     try:
         importlib.import_module(module)
     except (ImportError, MTPError) as error:
-        pytest.skip('not in this environment: {}'.format(error))
+        pytest.skip(f'not in this environment: {error}')
     for parser in parsers(module, monkeypatch):
         for owner, action in numeric(parser):
             least, most = action.type.least, action.type.most
@@ -100,7 +100,7 @@ def test_what_is_no_number_is_told(module, monkeypatch, capsys):
                 with pytest.raises(SystemExit) as left:
                     owner.error(str(told.value))
                 assert left.value.code == 2
-            assert owner._get_value(action, '{:g}'.format(max(1, action.type.least))) == max(1, action.type.least)
+            assert owner._get_value(action, f'{max(1, action.type.least):g}') == max(1, action.type.least)
     capsys.readouterr()
 
 
@@ -143,7 +143,7 @@ def test_a_range_that_is_none_is_refused():
 @pytest.mark.parametrize('name', sorted(settings.NUMBERS) + ['NODES', 'GPUS', 'CPUS_PER_TASK', 'PORT'])
 @pytest.mark.parametrize('value', ['nan', '-1', '1e400', '10' * 20, '²', '0.5.1', '1 2'])
 def test_settings_of_make_are_checked_before_any_job_waits_for_them(name, value):
-    with pytest.raises(MTPError, match='{} is .*; it has to be a (whole )?number'.format(name)) as told:
+    with pytest.raises(MTPError, match=f'{name} is .*; it has to be a (whole )?number') as told:
         settings.from_environ({name: value})
     assert told.value.hint and told.value.code == 2
     assert settings.from_environ({name: '1'})
@@ -172,7 +172,7 @@ def test_values_in_a_configuration_file_are_checked_like_typed_ones(text, tmp_pa
     path = tmp_path / 'run.json'
     path.write_text(text)
     name = next(iter(json.loads(text)))
-    with pytest.raises(MTPError, match='run.json: {}: '.format(name)):
+    with pytest.raises(MTPError, match=f'run.json: {name}: '):
         options.parse(['--config', str(path), '--backbone', 'vit_t_rvsa', '--save_path', 'out', '--image_size', '64',
                        '--init_backbone', 'none'])
 

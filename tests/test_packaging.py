@@ -33,7 +33,7 @@ def installed(tmp_path_factory):
         shutil.copy(os.path.join(ROOT, name), source)
     build(source, str(folder / 'wheels'))
     (wheel,) = os.listdir(str(folder / 'wheels'))
-    assert wheel.startswith('mtp_repro-{}-'.format(__version__))
+    assert wheel.startswith(f'mtp_repro-{__version__}-')
     with zipfile.ZipFile(str(folder / 'wheels' / wheel)) as archive:
         archive.extractall(str(folder / 'site'))
     return folder / 'site'

@@ -31,8 +31,8 @@ def test_trees_keep_their_types(monkeypatch):
 def contained(monkeypatch):
     for name, inside, outside in (('DATA', '/data', 'data'), ('WEIGHTS', '/weights', '/w'),
                                   ('WORK', '/work', 'work_dirs')):
-        monkeypatch.setenv('MTP_{}_ROOT'.format(name), inside)
-        monkeypatch.setenv('MTP_HOST_{}_ROOT'.format(name), outside)
+        monkeypatch.setenv(f'MTP_{name}_ROOT', inside)
+        monkeypatch.setenv(f'MTP_HOST_{name}_ROOT', outside)
 
 
 @pytest.mark.parametrize('text, shown', [
@@ -77,7 +77,7 @@ def test_what_a_program_prints_names_the_hosts_folders():
 
 
 def test_hooks_are_found_behind_everything_else(monkeypatch):
-    monkeypatch.setenv('MTP_HOOKS_PATH', '/hooks{}'.format(os.pathsep))
+    monkeypatch.setenv('MTP_HOOKS_PATH', f'/hooks{os.pathsep}')
     monkeypatch.setattr(sys, 'path', ['/installed'])
     paths.add_hooks()
     paths.add_hooks()

@@ -62,5 +62,5 @@ errors.run_main(lambda: print('said', end=' ') or {code})
         done = subprocess.run([sys.executable, '-c', program.format(path=str(path), parted=parted, code=code)],
                               stdout=subprocess.PIPE, universal_newlines=True)
         assert done.returncode == code and path.read_text() == 'closed'
-        assert (tmp_path / '{}.open'.format(parted)).read_text() == 'whole'
+        assert (tmp_path / f'{parted}.open').read_text() == 'whole'
         assert done.stdout.split() == ['said', 'thread'] + ['destructor'] * (not parted)

@@ -34,7 +34,7 @@ def test_no_writer_is_ended_by_a_reader_that_leaves_early():
     bad = []
     for name in names:
         with open(os.path.join(environments.ROOT, name), encoding='utf-8') as stream:
-            bad += ['{}:{}: {}'.format(name, number, line.strip()) for number, line in enumerate(stream, 1)
+            bad += [f'{name}:{number}: {line.strip()}' for number, line in enumerate(stream, 1)
                     if EARLY.search(line)]
     assert not bad
 

@@ -60,7 +60,7 @@ def test_every_public_function_of_a_typed_room_has_hints(room):
     found = []
     for path in sources(room):
         with open(path, encoding='utf-8') as stream:
-            found += ['{}:{}'.format(os.path.relpath(path, ROOT), line) for line in untyped(stream.read())]
+            found += [f'{os.path.relpath(path, ROOT)}:{line}' for line in untyped(stream.read())]
     assert not found, '\n'.join(found)
 
 

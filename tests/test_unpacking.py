@@ -78,7 +78,7 @@ def test_links_and_devices_are_left_in_the_archive(tmp_path, kind):
 
 def test_a_bomb_is_not_unpacked(tmp_path, monkeypatch):
     monkeypatch.setattr(unpacking, 'ALLOWANCE', 1 << 20)
-    path = zipped(tmp_path / 'a.zip', {'{}.png'.format(n): b'\0' * (1 << 20) for n in range(8)})
+    path = zipped(tmp_path / 'a.zip', {f'{n}.png': b'\0' * (1 << 20) for n in range(8)})
     with pytest.raises(MTPError, match='unpacks to more than'):
         unpacking.unpack(path, [FLAT], str(tmp_path / 'root'))
 
@@ -104,7 +104,7 @@ def test_what_is_no_archive_is_said(tmp_path, content):
 
 @pytest.mark.parametrize('make', [zipped, tarred])
 def test_cut_anywhere_it_is_said_and_no_half_file_lies_there(tmp_path, make):
-    whole = open(make(tmp_path / 'a', {'{}.png'.format(n): os.urandom(3000) for n in range(5)}), 'rb').read()
+    whole = open(make(tmp_path / 'a', {f'{n}.png': os.urandom(3000) for n in range(5)}), 'rb').read()
     for cut in range(0, len(whole) - 1, 1531):
         (tmp_path / 'b').write_bytes(whole[:cut])
         try:

@@ -13,6 +13,6 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 def test_threads_wait_without_spinning_unless_asked(package, chosen, seen):
     environment = {name: value for name, value in os.environ.items() if name != 'OMP_WAIT_POLICY'}
     environment.update({'OMP_WAIT_POLICY': chosen} if chosen else {}, PYTHONPATH=ROOT)
-    code = 'import os, sys, {}; print(os.environ["OMP_WAIT_POLICY"], "torch" in sys.modules)'.format(package)
+    code = f'import os, sys, {package}; print(os.environ["OMP_WAIT_POLICY"], "torch" in sys.modules)'
     said = subprocess.check_output([sys.executable, '-c', code], env=environment).decode().split()
     assert said == [seen, 'False']

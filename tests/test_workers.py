@@ -84,7 +84,7 @@ def test_workers_end_when_the_command_is_killed():
 def alive(pid):
     """Whether a process runs; one that ended and that nobody waits for does not."""
     try:
-        with open('/proc/{}/stat'.format(pid)) as stream:
+        with open(f'/proc/{pid}/stat') as stream:
             return stream.read().rsplit(')', 1)[1].split()[0] != 'Z'
     except (FileNotFoundError, ProcessLookupError):
         return False
@@ -95,8 +95,8 @@ def test_too_few_descriptors_end_the_command_and_its_workers(limit):
     code = ('import operator, resource\n'
             'from mtp.errors import run_main\n'
             'from mtp import workers\n'
-            'resource.setrlimit(resource.RLIMIT_NOFILE, ({0}, {0}))\n'
-            'run_main(lambda: print(list(workers.run(operator.neg, range(99), 4))))').format(limit)
+            f'resource.setrlimit(resource.RLIMIT_NOFILE, ({limit}, {limit}))\n'
+            'run_main(lambda: print(list(workers.run(operator.neg, range(99), 4))))')
     done = subprocess.run([sys.executable, '-c', code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=100)
     assert done.returncode == 1 and b'Too many open files' in done.stderr and b'next: ulimit -n' in done.stderr
     assert b'Traceback' not in done.stderr

@@ -66,10 +66,9 @@ def main():
         make_run(home, options.side, options.boxes)
         start, used = time.perf_counter(), time.process_time()
         browse.main([home + '/run', '--truth', home + '/truth.json', '--jobs', '1'])
-        said = ['made in {:.1f} s ({:.1f} s of the processor)'.format(time.perf_counter() - start,
-                                                                      time.process_time() - used)]
+        said = [f'made in {time.perf_counter() - start:.1f} s ({time.process_time() - used:.1f} s of the processor)']
         with chromium.Browser(home + '/profile') as page:
-            page.open('file://{}/run/browse/index.html'.format(home))
+            page.open(f'file://{home}/run/browse/index.html')
             page.wait('MTP.viewer && MTP.viewer.world.getItemCount() && MTP.drawn')
             said += [_measured(page, name) for name in VIEWS]
     print('; '.join(said))

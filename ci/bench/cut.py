@@ -76,7 +76,7 @@ def theirs(images, labels, out, cores):
             '--rates', '0.5', '1.0', '1.5', '--img-rate-thr', '0.6', '--iof-thr', '0.7', '--padding-value', '104',
             '116', '124', '--nproc', str(cores)]
     return WRAP.format(imports='import cv2, shapely.geometry, PIL.Image', argv=argv,
-                       run='runpy.run_path({!r}, run_name="__main__")'.format(script))
+                       run=f'runpy.run_path({script!r}, run_name="__main__")')
 
 
 def run(program, cores):
@@ -104,12 +104,12 @@ def check_equal(first, second):
     for name in ('images', 'annfiles'):
         names = sorted(os.listdir(os.path.join(first, name)))
         if names != sorted(os.listdir(os.path.join(second, name))):
-            raise SystemExit('the two ways write different {}'.format(name))
+            raise SystemExit(f'the two ways write different {name}')
         for entry in names:
             a, b = (open(os.path.join(folder, name, entry), 'rb').read() for folder in (first, second))
             sizes = [sizes[0] + len(a), sizes[1] + len(b)]
             if a != b and not same_pixels(entry, a, b):
-                raise SystemExit('{} differs'.format(entry))
+                raise SystemExit(f'{entry} differs')
     return len(names), sizes
 
 

@@ -58,8 +58,8 @@ def make_samrs(root, images):
                             'size': np.int64(item.mask.sum()),
                             'rhbox': np.concatenate([item.polygon.min(0), item.polygon.max(0)])})
         drawn.append(entries)
-        writing.save_image(os.path.join(folders['images'], 'P{:05d}.png'.format(number)), scene.image)
-    stems = ['P{:05d}'.format(number) for number in range(images)]
+        writing.save_image(os.path.join(folders['images'], f'P{number:05d}.png'), scene.image)
+    stems = [f'P{number:05d}' for number in range(images)]
     for number, stem in enumerate(stems):
         if number >= DRAWN:
             os.link(os.path.join(folders['images'], stems[number % DRAWN] + '.png'),
@@ -95,7 +95,7 @@ def ours(root, out, jobs):
                             '--name-template', os.path.basename(out), '--id-base', '0', '--overwrite',
                             '--jobs', str(jobs)])
     if code:
-        raise SystemExit('our converter ended with code {}'.format(code))
+        raise SystemExit(f'our converter ended with code {code}')
 
 
 def timed(function, *arguments):
@@ -127,7 +127,7 @@ def bench_samrs(images, repeats):
             for jobs in ratios:
                 seconds = timed(ours, root, mine, jobs)
                 ratios[jobs].append(base / seconds)
-                print('samrs: published {:.1f} s, ours with {} process(es) {:.2f} s'.format(base, jobs, seconds))
+                print(f'samrs: published {base:.1f} s, ours with {jobs} process(es) {seconds:.2f} s')
     return 'samrs: {} images, {} instances, equal; {}'.format(images, images * INSTANCES, ', '.join(
         '{:.1f} times ({:.1f} to {:.1f}) with {} process{}'.format(
             statistics.median(values), min(values), max(values), jobs, 'es' if jobs > 1 else '')
@@ -144,15 +144,15 @@ def make_texts(root, images, detections):
     rows = {name: [] for name in classes}
     for image in range(images):
         if image:
-            os.link(os.path.join(folder, '0.tif'), os.path.join(folder, '{}.tif'.format(image)))
+            os.link(os.path.join(folder, '0.tif'), os.path.join(folder, f'{image}.tif'))
         x, y = rng.uniform(0, 900, (2, detections))
         w, h = rng.uniform(8, 90, (2, detections))
         corners = np.stack([x, y, x + w, y + h / 9, x + w - h / 9, y + h, x - h / 9, y + h - w / 99], 1)
         for number, (box, score) in enumerate(zip(corners.tolist(), rng.uniform(0.05, 1, detections).tolist())):
             rows[classes[number % len(classes)]].append('{} {!r} {}\n'.format(
-                image, score, ' '.join('{:.2f}'.format(value) for value in box)))
+                image, score, ' '.join(f'{value:.2f}' for value in box)))
     for name, lines in rows.items():
-        writing.save_text(os.path.join(root, 'txt', 'Task1_{}.txt'.format(name)), ''.join(lines))
+        writing.save_text(os.path.join(root, 'txt', f'Task1_{name}.txt'), ''.join(lines))
     return [str(image) for image in range(images)]
 
 
@@ -201,7 +201,7 @@ def ours_xml(root, target):
     code = fair1m_texts.main(['--txt_dir', os.path.join(root, 'txt'), '--images', os.path.join(root, 'images'),
                               '--out', target, '--jobs', '1'])
     if code:
-        raise SystemExit('our script ended with code {}'.format(code))
+        raise SystemExit(f'our script ended with code {code}')
 
 
 def objects_in(text):
@@ -224,8 +224,8 @@ def bench_xml(images, detections, chosen, repeats):
             with zipfile.ZipFile(mine) as archive:
                 for image in ids:
                     with open(os.path.join(theirs, 'test', image + '.xml'), 'rb') as stream:
-                        if objects_in(stream.read()) != objects_in(archive.read('test/{}.xml'.format(image))):
-                            raise SystemExit('xml: the two ways differ in image {}'.format(image))
+                        if objects_in(stream.read()) != objects_in(archive.read(f'test/{image}.xml')):
+                            raise SystemExit(f'xml: the two ways differ in image {image}')
             shutil.rmtree(theirs)
             os.unlink(mine)
             ratios.append(base / seconds)

@@ -25,7 +25,7 @@ def sizes(seed, images):
     sides = rng.randint(600, 1400, (images, 2))
     scenes = rng.rand(images) < LARGE
     sides[scenes] = rng.randint(2000, 10001, (scenes.sum(), 2))
-    return {'{:05d}'.format(number): tuple(int(side) for side in each) for number, each in enumerate(sides)}
+    return {f'{number:05d}': tuple(int(side) for side in each) for number, each in enumerate(sides)}
 
 
 def lost(loads):
@@ -70,7 +70,7 @@ def main(argv=None):
             print('{:<10}{:>3} processes wait for the last, by windows and by pixels: ours {:.2%} {:.2%}, one by one '
                   '{:.2%} {:.2%}'.format(name, world, *np.max(mine, axis=0)[::-1], *np.max(theirs, axis=0)[::-1]),
                   flush=True)
-    print('{} images, 64 processes: at most {:.2%} of the time is lost (goal {:.0%})'.format(args.images, worst, GOAL))
+    print(f'{args.images} images, 64 processes: at most {worst:.2%} of the time is lost (goal {GOAL:.0%})')
     return int(worst > GOAL)
 
 

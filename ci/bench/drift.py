@@ -55,7 +55,7 @@ def row(found):
     values = [found[name] for name in ('networks', 'losses', 'pixels', 'scores')]
     name = found['environment']
     further = ', not for the record' if name in ledger.names() and ledger.standing(name) else ''
-    texts = [name + further, found['torch']] + ['–' if v is None else '{:.1e}'.format(v) for v in values]
+    texts = [name + further, found['torch']] + ['–' if v is None else f'{v:.1e}' for v in values]
     return '| {} |'.format(' | '.join(texts))
 
 
@@ -76,7 +76,7 @@ def main(words=None):
         found = json.loads(said.strip().split('\n')[-1])
         print(row(found), flush=True)
         worst = max([worst] + [found[name] for name in ('networks', 'losses') if found[name] is not None])
-    print('golden networks and losses to {:.1e} in every environment of this machine'.format(worst))
+    print(f'golden networks and losses to {worst:.1e} in every environment of this machine')
 
 
 if __name__ == '__main__':

@@ -30,7 +30,7 @@ def scene(images, objects, detections, seed=0):
                                 rng.uniform(-np.pi / 2, np.pi / 2, n)])
     box, image = boxes(objects), rng.integers(0, images, objects)
     label = rng.choice(len(CLASSES), objects, p=np.arange(1, len(CLASSES) + 1) / sum(range(1, len(CLASSES) + 1)))
-    truth = Truth(tuple('P{:05d}'.format(number) for number in range(images)), image, label, rboxes_to_polygons(box),
+    truth = Truth(tuple(f'P{number:05d}' for number in range(images)), image, label, rboxes_to_polygons(box),
                   np.zeros(objects, dtype=bool))
     chosen = rng.integers(0, objects, detections)
     found = box[chosen] + rng.normal(0, 1, (detections, 5)) * [3, 3, 4, 2, 0.08]
@@ -98,7 +98,7 @@ def main():
         len(scores), len(truth.label), len(truth.images), mean))
     print('MMRotate 0.3.4 {:.1f} s; ours {:.2f} s, all ten thresholds {:.2f} s'.format(
         *(statistics.median(spent[name]) for name in ('theirs', 'ours', 'ten'))))
-    print('d {:.0f}x ({:.0f}-{:.0f})'.format(statistics.median(ratios), min(ratios), max(ratios)))
+    print(f'd {statistics.median(ratios):.0f}x ({min(ratios):.0f}-{max(ratios):.0f})')
 
 
 def check(ours, ten, mean, theirs):

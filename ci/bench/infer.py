@@ -58,7 +58,7 @@ def check_equal(detector, pieces, folder, cfg, batch):
         for label, rows in enumerate(theirs):
             ours = np.column_stack([boxes, scores])[labels == label]
             if ours.shape != rows.shape or len(rows) and np.abs(ours - rows).max() > 1e-3:
-                raise SystemExit('{}: class {} differs from what the toolbox finds'.format(tile, label))
+                raise SystemExit(f'{tile}: class {label} differs from what the toolbox finds')
     return len(found), sum(len(each[1]) for each in found.values())
 
 

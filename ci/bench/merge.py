@@ -117,7 +117,7 @@ def compare(name, tiles, classes, rounds):
             seconds['ours'].append(our_way(os.path.join(folder, 'shards'), b))
             seconds['theirs'].append(theirs(tiles, a))
             if lines(a) != lines(b):
-                raise SystemExit('{}: the two ways keep different lines'.format(name))
+                raise SystemExit(f'{name}: the two ways keep different lines')
     count = sum(len(found[2]) for found in tiles.values())
     said = []
     for unit, what in enumerate(('clock', 'processors')):
@@ -127,7 +127,7 @@ def compare(name, tiles, classes, rounds):
             what, statistics.median(spent['theirs']), statistics.median(spent['ours']), statistics.median(ratios),
             min(ratios), max(ratios)))
         if not unit:
-            summary = '{} {:.0f}x'.format(name, statistics.median(ratios))
+            summary = f'{name} {statistics.median(ratios):.0f}x'
     print('{}: {} detections, the same lines; {}'.format(name, count, '; '.join(said)), flush=True)
     return summary
 
@@ -139,7 +139,7 @@ def sized(options, full, share, quick):
 def case_a(options):
     rng, tiles = np.random.default_rng(0), {}
     for number in range(sized(options, 300, 100, 25)):
-        tiles.update(tiles_of(rng, 'P{:04d}'.format(number), 15, 100))
+        tiles.update(tiles_of(rng, f'P{number:04d}', 15, 100))
     return compare('a', with_scores(rng, tiles), catalogue.get('dotav1').classes, options.rounds)
 
 
@@ -176,7 +176,7 @@ def make_fair1m(folder, images, per_image):
     with ShardWriter(os.path.join(folder, 'shards'), 0, 1, classes, 'bench') as writer:
         for number in range(images):
             if number:
-                os.link(first, os.path.join(folder, 'images', '{}.tif'.format(number)))
+                os.link(first, os.path.join(folder, 'images', f'{number}.tif'))
             for window, count in zip(windows, np.bincount(rng.integers(0, len(windows), per_image),
                                                           minlength=len(windows))):
                 side = window[2] - window[0]

@@ -131,7 +131,7 @@ def report(case, seconds, shares, count, alone, rate, target=None):
         part = share.products / share.total
         lines.append('  {}: {:.3f} s, {:.0%} of it ({:.3f} s) in matrix products at {:.0f} Gop/s; then {}'.format(
             way, seconds[way], part, seconds[way] * part, count / (seconds[way] * part) / 1e9,
-            ', '.join('{} {:.1%}'.format(name, spent / share.total) for name, spent in share.others)))
+            ', '.join(f'{name} {spent / share.total:.1%}' for name, spent in share.others)))
     floor, whole = alone, seconds.get('published', seconds['ours'])
     best = whole / alone
     lines.append('  floor: the products alone take {:.3f} s ({:.3f} s at the rate of one big product), so no rewriting '

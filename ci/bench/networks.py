@@ -123,7 +123,7 @@ def check_equal(ways, model, image, dtype):
                      for other in maps[1:] for a, b in zip(maps[0], other)), default=0.)
     limit = 1e-3 if dtype == torch.float32 else 5e-2
     if not worst < limit:
-        raise SystemExit('the ways differ by {:.1e}: no benchmark of different functions'.format(worst))
+        raise SystemExit(f'the ways differ by {worst:.1e}: no benchmark of different functions')
     return worst
 
 
@@ -253,8 +253,7 @@ def bench_steps(arguments, case):
     for name, spent in seconds.items():
         middle = statistics.median(spent)
         memory = measured_elsewhere(arguments, case, name, learn)[0]
-        print('| {} | {} | {} | {:.3f} | {:.2f} | {:.0f} |'.format(
-            case, WHAT[learn], name, middle, first / middle, memory), flush=True)
+        print(f'| {case} | {WHAT[learn]} | {name} | {middle:.3f} | {first / middle:.2f} | {memory:.0f} |', flush=True)
 
 
 def bench_profile(arguments, case):
@@ -269,7 +268,7 @@ def bench_profile(arguments, case):
             lambda: once(run, model, image, dtype, learn), device)) for way, run in ways.items()}
         alone = profiling.seconds_alone(found, device, dtype, learn, timed)
         print('\n'.join(profiling.report(
-            '{}, {}'.format(case, WHAT[learn]), {way: statistics.median(s) for way, s in seconds.items()}, shares,
+            f'{case}, {WHAT[learn]}', {way: statistics.median(s) for way, s in seconds.items()}, shares,
             profiling.operations(found, learn), alone, matrix_rate(device, dtype),
             TARGETS.get((case, learn)) if device == 'cpu' else None)), flush=True)
 

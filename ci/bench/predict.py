@@ -157,7 +157,7 @@ def maps(folder, options):
             subprocess.check_call(['rm', '-rf', outs[way], outs[way] + '.parts'])
             found[way].append(run(way, path, outs[way]))
         if same(*outs.values()) < 0.9999:
-            raise SystemExit('the two ways differ in {:.2%} of the pixels'.format(1 - same(*outs.values())))
+            raise SystemExit(f'the two ways differ in {1 - same(*outs.values()):.2%} of the pixels')
     ratios = [other[0] / mine[0] for mine, other in zip(found['ours'], found['plain'])]
     (mine, network_, used, memory), (other, others, theirs_used, theirs) = (
         [statistics.median(column) for column in zip(*found[way])] for way in ('ours', 'plain'))
@@ -183,13 +183,12 @@ def outlines(folder, count):
             layer.polygons([area.rings for area in some], [['abc'[area.label] for area in some],
                                                            [area.pixels for area in some]])
             areas += len(some)
-    return '{} outlines in {}'.format(areas, _took(start))
+    return f'{areas} outlines in {_took(start)}'
 
 
 def _took(start):
     """Seconds since (clock, processor), in words."""
-    return '{:.1f} s ({:.1f} s of the processor)'.format(time.perf_counter() - start[0],
-                                                         time.process_time() - start[1])
+    return f'{time.perf_counter() - start[0]:.1f} s ({time.process_time() - start[1]:.1f} s of the processor)'
 
 
 def boxes(folder, count):

@@ -71,8 +71,8 @@ def draw(folder, instances, images):
             rows.append((number, (xs.min(), ys.min(), xs.max() + 1, ys.max() + 1), kind,
                          coco_mask.encode(np.asfortranarray(mask)),
                          corners.reshape(-1)))
-            lines.append(' '.join('{:.1f}'.format(value)
-                                  for value in corners.reshape(-1)) + ' {} 0\n'.format(NAMES[kind]))
+            lines.append(' '.join(f'{value:.1f}'
+                                  for value in corners.reshape(-1)) + f' {NAMES[kind]} 0\n')
         name = str(number)
         cv2.imwrite(os.path.join(folder, name + '_image.png'), scene.image)
         cv2.imwrite(os.path.join(folder, name + '_label.png'), label)
@@ -91,7 +91,7 @@ def draw(folder, instances, images):
     return found
 
 
-NAMES = ['class{}'.format(number) for number in range(CLASSES)]
+NAMES = [f'class{number}' for number in range(CLASSES)]
 
 
 class Stock:

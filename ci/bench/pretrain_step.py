@@ -103,7 +103,7 @@ def check_equal(models, steps):
         RandomSampler.random_choice = drawn
     worst = max(abs(first[name] - second[name]) / max(abs(second[name]), 1e-3) for name in second)
     if list(sorted(first)) != list(sorted(second)) or worst > 1e-2:
-        raise SystemExit('the two ways differ by {:.1e}: no benchmark of different functions'.format(worst))
+        raise SystemExit(f'the two ways differ by {worst:.1e}: no benchmark of different functions')
     return worst
 
 

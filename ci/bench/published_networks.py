@@ -72,7 +72,7 @@ def with_ours(published, ours, parts):
     """``published`` with some of its modules replaced by ours: 'window', 'full', 'pyramid', 'dcn'. In place."""
     if 'pyramid' in parts:
         for number in range(1, 5):
-            setattr(published, 'fpn{}'.format(number), getattr(ours, 'fpn{}'.format(number)))
+            setattr(published, f'fpn{number}', getattr(ours, f'fpn{number}'))
     for block, own in zip(getattr(published, 'blocks', ()), getattr(ours, 'blocks', ())):
         if ('full' if hasattr(own.attn, 'has_position') else 'window') in parts:
             block.attn = own.attn

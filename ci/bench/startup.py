@@ -55,7 +55,7 @@ def send(folder):
     Raises:
         MTPError: there is no cluster.
     """
-    unpack = 'rm -rf {0} && mkdir -p {0} && tar -x -C {0}'.format(THERE)
+    unpack = f'rm -rf {THERE} && mkdir -p {THERE} && tar -x -C {THERE}'
     with subprocess.Popen(['tar', '-C', folder, '-c', '.'], stdout=subprocess.PIPE) as packed:
         if subprocess.call(CLUSTER + ['sh', '-c', unpack], cwd=ROOT, stdin=packed.stdout):
             raise MTPError('no samples can be put on the test cluster', hint='make cluster-up', code=FAILED)
@@ -96,8 +96,7 @@ def first_step(runtime, data, work):
                 taken = time.monotonic() - began
                 if child.poll() is not None or taken > LIMIT:
                     said.seek(0)
-                    raise MTPError('{}: no step after {:.0f} s:\n{}'.format(runtime, taken,
-                                                                            said.read()[-1500:]), code=FAILED)
+                    raise MTPError(f'{runtime}: no step after {taken:.0f} s:\n{said.read()[-1500:]}', code=FAILED)
                 time.sleep(0.01)
             taken = time.monotonic() - began
             child.wait(LIMIT)
@@ -118,7 +117,7 @@ def available(runtimes, cluster):
     for runtime in list(ways):
         reason = '' if runtime == 'apptainer' and cluster else lacking(runtime)
         if reason:
-            print('left out: {}: {}'.format(runtime, reason))
+            print(f'left out: {runtime}: {reason}')
             del ways[runtime]
     if cluster:
         ways['apptainer'] = lambda data, work: cluster_step()
@@ -137,10 +136,10 @@ def place():
 def table(times):
     """Markdown table: runtime, least seconds, spread, over native (or the first)."""
     first = min(next(iter(times.values())))
-    lines = ['| runtime | seconds to the first step | all | over {} |'.format(next(iter(times))), '|---|---|---|---|']
+    lines = [f'| runtime | seconds to the first step | all | over {next(iter(times))} |', '|---|---|---|---|']
     for runtime, seconds in times.items():
         lines.append('| {} | {:.2f} | {} | {:+.2f} s |'.format(runtime, min(seconds), ' '.join(
-            '{:.2f}'.format(each) for each in seconds), min(seconds) - first))
+            f'{each:.2f}' for each in seconds), min(seconds) - first))
     return '\n'.join(lines)
 
 
@@ -155,7 +154,7 @@ def main(argv=None):
     options = parser.parse_args(argv)
     if options.once:
         with tempfile.TemporaryDirectory(prefix='startup-', dir=place()) as work:
-            print('{:.3f}'.format(first_step(options.once, os.path.abspath(options.data), work)))
+            print(f'{first_step(options.once, os.path.abspath(options.data), work):.3f}')
         return OK
     ways = available(options.runtimes, options.cluster)
     with tempfile.TemporaryDirectory(prefix='startup-', dir=place()) as work:

@@ -87,7 +87,7 @@ class Here:
     def run(self, words, place, log, seconds):
         """Exit code of ``words`` as an ordinary user with no network, in the read-only checkout."""
         environment = dict(os.environ, HOME=os.path.join(self.base, 'home'), OMP_NUM_THREADS='1', **{
-            'MTP_{}_ROOT'.format(kind.upper()): folder for kind, folder in place.folders.items()})
+            f'MTP_{kind.upper()}_ROOT': folder for kind, folder in place.folders.items()})
         return call(as_ordinary(words), seconds, log, cwd=self.checkout, env=environment, preexec_fn=no_network)
 
     def left(self, place, patterns):
@@ -122,7 +122,7 @@ def leaves_for_others(cell):
 
 def found_words(work, patterns):
     """Words that list what fits one of ``patterns`` (words of a shell) below ``work``."""
-    return ['sh', '-c', 'cd "$0" && ls -d {} 2>/dev/null | sed "s|^|$0/|"'.format(patterns), work]
+    return ['sh', '-c', f'cd "$0" && ls -d {patterns} 2>/dev/null | sed "s|^|$0/|"', work]
 
 
 def files_of_checkout():
@@ -162,7 +162,7 @@ def call(words, seconds, log, **given):
         try:
             return child.wait(seconds)
         except subprocess.TimeoutExpired:
-            stream.write('\nno end within {:.0f} s\n'.format(seconds).encode())
+            stream.write(f'\nno end within {seconds:.0f} s\n'.encode())
             return limit.TOO_LONG
         finally:
             if child.poll() is None:
@@ -203,7 +203,7 @@ def given(folder):
 def give(path, user):
     """Let everything below ``path`` belong to ``user``; only root can."""
     if os.getuid() == 0:
-        subprocess.run(['chown', '-R', '-H', '{0}:{0}'.format(user), path], check=True)
+        subprocess.run(['chown', '-R', '-H', f'{user}:{user}', path], check=True)
 
 
 def no_network():

@@ -98,7 +98,7 @@ class Runner:
         lacking = [rows[need] for need in cell.case.needs if need in rows]
         if any(row.why == LATE for row in lacking):
             return LATE
-        return ', '.join('{} has failed'.format(row.cell.case.name) for row in lacking)
+        return ', '.join(f'{row.cell.case.name} has failed' for row in lacking)
 
     def _tried(self, cell):
         there = self.places[cell.runtime.where]
@@ -107,10 +107,10 @@ class Runner:
         seconds = places.SPARE + places.TIMES * choice.seconds(cell)
         code = there.run(cell.runtime.words(cell.case, cell.processes, place), place, log, seconds)
         if code:
-            return FAILED, 'exit code {}; the end of {}:\n{}'.format(code, log, tail(log))
+            return FAILED, f'exit code {code}; the end of {log}:\n{tail(log)}'
         left = there.left(place, cell.case.leaves) if cell.case.leaves else []
         if cell.case.leaves and not left:
-            return FAILED, 'no {} below its work folder; the end of {}:\n{}'.format(cell.case.leaves, log, tail(log))
+            return FAILED, f'no {cell.case.leaves} below its work folder; the end of {log}:\n{tail(log)}'
         if places.leaves_for_others(cell):
             self._keep(cell, left)
         return OK, ''
@@ -144,8 +144,7 @@ def tail(path, count=25):
 def line(row):
     """A row as a line to read."""
     case, runtime, processes = choice.name(row.cell)
-    return '{:<12}{:6.0f} s  {:<26}{:<19}{} {}'.format(row.status, row.seconds, case, runtime, processes,
-                                                       row.why).rstrip()
+    return f'{row.status:<12}{row.seconds:6.0f} s  {case:<26}{runtime:<19}{processes} {row.why}'.rstrip()
 
 
 def table(rows, refused=()):
@@ -156,12 +155,12 @@ def table(rows, refused=()):
         refused: names of the cells that there are not.
     """
     columns = list(dict.fromkeys((cell.runtime.name, cell.processes) for cell, _ in choice.cells()))
-    found = {choice.name(row.cell): '{:.0f}'.format(row.seconds) if row.status == OK else
+    found = {choice.name(row.cell): f'{row.seconds:.0f}' if row.status == OK else
              'FAIL' if row.status == FAILED else 'skip' for row in rows}
     found.update(dict.fromkeys(refused, '-'))
-    head = '{:<26}'.format('') + ''.join('{:>11}'.format(short(*column)) for column in columns)
+    head = '{:<26}'.format('') + ''.join(f'{short(*column):>11}' for column in columns)
     names = list(dict.fromkeys(cell.case.name for cell, _ in choice.cells()))
-    lines = ['{:<26}'.format(name) + ''.join('{:>11}'.format(found.get((name,) + column, '.')) for column in columns)
+    lines = [f'{name:<26}' + ''.join('{:>11}'.format(found.get((name,) + column, '.')) for column in columns)
              for name in names]
     return '\n'.join([head] + lines)
 
@@ -170,4 +169,4 @@ def short(runtime, processes):
     """``docker-h 2``: a column's head."""
     words = {'native': 'native', 'docker': 'docker', 'docker by hand': 'docker-h', 'apptainer + SLURM': 'slurm',
              'apptainer by hand': 'appt.-h'}
-    return '{} {}'.format(words[runtime], processes)
+    return f'{words[runtime]} {processes}'

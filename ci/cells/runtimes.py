@@ -10,8 +10,8 @@ from mtp.launch import ledger, uses
 
 UID = 12345  # nobody on this machine
 # What is typed by hand before the image, as README and pages have it but for the card; {0}: folders of the host.
-DOCKER = ('run --rm --user {uid}:{uid} --read-only --tmpfs /tmp --network none --shm-size 1g --cap-drop ALL '
-          '--security-opt no-new-privileges').format(uid=UID)
+DOCKER = (f'run --rm --user {UID}:{UID} --read-only --tmpfs /tmp --network none --shm-size 1g --cap-drop ALL '
+          '--security-opt no-new-privileges')
 APPTAINER = 'apptainer exec --containall'
 BENEATH_SRUN = 'apptainer exec --contain --no-home'  # all of --containall would keep out what srun says
 SRUN = 'srun --ntasks=2 --ntasks-per-node=2 --cpus-per-task=1 --kill-on-bad-exit=1'
@@ -39,7 +39,7 @@ def typed(case, processes, srun=False):
     alone = processes == 1
     launcher = 'none' if alone else 'slurm' if srun else 'pytorch'
     line = case.typed.format(launcher=launcher, distributed=not alone)
-    return line if alone or srun else '-m torch.distributed.run --nproc_per_node={} {}'.format(processes, line)
+    return line if alone or srun else f'-m torch.distributed.run --nproc_per_node={processes} {line}'
 
 
 def shell(line):
@@ -61,7 +61,7 @@ def docker_by_hand(case, processes, place):
     binds = []
     for kind, inside, mode in (('data', '/data', '' if case.changes else ':ro'), ('weights', '/weights', ':ro'),
                                ('work', '/work', '')):
-        binds += ['--volume', '{}:{}{}'.format(place.folders[kind], inside, mode)]
+        binds += ['--volume', f'{place.folders[kind]}:{inside}{mode}']
     return ['docker'] + DOCKER.split() + binds + [ledger.image_tag(case.env)] + shell(typed(case, processes))
 
 

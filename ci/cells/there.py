@@ -27,8 +27,8 @@ class There:
                      BASE, ' '.join('../disk/' + kind for kind in LINKED)))
         pack_checkout(cluster.words(['tar', '-x', '-C', self.checkout]))
         for env, path in sifs.items():
-            self._do('ln -s {} "{}"/apptainer/{}-cpu.sif'.format(path, self.checkout, env))
-        self._do('chmod -R a-w "{}" && mkdir {}/home'.format(self.checkout, BASE))
+            self._do(f'ln -s {path} "{self.checkout}"/apptainer/{env}-cpu.sif')
+        self._do(f'chmod -R a-w "{self.checkout}" && mkdir {BASE}/home')
 
     def send(self, here):
         """Take over what the cells of ``here`` have left for others: data and weights."""
@@ -43,9 +43,9 @@ class There:
     def place(self, cell, raw):
         """A new :class:`Place` for a cell."""
         del raw
-        own = '{}/a folder/cells/{}'.format(BASE, folder_name(cell))
-        folders = {kind: '{}/a folder/{}'.format(BASE, kind) for kind in LINKED}
-        self._do('mkdir -p "{}/work"'.format(own))
+        own = f'{BASE}/a folder/cells/{folder_name(cell)}'
+        folders = {kind: f'{BASE}/a folder/{kind}' for kind in LINKED}
+        self._do(f'mkdir -p "{own}/work"')
         if cell.case.changes:
             folders['data'] = own + '/data'
             self._do('mkdir "{0}" && cp -r {1}/disk/raw/{2} "{0}"'.format(folders['data'], BASE, cell.case.changes))
@@ -63,7 +63,7 @@ class There:
 
     def changed(self):
         """Paths in the checkout that a cell has made or changed."""
-        return self._do('find "{}" -newer {}/home -print'.format(self.checkout, BASE)).splitlines()
+        return self._do(f'find "{self.checkout}" -newer {BASE}/home -print').splitlines()
 
     def _do(self, line):
         return self.cluster.user('sh', '-c', line, folder=nodes.SHARED + '/home')

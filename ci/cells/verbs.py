@@ -85,30 +85,30 @@ def _training():
              '--workers 0 --save_path /work/pretrain --distributed {distributed} --end_iter 2 --image_size 64 '
              '--init_backbone none --interval 2', needs=('data-sota', 'data-sior', 'data-fast'),
              leaves='pretrain/passport.json', gives='pretrain.json', pairs=True, seconds=15),
-        Case('finetune', 'finetune', {'CONFIG': 'configs/mtp/{}.py'.format(EUROSAT), 'ARGS': ONCE},
-             'tools/train.py ' + tune.format('configs/mtp/{}.py'.format(EUROSAT)) + ONCE, needs=('data-eurosat',),
+        Case('finetune', 'finetune', {'CONFIG': f'configs/mtp/{EUROSAT}.py', 'ARGS': ONCE},
+             'tools/train.py ' + tune.format(f'configs/mtp/{EUROSAT}.py') + ONCE, needs=('data-eurosat',),
              leaves='*/eurosat/*/epoch_1.pth run/epoch_1.pth', gives='eurosat.pth', pairs=True, seconds=12),
-        Case('finetune-fair1m', 'finetune-fair1m', {'CONFIG': 'configs/mmrotate1/{}.py'.format(FAIR1M), 'ARGS': ONCE},
-             'tools/train.py ' + tune.format('configs/mtp/{}.py'.format(FAIR1M)) + ONCE, needs=('data-fair1m',),
+        Case('finetune-fair1m', 'finetune-fair1m', {'CONFIG': f'configs/mmrotate1/{FAIR1M}.py', 'ARGS': ONCE},
+             'tools/train.py ' + tune.format(f'configs/mtp/{FAIR1M}.py') + ONCE, needs=('data-fair1m',),
              leaves='*/fair1m/*/epoch_1.pth run/epoch_1.pth', gives='fair1m.pth', pairs=True, seconds=20),
         Case('finetune-mmrotate03', 'finetune', {
-            'CONFIG': 'configs/mmrotate03/{}.py'.format(DOTA), 'ENV': 'mmrotate03',
+            'CONFIG': f'configs/mmrotate03/{DOTA}.py', 'ENV': 'mmrotate03',
             'ARGS': ONCE.replace('train_cfg', 'runner')},
-             'tools/train.py ' + tune.format('configs/mmrotate03/{}.py'.format(DOTA)) +
+             'tools/train.py ' + tune.format(f'configs/mmrotate03/{DOTA}.py') +
              ONCE.replace('train_cfg', 'runner'), env='mmrotate03', needs=('data-dotav1',),
              leaves='*/dotav1/*/epoch_1.pth run/epoch_1.pth', gives='dotav1.pth', pairs=True, seconds=20),
         Case('tiles', '', {}, '-m mtp.tiles.cut --preset demo_ms --images data/dotav1/train/images --labels '
              'data/dotav1/train/labelTxt --out data/demo_dotav1/train',
              needs=('samples',), changes='dotav1', seconds=4),
-        Case('finetune-demo', 'finetune', {'CONFIG': 'configs/mmrotate1/{}.py'.format(DEMO), 'ARGS': DEMO_STEPS},
-             'tools/train.py ' + tune.format('configs/mmrotate1/{}.py'.format(DEMO)) + DEMO_STEPS, needs=('tiles',),
+        Case('finetune-demo', 'finetune', {'CONFIG': f'configs/mmrotate1/{DEMO}.py', 'ARGS': DEMO_STEPS},
+             'tools/train.py ' + tune.format(f'configs/mmrotate1/{DEMO}.py') + DEMO_STEPS, needs=('tiles',),
              leaves='*/demo/*/iter_2.pth run/iter_2.pth', gives='demo.pth', pairs=True, seconds=14),
         Case('finetune-own', 'finetune', {'DATA': '{data}/eurosat/2750', 'TASK': 'classification', 'INIT': 'none',
                                           'ARGS': ONCE},
              needs=('samples',), leaves='own/*/train/predict/passport-test.json', pairs=True, seconds=45),
-        Case('finetune-spacenetv1', 'finetune', {'CONFIG': 'configs/mtp/{}.py'.format(SPACENET), 'ARGS': STEPS},
+        Case('finetune-spacenetv1', 'finetune', {'CONFIG': f'configs/mtp/{SPACENET}.py', 'ARGS': STEPS},
              needs=('data-spacenetv1',), leaves='*/spacenetv1/*/iter_2.pth', gives='spacenetv1.pth', seconds=20),
-        Case('finetune-whu', 'finetune', {'CONFIG': 'configs/mtp/{}.py'.format(WHU), 'ARGS': ONCE},
+        Case('finetune-whu', 'finetune', {'CONFIG': f'configs/mtp/{WHU}.py', 'ARGS': ONCE},
              needs=('data-whu',), leaves='*/whu/*/epoch_1.pth', gives='whu.pth', seconds=20),
         Case('replay', 'replay', {'PASSPORT': '{weights}/pretrain.json', 'OUT': 'work_dirs/replay'},
              needs=('pretrain',), leaves='replay/passport.json', seconds=15),
@@ -117,16 +117,16 @@ def _training():
 
 def _testing():
     found = [
-        Case('test', 'test', {'CONFIG': 'configs/mtp/{}.py'.format(EUROSAT), 'CHECKPOINT': '{weights}/eurosat.pth',
+        Case('test', 'test', {'CONFIG': f'configs/mtp/{EUROSAT}.py', 'CHECKPOINT': '{weights}/eurosat.pth',
                               'ARGS': '--rehearse'},
              'tools/test.py configs/mtp/{}.py /weights/eurosat.pth --work-dir=/work/predict --launcher={{launcher}} '
              '--rehearse'.format(EUROSAT), needs=('data-eurosat', 'finetune'),
              leaves='*/eurosat/*/predict/passport-test.json predict/passport-test.json', pairs=True),
         Case('predict', 'predict', {
-            'CONFIG': 'configs/mmrotate1/{}.py'.format(DEMO), 'CHECKPOINT': '{weights}/demo.pth',
-            'IMAGES': "'{{data}}/{}'".format(PICTURE), 'ARGS': '--score-thr 0.01'},
-             '-m mtp.predict /data/{} --config configs/mmrotate1/{}.py --checkpoint /weights/demo.pth '
-             '--out /work/predict --score-thr 0.01'.format(PICTURE, DEMO), needs=('finetune-demo',),
+            'CONFIG': f'configs/mmrotate1/{DEMO}.py', 'CHECKPOINT': '{weights}/demo.pth',
+            'IMAGES': f"'{{data}}/{PICTURE}'", 'ARGS': '--score-thr 0.01'},
+             f'-m mtp.predict /data/{PICTURE} --config configs/mmrotate1/{DEMO}.py --checkpoint /weights/demo.pth '
+             '--out /work/predict --score-thr 0.01', needs=('finetune-demo',),
              leaves='predict/coco.json', pairs=True, seconds=15),
         Case('predict-scenes', 'predict', {
             'CONFIG': 'configs/mtp/{}.py'.format(EUROSAT), 'CHECKPOINT': '{weights}/eurosat.pth',
@@ -135,10 +135,10 @@ def _testing():
              '--rehearse'.format(PICTURE, EUROSAT), needs=('finetune',), leaves='predict/scenes.csv', pairs=True,
              seconds=15),
         Case('predict-map', 'predict', {
-            'CONFIG': 'configs/mtp/{}.py'.format(SPACENET), 'CHECKPOINT': '{weights}/spacenetv1.pth',
-            'IMAGES': "'{{data}}/{}'".format(PICTURE), 'ARGS': '--rehearse'},
-             '-m mtp.predict /data/{} --config configs/mtp/{}.py --checkpoint /weights/spacenetv1.pth '
-             '--out /work/predict --rehearse'.format(PICTURE, SPACENET), needs=('finetune-spacenetv1',),
+            'CONFIG': f'configs/mtp/{SPACENET}.py', 'CHECKPOINT': '{weights}/spacenetv1.pth',
+            'IMAGES': f"'{{data}}/{PICTURE}'", 'ARGS': '--rehearse'},
+             f'-m mtp.predict /data/{PICTURE} --config configs/mtp/{SPACENET}.py --checkpoint /weights/spacenetv1.pth '
+             '--out /work/predict --rehearse', needs=('finetune-spacenetv1',),
              leaves='predict/overpass_001.tif', pairs=True, seconds=15),
         Case('predict-changes', 'predict', {
             'CONFIG': 'configs/mtp/{}.py'.format(WHU), 'CHECKPOINT': '{weights}/whu.pth',
@@ -148,15 +148,15 @@ def _testing():
              leaves='predict/overpass_001.tif', pairs=True, seconds=15),
     ]
     for name, config, data in (('fair1m', FAIR1M, 'fair1m'), ('dota', DOTA, 'dotav1')):
-        config = 'configs/mmrotate03/{}.py'.format(config)
+        config = f'configs/mmrotate03/{config}.py'
         made = {'fair1m': 'finetune-fair1m', 'dota': 'finetune-mmrotate03'}[name]
         found.append(Case(
-            'test-' + name, 'test-' + name, {'CONFIG': config, 'CHECKPOINT': '{{weights}}/{}.pth'.format(data),
+            'test-' + name, 'test-' + name, {'CONFIG': config, 'CHECKPOINT': f'{{weights}}/{data}.pth',
                                              'ARGS': '--rehearse'},
-            'tools/test.py {} /weights/{}.pth --format-only --show-dir=/work/predict/show --eval-options '
-            'submission_dir=/work/predict/submit --launcher={{launcher}} --rehearse'.format(config, data),
+            f'tools/test.py {config} /weights/{data}.pth --format-only --show-dir=/work/predict/show --eval-options '
+            'submission_dir=/work/predict/submit --launcher={launcher} --rehearse',
             env='mmrotate03', needs=('data-' + data, made), pairs=True, seconds=25,
-            leaves='*/{0}/*/predict/submit/*.zip predict/submit/*.zip'.format(data)))
+            leaves=f'*/{data}/*/predict/submit/*.zip predict/submit/*.zip'))
     return found
 
 
@@ -180,7 +180,7 @@ def leaf(block, root=ROOT):
     """Path of the RVSA-B leaf, from MTP pretraining, of a block such as ``mmrotate1/eurosat``."""
     for each in configs.leaves(root):
         plain = each.stem.replace('-', '_')
-        if '{}/{}'.format(each.env, each.dataset) == block and 'rvsa_b_' in plain and '_mae_mtp' in plain:
+        if f'{each.env}/{each.dataset}' == block and 'rvsa_b_' in plain and '_mae_mtp' in plain:
             return configs.leaf_path(each)
     raise ValueError(block)
 

@@ -48,7 +48,7 @@ def plan(wanted: Optional[int], processes: int, images: int, asked: str) -> Batc
     together = processes * images
     if asked != 'auto':
         if not numbers.digits(asked) or int(asked) < 1:
-            raise MTPError('--accumulate is {!r}; it can be auto or a whole number of steps'.format(asked),
+            raise MTPError(f'--accumulate is {asked!r}; it can be auto or a whole number of steps',
                            hint='--accumulate auto')
         return Batch(wanted, processes, images, int(asked))
     if wanted is None:

@@ -63,9 +63,9 @@ def files(folder: str, suffix: str) -> List[str]:
         MTPError: the folder does not exist or holds no such file.
     """
     if not os.path.isdir(folder):
-        raise MTPError('there is no folder {}'.format(folder), hint='set MTP_DATA_ROOT, or prepare the data set: make '
+        raise MTPError(f'there is no folder {folder}', hint='set MTP_DATA_ROOT, or prepare the data set: make '
                                                                     'data-<dataset>')
     names = sorted(entry.name for entry in os.scandir(folder) if entry.name.endswith(suffix) and entry.is_file())
     if not names:
-        raise MTPError('{} holds no {} file'.format(folder, suffix), hint='python -m mtp.tiles.cut --help')
+        raise MTPError(f'{folder} holds no {suffix} file', hint='python -m mtp.tiles.cut --help')
     return names

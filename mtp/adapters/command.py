@@ -88,8 +88,8 @@ def _spelt_right(cfg: Dict[str, Any], options: Iterable[str]) -> None:
             if isinstance(node, dict) and part not in node:
                 meant = difflib.get_close_matches(part, map(str, node), 1, 0.9)
                 if meant:
-                    raise MTPError('--cfg-options {}: the config has no {!r}'.format(option, part), hint=(
-                        'did you mean {!r}? A setting that is new stands in a config of your own'.format(meant[0])))
+                    raise MTPError(f'--cfg-options {option}: the config has no {part!r}', hint=(
+                        f'did you mean {meant[0]!r}? A setting that is new stands in a config of your own'))
                 break
             node = node[part] if isinstance(node, dict) else node[int(part)] if int(part) < len(node) else None
 
@@ -112,7 +112,7 @@ def ranks(args: argparse.Namespace, environ: MutableMapping[str, str] = os.envir
         environ.setdefault('LOCAL_RANK', str(args.local_rank))
     environ.update(rendezvous.join(environ, by_hand=environ is os.environ))
     if args.launcher not in ('none', 'slurm') and environ['WORLD_SIZE'] == '1' and 'TORCHELASTIC_RUN_ID' not in environ:
-        raise MTPError('--launcher {} was given, but no launcher has started this process'.format(args.launcher),
+        raise MTPError(f'--launcher {args.launcher} was given, but no launcher has started this process',
                        hint='leave --launcher away, or start it with torchrun --nproc_per_node=N tools/train.py '
                        'CONFIG')
     devices.require(getattr(args, 'device', 'auto'), int(environ['LOCAL_RANK']))
@@ -140,7 +140,7 @@ def fresh_or_resumed(folder: str, resume: Union[None, bool, str]) -> None:
         MTPError: ``folder`` is a file, or holds checkpoints and ``resume`` is not wanted.
     """
     if os.path.exists(folder) and not os.path.isdir(folder):
-        raise MTPError('{} is a file; a folder is expected'.format(folder), hint='choose another --work-dir')
+        raise MTPError(f'{folder} is a file; a folder is expected', hint='choose another --work-dir')
     found = sorted(name for name in os.listdir(folder) if name.endswith('.pth')) if os.path.isdir(folder) else []
     if found and not resume:
         raise MTPError('{} holds checkpoints of an earlier run ({})'.format(folder, ', '.join(found[-3:])),
@@ -152,9 +152,8 @@ def continued(folder: str, named: Optional[str] = None) -> Optional[Checkpoint]:
     from.
     """
     found = saved.continued(folder, paths.resolve(named) if named else None, say)
-    say('going on from {}'.format(found.path) if found
-        else 'there is no whole checkpoint in {}: the training begins'.format(
-        folder))
+    say(f'going on from {found.path}' if found
+        else f'there is no whole checkpoint in {folder}: the training begins')
     return found
 
 
@@ -178,14 +177,14 @@ def require_file(path: str, what: str, hint: str = '') -> str:
     """Resolved ``path``; an MTPError naming ``what`` when no such file exists."""
     path = paths.resolve(path)
     if not os.path.isfile(path):
-        raise MTPError('there is no {} {}'.format(what, path), hint=hint)
+        raise MTPError(f'there is no {what} {path}', hint=hint)
     return path
 
 
 def require_folder(path: str, what: str) -> None:
     """An MTPError naming ``what`` when the folder ``path`` does not exist."""
     if not os.path.isdir(path):
-        raise MTPError('there is no {} {}'.format(what, path),
+        raise MTPError(f'there is no {what} {path}',
                        hint='put the data there, or let MTP_DATA_ROOT name the folder that holds it (now {!r})'.format(
                            paths.root('data')))
 

@@ -25,7 +25,7 @@ def name() -> str:
     try:
         version = importlib.import_module('mmcv').__version__
     except ImportError as error:
-        raise MTPError('this Python has no mmcv ({}); the tools run inside one of the environments'.format(error),
+        raise MTPError(f'this Python has no mmcv ({error}); the tools run inside one of the environments',
                        hint='make setup, then .venv/<environment>/bin/python tools/train.py CONFIG')
     said = os.environ.get('MTP_ENV')
     own = [env for env in ledger.names() if _installed(ledger.environment(env)['ops']['package'])]

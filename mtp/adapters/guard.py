@@ -143,7 +143,7 @@ def _torch_load(f: Any, map_location: Where = None, *_: Any, **__: Any) -> Any:
             shutil.copyfileobj(f, copy)
             copy.flush()
             return settled(files.content(copy.name), os.path.dirname(copy.name), map_location)
-    raise MTPError('torch.load of a {}, which is no file'.format(type(f).__name__))
+    raise MTPError(f'torch.load of a {type(f).__name__}, which is no file')
 
 
 def _of_a_message(data: bytes) -> Any:

@@ -140,12 +140,12 @@ def detect(detector: Detector, pieces: Sequence[sources.Piece], folder: str, mar
 
 def note(count: int, empty: int, share: float) -> str:
     """What a line of progress ends with: how much of the time the network took, and windows that hold no data."""
-    notes = ['network {:.0f} % of the time'.format(100 * share)] if count else []
-    return ', '.join(notes + (['{} without data passed over'.format(empty)] if empty else []))
+    notes = [f'network {100 * share:.0f} % of the time'] if count else []
+    return ', '.join(notes + ([f'{empty} without data passed over'] if empty else []))
 
 
 def _label(settings: Settings) -> str:
-    return 'test' if settings.world == 1 else 'test (first of {} processes)'.format(settings.world)
+    return 'test' if settings.world == 1 else f'test (first of {settings.world} processes)'
 
 
 def say_broken(broken: Sequence[Broken]) -> None:

@@ -24,7 +24,7 @@ def decoder(decode: Callable) -> Callable:
     @functools.wraps(decode)
     def whole(content: bytes, *words: Any, **named: Any) -> Any:
         if images.cut_short(content):
-            raise Undecodable('its {} bytes hold no end of a JPEG'.format(len(content)))
+            raise Undecodable(f'its {len(content)} bytes hold no end of a JPEG')
         try:
             found = decode(content, *words, **named)
         except MemoryError:  # often a header that lies: Pillow's limit of pixels may be off in this process
@@ -54,6 +54,6 @@ def naming(read: Callable, path_of: Callable[[dict], str]) -> Callable:
         try:
             return read(self, results, *more)
         except Undecodable as error:
-            raise MTPError('cannot decode image {}: {}'.format(path, error), hint=_HINT, code=FAILED) from None
+            raise MTPError(f'cannot decode image {path}: {error}', hint=_HINT, code=FAILED) from None
 
     return named

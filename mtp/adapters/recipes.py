@@ -35,13 +35,13 @@ def apply(cfg: Dict[str, Any], recipe: str) -> List[str]:
         MTPError: no such recipe.
     """
     if recipe not in RECIPES:
-        raise MTPError('recipe {!r} is unknown'.format(recipe), hint='take one of: ' + ', '.join(RECIPES))
+        raise MTPError(f'recipe {recipe!r} is unknown', hint='take one of: ' + ', '.join(RECIPES))
     cfg['recipe'] = recipe
     found = [oddity for oddity in ODDITIES if recipe == 'released_code' and oddity.has(cfg)]
     for oddity in found:
         if oddity.change:
             oddity.change(cfg)
-    return ['released code: {} (docs/published.md#{})'.format(oddity.says, oddity.fact) for oddity in found]
+    return [f'released code: {oddity.says} (docs/published.md#{oddity.fact})' for oddity in found]
 
 
 def _old(cfg: Dict[str, Any]) -> bool:

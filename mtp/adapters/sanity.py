@@ -22,8 +22,8 @@ def classes(datasets: Iterable[Mapping[str, Any]]) -> None:
         said = (dataset.get('metainfo') or {}).get('classes', dataset.get('classes'))
         if isinstance(said, str) and not os.path.isfile(said):
             raise MTPError('classes of {} is the text {!r}, not a tuple of names; a comma is missing'.format(
-                dataset.get('type'), said), hint="write classes=({!r},) in the config, and start the same command "
-                                                 "again".format(said))
+                dataset.get('type'), said), hint=f"write classes=({said!r},) in the config, and start the same command "
+                                                 "again")
 
 
 def heads(model: Any, where: str = 'model') -> Iterator[Tuple[str, Dict[str, Any]]]:
@@ -37,7 +37,7 @@ def heads(model: Any, where: str = 'model') -> Iterator[Tuple[str, Dict[str, Any
     else:
         return
     for key, part in parts:
-        yield from heads(part, '{}.{}'.format(where, key))
+        yield from heads(part, f'{where}.{key}')
 
 
 def network(model: Any, names: Optional[Sequence[str]]) -> None:
@@ -53,7 +53,7 @@ def network(model: Any, names: Optional[Sequence[str]]) -> None:
         if head['num_classes'] != len(names):
             raise MTPError('{}.num_classes is {}, and the data set has {} class{}: {}'.format(
                 where, head['num_classes'], len(names), '' if len(names) == 1 else 'es', _some(names)),
-                hint='--cfg-options {}.num_classes={}'.format(where, len(names)))
+                hint=f'--cfg-options {where}.num_classes={len(names)}')
 
 
 def images(count: int, path_of: Callable[[int], str], labels: str, suffix_option: str = '') -> None:
@@ -81,9 +81,9 @@ def _missing(path: str, suffix_option: str) -> MTPError:
     stem, wanted = os.path.splitext(path)
     there = [suffix for suffix in NEIGHBOURS if suffix != wanted and os.path.isfile(stem + suffix)]
     if not there:
-        return MTPError('the image {} is missing, and its labels are there'.format(path),
-                        hint='ls {} | head'.format(shlex.quote(os.path.dirname(path))))
-    hint = '--cfg-options {}={}'.format(suffix_option, there[0][1:]) if suffix_option else (
+        return MTPError(f'the image {path} is missing, and its labels are there',
+                        hint=f'ls {shlex.quote(os.path.dirname(path))} | head')
+    hint = f'--cfg-options {suffix_option}={there[0][1:]}' if suffix_option else (
         'tiles of this environment are .png: cut them again, python -m mtp.tiles.cut --help')
     return MTPError('the image {} is missing; {} is there, and images of type {} are expected'.format(
         path, os.path.basename(stem) + there[0], wanted), hint=hint)

@@ -59,8 +59,7 @@ def add_merging(parser: argparse._ActionsContainer) -> None:
                         "image goes (default: the config's merge.iou_thr, else {:g}, upright boxes {:g})".format(
                             merge.DEFAULT.iou_thr, merge.UPRIGHT.iou_thr))
     parser.add_argument('--rule', choices=merge.RULES, help='merge: it goes at that IoU and above (ge, as on a CPU), '
-                        "or above it (gt, as with CUDA; default: the config's merge.rule, else {})".format(
-                            merge.DEFAULT.rule))
+                        f"or above it (gt, as with CUDA; default: the config's merge.rule, else {merge.DEFAULT.rule})")
 
 
 def source(cut: Optional[str], folder: str, files: Callable[[], Dict[str, str]], images: str, tiling: Optional[str],
@@ -90,7 +89,7 @@ def source(cut: Optional[str], folder: str, files: Callable[[], Dict[str, str]],
     command.require_folder(images, 'folder of uncut test images')
     if not cut or os.environ.get('RANK', '0') == '0':
         sys.stderr.write('{}windows are cut on the fly from the images in {} ({})\n'.format(
-            '' if cut else 'no folder {}: '.format(folder), images, name))
+            '' if cut else f'no folder {folder}: ', images, name))
     return Source(tuple(sources.of_images(list_images(images), windows.preset(name), readers)), False, True)
 
 

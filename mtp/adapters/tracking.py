@@ -43,7 +43,7 @@ def prepare(tracker: Optional[str], folder: str) -> None:
         return
     for name, instead in ADDRESSES.items():
         if re.match(r'\w+://[^/]*@', os.environ.get(name, '')):
-            raise MTPError('{} holds a user or a password, which the tracker prints into logs'.format(name),
+            raise MTPError(f'{name} holds a user or a password, which the tracker prints into logs',
                            hint='put the address alone there, and the rest into ' + instead)
     _require(tracker)
     folder, name = os.path.abspath(folder), os.path.basename(os.path.abspath(folder))
@@ -66,7 +66,7 @@ def _require(package: str) -> None:
         sys.path.append(place)
         importlib.invalidate_caches()
     if not _found(package):
-        raise MTPError('TRACK={0} needs the package {0}, which is in no environment of the kit'.format(package),
+        raise MTPError(f'TRACK={package} needs the package {package}, which is in no environment of the kit',
                        hint='{} -m pip install --target {} {}'.format(
                            'python{}.{}'.format(*sys.version_info) if identity.inside() else os.path.relpath(
                                sys.executable), paths.shown(paths.resolve(PACKAGES)), package))

@@ -66,7 +66,7 @@ def load_into(model: nn.Module, path: str, must_fit: bool, partial: bool = False
         resized = ['backbone.' + name for name in checkpoints.load_backbone(model.backbone, path, partial).resized]
     notes = [_some('resized', resized), _some('of another shape', [name for name in strange if name not in resized]),
              _some('not in the file', missing), _some('not in the model', [name for name in state if name not in own])]
-    loaded = '{} of {} tensors loaded'.format(len(fitting) + len(resized), len(own))
+    loaded = f'{len(fitting) + len(resized)} of {len(own)} tensors loaded'
     return '; '.join([loaded] + [note for note in notes if note])
 
 

@@ -33,8 +33,8 @@ def action(dict_action: Type[argparse.Action]) -> Type[argparse.Action]:
                      values: Union[None, str, Sequence[Any]], option_string: Optional[str] = None) -> None:
             strange = [word for word in values or () if not word.partition('=')[1] or word.startswith('=')]
             if strange:
-                raise MTPError('{} {}: KEY=VALUE is expected'.format(option_string, strange[0]),
-                               hint='quote the whole word: {} "KEY=VALUE"'.format(option_string))
+                raise MTPError(f'{option_string} {strange[0]}: KEY=VALUE is expected',
+                               hint=f'quote the whole word: {option_string} "KEY=VALUE"')
             before = dict(getattr(namespace, self.dest) or {})
             super().__call__(parser, namespace, values, option_string)
             setattr(namespace, self.dest, dict(before, **getattr(namespace, self.dest)))
@@ -46,7 +46,7 @@ def action(dict_action: Type[argparse.Action]) -> Type[argparse.Action]:
             try:
                 return dict_action._parse_iterable(val)  # type: ignore[attr-defined]  # the toolbox's
             except AssertionError:
-                raise MTPError('the brackets of {} do not match'.format(val),
+                raise MTPError(f'the brackets of {val} do not match',
                                hint='quote the whole word: --cfg-options "KEY=[1, 2]"') from None
 
     return Words

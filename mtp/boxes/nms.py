@@ -48,11 +48,11 @@ def rotated_nms(rboxes: np.ndarray, scores: np.ndarray, iou_threshold: float = 0
 
 def _check(rboxes: np.ndarray, scores: np.ndarray, iou_threshold: float, rule: str) -> None:
     if rule not in RULES:
-        raise MTPError('unknown NMS rule {!r}'.format(rule), hint="use 'ge' (as on the CPU) or 'gt' (as on CUDA)")
+        raise MTPError(f'unknown NMS rule {rule!r}', hint="use 'ge' (as on the CPU) or 'gt' (as on CUDA)")
     if not 0 < iou_threshold <= 1:
-        raise MTPError('NMS threshold {!r} is not in (0, 1]'.format(iou_threshold))
+        raise MTPError(f'NMS threshold {iou_threshold!r} is not in (0, 1]')
     if len(scores) != len(rboxes):
-        raise MTPError('{} boxes but {} scores'.format(len(rboxes), len(scores)))
+        raise MTPError(f'{len(rboxes)} boxes but {len(scores)} scores')
     bad = ~(np.isfinite(rboxes).all(axis=1) & np.isfinite(scores))
     if bad.any():
         raise MTPError('{} of {} boxes hold a value that is not finite, the first is number {}'.format(

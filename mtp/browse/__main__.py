@@ -41,7 +41,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         title = '/'.join(os.path.abspath(run).split('/')[-2:])  # a folder called predict says little
         page = site.write(out, title, collections, sheets)
         _prune(out, facts)
-    print('page {}'.format(page))
+    print(f'page {page}')
     return OK
 
 

@@ -59,12 +59,12 @@ class Collection(NamedTuple):
 
     def in_words(self) -> str:
         """One line for the terminal: what it holds."""
-        said = ['{}: {} images'.format(self.title, len(self.images))]
+        said = [f'{self.title}: {len(self.images)} images']
         if self.boxes:
             truth = int(self.boxes.known.sum())
-            said.append('{} detections'.format(len(self.boxes.found.label)))
-            said.append('truth of {} images, {} objects'.format(truth, len(self.boxes.truth.label)) if truth else
+            said.append(f'{len(self.boxes.found.label)} detections')
+            said.append(f'truth of {truth} images, {len(self.boxes.truth.label)} objects' if truth else
                         'no truth, so no verdicts')
         if self.masks:
-            said.append('{} masks found, {} known'.format(len(self.masks.found), len(self.masks.truth)))
+            said.append(f'{len(self.masks.found)} masks found, {len(self.masks.truth)} known')
         return ', '.join(said)

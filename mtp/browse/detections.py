@@ -49,7 +49,7 @@ def of_coco(content: Mapping[str, Any], images: Iterable[str], path: str) -> Fou
                      np.array([row['score'] for row in rows], dtype=np.float64),
                      np.array([quadrilateral(row) for row in rows], dtype=np.float64).reshape(-1, 8))
     except (KeyError, TypeError, ValueError) as error:
-        raise MTPError('{}: an annotation lacks {}'.format(path, error), hint='make predict writes it again') from None
+        raise MTPError(f'{path}: an annotation lacks {error}', hint='make predict writes it again') from None
 
 
 def of_scenes(path: str, classes: Sequence[str], images: Mapping[str, str]) -> Found:
@@ -65,7 +65,7 @@ def of_scenes(path: str, classes: Sequence[str], images: Mapping[str, str]) -> F
                      np.array([classes.index(row['class']) for row in rows], dtype=np.int64),
                      np.array([float(row['score']) for row in rows]), corners(boxes))
     except (OSError, KeyError, TypeError, ValueError, csv.Error) as error:
-        raise MTPError('{} is no table of scenes: {}'.format(path, error),
+        raise MTPError(f'{path} is no table of scenes: {error}',
                        hint='make predict writes it again') from None
 
 
@@ -80,7 +80,7 @@ def of_coco_results(path: str, content: Mapping[str, Any], images: Collection[st
         mine = [row for row in rows if stems.get(row['image_id']) in images]
         known = dict(images=content['images'], categories=content['categories'], annotations=mine)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise MTPError('{} is no list of COCO results: {}'.format(path, error),
+        raise MTPError(f'{path} is no list of COCO results: {error}',
                        hint='make test writes it again') from None
     known['images'] = [entry for entry in content['images'] if stems[entry['id']] in images]
     return classes, of_coco(known, images, path)

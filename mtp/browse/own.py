@@ -52,7 +52,7 @@ def of(place: str, named: Named) -> Optional[Own]:
         return None
     folder = named.images or _below(run, root, images)
     if not os.path.isdir(folder):
-        raise MTPError('the images of {} are not there: no folder {}'.format(place, folder),
+        raise MTPError(f'the images of {place} are not there: no folder {folder}',
                        hint="ARGS='--images FOLDER' with the folder of the images that were tested")
     known = named.truth or labels and _below(run, root, labels)
     later = prefix.get(AFTER)

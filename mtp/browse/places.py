@@ -77,7 +77,7 @@ def _dataset(place: str, named: Named, run: Run) -> Optional[str]:
 def require_dataset(place: str, named: Named, run: Run) -> str:
     found = _dataset(place, named, run)
     if not found:
-        raise MTPError('{}: nothing says of which data set these results are'.format(place),
+        raise MTPError(f'{place}: nothing says of which data set these results are',
                        hint="ARGS='--dataset NAME': " + ', '.join(catalogue.names()))
     return found
 
@@ -90,7 +90,7 @@ def images_of(place: str, named: Named, run: Run, dataset: Optional[str], uncut:
         split = uncut and known.source.get('test') or known.splits.get('test') or known.splits.get('val')
         folder = split and run.below('data/' + split.images)
     if not folder or not os.path.isdir(folder):
-        raise MTPError('the images of {} are not there{}'.format(place, ': no folder {}'.format(folder) * bool(folder)),
+        raise MTPError('the images of {} are not there{}'.format(place, f': no folder {folder}' * bool(folder)),
                        hint="ARGS='--images FOLDER' with the folder of the original images")
     return folder
 

@@ -24,7 +24,7 @@ def find(folder: str, named: Named = Named()) -> List[Collection]:
         MTPError: no such folder, nothing in it that can be shown, or images that are not where they should be.
     """
     if not os.path.isdir(folder):
-        raise MTPError('there is no folder {}'.format(folder), hint='make browse RUN=work_dirs/predict, or the folder '
+        raise MTPError(f'there is no folder {folder}', hint='make browse RUN=work_dirs/predict, or the folder '
                        'of any test, prediction or reproduction')
     found = []
     for place in _folders(folder):

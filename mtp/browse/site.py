@@ -53,7 +53,7 @@ def write(out: str, title: str, collections: Sequence[Collection],
     path = os.path.join(out, 'index.html')
     with open(os.path.join(APP, 'page.html'), encoding='utf-8') as stream:
         page = stream.read()
-    tags = '\n'.join('<script src="{}"></script>'.format(name) for name in
+    tags = '\n'.join(f'<script src="{name}"></script>' for name in
                      ['app/' + name for name in SCRIPTS[:-1]] + ['data/index.js', 'app/' + SCRIPTS[-1]])
     files.write_text(path, page.replace('<!-- scripts -->', tags))
     return path
@@ -114,4 +114,4 @@ def _packed(values: np.ndarray, kind: str) -> str:
 def _script(path: str, function: str, *arguments: object) -> None:
     """A script that calls ``function`` with what JSON can hold."""
     words = ','.join(json.dumps(value, separators=(',', ':')).replace('<', '\\u003c') for value in arguments)
-    files.write_text(path, '{}({});\n'.format(function, words))
+    files.write_text(path, f'{function}({words});\n')

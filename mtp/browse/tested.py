@@ -50,7 +50,7 @@ def horizontal(place: str, named: Named) -> Iterator[Collection]:
     dataset, said = require_dataset(place, named, run), run.evaluator.get('ann_file')
     labels = named.truth or isinstance(said, str) and run.below(said)
     if not labels or not os.path.isfile(labels):
-        raise MTPError('{}: the labels of this test are not there{}'.format(path, ': no file {}'.format(labels) * bool(
+        raise MTPError('{}: the labels of this test are not there{}'.format(path, f': no file {labels}' * bool(
             labels)), hint="ARGS='--truth FILE' with the COCO file of its labels")
     folder, content = images_of(place, named, run, dataset, uncut=False), truths.load_coco(labels)
     images = truths.images_in(content, folder)
@@ -71,7 +71,7 @@ def masked(place: str, named: Named) -> Iterator[Collection]:
     folder, found = images_of(place, named, run, dataset, uncut=False), list_images(place)
     images = {stem: path for stem, path in list_images(folder).items() if stem in found}
     if not images:
-        raise MTPError('none of the masks in {} has an image in {}'.format(place, folder),
+        raise MTPError(f'none of the masks in {place} has an image in {folder}',
                        hint="ARGS='--images FOLDER' with the folder of the images")
     labels = named.truth or truths.beside(folder, dataset)
     truth = {stem: path for stem, path in list_images(labels).items() if stem in images} if labels else {}
@@ -106,12 +106,12 @@ def layered(place: str, named: Named) -> Iterator[Collection]:
     known, images = catalogue.get(name), list_images(folder)
     if os.path.isdir(os.path.join(place, 'ss')):
         found, truth = (list_images(os.path.join(place, title)) for title in ('ss', 'ss_truth'))
-        yield Collection('pretraining, {}: classes'.format(name), place, images, known.classes, known.palette,
+        yield Collection(f'pretraining, {name}: classes', place, images, known.classes, known.palette,
                          masks=Masks(found, truth, 1, 1, -1))
     for task, words in LAYERS.items():
         path = os.path.join(place, task + '.json')
         if os.path.isfile(path):
             seen = detections.of_coco(truths.load_coco(path), images, path)
             there, sure = truths.of_coco(os.path.join(place, task + '_truth.json'), images, known.classes)
-            yield Collection('pretraining, {}: {}'.format(name, words), place, images, known.classes, known.palette,
+            yield Collection(f'pretraining, {name}: {words}', place, images, known.classes, known.palette,
                              boxes=Boxes(seen, there, sure, 'mmrotate'))

@@ -79,8 +79,8 @@ class _Jpegs:
     def __call__(self, level: int, column: int, row: int, pixels: np.ndarray) -> None:
         done, data = cv2.imencode('.jpg', pixels, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
         if not done:
-            raise MTPError('cannot encode a tile of {}'.format(self.folder))
-        _write(os.path.join(self.folder, str(level), '{}_{}.jpg'.format(column, row)), data.tobytes())
+            raise MTPError(f'cannot encode a tile of {self.folder}')
+        _write(os.path.join(self.folder, str(level), f'{column}_{row}.jpg'), data.tobytes())
 
 
 class _Scripts:
@@ -91,7 +91,7 @@ class _Scripts:
 
     def __call__(self, level: int, column: int, row: int, pixels: np.ndarray) -> None:
         data = cv2.imencode('.png', pixels)[1].tobytes()
-        name = '{}/{}_{}'.format(level, column, row)
+        name = f'{level}/{column}_{row}'
         text = 'MTP.maskTile("{}/{}","{}");\n'.format(self.key, name, base64.b64encode(data).decode('ascii'))
         _write(os.path.join(self.folder, name + '.js'), text.encode('ascii'))
 

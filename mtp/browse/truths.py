@@ -92,7 +92,7 @@ def _suffix(place: str, dataset: Optional[str]) -> str:
         return '.xml'
     known = catalogue.having('truth', score.READERS)
     if dataset not in known:
-        raise MTPError('{} holds label files, and nothing says of which data set'.format(place), hint=(
+        raise MTPError(f'{place} holds label files, and nothing says of which data set', hint=(
             '--dataset {}, or --truth FILE in COCO form'.format('|'.join(sorted([*known, *HORIZONTAL])))))
     return score.READERS[catalogue.get(dataset).truth][1]
 
@@ -123,7 +123,7 @@ def of_coco(path: str, images: Collection[str], classes: Sequence[str]) -> Tuple
     strange = [name for name in names.values() if catalogue.class_called(name, classes) is None]
     if strange:
         message, hint = catalogue.strange_class(strange[0], classes, 'what was found')
-        raise MTPError('{}: {}'.format(path, message), hint=hint)
+        raise MTPError(f'{path}: {message}', hint=hint)
     label_of = {key: classes.index(catalogue.class_called(name, classes)) for key, name in names.items()}
     number = {name: index for index, name in enumerate(images)}
     stems = {entry['id']: number.get(stem_of(entry['file_name'])) for entry in content['images']}
@@ -149,9 +149,9 @@ def load_coco(path: str) -> Dict[str, Any]:
             content = json.load(stream)
         for key in ('images', 'categories', 'annotations'):
             if not all(isinstance(entry, dict) for entry in content[key]):
-                raise ValueError('{} is no list of objects'.format(key))
+                raise ValueError(f'{key} is no list of objects')
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise MTPError('{} is no COCO file: {}'.format(path, error), hint='write it again') from None
+        raise MTPError(f'{path} is no COCO file: {error}', hint='write it again') from None
     return content
 
 

@@ -64,7 +64,7 @@ def publish(arguments: argparse.Namespace) -> int:
     passport = None if arguments.no_passport else resolve(arguments.passport)
     pth, tensors, which = publishing.publish(arguments.file, resolve(arguments.out), not arguments.no_ema, passport)
     for path in (pth, tensors):
-        print('{} ({} weights): {} bytes, sha256 {}'.format(path, which, os.path.getsize(path), sha256(path)))
+        print(f'{path} ({which} weights): {os.path.getsize(path)} bytes, sha256 {sha256(path)}')
     return OK
 
 
@@ -84,12 +84,12 @@ def inspect(arguments: argparse.Namespace) -> int:
         return OK
     for name, value in facts.items():
         if name != 'meta':
-            print('{:8} {}'.format(name, shown(value, 1000)))
+            print(f'{name:8} {shown(value, 1000)}')
     for key, value in facts['meta'].items():
         print('meta     {}: {}'.format(shown(key), shown(str(value).split('\n')[0], 120)))
     if arguments.keys:
         for key, (shape, kind) in shapes.items():
-            print('{}  {}  {}'.format(shown(key), tuple(shape), kind))
+            print(f'{shown(key)}  {tuple(shape)}  {kind}')
     else:
         print('keys     ' + families(tensors))
     return OK
@@ -102,7 +102,7 @@ def convert(arguments: argparse.Namespace) -> int:
     try:
         converted = layouts.convert(checkpoint.state_dict, source, arguments.to, arguments.task, arguments.head)
     except MTPError as error:
-        raise MTPError('{}: {}'.format(checkpoint.path, error.args[0]), hint=error.hint) from None
+        raise MTPError(f'{checkpoint.path}: {error.args[0]}', hint=error.hint) from None
     if not arguments.partial:
         prefix = next((part for part in ('backbone.', 'encoder.') if part in _tops(converted)), '')
         share.known(checkpoint.path, [key[len(prefix):] for key in converted.state_dict if key.startswith(prefix)])
@@ -127,7 +127,7 @@ def check_file(arguments: argparse.Namespace) -> int:
     """Say whether a file is whole, the published one, and fits."""
     path = resolve(arguments.file)
     checkpoint = files.load(path)  # reads every tensor
-    print('{}: whole, layout {}, {} tensors'.format(path, checkpoint.layout, len(checkpoint.state_dict)))
+    print(f'{path}: whole, layout {checkpoint.layout}, {len(checkpoint.state_dict)} tensors')
     print('  ' + check.compare_with_manifest(path, check.manifest()))
     if arguments.backbone:
         from mtp.nn import build
@@ -154,10 +154,10 @@ def report_fit(fit: check.Fit, name: str) -> int:
     print('  {}: {} tensors fit, {} have another shape, {} missing, {} left over'.format(
         name, len(fit.fitting), len(fit.misfits), len(fit.missing), len(fit.left_over)))
     for key, (found, wanted) in fit.misfits.items():
-        print('  {}: the file has {}, the model wants {}'.format(shown(key), found, wanted))
+        print(f'  {shown(key)}: the file has {found}, the model wants {wanted}')
     for title, keys in (('missing', fit.missing), ('left over', fit.left_over)):
         if keys:
-            print('  {}: {}'.format(title, families(keys)))
+            print(f'  {title}: {families(keys)}')
     return OK if fit.whole else FAILED
 
 

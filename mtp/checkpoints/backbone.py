@@ -35,7 +35,7 @@ class LoadReport:
             self.path, len(self.loaded), len(self.resized), len(self.missing), len(self.left_over))]
         lines += ['  resized {}: {} -> {}'.format(key, *sizes) for key, sizes in sorted(self.resized.items())]
         for title, keys in (('missing (keep their initial values)', self.missing), ('left over', self.left_over)):
-            lines += ['  {}: {}'.format(title, families(keys))] if keys else []
+            lines += [f'  {title}: {families(keys)}'] if keys else []
         return '\n'.join(lines)
 
 

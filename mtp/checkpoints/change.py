@@ -31,7 +31,7 @@ def main(words: Optional[Sequence[str]] = None) -> int:
     parser.add_argument('--report', metavar='FILE', help='write counts to FILE as JSON')
     arguments = parser.parse_args(words)
     if arguments.out and len(arguments.models) > 1:
-        raise MTPError('--out names one file, but {} models are given'.format(len(arguments.models)),
+        raise MTPError(f'--out names one file, but {len(arguments.models)} models are given',
                        hint='leave out --out: each result goes beside its model')
     counts = dict(change(resolve(model), arguments) for model in arguments.models)
     if arguments.report:
@@ -48,7 +48,7 @@ def change(path: str, arguments: argparse.Namespace) -> Tuple[str, int]:
     target = arguments.target or TARGET[arguments.task]
     converted = layouts.convert(checkpoint.state_dict, 'mtp', target, arguments.task, arguments.head)
     if not any(not key.startswith('backbone.') for key in converted.state_dict):
-        raise MTPError('{} has no decoder for {}'.format(path, arguments.task),
+        raise MTPError(f'{path} has no decoder for {arguments.task}',
                        hint='which it has: python -m mtp.checkpoints inspect ' + path)
     out = resolve(arguments.out) if arguments.out else os.path.splitext(path)[0] + SUFFIX[arguments.task] + '.pth'
     if not arguments.dry_run:
@@ -59,7 +59,7 @@ def change(path: str, arguments: argparse.Namespace) -> Tuple[str, int]:
     for sentence in layouts.single_stage(checkpoint.state_dict)[1]:
         print('  ' + sentence)
     print('  dropped: ' + families(converted.dropped))
-    print('  train with --cfg-options load_from={}'.format(out))
+    print(f'  train with --cfg-options load_from={out}')
     if arguments.task in NOTE:
         print('  ' + NOTE[arguments.task])
     return out, len(converted.state_dict)

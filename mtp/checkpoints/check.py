@@ -28,7 +28,7 @@ def compare_with_manifest(path: str, entries: Mapping[str, Mapping[str, Any]]) -
         return 'not a published weight of the manifest'
     for field, found in (('bytes', os.path.getsize(path)), ('sha256', entry['sha256'] and sha256(path))):
         if entry[field] is not None and entry[field] != found:
-            raise MTPError('{}: {} is {}, published is {}'.format(path, field, found, entry[field]),
+            raise MTPError(f'{path}: {field} is {found}, published is {entry[field]}',
                            hint='make weights GET={}'.format(entry['name']))
     return 'the published {}{}'.format(entry['what'], '' if entry['sha256'] else ' by its name; no hash is known')
 

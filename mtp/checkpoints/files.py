@@ -46,7 +46,7 @@ def load(path: PathLike) -> Checkpoint:
     path = resolve(os.fspath(path))
     value = content(path)
     if not isinstance(value, dict):
-        raise MTPError('{} holds a {}, not a dictionary of tensors'.format(path, type(value).__name__),
+        raise MTPError(f'{path} holds a {type(value).__name__}, not a dictionary of tensors',
                        hint='a checkpoint is wanted, as torch.save writes a state dict; see mtp/weights/manifest.json')
     rest: Dict[str, Any] = OrderedDict(value)
     state = value
@@ -60,10 +60,10 @@ def load(path: PathLike) -> Checkpoint:
         (key, item) for key, item in state.items() if isinstance(item, torch.Tensor))
     strange = [key for key in list(tensors) + list(rest) if not isinstance(key, str)]
     if strange:
-        raise MTPError('{} has an entry whose name is no text but {}'.format(path, shown(strange[0])),
+        raise MTPError(f'{path} has an entry whose name is no text but {shown(strange[0])}',
                        hint='a checkpoint is wanted, as torch.save writes a state dict; see mtp/weights/manifest.json')
     if not tensors:
-        raise MTPError('{} has no tensors in its state dict; its keys are: {}'.format(path, _some(value)),
+        raise MTPError(f'{path} has no tensors in its state dict; its keys are: {_some(value)}',
                        hint='is it another file of that training (an optimizer alone)? see mtp/weights/manifest.json')
     meta = rest.pop('meta', None)
     meta = dict(meta) if isinstance(meta, dict) else {}
@@ -80,7 +80,7 @@ def content(path: str) -> Any:
         MTPError: an address, no such file, damaged, or refused content.
     """
     if '://' in path:
-        raise MTPError('{} is an address: nothing is fetched while the program runs'.format(shown(path)),
+        raise MTPError(f'{shown(path)} is an address: nothing is fetched while the program runs',
                        hint='put the file into {} (MTP_WEIGHTS_ROOT), compare its sha256 with the source, and '
                        'name it weights/{}; make weights fetches what is published'.format(
                            os.path.abspath(root('weights')), shown(path.rpartition('/')[2])))
@@ -89,7 +89,7 @@ def content(path: str) -> Any:
 
 def _read_safetensors(path: str) -> Dict[str, Any]:
     if not os.path.isfile(path):
-        raise MTPError('no checkpoint at {}'.format(path), hint='check the path, or see mtp/weights/manifest.json')
+        raise MTPError(f'no checkpoint at {path}', hint='check the path, or see mtp/weights/manifest.json')
     package = safetensors()
     try:
         with package.safe_open(path, framework='pt') as archive:

@@ -67,7 +67,7 @@ def detect(checkpoint: Checkpoint) -> str:
         return 'mmpretrain'
     if any(key.startswith('bbox_head.') for key in keys):
         return 'mmdet'
-    raise MTPError('{}: cannot tell the layout from its keys'.format(checkpoint.path),
+    raise MTPError(f'{checkpoint.path}: cannot tell the layout from its keys',
                    hint='name it with --from, one of ' + ', '.join(LAYOUTS))
 
 
@@ -96,7 +96,7 @@ def new_names(keys: Iterable[str], source: str, target: str, task: Optional[str]
     seen: Dict[str, str] = {}
     for key, new in names.items():
         if new is not None and seen.setdefault(new, key) != key:
-            raise MTPError('both {} and {} would become {}'.format(seen[new], key, new),
+            raise MTPError(f'both {seen[new]} and {key} would become {new}',
                            hint='leave out --head, or convert the backbone alone: --task backbone')
     return names
 
@@ -104,11 +104,11 @@ def new_names(keys: Iterable[str], source: str, target: str, task: Optional[str]
 def _check(source: str, target: str, task: Optional[str], head: Optional[str]) -> None:
     for layout in (source, target):
         if layout not in LAYOUTS:
-            raise MTPError('no layout is called {!r}'.format(layout), hint='one of ' + ', '.join(LAYOUTS))
+            raise MTPError(f'no layout is called {layout!r}', hint='one of ' + ', '.join(LAYOUTS))
     if task not in (None, 'backbone') and task not in DECODERS:
-        raise MTPError('no task is called {!r}'.format(task), hint='one of backbone, ' + ', '.join(DECODERS))
+        raise MTPError(f'no task is called {task!r}', hint='one of backbone, ' + ', '.join(DECODERS))
     if head is not None and head not in SUBSETS:
-        raise MTPError('no pretraining dataset is called {!r}'.format(head), hint='one of ' + ', '.join(SUBSETS))
+        raise MTPError(f'no pretraining dataset is called {head!r}', hint='one of ' + ', '.join(SUBSETS))
     if head is not None and (source != 'mtp' or target not in DEFAULT_TASK):
         raise MTPError('last layers can be carried from a whole pretraining model to {} only, not from {} to {}'.format(
             ', '.join(DEFAULT_TASK), source, target), hint='leave out --head')
@@ -118,7 +118,7 @@ def _check_bare(keys: Iterable[str], source: str) -> None:
     """An encoder's names are taken as they are, so those of a whole model would go through unchanged."""
     whole = next((key for key in keys if key.startswith(('encoder.', 'backbone.'))), None)
     if source == 'encoder' and whole is not None:
-        raise MTPError('a whole model where a bare encoder is wanted: it has the key {}'.format(whole),
+        raise MTPError(f'a whole model where a bare encoder is wanted: it has the key {whole}',
                        hint='leave out --from, or name the layout of the whole model')
 
 
@@ -204,7 +204,7 @@ def convert(state_dict: Mapping[str, Tensor], source: str, target: str, task: Op
         raise MTPError('the checkpoint has no backbone in layout {}; its keys begin with: {}'.format(
             source, ', '.join(sorted({key.split('.')[0] for key in state_dict}))), hint='name its layout with --from')
     if not renamed:
-        raise MTPError('nothing of the checkpoint has a place in layout {}'.format(target),
+        raise MTPError(f'nothing of the checkpoint has a place in layout {target}',
                        hint='name its own layout with --from, one of ' + ', '.join(LAYOUTS))
     return Converted(renamed, [key for key, new in names.items() if new is None])
 

@@ -42,7 +42,7 @@ def weights_of(checkpoint: files.Checkpoint, averaged: bool = True) -> Tuple[Dic
     plain = OrderedDict((key[len('module.'):], value) for key, value in other.items()
                         if key.startswith('module.') and isinstance(value, Tensor))
     if set(plain) != set(checkpoint.state_dict):
-        raise MTPError('{}: the weights beside the averages are not those of the same network'.format(checkpoint.path),
+        raise MTPError(f'{checkpoint.path}: the weights beside the averages are not those of the same network',
                        hint='leave --no-ema away')
     return plain, 'trained'
 
@@ -76,10 +76,10 @@ def _passport(path: str) -> Dict[str, Any]:
     try:
         known = sealed.parse(read_text(path))
     except (OSError, ValueError) as error:
-        raise MTPError('the passport {} cannot be read: {}'.format(path, error),
+        raise MTPError(f'the passport {path} cannot be read: {error}',
                        hint='--passport FILE, or --no-passport')
     if known is None:
-        raise MTPError('the passport {} is damaged'.format(path), hint='--passport FILE, or --no-passport')
+        raise MTPError(f'the passport {path} is damaged', hint='--passport FILE, or --no-passport')
     return known
 
 
@@ -111,10 +111,10 @@ def publish(path: str, folder: str = '', averaged: bool = True, passport: Option
     os.makedirs(folder, exist_ok=True)
     try:
         save(temporary, state, meta)
-        name = os.path.join(folder, '{}-{}'.format(stem, sha256(temporary)[:8]))
+        name = os.path.join(folder, f'{stem}-{sha256(temporary)[:8]}')
         for there in (name + '.pth', name + '.safetensors'):
             if os.path.exists(there):
-                raise MTPError('{} exists'.format(shown(there)), hint='it holds the same weights already; or --out '
+                raise MTPError(f'{shown(there)} exists', hint='it holds the same weights already; or --out '
                                                                       'FOLDER')
         save(name + '.safetensors', state, {key: value for key, value in meta.items()
                                             if isinstance(value, (int, float, str))})

@@ -18,7 +18,7 @@ def families(keys: Iterable[str]) -> str:
     for key in keys:
         name = '.'.join('*' if part.isdigit() else part for part in key.split('.'))
         counts[name] = counts.get(name, 0) + 1
-    return ', '.join(shown(name) if n == 1 else '{} ({})'.format(shown(name), n) for name, n in counts.items())
+    return ', '.join(shown(name) if n == 1 else f'{shown(name)} ({n})' for name, n in counts.items())
 
 
 def enough(path: str, fitting: int, found: Sequence[str], wanted: Sequence[str], model: str, how: str) -> None:

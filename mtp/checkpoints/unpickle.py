@@ -34,7 +34,7 @@ class _Archive:
         names = [name for name in archive.namelist() if name == 'data.pkl' or name.endswith('/data.pkl')]
         if len(names) != 1:
             raise Damaged('it is a zip archive without PyTorch data' if not names else
-                          'it is a zip archive with {} times PyTorch data'.format(len(names)))
+                          f'it is a zip archive with {len(names)} times PyTorch data')
         self.members: Dict[str, zipfile.ZipInfo] = {}
         for member in archive.infolist():
             if member.filename in self.members:
@@ -47,9 +47,9 @@ class _Archive:
         """Bytes of a member, as a bytearray. All that are read together are no more than the file has."""
         member = self.members.get(self.prefix + name)
         if member is None:
-            raise Damaged('the member {} is missing'.format(shown(name)))
+            raise Damaged(f'the member {shown(name)} is missing')
         if member.compress_type != zipfile.ZIP_STORED or member.flag_bits & 1:
-            raise Refused('a compressed or encrypted member {} (PyTorch stores them plain)'.format(shown(name)))
+            raise Refused(f'a compressed or encrypted member {shown(name)} (PyTorch stores them plain)')
         self.left -= member.file_size
         if self.left < 0:
             raise Damaged('its members are larger than the file')
@@ -58,11 +58,11 @@ class _Archive:
             while at < len(data):
                 block = stream.read(min(_BLOCK, len(data) - at))
                 if not block:
-                    raise Damaged('the member {} ends in the middle'.format(shown(name)))
+                    raise Damaged(f'the member {shown(name)} ends in the middle')
                 data[at:at + len(block)] = block
                 at += len(block)
             if stream.read(1):  # reading to the end makes zipfile compare the check sum
-                raise Damaged('the member {} is longer than it says'.format(shown(name)))
+                raise Damaged(f'the member {shown(name)} is longer than it says')
         return data
 
     def storage(self, key: str, dtype: torch.dtype, numel: int, view: Optional[tensors.View]) -> torch.Tensor:
@@ -197,12 +197,12 @@ def read(path: str) -> Any:
                        'containers only, and loading more could run code'.format(path, shown(str(error))),
                        hint='load it where you trust it and save its state_dict alone, or as .safetensors') from None
     except Damaged as error:
-        raise MTPError('{} is not a whole PyTorch checkpoint: {}'.format(path, error),
+        raise MTPError(f'{path} is not a whole PyTorch checkpoint: {error}',
                        hint='compare its sha256 and size with the source and fetch it again') from None
     except MemoryError:
         raise MTPError('{} needs more memory than there is'.format(path),
                        hint='it has {} bytes; close other programs, or take another machine'.format(
                            os.path.getsize(path))) from None
     except OSError as error:
-        raise MTPError('cannot read the checkpoint {}: {}'.format(path, error.strerror or error),
+        raise MTPError(f'cannot read the checkpoint {path}: {error.strerror or error}',
                        hint='check the path and who may read it') from None

@@ -17,9 +17,9 @@ def save(path: PathLike, state_dict: Mapping[str, torch.Tensor], meta: Optional[
         MTPError: the file exists and ``overwrite`` is not set.
     """
     if os.path.exists(path) and not overwrite:
-        raise MTPError('{} exists'.format(path), hint='choose another name, or add --overwrite')
+        raise MTPError(f'{path} exists', hint='choose another name, or add --overwrite')
     if os.path.isfile(path) and not _looks_like_one(path):
-        raise MTPError('{} is there, and is no checkpoint: it is left alone'.format(path), hint='choose another name')
+        raise MTPError(f'{path} is there, and is no checkpoint: it is left alone', hint='choose another name')
     with atomic_path(path) as temporary:
         if str(path).endswith('.safetensors'):
             _dump_tensors(state_dict, temporary, {key: str(value) for key, value in (meta or {}).items()}, path)
@@ -69,7 +69,7 @@ def _dump_tensors(state_dict: Mapping[str, torch.Tensor], temporary: str, metada
     try:
         package.torch.save_file(tensors, temporary, metadata=metadata)
     except package.SafetensorError as error:
-        raise MTPError('cannot write {}: {}'.format(path, error), hint='df -h . : make room, or choose another name',
+        raise MTPError(f'cannot write {path}: {error}', hint='df -h . : make room, or choose another name',
                        code=FAILED) from None
 
 

@@ -44,7 +44,7 @@ def table() -> List[str]:
     for name in catalogue.names():
         found = of(name)
         by_hand = [archive for archive in found if not archive.address]
-        how = 'make fetch-{} ACCEPT_LICENCE=1'.format(name)
+        how = f'make fetch-{name} ACCEPT_LICENCE=1'
         if by_hand:
             how += '; by hand: ' + ', '.join('[{}]({})'.format(archive.name, archive.page) for archive in by_hand)
         lines.append('| {} ({}) | {} | {} | {} | {} |'.format(

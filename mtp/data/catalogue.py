@@ -73,7 +73,7 @@ def get(name: str) -> Dataset:
     facts = _facts()
     if name not in facts['datasets']:
         near = difflib.get_close_matches(str(name).lower().replace('-', ''), names(), n=4, cutoff=0.5) or names()
-        raise MTPError('no data set is called {!r}'.format(name), hint='take one of: ' + ', '.join(near))
+        raise MTPError(f'no data set is called {name!r}', hint='take one of: ' + ', '.join(near))
     entry = facts['datasets'][name]
     key, number = entry['classes'] if isinstance(entry['classes'], list) else (entry['classes'], None)
     classes = tuple(facts['classes'][key][:number])
@@ -128,8 +128,8 @@ def class_called(name: str, classes: Sequence[str]) -> Optional[str]:
 def strange_class(name: str, classes: Sequence[str], what: str = 'this data set') -> Tuple[str, str]:
     """What to say of a class name that is none of ``classes``, and what to do: (message, hint)."""
     called = class_called(name, classes)
-    hint = 'write {}'.format(called) if called else 'the classes are ' + ', '.join(classes)
-    return '{!r} is not a class of {}'.format(str(name)[:60], what), hint
+    hint = f'write {called}' if called else 'the classes are ' + ', '.join(classes)
+    return f'{str(name)[:60]!r} is not a class of {what}', hint
 
 
 def locate(path: str, **fields: str) -> str:

@@ -62,7 +62,7 @@ def write(path: PathLike, classes: Sequence[str], rows: Iterable[Tuple[Mapping[s
     images = []
     with atomic_path(path) as temporary, open(temporary, 'w', encoding='utf-8') as stream:
         info = {'fingerprint': fingerprint}
-        stream.write('{{"info":{},"categories":{},"annotations":['.format(compact(info), compact(categories)))
+        stream.write(f'{{"info":{compact(info)},"categories":{compact(categories)},"annotations":[')
         separator = '\n'
         for image_id, (image, annotations) in enumerate(rows):
             images.append(compact(dict(image, id=image_id)))

@@ -60,7 +60,7 @@ def listing(folder: PathLike, suffix: str) -> List[str]:
     try:
         entries = os.listdir(folder)
     except OSError as error:
-        raise MTPError('cannot list {}: {}'.format(folder, error.strerror)) from None
+        raise MTPError(f'cannot list {folder}: {error.strerror}') from None
     ending = suffix.lower()
     return sorted((name for name in entries if name.lower().endswith(ending) and not name.startswith('.')), key=natural)
 
@@ -75,7 +75,7 @@ def paths_by_stem(folder: PathLike, suffix: str) -> Dict[str, str]:
     for name in listing(folder, suffix):
         stem = images.one_form(name[:len(name) - len(suffix)])
         if stem in found:
-            raise MTPError('{} and {} are one and the same'.format(found[stem], os.path.join(folder, name)),
+            raise MTPError(f'{found[stem]} and {os.path.join(folder, name)} are one and the same',
                            hint='keep one of them')
         found[stem] = os.path.join(folder, name)
     return found
@@ -94,12 +94,12 @@ def stems(path: PathLike) -> List[str]:
         if not line:
             continue
         if '/' in line or '\\' in line or '\0' in line or line in ('.', '..'):
-            raise MTPError('{}: line {}: {!r} is not an image stem'.format(path, number, line))
+            raise MTPError(f'{path}: line {number}: {line!r} is not an image stem')
         if line in seen:
-            raise MTPError('{}: line {}: {!r} is there already, on line {}'.format(path, number, line, seen[line]))
+            raise MTPError(f'{path}: line {number}: {line!r} is there already, on line {seen[line]}')
         seen[line] = number
     if not seen:
-        raise MTPError('the list {} is empty'.format(path))
+        raise MTPError(f'the list {path} is empty')
     return list(seen)
 
 
@@ -113,10 +113,10 @@ def refuse_existing(paths: Sequence[str], options: Options, is_ours: Callable[[s
     existing = [path for path in paths if os.path.lexists(path)]
     foreign = [path for path in existing if not is_ours(path)]
     if foreign:
-        raise MTPError('{} exists already, and was not written by this command: it is left alone'.format(foreign[0]),
+        raise MTPError(f'{foreign[0]} exists already, and was not written by this command: it is left alone',
                        hint='give another --out, or move it away: mv {0} {0}.mine'.format(shlex.quote(foreign[0])))
     if existing and not (options.overwrite or options.dry_run):
-        raise MTPError('{} exists already'.format(existing[0]), hint='add --overwrite to make it anew')
+        raise MTPError(f'{existing[0]} exists already', hint='add --overwrite to make it anew')
 
 
 @contextlib.contextmanager
@@ -174,7 +174,7 @@ def run(function: Callable[[Item], Result], items: Sequence[Item], options: Opti
                 raise MTPError(error.args[0], hint=error.hint or lenient, code=FAILED)
         progress.close()
     except BrokenProcessPool:
-        raise MTPError('{}: a worker process died, perhaps for want of memory'.format(label),
+        raise MTPError(f'{label}: a worker process died, perhaps for want of memory',
                        hint='the same command with --jobs 1', code=FAILED) from None
     finally:
         results.close()  # what has not begun is not begun after an error
@@ -195,7 +195,7 @@ def fingerprint(settings: object, files: Iterable[str]) -> str:
         except OSError:
             continue
         name = path[len(root):] if path.startswith(root) else path
-        digest.update('{}\0{}\0{}\n'.format(name, status.st_size, status.st_mtime_ns).encode())
+        digest.update(f'{name}\0{status.st_size}\0{status.st_mtime_ns}\n'.encode())
     return digest.hexdigest()
 
 
@@ -206,5 +206,5 @@ def finish(counts: Mapping[str, Any], problems: Sequence[str], options: argparse
     for problem in problems[:20]:
         print('problem: ' + problem)
     if len(problems) > 20:
-        print('... and {} more; --report FILE lists them all'.format(len(problems) - 20))
+        print(f'... and {len(problems) - 20} more; --report FILE lists them all')
     return FAILED if problems else OK

@@ -23,20 +23,20 @@ def show_list() -> int:
     """One line a data set."""
     for name in catalogue.names():
         dataset = catalogue.get(name)
-        print('{:<11} {:<21} {:>2} classes  {}'.format(name, dataset.task, len(dataset.classes), dataset.title))
+        print(f'{name:<11} {dataset.task:<21} {len(dataset.classes):>2} classes  {dataset.title}')
     return OK
 
 
 def show(name: str) -> int:
     """Print what the catalogue knows about a data set."""
     dataset = catalogue.get(name)
-    print('{}: {}, {}'.format(name, dataset.title, dataset.task))
+    print(f'{name}: {dataset.title}, {dataset.task}')
     print('Published at  ' + '\n              '.join(dataset.published))
     print('Licence       ' + dataset.licence)
     print('Download      ' + '\n              '.join(dataset.download))
     for archive in archives.of(name):
-        print('  {:<60} {}'.format(archive.name, archive.address or archive.page))
-    print('Fetch         make fetch-{} ACCEPT_LICENCE=1'.format(name))
+        print(f'  {archive.name:<60} {archive.address or archive.page}')
+    print(f'Fetch         make fetch-{name} ACCEPT_LICENCE=1')
     if dataset.source:
         print('\nPut it there')
         _show_splits(dataset.source.values())
@@ -45,12 +45,12 @@ def show(name: str) -> int:
     for key, path in dataset.files.items():
         if not key.endswith('_suffix'):
             print('  {:<14} {}'.format(key, catalogue.locate(path, split='{train,...}')))
-    print('\nPrepare and check it with    make data-{0}    which runs'.format(name))
-    for command in dataset.prepare + ('python -m mtp.data check {}'.format(name),):
+    print(f'\nPrepare and check it with    make data-{name}    which runs')
+    for command in dataset.prepare + (f'python -m mtp.data check {name}',):
         print('  ' + command)
     print()
     for key, count in dataset.counts.items():
-        print('Official count: {} {}'.format(count, key))
+        print(f'Official count: {count} {key}')
     print('{} classes: {}'.format(len(dataset.classes), ', '.join(dataset.classes)))
     for note in dataset.notes:
         print('Note: ' + note)
@@ -59,8 +59,8 @@ def show(name: str) -> int:
 
 def _show_splits(splits: Iterable[catalogue.Split]) -> None:
     for split in splits:
-        known = '' if split.count is None else '  ({} images)'.format(split.count)
-        print('  {:<14} {}/*{}{}'.format(split.name, catalogue.locate(split.images), split.image_suffix, known))
+        known = '' if split.count is None else f'  ({split.count} images)'
+        print(f'  {split.name:<14} {catalogue.locate(split.images)}/*{split.image_suffix}{known}')
         if split.labels not in ('', split.images):
             is_folder = os.path.splitext(split.labels)[1] == ''
             print('  {:<14} {}{}'.format('', catalogue.locate(split.labels),
@@ -94,7 +94,7 @@ def check(name: str, any_count: bool = False) -> int:
             missing += bool(fault) and verdict == 'fail'
             differing += stems is not None and split.count not in (None, len(stems))
             found[title, split.name] = stems
-            print('{:<5} {:<9} {:<14} {}'.format(verdict, title, split.name, said))
+            print(f'{verdict:<5} {title:<9} {split.name:<14} {said}')
     for key, count, number in _totals(dataset, found):
         verdict, said = _compare(number, count, taken)
         differing += number != count
@@ -112,12 +112,12 @@ def check(name: str, any_count: bool = False) -> int:
 def _conclude(name: str, missing: int, differing: int, sample: Optional[str], any_count: bool) -> None:
     """Say in a sentence what the lines above come to, and what to type next."""
     if sample is not None:
-        print('{} is a sample set (see {}): its numbers are its own'.format(name, sample))
+        print(f'{name} is a sample set (see {sample}): its numbers are its own')
     elif differing:
         print('{} of the numbers of {} differ{} from the official ones{}'.format(
             differing, name, 's' if differing == 1 else '', ', and are taken as they are' if any_count else ''))
     if missing:
-        print('next: python -m mtp.data describe {0}, then make data-{0}'.format(name))
+        print(f'next: python -m mtp.data describe {name}, then make data-{name}')
     elif differing and sample is None and not any_count:
         print('next: get what is missing; or, where a part is meant: python -m mtp.data check {0} --any-count (make '
               'data-{0} ARGS=--any-count)'.format(name))
@@ -127,7 +127,7 @@ def _compare(number: int, official: Optional[int], taken: bool) -> Tuple[str, st
     """(verdict, text) of a number of images; other numbers fail unless they are ``taken``."""
     if official is None or number == official:
         return 'pass', '{} images{}'.format(number, '' if official is None else ', as officially')
-    return 'note' if taken else 'fail', '{} images, officially {}'.format(number, official)
+    return 'note' if taken else 'fail', f'{number} images, officially {official}'
 
 
 def _sample_mark(dataset: catalogue.Dataset) -> Optional[str]:
@@ -158,31 +158,31 @@ def _check_split(split: catalogue.Split) -> Tuple[str, Optional[Set[str]]]:
     """(what is missing or '', stems of the images that count or None)."""
     folder = catalogue.locate(split.images)
     if not os.path.isdir(folder):
-        return '{} is missing'.format(folder), None
+        return f'{folder} is missing', None
     found = _stems(folder, split.image_suffix)
     labelled = None
     if split.labels and os.path.splitext(split.labels)[1] == '':
         labels = catalogue.locate(split.labels)
         if not os.path.isdir(labels):
-            return '{} is missing'.format(labels), None
+            return f'{labels} is missing', None
         labelled = _stems(labels, split.label_suffix)
     elif split.labels and not os.path.isfile(catalogue.locate(split.labels)):
-        return '{} is missing'.format(catalogue.locate(split.labels)), None
+        return f'{catalogue.locate(split.labels)} is missing', None
     wanted = found
     if split.listing:
         if not os.path.isfile(catalogue.locate(split.listing)):
-            return '{} is missing'.format(catalogue.locate(split.listing)), None
+            return f'{catalogue.locate(split.listing)} is missing', None
         wanted = _listed(catalogue.locate(split.listing))
         absent = sorted(wanted - found, key=converting.natural)
         if absent:
-            return '{} of {} listed images are missing, first {}'.format(len(absent), len(wanted), absent[0]), None
+            return f'{len(absent)} of {len(wanted)} listed images are missing, first {absent[0]}', None
     without = sorted(wanted - labelled, key=converting.natural) if labelled is not None else []
     if len(without) == len(wanted) == len(labelled or ()):  # labels called otherwise than their images (SpaceNet)
         return '', wanted
     if without:
-        return '{} of {} images have no label file, first {}'.format(len(without), len(wanted), without[0]), None
+        return f'{len(without)} of {len(wanted)} images have no label file, first {without[0]}', None
     if not wanted:
-        return 'no image in {}'.format(folder), None
+        return f'no image in {folder}', None
     return '', wanted
 
 
@@ -199,15 +199,13 @@ def _unlike_training(dataset: catalogue.Dataset, split: catalogue.Split, prepare
     for folder, suffix in ((catalogue.locate(split.images), split.image_suffix), (labels, split.label_suffix)):
         others = [path for path in _files(folder, suffix) if not path.endswith(suffix)]
         if others:
-            return '{} files do not end in {}, by which training looks for them, first {}'.format(
-                len(others), suffix, others[0])
+            return f'{len(others)} files do not end in {suffix}, by which training looks for them, first {others[0]}'
     masks = catalogue.locate(dataset.files['semantic']) if 'semantic' in dataset.files else labels
     suffix = '.png' if 'semantic' in dataset.files else split.label_suffix
     if suffix not in images.SUFFIXES:
         return ''
     colours = [path for path in _files(masks, suffix) if images.header(path).bands != 1]
-    return colours and '{} masks are in colours, and training reads numbers, first {}'.format(
-        len(colours), colours[0]) or ''
+    return colours and f'{len(colours)} masks are in colours, and training reads numbers, first {colours[0]}' or ''
 
 
 def _files(folder: str, suffix: str) -> List[str]:
@@ -248,6 +246,6 @@ def prepare(name: str, dry_run: bool = False, any_count: bool = False) -> int:
         code = subprocess.call(_words(command), env=dict(os.environ, PYTHONPATH=os.pathsep.join(
             filter(None, [ROOT, os.environ.get('PYTHONPATH')]))))
         if code:
-            raise MTPError('{!r} ended with code {}'.format(command, code),
+            raise MTPError(f'{command!r} ended with code {code}',
                            hint='mend what it says above, then repeat: what is done already is kept', code=FAILED)
     return OK if dry_run else check(name, any_count)

@@ -56,12 +56,12 @@ def _object(path: PathLike, node: xmltree.Node, kind: str, classes: Optional[Seq
     name = tag.text.lower() if classes is None else catalogue.class_called(tag.text, classes)
     if not name:
         message, hint = catalogue.strange_class(tag.text, classes or (), 'DIOR')
-        raise MTPError('{}: line {}: field name: {}'.format(path, tag.line, message), hint=hint)
+        raise MTPError(f'{path}: line {tag.line}: field name: {message}', hint=hint)
     # some horizontal files call the container robndbox too
     box = node.first('robndbox') or node.first('bndbox')
     fields = SIDES if kind == 'horizontal' else CORNERS
     if box is None or box.first(fields[0]) is None:
-        raise MTPError('{}: line {}: <object> has no {} box ({} ...)'.format(path, node.line, kind, fields[0]))
+        raise MTPError(f'{path}: line {node.line}: <object> has no {kind} box ({fields[0]} ...)')
     difficult = node.first('difficult')
     return name, [xmltree.number(box, field, path) for field in fields], (
         text.count(difficult.text, path, difficult.line, 'difficult') if difficult is not None else 0)

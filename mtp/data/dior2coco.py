@@ -56,7 +56,7 @@ def _job(options: argparse.Namespace, split: str) -> Dict[str, Any]:
     folder = os.path.join(root, 'JPEGImages-' + ('test' if split == 'test' else 'trainval'))
     list_file = os.path.join(root, 'ImageSets', 'Main', split + '.txt')
     if not os.path.isfile(list_file):
-        raise MTPError('the list {} is missing'.format(list_file), hint='python -m mtp.data describe dior')
+        raise MTPError(f'the list {list_file} is missing', hint='python -m mtp.data describe dior')
     files = [(images.as_there(os.path.join(folder, stem + '.jpg')),
               images.as_there(os.path.join(labels, stem + '.xml'))) for stem in converting.stems(list_file)]
     name = os.path.basename(catalogue.get('dior').files['coco']).format(split=split)

@@ -32,12 +32,12 @@ def read(path: PathLike, classes: Optional[Sequence[str]] = None) -> records.Pol
             _header(path, number, tokens, line, meta)
             continue
         if len(tokens) > 10:
-            raise MTPError('{}: line {}: {} fields, and 9 or 10 are expected'.format(path, number, len(tokens)),
+            raise MTPError(f'{path}: line {number}: {len(tokens)} fields, and 9 or 10 are expected',
                            hint=_blank_in_name(tokens, classes))
         corners = [text.number(token, path, number, field) for token, field in zip(tokens, FIELDS)]
         if classes is not None and tokens[8] not in classes:
             message, hint = catalogue.strange_class(_whole_name(tokens), classes)
-            raise MTPError('{}: line {}: field name: {}'.format(path, number, message), hint=hint)
+            raise MTPError(f'{path}: line {number}: field name: {message}', hint=hint)
         difficult = text.count(tokens[9], path, number, 'difficult') if len(tokens) == 10 else 0
         rows.append((tokens[8], corners, difficult))
     return records.polygons(rows, meta)
@@ -52,7 +52,7 @@ def _whole_name(tokens: Sequence[str]) -> str:
 def _blank_in_name(tokens: Sequence[str], classes: Optional[Sequence[str]]) -> str:
     name = _whole_name(tokens)
     called = catalogue.class_called(name, classes or ()) or '-'.join(name.split())
-    return 'a name with blanks is several fields: write {}'.format(called)
+    return f'a name with blanks is several fields: write {called}'
 
 
 def _header(path: PathLike, number: int, tokens: Sequence[str], line: str, meta: Dict[str, str]) -> None:
@@ -60,7 +60,7 @@ def _header(path: PathLike, number: int, tokens: Sequence[str], line: str, meta:
         return
     key, colon, value = line.strip().partition(':')
     if not colon:
-        raise MTPError('{}: line {}: {} fields, and 9 or 10 are expected'.format(path, number, len(tokens)))
+        raise MTPError(f'{path}: line {number}: {len(tokens)} fields, and 9 or 10 are expected')
     meta[key.strip()] = value.strip()
 
 

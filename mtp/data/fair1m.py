@@ -44,13 +44,12 @@ def read(path: PathLike, classes: Optional[Sequence[str]] = None) -> records.Pol
         name = said if classes is None else catalogue.class_called(said, classes)
         if not name:
             message, hint = catalogue.strange_class(tag.text, classes or (), 'FAIR1M')
-            raise MTPError('{}: line {}: field name: {}'.format(path, tag.line, message), hint=hint)
+            raise MTPError(f'{path}: line {tag.line}: field name: {message}', hint=hint)
         rows.append((name, _points(path, xmltree.child(node, 'points', path)), 0))
         if result.first('probability') is not None:
             scores.append(xmltree.number(result, 'probability', path))
     if scores and len(scores) != len(rows):
-        raise MTPError('{}: line {}: {} of {} objects have a probability'.format(
-            path, objects.line, len(scores), len(rows)))
+        raise MTPError(f'{path}: line {objects.line}: {len(scores)} of {len(rows)} objects have a probability')
     if scores:
         meta['scores'] = np.array(scores)
     return records.polygons(rows, meta)
@@ -59,12 +58,12 @@ def read(path: PathLike, classes: Optional[Sequence[str]] = None) -> records.Pol
 def _points(path: PathLike, node: xmltree.Node) -> List[float]:
     points = node.all('point')
     if len(points) not in (4, 5):
-        raise MTPError('{}: line {}: field points: {} points, and 5 are expected'.format(path, node.line, len(points)))
+        raise MTPError(f'{path}: line {node.line}: field points: {len(points)} points, and 5 are expected')
     numbers = []
     for index, point in enumerate(points):
         pair = point.text.split(',')
         if len(pair) != 2:
-            raise MTPError('{}: line {}: field point: {!r} is not x,y'.format(path, point.line, point.text[:60]))
+            raise MTPError(f'{path}: line {point.line}: field point: {point.text[:60]!r} is not x,y')
         numbers += [text.number(token.strip(), path, point.line, 'point') for token in pair]
     return numbers[:8]
 
@@ -78,7 +77,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     problems = []
     with stamps.filling(out, 'data fair1m', mark, _names(items), options) as filling:
         if not filling.needed:
-            print('{}: made from these files already'.format(out))
+            print(f'{out}: made from these files already')
             return 0
         work = functools.partial(_convert, options=options)
         written = converting.run(work, items, options, 'FAIR1M to DOTA', problems)
@@ -119,7 +118,7 @@ def _collect(options: argparse.Namespace, out: str) -> List[_Item]:
         for stem, xml in converting.paths_by_stem(folders[0], split.label_suffix).items():
             target = PREFIX[part] + stem
             if target in items:
-                raise MTPError('two annotations want the name {}: {} and {}'.format(target, items[target][1], xml))
+                raise MTPError(f'two annotations want the name {target}: {items[target][1]} and {xml}')
             image = images_of.get(stem, os.path.join(folders[1], stem + split.image_suffix))
             items[target] = (target, xml, image, out)
     if missing and (options.parts or len(missing) == len(PREFIX)) or not items:
@@ -131,7 +130,7 @@ def _collect(options: argparse.Namespace, out: str) -> List[_Item]:
 def _names(items: Iterable[_Item]) -> List[str]:
     """What is written, relative to the folder."""
     return ownership.exactly(name for target, _, image, _ in items for name in (
-        'labelTxt/{}.txt'.format(target), 'images/{}{}'.format(target, os.path.splitext(image)[1].lower())))
+        f'labelTxt/{target}.txt', f'images/{target}{os.path.splitext(image)[1].lower()}'))
 
 
 def _convert(item: _Item, options: argparse.Namespace) -> int:

@@ -51,7 +51,7 @@ def _licence(dataset: catalogue.Dataset, accepted: bool) -> None:
     if not accepted:
         raise MTPError('{} is published under these terms: {} ({})'.format(
             dataset.title, dataset.licence, ', '.join(dataset.published)),
-            hint='make fetch-{} ACCEPT_LICENCE=1'.format(dataset.name))
+            hint=f'make fetch-{dataset.name} ACCEPT_LICENCE=1')
 
 
 def bring(wanted: Tuple[Archive, ...], folder: str, given: str = '',
@@ -94,13 +94,13 @@ def _check(archive: Archive, path: str) -> None:
 
 def by_hand(name: str, missing: List[Archive]) -> List[str]:
     """What a person does for archives that no program may fetch."""
-    lines = ['{} to get by hand, of the archives of {}:'.format(len(missing), name)]
+    lines = [f'{len(missing)} to get by hand, of the archives of {name}:']
     for archive in missing:
         lines.append('  {}  from {}{}'.format(archive.name, archive.page, ': ' + archive.needs if archive.needs
                                               else ''))
     return lines + ['put them under these names into one folder, then: make fetch-{} ACCEPT_LICENCE=1 ARCHIVES=<that '
                     'folder>'
-                    .format(name)]
+                    ]
 
 
 def take_out(found: List[Tuple[Archive, str]], folder: str, root: str) -> None:
@@ -108,12 +108,12 @@ def take_out(found: List[Tuple[Archive, str]], folder: str, root: str) -> None:
     record = os.path.join(folder, DONE)
     done = files.read_note(record)  # without it, files that are there are still not written again
     for archive, path in found:
-        mark = '{}:{}'.format(os.path.getsize(path), hashlib.sha256(repr(archive).encode()).hexdigest()[:16])
+        mark = f'{os.path.getsize(path)}:{hashlib.sha256(repr(archive).encode()).hexdigest()[:16]}'
         if done.get(archive.name) == mark:
-            say('{}: unpacked before'.format(archive.name))
+            say(f'{archive.name}: unpacked before')
             continue
         count = unpacking.unpack(path, archive.unpack, root)
-        say('{}: {} files'.format(archive.name, count))
+        say(f'{archive.name}: {count} files')
         done[archive.name] = mark
         files.write_json(record, done)
 

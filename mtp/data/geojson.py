@@ -13,7 +13,7 @@ _BLANKS = re.compile('[ \t\r\n]*')
 
 
 def _refuse(token: str) -> NoReturn:
-    raise ValueError('{} is not a number'.format(token))
+    raise ValueError(f'{token} is not a number')
 
 
 class _Reader:
@@ -26,7 +26,7 @@ class _Reader:
 
     def fail(self, what: object) -> NoReturn:
         line = self.line + self.text.count('\n', 0, self.at)
-        raise MTPError('{}: line {}: {}'.format(self.path, line, what))
+        raise MTPError(f'{self.path}: line {line}: {what}')
 
     def more(self) -> bool:
         """Read another chunk behind the window; False at the end of the file."""
@@ -38,7 +38,7 @@ class _Reader:
         self.text, self.at = self.text[self.at:] + chunk, 0
         self.ended = not chunk
         if len(self.text) > MAX_VALUE + 2 * CHUNK and chunk:
-            self.fail('a value longer than {} characters'.format(MAX_VALUE))
+            self.fail(f'a value longer than {MAX_VALUE} characters')
         return bool(chunk)
 
     def peek(self) -> str:
@@ -72,7 +72,7 @@ class _Reader:
                 self.fail('values nested too deep')
             except json.JSONDecodeError as error:
                 if self.ended or not self.more():
-                    self.fail('not JSON: {}'.format(error.msg))
+                    self.fail(f'not JSON: {error.msg}')
             except ValueError as error:
                 self.fail(error)
 
@@ -94,7 +94,7 @@ def features(path: PathLike) -> Iterator[Tuple[int, Dict[str, Any], Dict[str, An
     try:
         stream = open(path, encoding='utf-8-sig')
     except OSError as error:
-        raise MTPError('cannot read {}: {}'.format(path, error.strerror)) from None
+        raise MTPError(f'cannot read {path}: {error.strerror}') from None
     with stream:
         reader = _Reader(path, stream)
         if reader.peek() == '':
@@ -124,7 +124,7 @@ def _each(reader: _Reader, top: Dict[str, Any]) -> Iterator[Tuple[int, Dict[str,
     while reader.peek() != ']':
         feature = reader.value()
         if not isinstance(feature, dict) or not isinstance(feature.get('properties') or {}, dict):
-            reader.fail('feature {} is not an object with properties'.format(number))
+            reader.fail(f'feature {number} is not an object with properties')
         yield number, dict(feature, properties=feature.get('properties') or {}), top
         number += 1
         if reader.take(',]') == ']':

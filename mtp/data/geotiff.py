@@ -43,7 +43,7 @@ def read(path: PathLike) -> Grid:
                            hint='gdal_translate -a_srs EPSG:code -a_ullr left top right bottom {} placed.tif'.format(
                                shlex.quote(os.fspath(path))))
         if not np.isfinite(matrix).all():
-            raise MTPError('{}: its GeoTIFF tags are not numbers: {}'.format(path, matrix))
+            raise MTPError(f'{path}: its GeoTIFF tags are not numbers: {matrix}')
         return Grid(opened.width, opened.height, matrix, _epsg(opened))
 
 

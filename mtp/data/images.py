@@ -48,7 +48,7 @@ def header(path: PathLike) -> Header:
             head = stream.read(33)
         found = _png(path, head) if head[:8] == PNG and head[12:16] == b'IHDR' else _other(path)
     except OSError as error:
-        raise MTPError('cannot read the image {}: {}'.format(path, error.strerror or error)) from None
+        raise MTPError(f'cannot read the image {path}: {error.strerror or error}') from None
     require_sane(path, found.width, found.height)
     pixels = found.width * found.height
     if head.startswith(JPEG) and pixels > 1 << 26 and pixels > _MOST_IN_JPEG * os.path.getsize(path):
@@ -60,7 +60,7 @@ def header(path: PathLike) -> Header:
 def require_sane(path: PathLike, width: int, height: int) -> None:
     """Raise MTPError unless an image of this size can be: nothing is made from what a header says before."""
     if width < 1 or height < 1:
-        raise MTPError('the image {} has {} x {} pixels'.format(path, width, height))
+        raise MTPError(f'the image {path} has {width} x {height} pixels')
     if max(width, height) > MAX_SIDE or width * height > MAX_PIXELS:
         raise MTPError('the image {} says that it has {} x {} pixels; more than {} a side or 2**36 in all are not '
                        'read'.format(path, width, height, MAX_SIDE), hint='replace this file, or cut it in parts')
@@ -73,20 +73,20 @@ def require_plain(path: PathLike, what: str = 'image') -> None:
     except (OSError, ValueError) as error:
         reason, hint = _missing(path, what) if isinstance(error, FileNotFoundError) else (
             str(getattr(error, 'strerror', error)), '')
-        raise MTPError('cannot read the {} {}: {}'.format(what, path, reason), hint=hint) from None
+        raise MTPError(f'cannot read the {what} {path}: {reason}', hint=hint) from None
     if not stat.S_ISREG(found.st_mode):
         raise MTPError('cannot read the {} {}: it is {}'.format(
             what, path, 'a folder' if stat.S_ISDIR(found.st_mode) else 'no plain file'))
     if what == 'image' and not found.st_size:  # a text without a line is one, too
-        raise MTPError('cannot read the image {}: it is empty (0 bytes)'.format(path),
+        raise MTPError(f'cannot read the image {path}: it is empty (0 bytes)',
                        hint='replace this file with a whole copy')
 
 
 def _missing(path: PathLike, what: str) -> Tuple[str, str]:
     """Why nothing is at ``path``, and what to look at: a link is there though what it leads to is not."""
     if os.path.islink(path):
-        told = 'it is a link to {}, where there is nothing'.format(os.readlink(path))
-        return told, 'ls -l {}'.format(shlex.quote(os.fspath(path)))
+        told = f'it is a link to {os.readlink(path)}, where there is nothing'
+        return told, f'ls -l {shlex.quote(os.fspath(path))}'
     return 'there is no ' + what, ''
 
 
@@ -107,10 +107,10 @@ def decoded(path: PathLike, flags: int) -> 'np.ndarray':
     try:
         pixels = cv2.imread(os.fspath(path), flags)
     except cv2.error as error:
-        raise MTPError('cannot decode image {}: {}'.format(path, error.err),
+        raise MTPError(f'cannot decode image {path}: {error.err}',
                        hint='replace this file with a whole copy') from None
     if pixels is None:
-        raise MTPError('cannot decode image {}'.format(path), hint='replace this file with a whole copy')
+        raise MTPError(f'cannot decode image {path}', hint='replace this file with a whole copy')
     return pixels
 
 
@@ -126,9 +126,9 @@ def require_whole(path: PathLike) -> None:
             stream.seek(0)
             data = stream.read()
     except OSError as error:
-        raise MTPError('cannot read the image {}: {}'.format(path, error.strerror or error)) from None
+        raise MTPError(f'cannot read the image {path}: {error.strerror or error}') from None
     if cut_short(data):
-        raise MTPError('the image {} is cut short: its {} bytes hold no end of a JPEG'.format(path, len(data)),
+        raise MTPError(f'the image {path} is cut short: its {len(data)} bytes hold no end of a JPEG',
                        hint='replace this file with a whole copy')
 
 
@@ -173,7 +173,7 @@ def _other(path: PathLike) -> Header:
             if getattr(error, 'errno', None):
                 raise
         except Exception as error:  # Pillow raises many kinds for a damaged header
-            raise MTPError('cannot read the image {}: {}'.format(path, error)) from None
+            raise MTPError(f'cannot read the image {path}: {error}') from None
     return _by_gdal(path)  # Pillow knows few kinds of TIFF
 
 
@@ -220,6 +220,6 @@ def by_stem(paths: Iterable[str]) -> Dict[str, str]:
     for path in paths:
         name = stem(path)
         if name in found and not os.path.samefile(found[name], path):
-            raise MTPError('{} and {} share one image id'.format(found[name], path), hint='keep one of them')
+            raise MTPError(f'{found[name]} and {path} share one image id', hint='keep one of them')
         found[name] = path
     return found

@@ -23,24 +23,23 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         texts = converting.paths_by_stem(labels, split.label_suffix)
         for stem, image in converting.paths_by_stem(images, split.image_suffix).items():
             if stem not in texts:
-                raise MTPError('{} has no label file {}'.format(
-                    image, os.path.join(labels, stem + split.label_suffix)), code=1)
+                raise MTPError(f'{image} has no label file {os.path.join(labels, stem + split.label_suffix)}', code=1)
             if stem in items:
-                raise MTPError('{} is there twice: {} and {}'.format(os.path.basename(image), items[stem][0], image))
+                raise MTPError(f'{os.path.basename(image)} is there twice: {items[stem][0]} and {image}')
             items[stem] = (image, texts[stem])
     if not items:
-        raise MTPError('no image in {}'.format(images), hint='python -m mtp.data describe ' + options.name)
+        raise MTPError(f'no image in {images}', hint='python -m mtp.data describe ' + options.name)
     out = catalogue.locate(options.name + '/trainval')
     mark = converting.fingerprint([1], [path for pair in items.values() for path in pair])
-    links = [(path, '{}/{}{}'.format(folder, stem, suffix)) for stem, pair in items.items() for path, folder, suffix
+    links = [(path, f'{folder}/{stem}{suffix}') for stem, pair in items.items() for path, folder, suffix
              in zip(pair, ('images', 'labelTxt'), (split.image_suffix, split.label_suffix))]
     with stamps.filling(out, 'data join', mark, ownership.exactly(name for _, name in links), options) as filling:
         if not filling.needed:
-            print('{}: made from these files already'.format(out))
+            print(f'{out}: made from these files already')
             return 0
         for path, name in () if options.dry_run else links:
             outputs.link(path, os.path.join(out, name))
-    print('{}: {} images'.format(out, len(items)))
+    print(f'{out}: {len(items)} images')
     return converting.finish({'images': len(items)}, [], options)
 
 

@@ -55,7 +55,7 @@ def choose_offset(ranges: Sequence[Tuple[str, int, int]]) -> int:
     """
     outside = [name for name, _, high in ranges if high > 7]
     if outside:
-        raise MTPError('{} of {} files hold values above 7, first {}'.format(len(outside), len(ranges), outside[0]))
+        raise MTPError(f'{len(outside)} of {len(ranges)} files hold values above 7, first {outside[0]}')
     both = [name for name, low, high in ranges if low == 0 and high == 7]
     if both:
         raise MTPError('{} holds 0 and 7, so it knows 8 classes, and LoveDA has 7: 0, no data, was learnt as a class'
@@ -85,10 +85,10 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     archive = out.rstrip('/') + '.zip'
     files = [os.path.join(pred, name) for name in converting.listing(pred, '.png')]
     if not files:
-        raise MTPError('no .png in {}'.format(pred))
+        raise MTPError(f'no .png in {pred}')
     mark = converting.fingerprint([1, options.offset, options.size], files)
     if not stamps.needed(out, VERB, mark, options):
-        print('{}: made from these files already'.format(archive))
+        print(f'{archive}: made from these files already')
         return 0
     problems = _name_problems(files, options.expect_count)
     scanned = converting.run(functools.partial(_scan, size=options.size), files, options, 'values', problems)
@@ -96,12 +96,12 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     offset = choose_offset(ranges) if options.offset == 'auto' else int(options.offset)
     wrong = [name for name, low, high in ranges if low + offset < 0 or high + offset > 6]
     if wrong:
-        raise MTPError('with an offset of {} {} files leave 0..6, first {}'.format(offset, len(wrong), wrong[0]))
+        raise MTPError(f'with an offset of {offset} {len(wrong)} files leave 0..6, first {wrong[0]}')
     names = [os.path.basename(path) for path in files]
     if not options.dry_run:
         with stamps.filling(out, VERB, mark, ownership.exactly(names), options):
             work = functools.partial(_shift, out=out, offset=offset)
-            for _ in converting.run(work, files, options, 'offset {}'.format(offset), problems):
+            for _ in converting.run(work, files, options, f'offset {offset}', problems):
                 pass
             _zip(out, names, archive)
     print('{}: {} files, offset {}{}'.format(archive, len(files), offset,
@@ -127,12 +127,11 @@ def _name_problems(files: Sequence[str], expected: int) -> List[str]:
         return []
     problems = []
     if len(files) != expected:
-        problems.append('{} files, and the server expects {} (--expect-count 0 to allow it)'.format(
-            len(files), expected))
-    wanted = {'{}.png'.format(number) for number in TEST_IDS}
+        problems.append(f'{len(files)} files, and the server expects {expected} (--expect-count 0 to allow it)')
+    wanted = {f'{number}.png' for number in TEST_IDS}
     strange = [path for path in files if os.path.basename(path) not in wanted]
     if strange:
-        problems.append('{} files are no test image of LoveDA, first {}'.format(len(strange), strange[0]))
+        problems.append(f'{len(strange)} files are no test image of LoveDA, first {strange[0]}')
     return problems
 
 
@@ -167,14 +166,14 @@ def flatten(argv: Optional[Sequence[str]] = None) -> int:
         counts[part] = len(items)
         out = os.path.join(options.root, part)
         mark = converting.fingerprint([1], [path for item in items for path in item[1:] if path])
-        names = ['{}/{}'.format(folder, item[0]) for item in items
+        names = [f'{folder}/{item[0]}' for item in items
                  for path, folder in zip(item[1:], ('images', 'labels')) if path]
         work, turned = functools.partial(_place, out='' if options.dry_run else out), 0
         with stamps.filling(out, 'data loveda', mark, ownership.exactly(names), options) as filling:
             if filling.needed:
                 turned = sum(converting.run(work, items, options, 'LoveDA ' + part, []))
-        said = ', {} masks turned from colours into numbers'.format(turned) if turned else ''
-        print('{}: {}'.format(out, '{} images{}'.format(len(items), said) if filling.needed else
+        said = f', {turned} masks turned from colours into numbers' if turned else ''
+        print('{}: {}'.format(out, f'{len(items)} images{said}' if filling.needed else
                               'made from these files already'))
     return converting.finish(counts, [], options)
 
@@ -201,7 +200,7 @@ def _area(root: str, source: str, area: str, part: str) -> List[_Item]:
     for stem, image in converting.paths_by_stem(os.path.join(folder, 'images_png'), '.png').items():
         mask = None if part == 'test' else found.get(stem, os.path.join(folder, 'masks_png', stem + '.png'))
         if mask and images.size(image) != images.size(mask):
-            raise MTPError('{} and {} differ in size'.format(image, mask))
+            raise MTPError(f'{image} and {mask} differ in size')
         items.append((stem + '.png', image, mask))
     return items
 

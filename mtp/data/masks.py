@@ -34,7 +34,7 @@ def decode(path: PathLike) -> Tuple[str, np.ndarray]:
         with Image.open(path) as image:
             return image.mode, np.asarray(image)
     except Exception as error:  # Pillow raises many kinds for a damaged file
-        raise MTPError('cannot read {}: {}'.format(path, error)) from None
+        raise MTPError(f'cannot read {path}: {error}') from None
 
 
 def read(path: PathLike, rule: Rule) -> Tuple[np.ndarray, bool]:
@@ -47,7 +47,7 @@ def read(path: PathLike, rule: Rule) -> Tuple[np.ndarray, bool]:
     """
     mode, pixels = decode(path)
     if mode not in ('L', 'P', 'RGB', 'RGBA'):
-        raise MTPError('{}: a mask of mode {}, and one byte a pixel is expected'.format(path, mode))
+        raise MTPError(f'{path}: a mask of mode {mode}, and one byte a pixel is expected')
     plain = mode in ('L', 'P')  # training reads the numbers of a palette, not its colours
     numbers = pixels if plain else _numbers(path, pixels[..., :3], rule)
     if numbers.max() > rule.highest:

@@ -30,7 +30,7 @@ def link(source: PathLike, target: PathLike) -> None:
             try:
                 shutil.copyfile(source, temporary)
             except OSError as error:
-                raise MTPError('cannot copy {}: {}'.format(source, error.strerror), code=FAILED) from None
+                raise MTPError(f'cannot copy {source}: {error.strerror}', code=FAILED) from None
 
 
 def save_image(path: PathLike, image: np.ndarray) -> None:
@@ -39,6 +39,6 @@ def save_image(path: PathLike, image: np.ndarray) -> None:
         return
     done, data = cv2.imencode(os.path.splitext(path)[1], image)
     if not done:
-        raise MTPError('cannot encode {}'.format(path))
+        raise MTPError(f'cannot encode {path}')
     with atomic_path(path) as temporary, open(temporary, 'wb') as stream:
         stream.write(data.tobytes())

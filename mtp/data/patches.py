@@ -38,13 +38,13 @@ def binary(label: np.ndarray, path: PathLike) -> np.ndarray:
     if label.ndim == 3 and (label == label[..., :1]).all():
         label = label[..., 0]
     if label.ndim != 2:
-        raise MTPError('{}: a label in colours'.format(path))
+        raise MTPError(f'{path}: a label in colours')
     values = np.unique(label)
     if values.max() <= 2 and values.dtype.kind in 'ui':
         return np.where(label == (2 if values.max() == 2 else 1), 255, 0).astype(np.uint8)
     if label.dtype == np.uint8 and ((values <= 64) | (values >= 192)).all():
         return np.where(label >= 128, 255, 0).astype(np.uint8)
-    raise MTPError('{}: values {} ... {} are no label of changed and unchanged'.format(path, values[0], values[-1]))
+    raise MTPError(f'{path}: values {values[0]} ... {values[-1]} are no label of changed and unchanged')
 
 
 def stretch(band: np.ndarray, low: float, high: float) -> np.ndarray:
@@ -73,11 +73,11 @@ def _colour(path: str, options: argparse.Namespace) -> np.ndarray:
     if not os.path.isdir(path):
         image = _load(path)
         if image.dtype != np.uint8:
-            raise MTPError('{}: it has {} pixels, and 8 bits are expected'.format(path, image.dtype))
+            raise MTPError(f'{path}: it has {image.dtype} pixels, and 8 bits are expected')
         return image[..., :3] if image.ndim == 3 else np.repeat(image[..., None], 3, 2)
     bands = [stretch(_load(os.path.join(path, band + '.tif')), *options.stretch) for band in BANDS]
     if len({band.shape for band in bands}) != 1:
-        raise MTPError('{}: its bands differ in size'.format(path))
+        raise MTPError(f'{path}: its bands differ in size')
     return np.stack(bands[::-1], 2)
 
 
@@ -96,7 +96,7 @@ def _cut(item: _Item, name: str, out: str, options: argparse.Namespace) -> Dict[
             target = part or where[number]
             counts[target] = counts.get(target, 0) + (role == 'label')
             if not options.dry_run:
-                outputs.save_image(os.path.join(out, target, role, '{}_{:04d}_{:04d}.png'.format(stem, y, x)), patch)
+                outputs.save_image(os.path.join(out, target, role, f'{stem}_{y:04d}_{x:04d}.png'), patch)
     return counts
 
 
@@ -146,35 +146,35 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     out = options.out or catalogue.locate(dataset.root)
     options.tile = options.tile or TILE.get(name)
     if not os.path.isdir(root):
-        raise MTPError('the folder {} is missing'.format(root), hint='python -m mtp.data describe {}'.format(name))
+        raise MTPError(f'the folder {root} is missing', hint=f'python -m mtp.data describe {name}')
     items = _items(name, root)
     missing = [path for item in items for path in item[2] if not os.path.exists(path)]
     if missing or not items:
         raise MTPError('{} is missing'.format(missing[0] if missing else 'any image below ' + root), code=1,
-                       hint='python -m mtp.data describe {}'.format(name))
+                       hint=f'python -m mtp.data describe {name}')
     mark = converting.fingerprint([1, name, options.tile, options.seed, list(options.stretch)],
                                   [path for item in items for path in item[2]])
     problems, totals = [], {}
     work = functools.partial(_link if name == 'cdd' else _cut, name=name, out=out, options=options)
     with stamps.filling(out, 'data patches', mark, _names(name, items), options) as filling:
         if not filling.needed:
-            print('{}: made from these files already'.format(out))
+            print(f'{out}: made from these files already')
             return 0
         for counts in converting.run(work, items, options, name, problems):
             for part, number in counts.items():
                 totals[part] = totals.get(part, 0) + number
         filling.whole = not problems
-    print('{}: {}'.format(out, ', '.join('{} {}'.format(number, part) for part, number in totals.items())))
+    print('{}: {}'.format(out, ', '.join(f'{number} {part}' for part, number in totals.items())))
     return converting.finish(totals, problems, options)
 
 
 def _names(name: str, items: Sequence[_Item]) -> List[str]:
     """What is written, relative to the folder, as patterns."""
     if name == 'cdd':
-        return ownership.exactly('{}/{}/{}'.format(part, role, _target(stem, path)) for stem, part, sources in items
+        return ownership.exactly(f'{part}/{role}/{_target(stem, path)}' for stem, part, sources in items
                                  for role, path in zip(ROLES, sources))
     four = '[0-9]' * 4 + '*'
-    return ['*/{}/{}_{}_{}.png'.format(role, glob.escape(stem), four, four) for stem, _, _ in items for role in ROLES]
+    return [f'*/{role}/{glob.escape(stem)}_{four}_{four}.png' for stem, _, _ in items for role in ROLES]
 
 
 def _target(stem: str, path: str) -> str:

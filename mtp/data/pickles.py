@@ -25,20 +25,20 @@ def load(path: PathLike) -> object:
         measure(value, len(data), leaves=arrays.LEAVES)
         return value
     except Refused as error:
-        raise MTPError('{} holds {}, which label files have no business with'.format(path, shown(str(error))),
+        raise MTPError(f'{path} holds {shown(str(error))}, which label files have no business with',
                        hint=SOURCE) from None
     except Damaged as error:
-        raise MTPError('{} is not a readable pickle: {}'.format(path, error), hint=SOURCE) from None
+        raise MTPError(f'{path} is not a readable pickle: {error}', hint=SOURCE) from None
 
 
 def _content(path: PathLike) -> bytes:
     try:
         if not os.path.isfile(path) and os.path.exists(path):  # a FIFO would wait for ever
-            raise MTPError('{} is no plain file'.format(path), hint=SOURCE)
+            raise MTPError(f'{path} is no plain file', hint=SOURCE)
         with open(path, 'rb') as stream:
             if os.path.getsize(path) > MAX_BYTES:
-                raise MTPError('{} is larger than {} MiB, which no label file is'.format(path, MAX_BYTES >> 20),
+                raise MTPError(f'{path} is larger than {MAX_BYTES >> 20} MiB, which no label file is',
                                hint=SOURCE)
             return stream.read()
     except OSError as error:
-        raise MTPError('cannot read {}: {}'.format(path, error.strerror or error)) from None
+        raise MTPError(f'cannot read {path}: {error.strerror or error}') from None

@@ -45,13 +45,13 @@ def open_raster(path: PathLike) -> 'DatasetReader':
     try:
         import rasterio
     except ImportError as error:
-        raise MTPError('rasters are read with rasterio, which this Python lacks: {}'.format(error),
+        raise MTPError(f'rasters are read with rasterio, which this Python lacks: {error}',
                        hint='make setup') from None
     images.require_plain(path)
     images.require_whole(path)
     name = os.path.abspath(os.fspath(path))  # so it is no address, and names no driver
     if name.startswith('/vsi'):  # a folder of that name on the disk is not what GDAL would open
-        raise MTPError('cannot read the image {}: names of GDAL\'s file systems are not opened'.format(path))
+        raise MTPError(f'cannot read the image {path}: names of GDAL\'s file systems are not opened')
     with warnings.catch_warnings(), settings():
         warnings.simplefilter('ignore')  # most pictures have no place on the ground
         try:
@@ -59,10 +59,10 @@ def open_raster(path: PathLike) -> 'DatasetReader':
         except MTPError:
             raise
         except UnicodeEncodeError:
-            raise MTPError('cannot read the image {}: its name is no UTF-8, and GDAL opens no other'.format(path),
+            raise MTPError(f'cannot read the image {path}: its name is no UTF-8, and GDAL opens no other',
                            hint='give it a name of plain letters with mv') from None
         except Exception as error:  # rasterio has several kinds, and passes on those of its parts
-            raise MTPError('cannot read the image {}: {}'.format(path, _first_line(error)),
+            raise MTPError(f'cannot read the image {path}: {_first_line(error)}',
                            hint='replace this file with a whole copy') from None
     if opened.count == 0:
         raise MTPError('{} holds no image of its own but {}'.format(path, ', '.join(opened.subdatasets) or 'nothing'))
@@ -80,7 +80,7 @@ def driver_of(path: PathLike) -> str:
         with open(path, 'rb') as stream:
             head = stream.read(16)
     except OSError as error:
-        raise MTPError('cannot read the image {}: {}'.format(path, error.strerror or error)) from None
+        raise MTPError(f'cannot read the image {path}: {error.strerror or error}') from None
     for begin, driver in DRIVERS.items():
         if head.startswith(begin):
             return driver
@@ -97,8 +97,8 @@ def _with_small_pieces(path: PathLike, opened: 'DatasetReader') -> 'DatasetReade
     width = max(int(kind[-2:]) // 8 if kind[-2:].isdigit() else 1 for kind in opened.dtypes)
     if rows * columns * width > _MOST_BLOCK:
         opened.close()
-        raise MTPError('{} is stored in pieces of {} x {} pixels, each decoded as a whole'.format(path, columns, rows),
-                       hint='gdal_translate -co TILED=YES {} tiled.tif'.format(shlex.quote(os.fspath(path))))
+        raise MTPError(f'{path} is stored in pieces of {columns} x {rows} pixels, each decoded as a whole',
+                       hint=f'gdal_translate -co TILED=YES {shlex.quote(os.fspath(path))} tiled.tif')
     return opened
 
 
@@ -132,6 +132,6 @@ def _six_numbers(path: str) -> Matrix:
 
     lines = [line.strip() for line in text.read_lines(path) if line.strip()]
     if len(lines) != 6:
-        raise MTPError('{}: {} lines, and a world file has 6 numbers'.format(path, len(lines)))
+        raise MTPError(f'{path}: {len(lines)} lines, and a world file has 6 numbers')
     a, d, b, e, x, y = (text.number(line, path, number, 'number') for number, line in enumerate(lines, 1))
     return a, b, x - (a + b) / 2, d, e, y - (d + e) / 2

@@ -100,7 +100,7 @@ def areas_and_boxes(sizes: Sequence[Tuple[int, int]], counts: Sequence[str]) -> 
     flat, offsets = runs(counts)
     height, width = (np.array(column, np.int64) for column in zip(*sizes))
     for index in np.flatnonzero((height < 1) | (width < 1) | (height * width > MAX_PIXELS))[:1]:
-        raise RunsError(int(index), 'its size is {}'.format(list(sizes[index])))
+        raise RunsError(int(index), f'its size is {list(sizes[index])}')
     total = np.add.reduceat(flat, offsets[:-1])
     negative = np.minimum.reduceat(flat, offsets[:-1]) < 0
     for index in np.flatnonzero(negative | (total != height * width))[:1]:
@@ -138,7 +138,7 @@ def as_text(value: object) -> str:
     if isinstance(value, bytes):
         value = value.decode('latin-1')
     if not isinstance(value, str):
-        raise RunsError(0, 'counts are {}, not packed text'.format(type(value).__name__))
+        raise RunsError(0, f'counts are {type(value).__name__}, not packed text')
     return value
 
 

@@ -33,7 +33,7 @@ def read(path: PathLike, classes: Sequence[str]) -> List[Instance]:
     """
     entries = pickles.load(path)
     if not isinstance(entries, list):
-        raise MTPError('{}: it holds a {} where a list of instances is expected'.format(path, type(entries).__name__))
+        raise MTPError(f'{path}: it holds a {type(entries).__name__} where a list of instances is expected')
     fields = [_fields(path, index, entry, classes) for index, entry in enumerate(entries)]
     try:
         areas, boxes = rle.areas_and_boxes([row[2] for row in fields], [row[3] for row in fields])
@@ -45,7 +45,7 @@ def read(path: PathLike, classes: Sequence[str]) -> List[Instance]:
     for index, (row, entry, area, box) in enumerate(zip(fields, entries, areas.tolist(), boxes.tolist())):
         stored = entry.get('size')
         if stored is not None and stored != area:
-            raise _error(path, index, 'size', 'it says {} and the mask has {} pixels'.format(stored, area))
+            raise _error(path, index, 'size', f'it says {stored} and the mask has {area} pixels')
         prompt = prompts[index]
         instances.append(Instance(*row, area, tuple(box), None if prompt is None else tuple(prompt.tolist()),
                                   polygons[index]))
@@ -53,22 +53,22 @@ def read(path: PathLike, classes: Sequence[str]) -> List[Instance]:
 
 
 def _error(path: PathLike, index: int, field: str, what: object) -> MTPError:
-    return MTPError('{}: instance {}, field {}: {}'.format(path, index, field, what))
+    return MTPError(f'{path}: instance {index}, field {field}: {what}')
 
 
 def _fields(path: PathLike, index: int, entry: object, classes: Sequence[str]) -> Tuple[int, str, Tuple[int, int], str]:
     """label, category, mask size, counts of one entry, each checked."""
     if not isinstance(entry, dict):
-        raise _error(path, index, 'dict', 'it is a {}'.format(type(entry).__name__))
+        raise _error(path, index, 'dict', f'it is a {type(entry).__name__}')
     label, category = _label(path, index, entry, classes)
     mask = entry.get('mask')
     if not isinstance(mask, dict) or 'size' not in mask or 'counts' not in mask:
         raise _error(path, index, 'mask', 'it is not a dict of size and counts')
     size = mask['size']
     if not (isinstance(size, (list, tuple, np.ndarray)) and len(size) == 2 and all(_is_integer(v) for v in size)):
-        raise _error(path, index, 'mask', 'its size is {!r}, not [height, width]'.format(size))
+        raise _error(path, index, 'mask', f'its size is {size!r}, not [height, width]')
     if not all(0 < v <= rle.MAX_PIXELS for v in size):
-        raise _error(path, index, 'mask', 'its size is {!r}'.format(size))
+        raise _error(path, index, 'mask', f'its size is {size!r}')
     try:
         counts = rle.as_text(mask['counts'])
     except rle.RunsError as error:
@@ -86,7 +86,7 @@ def _label(path: PathLike, index: int, entry: Mapping[str, Any], classes: Sequen
     category = entry.get('category')
     label = entry.get('label', category if _is_integer(category) else None)
     if not _is_integer(label) or not 0 <= label < len(classes):
-        raise _error(path, index, 'label', 'it is {!r}, not 0 to {}'.format(label, len(classes) - 1))
+        raise _error(path, index, 'label', f'it is {label!r}, not 0 to {len(classes) - 1}')
     if isinstance(category, str) and category != classes[label]:
         raise _error(path, index, 'category', 'it is {!r}, and label {} is {!r}: is this another subset?'.format(
             category, label, classes[label]))
@@ -112,7 +112,7 @@ def _numbers(path: PathLike, index: int, entry: Mapping[str, Any], key: str,
     try:
         values = np.asarray(entry[key], np.float64).reshape(shape)
     except (TypeError, ValueError):
-        raise _error(path, index, key, 'it is not {} numbers'.format(int(np.prod(shape)))) from None
+        raise _error(path, index, key, f'it is not {int(np.prod(shape))} numbers') from None
     if not np.isfinite(values).all():
         raise _error(path, index, key, 'it holds a number that is not finite')
     return values

@@ -30,7 +30,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         print('{}: {images} images, {annotations} instances{}'.format(
             job['out'], ' (dry run: nothing written)' if options.dry_run else '', **counts[job['out']]))
     for subset, listing in absent:
-        print('{}: not there ({} is missing), left out'.format(subset, listing))
+        print(f'{subset}: not there ({listing} is missing), left out')
     return converting.finish(counts, problems, options)
 
 
@@ -63,7 +63,7 @@ def _check(options: argparse.Namespace) -> None:
         raise MTPError('--root, --images, --labels, --image-ext and --out belong to one subset',
                        hint='add --dataset sota, sior or fast')
     if options.image_ext and not options.image_ext.startswith('.'):
-        raise MTPError('--image-ext is {!r} and must start with a dot'.format(options.image_ext))
+        raise MTPError(f'--image-ext is {options.image_ext!r} and must start with a dot')
 
 
 def _plan(options: argparse.Namespace) -> Tuple[List[Dict[str, Any]], List[Tuple[str, str]]]:
@@ -78,8 +78,8 @@ def _plan(options: argparse.Namespace) -> Tuple[List[Dict[str, Any]], List[Tuple
             absent.append((subset, missing[0]))
             continue
         if missing:
-            raise MTPError('the list {} is missing'.format(missing[0]),
-                           hint='python -m mtp.data describe {}'.format(subset))
+            raise MTPError(f'the list {missing[0]} is missing',
+                           hint=f'python -m mtp.data describe {subset}')
         jobs += [_job(options, dataset, split, path) for split, path in lists.items()]
     if not jobs:
         raise MTPError('no SAMRS subset below {}: looked for {}'.format(
@@ -105,12 +105,12 @@ def _job(options: argparse.Namespace, dataset: catalogue.Dataset, split: str, li
         try:
             name = options.name_template.format(dataset=dataset.name, split=split)
         except (KeyError, IndexError, ValueError) as error:
-            raise MTPError('--name-template {!r} cannot be filled: {}'.format(options.name_template, error)) from None
+            raise MTPError(f'--name-template {options.name_template!r} cannot be filled: {error}') from None
     folders = (options.images or catalogue.locate(entry.images), options.labels or catalogue.locate(entry.labels))
     for folder in folders:
         if not os.path.isdir(folder):
-            raise MTPError('the folder {} is missing'.format(folder),
-                           hint='python -m mtp.data describe {}'.format(dataset.name))
+            raise MTPError(f'the folder {folder} is missing',
+                           hint=f'python -m mtp.data describe {dataset.name}')
     suffix = options.image_ext or entry.image_suffix
     files = [(images.as_there(os.path.join(folders[0], stem + suffix)),
               images.as_there(os.path.join(folders[1], stem + '.pkl'))) for stem in converting.stems(list_file)]
@@ -150,7 +150,7 @@ def _annotation(path: str, index: int, instance: samrs.Instance, bbox_from: str)
     box = [float(value) for value in instance.box]
     if bbox_from == 'prompt':
         if instance.prompt_box is None:
-            raise MTPError('{}: instance {}, field bbox: it has none'.format(path, index), hint='--bbox-from mask')
+            raise MTPError(f'{path}: instance {index}, field bbox: it has none', hint='--bbox-from mask')
         x0, y0, x1, y1 = instance.prompt_box
         box = [x0, y0, x1 - x0, y1 - y0]
     # the counts are JSON-escaped: their alphabet holds the backslash

@@ -19,22 +19,22 @@ def class_folders(root: PathLike, classes: Sequence[str]) -> Dict[str, str]:
     try:
         names = sorted(name for name in os.listdir(root) if not name.startswith('.'))
     except OSError as error:
-        raise MTPError('cannot list {}: {}'.format(root, error.strerror)) from None
+        raise MTPError(f'cannot list {root}: {error.strerror}') from None
     found = {}
     for name in names:
         path = os.path.join(root, name)
         if not os.path.isdir(path):
             if images.is_image(name):
-                raise MTPError('{} lies in the folder of no class'.format(path), hint='move it away')
+                raise MTPError(f'{path} lies in the folder of no class', hint='move it away')
             continue
         kind = catalogue.class_called(name, classes)
         if kind is None:
             message, _ = catalogue.strange_class(name, classes)
-            raise MTPError('{}: {}'.format(path, message), hint='move this folder away')
+            raise MTPError(f'{path}: {message}', hint='move this folder away')
         if kind in found:
-            raise MTPError('{} and {} are one class, {}'.format(found[kind], path, kind), hint='keep one of them')
+            raise MTPError(f'{found[kind]} and {path} are one class, {kind}', hint='keep one of them')
         found[kind] = path
     missing = [kind for kind in classes if kind not in found]
     if missing:
-        raise MTPError('{} has no folder of the class {}'.format(root, missing[0]))
+        raise MTPError(f'{root} has no folder of the class {missing[0]}')
     return {kind: found[kind] for kind in classes}

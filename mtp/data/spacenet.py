@@ -63,7 +63,7 @@ def _rings(path: PathLike, number: int, part: Any) -> List[np.ndarray]:
     except (TypeError, ValueError, OverflowError):
         rings = None
     if rings is None:
-        raise MTPError('{}: feature {}, field coordinates: not rings of x, y pairs'.format(path, number)) from None
+        raise MTPError(f'{path}: feature {number}, field coordinates: not rings of x, y pairs') from None
     if not all((np.abs(ring) <= _FARTHEST).all() for ring in rings):
         raise MTPError('{}: feature {}, field coordinates: a number that is not finite, or beyond {:.0e}'.format(
             path, number, _FARTHEST))
@@ -79,7 +79,7 @@ def _system(path: PathLike, crs: object) -> Optional[int]:
         return 4326
     found = re.search(r'EPSG:.*?(\d+)$', name)
     if not found:
-        raise MTPError('{}: field crs: {!r} is not understood'.format(path, name[:60]))
+        raise MTPError(f'{path}: field crs: {name[:60]!r} is not understood')
     return int(found.group(1))
 
 
@@ -97,7 +97,7 @@ def mask(raster: PathLike, vector: PathLike, value: int = 1) -> Tuple[np.ndarray
     grid = geotiff.read(raster)
     polygons, system, skipped = read(vector)
     if system is not None and grid.epsg is not None and system != grid.epsg:
-        raise MTPError('{} is in EPSG:{} and {} in EPSG:{}'.format(vector, system, raster, grid.epsg),
+        raise MTPError(f'{vector} is in EPSG:{system} and {raster} in EPSG:{grid.epsg}',
                        hint='reproject the GeoJSON first, for example with ogr2ogr')
     result = np.zeros((grid.height, grid.width), np.uint8)
     for rings in polygons:
@@ -109,7 +109,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     """Make masks of 0 and 1 and split images and masks into train and val."""
     options = _parser().parse_args(argv)
     if not 1 <= options.foreground_value <= 255:
-        raise MTPError('--foreground-value is {}, not 1 to 255'.format(options.foreground_value))
+        raise MTPError(f'--foreground-value is {options.foreground_value}, not 1 to 255')
     if options.foreground_value == IGNORED:
         print('note: 255 is what the segmentation data set ignores; trained with it, no building is ever learnt')
     problems = []
@@ -122,7 +122,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     counts = {}
     with stamps.filling(out, 'data spacenet', mark, _names(parts, options), options) as filling:
         if not filling.needed:
-            print('{}: made from these files already'.format(out))
+            print(f'{out}: made from these files already')
             return converting.finish({}, [], options)
         for part, items in parts.items():
             counts[part or 'all'] = _part(part, items, out, options, problems)
@@ -136,7 +136,7 @@ def _names(parts: Mapping[str, Sequence[_Pair]], options: argparse.Namespace) ->
     names = []
     for part, items in parts.items():
         for stem in (item[0] for item in items):
-            names.append(os.path.join(part, '{}{}.{}'.format(labels, stem, options.format)))
+            names.append(os.path.join(part, f'{labels}{stem}.{options.format}'))
             names += [os.path.join(part, 'images', stem + '.png')] if labels else []
     return ownership.exactly(names)
 
@@ -181,12 +181,12 @@ def _pairs(options: argparse.Namespace, problems: List[str]) -> List[_Pair]:
     found = []
     for folder, suffix in ((options.src_raster_dir, '.tif'), (options.src_vector_dir, '.geojson')):
         if not os.path.isdir(folder):
-            raise MTPError('the folder {} is missing'.format(folder), hint='python -m mtp.data describe spacenetv1')
+            raise MTPError(f'the folder {folder} is missing', hint='python -m mtp.data describe spacenetv1')
         numbered = {}
         for name in converting.listing(folder, suffix):
             number = re.search(r'img(\d+)', name)
             if number is None:
-                problems.append('{}: no image number in the name'.format(os.path.join(folder, name)))
+                problems.append(f'{os.path.join(folder, name)}: no image number in the name')
             elif int(number.group(1)) in numbered:
                 raise MTPError('{} and {} have one number'.format(numbered[int(number.group(1))],
                                                                   os.path.join(folder, name)), hint='keep one of them')
@@ -195,12 +195,12 @@ def _pairs(options: argparse.Namespace, problems: List[str]) -> List[_Pair]:
         found.append(numbered)
     rasters, vectors = found
     for alone in sorted(set(rasters) ^ set(vectors)):
-        problems.append('image {}: only {} is there'.format(alone, rasters.get(alone) or vectors[alone]))
+        problems.append(f'image {alone}: only {rasters.get(alone) or vectors[alone]} is there')
     if problems and not options.lenient:
         raise MTPError(problems[0], hint='mend it, or leave such items out with --lenient', code=1)
     both = sorted(set(rasters) & set(vectors))
     if not both:
-        raise MTPError('no image in {} has a GeoJSON in {}'.format(options.src_raster_dir, options.src_vector_dir))
+        raise MTPError(f'no image in {options.src_raster_dir} has a GeoJSON in {options.src_vector_dir}')
     return [(os.path.splitext(os.path.basename(rasters[n]))[0], rasters[n], vectors[n]) for n in both]
 
 
@@ -212,11 +212,11 @@ def _split(pairs: Sequence[_Pair], options: argparse.Namespace) -> Dict[str, Seq
         train = set(converting.stems(options.split_file))
         unknown = sorted(train - set(stems))
         if unknown:
-            raise MTPError('{}: {!r} is not an image here'.format(options.split_file, unknown[0]))
+            raise MTPError(f'{options.split_file}: {unknown[0]!r} is not an image here')
     else:
         number = options.split or converting.share_of(len(stems), OFFICIAL_TRAIN, OFFICIAL_ALL)
         if not 0 < number <= len(stems):
-            raise MTPError('--split is {}, and there are {} images'.format(number, len(stems)))
+            raise MTPError(f'--split is {number}, and there are {len(stems)} images')
         train = set(random.Random(options.seed).sample(stems, number))
     return {'train': [pair for pair in pairs if pair[0] in train],
             'val': [pair for pair in pairs if pair[0] not in train]}
@@ -228,7 +228,7 @@ def _write(pair: _Pair, folder: str, options: argparse.Namespace) -> Tuple[float
     label, skipped = mask(raster, vector, options.foreground_value)
     if not options.dry_run:
         split = options.layout == 'split'
-        outputs.save_image(os.path.join(folder, 'labels' if split else '', '{}.{}'.format(stem, options.format)), label)
+        outputs.save_image(os.path.join(folder, 'labels' if split else '', f'{stem}.{options.format}'), label)
         if split:
             outputs.save_image(os.path.join(folder, 'images', stem + '.png'), read_image(raster))
     return float((label > 0).mean()), skipped

@@ -61,22 +61,22 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
             for path, text in texts:
                 write_text(path, text)
     counts = {part: len(members) for part, members in parts.items()}
-    print('{}: {}'.format(options.name, ', '.join('{} {}'.format(number, part) for part, number in counts.items())))
+    print('{}: {}'.format(options.name, ', '.join(f'{number} {part}' for part, number in counts.items())))
     return converting.finish(counts, [], options)
 
 
 def _classes(dataset: catalogue.Dataset, root: str) -> Dict[str, Dict[str, str]]:
     """{class: {name: path}}; every class of the catalogue must be there with images."""
     if not os.path.isdir(root):
-        raise MTPError('the folder {} is missing'.format(root),
-                       hint='python -m mtp.data describe {}'.format(dataset.name))
+        raise MTPError(f'the folder {root} is missing',
+                       hint=f'python -m mtp.data describe {dataset.name}')
     folders = scenes.class_folders(root, dataset.classes)
     suffix = dataset.source['all'].image_suffix
     found = {kind: {stem + suffix: path for stem, path in converting.paths_by_stem(folder, suffix).items()}
              for kind, folder in folders.items()}
     empty = [kind for kind, paths in found.items() if not paths]
     if empty:
-        raise MTPError('{} has no {} image'.format(folders[empty[0]], suffix))
+        raise MTPError(f'{folders[empty[0]]} has no {suffix} image')
     return found
 
 
@@ -97,9 +97,9 @@ def _lists(dataset: catalogue.Dataset, parts: _Parts) -> _Work:
     links = [(path, os.path.join(images, name)) for rows in parts.values() for _, name, path in rows]
     double = [name for name, count in collections.Counter(target for _, target in links).items() if count > 1]
     if double:
-        raise MTPError('two classes have an image {}'.format(os.path.basename(double[0])), hint='rename one of them')
+        raise MTPError(f'two classes have an image {os.path.basename(double[0])}', hint='rename one of them')
     texts = [(catalogue.locate(dataset.splits[part].listing),
-              ''.join('{} {}\n'.format(name, dataset.classes.index(kind)) for kind, name, _ in rows))
+              ''.join(f'{name} {dataset.classes.index(kind)}\n' for kind, name, _ in rows))
              for part, rows in parts.items()]
     return {images: (links, []), lists: ([], texts)}
 

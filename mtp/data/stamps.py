@@ -47,7 +47,7 @@ def needed(folder: PathLike, verb: str, mark: str, options: Options) -> bool:
     if complete and same and not options.overwrite:
         return False
     if complete and not same and not (options.overwrite or options.dry_run):
-        raise MTPError('{} was made from other files or with other settings'.format(folder),
+        raise MTPError(f'{folder} was made from other files or with other settings',
                        hint='add --overwrite to make it anew')
     return True
 
@@ -82,7 +82,7 @@ def _empty(folder: PathLike, there: Mapping[str, Any]) -> None:
     ownership.put(folder, dict(there, state='making', fingerprint=''))  # killed half way, it is not complete
     left = ownership.clear(folder)
     if left:
-        sys.stderr.write('{}: left alone, since it was not made here: {}\n'.format(folder, ownership.some(left)))
+        sys.stderr.write(f'{folder}: left alone, since it was not made here: {ownership.some(left)}\n')
 
 
 def _complete_before(folder: PathLike, mark: str) -> bool:

@@ -21,9 +21,9 @@ def read_bytes(path: PathLike) -> bytes:
             # no more than there is: Python sets aside as much as is asked for
             data = stream.read(min(os.fstat(stream.fileno()).st_size, MAX_BYTES) + 1)
     except OSError as error:
-        raise MTPError('cannot read {}: {}'.format(path, error.strerror or error)) from None
+        raise MTPError(f'cannot read {path}: {error.strerror or error}') from None
     if len(data) > MAX_BYTES:
-        raise MTPError('{} is larger than {} MiB, which no label file is'.format(path, MAX_BYTES >> 20))
+        raise MTPError(f'{path} is larger than {MAX_BYTES >> 20} MiB, which no label file is')
     return data
 
 
@@ -56,7 +56,7 @@ def number(token: str, path: PathLike, line: int, field: str) -> float:
     except ValueError:
         value = math.nan
     if not math.isfinite(value) or abs(value) > 1e9 or '_' in token or not token.isascii():
-        raise MTPError('{}: line {}: field {}: {!r} is not a number'.format(path, line, field, token[:40]))
+        raise MTPError(f'{path}: line {line}: field {field}: {token[:40]!r} is not a number')
     return value
 
 
@@ -64,5 +64,5 @@ def count(token: str, path: PathLike, line: int, field: str) -> int:
     """``token`` as an integer from 0 on; MTPError naming file, line and field otherwise."""
     value = number(token, path, line, field)
     if value < 0 or value != int(value):
-        raise MTPError('{}: line {}: field {}: {!r} is not a whole number from 0 on'.format(path, line, field, token))
+        raise MTPError(f'{path}: line {line}: field {field}: {token!r} is not a whole number from 0 on')
     return int(value)

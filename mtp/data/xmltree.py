@@ -51,7 +51,7 @@ def parse(path: PathLike, root_tag: str) -> Node:
     def start(tag: str, _attributes: Dict[str, str]) -> None:
         node = Node(tag, parser.CurrentLineNumber)
         if len(stack) > MAX_DEPTH:
-            raise MTPError('{}: line {}: elements nested deeper than {}'.format(path, node.line, MAX_DEPTH))
+            raise MTPError(f'{path}: line {node.line}: elements nested deeper than {MAX_DEPTH}')
         stack[-1].children.append(node)
         stack.append(node)
         texts.append([])
@@ -71,10 +71,9 @@ def parse(path: PathLike, root_tag: str) -> Node:
     try:
         parser.Parse(text.read_bytes(path), True)
     except expat.ExpatError as error:
-        raise MTPError('{}: line {}: not well-formed XML: {}'.format(
-            path, error.lineno, expat.ErrorString(error.code))) from None
+        raise MTPError(f'{path}: line {error.lineno}: not well-formed XML: {expat.ErrorString(error.code)}') from None
     except (LookupError, ValueError) as error:  # an encoding that nobody knows, or expat does not
-        raise MTPError('{}: line 1: {}'.format(path, error)) from None
+        raise MTPError(f'{path}: line 1: {error}') from None
     root = top.children[0]
     if root.tag != root_tag:
         raise MTPError('{}: line {}: the root element is <{}>, and <{}> is expected: is this another format?'.format(
@@ -86,7 +85,7 @@ def child(node: Node, tag: str, path: PathLike) -> Node:
     """The child ``tag`` of ``node``; MTPError where it is missing."""
     found = node.first(tag)
     if found is None:
-        raise MTPError('{}: line {}: <{}> has no <{}>'.format(path, node.line, node.tag, tag))
+        raise MTPError(f'{path}: line {node.line}: <{node.tag}> has no <{tag}>')
     return found
 
 
@@ -111,5 +110,5 @@ def image_size(root: Node, path: PathLike) -> Dict[str, int]:
 def plain_name(value: str, path: PathLike, line: int) -> str:
     """``value`` where it is a plain file name, without folders."""
     if os.path.basename(value) != value or '\\' in value or '\0' in value:
-        raise MTPError('{}: line {}: field filename: {!r} is not a plain file name'.format(path, line, value[:60]))
+        raise MTPError(f'{path}: line {line}: field filename: {value[:60]!r} is not a plain file name')
     return value

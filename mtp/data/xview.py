@@ -47,20 +47,20 @@ def read(path: PathLike, problems: Optional[List[str]] = None) -> Dict[str, reco
 
 def _feature(path: PathLike, number: int, properties: Mapping[str, Any]) -> Tuple[str, int, List[float]]:
     def fail(field: str, what: str) -> NoReturn:
-        raise MTPError('{}: feature {}, field {}: {}'.format(path, number, field, what))
+        raise MTPError(f'{path}: feature {number}, field {field}: {what}')
 
     image, code, bounds = (properties.get(field) for field in ('image_id', 'type_id', 'bounds_imcoords'))
     if not isinstance(image, str) or not image or os.path.basename(image) != image or '\0' in image:
-        fail('image_id', '{!r} is not a file name'.format(image))
+        fail('image_id', f'{image!r} is not a file name')
     if isinstance(code, bool) or not isinstance(code, int):
-        fail('type_id', '{!r} is not a whole number'.format(code))
+        fail('type_id', f'{code!r} is not a whole number')
     tokens = bounds.split(',') if isinstance(bounds, str) else ()
     if len(tokens) != 4:
-        fail('bounds_imcoords', '{!r} is not xmin,ymin,xmax,ymax'.format(bounds))
+        fail('bounds_imcoords', f'{bounds!r} is not xmin,ymin,xmax,ymax')
     try:
         return image, code, [text.number(token.strip(), path, 0, side) for token, side in zip(tokens, SIDES)]
     except MTPError:
-        fail('bounds_imcoords', '{!r} is not four numbers'.format(bounds))
+        fail('bounds_imcoords', f'{bounds!r} is not four numbers')
 
 
 def clip(boxes: np.ndarray, width: float, height: float) -> np.ndarray:

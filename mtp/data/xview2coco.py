@@ -34,9 +34,9 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     paths = {stem + '.tif': path for stem, path in converting.paths_by_stem(options.images, '.tif').items()}
     labelled = [name for name in paths if name in labels]
     for name in sorted(set(labels) - set(paths) - NEVER_THERE, key=converting.natural):
-        problems.append('{}: image {} has labels and is not in {}'.format(options.geojson, name, options.images))
+        problems.append(f'{options.geojson}: image {name} has labels and is not in {options.images}')
     if not labelled:
-        raise MTPError('{} names none of the {} images in {}'.format(options.geojson, len(paths), options.images))
+        raise MTPError(f'{options.geojson} names none of the {len(paths)} images in {options.images}')
     parts = _split(labelled, options)
     files = [options.geojson] + [paths[name] for name in labelled]
     settings = [1, options.tile, options.min_overlap, options.keep_empty, options.pad_value, options.id_base,
@@ -44,7 +44,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
     mark = converting.fingerprint(settings, files)
     with stamps.filling(out, 'data xview', mark, _made(parts, options), options) as filling:
         if not filling.needed:
-            print('{}: made from these files already'.format(out))
+            print(f'{out}: made from these files already')
             return converting.finish({}, [], options)
         found = {name: (paths[name], labels[name]) for name in labelled}
         counts: Dict[str, Any] = {part: _convert(part, members, found, out, options, problems)
@@ -87,7 +87,7 @@ def _check(options: argparse.Namespace) -> None:
             options.tile, options.min_overlap))
     for path in (options.geojson, options.images):
         if not os.path.exists(path):
-            raise MTPError('{} is missing'.format(path), hint='python -m mtp.data describe xview')
+            raise MTPError(f'{path} is missing', hint='python -m mtp.data describe xview')
 
 
 def _split(names: Sequence[str], options: argparse.Namespace) -> Dict[str, List[str]]:
@@ -96,11 +96,11 @@ def _split(names: Sequence[str], options: argparse.Namespace) -> Dict[str, List[
         train = set(converting.stems(options.split_file))
         unknown = sorted(train - set(names))
         if unknown:
-            raise MTPError('{}: {!r} is not an image with labels'.format(options.split_file, unknown[0]))
+            raise MTPError(f'{options.split_file}: {unknown[0]!r} is not an image with labels')
     else:
         number = options.split or converting.share_of(len(names), OFFICIAL_TRAIN, OFFICIAL_ALL)
         if not 0 < number <= len(names):
-            raise MTPError('--split is {}, and there are {} images'.format(number, len(names)))
+            raise MTPError(f'--split is {number}, and there are {len(names)} images')
         train = set(random.Random(options.seed).sample(names, number))
     return {'train': [name for name in names if name in train], 'val': [name for name in names if name not in train]}
 
@@ -115,11 +115,11 @@ def starts(length: int, tile: int, overlap: int = 0) -> np.ndarray:
 
 def _made(parts: Mapping[str, Sequence[str]], options: argparse.Namespace) -> List[str]:
     """What is written, relative to the folder, as patterns."""
-    found = ['xview_{}_coco_format.json'.format(part) for part in parts]
+    found = [f'xview_{part}_coco_format.json' for part in parts]
     ends = '_*' if options.names == 'published' else '__*__*___*'
     for part, names in parts.items():
         for stem in (glob.escape(os.path.splitext(name)[0]) for name in names):
-            found += ['{}/images/{}{}.png'.format(part, stem, ends), '{}/labels/{}{}.txt'.format(part, stem, ends)]
+            found += [f'{part}/images/{stem}{ends}.png', f'{part}/labels/{stem}{ends}.txt']
     return found
 
 
@@ -136,7 +136,7 @@ def _convert(part: str, names: Sequence[str], found: Mapping[str, Tuple[str, rec
             totals['degenerate'] += degenerate
             yield from tiles
 
-    path = os.path.join(out, 'xview_{}_coco_format.json'.format(part))
+    path = os.path.join(out, f'xview_{part}_coco_format.json')
     if not options.dry_run:
         os.makedirs(os.path.join(out, part, 'images'), exist_ok=True)
     counts = coco.write(path, dataset.classes, rows(), '', options.id_base, options.dry_run)
@@ -164,8 +164,8 @@ def _tiles(item: Tuple[str, records.Boxes], folder: str,
             here = np.flatnonzero(((centres >= (x, y)) & (centres < (x + options.tile, y + options.tile))).all(1))
             if not (len(here) or options.keep_empty):
                 continue
-            name = ('{}_{}'.format(stem, len(rows)) if options.names == 'published' else
-                    '{}__{}__{}___{}'.format(stem, options.tile, x, y))
+            name = (f'{stem}_{len(rows)}' if options.names == 'published' else
+                    f'{stem}__{options.tile}__{x}___{y}')
             local = boxes[here] - (x, y, x, y)
             last = options.tile - (options.clip == 'published')
             local = np.stack([local[:, 0].clip(0), local[:, 1].clip(0), _upper(local[:, 2], options.tile, last),

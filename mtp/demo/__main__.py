@@ -40,7 +40,7 @@ def main() -> int:
         driver.open()
         for env in lacking:
             if env != stages.TRAINS:
-                driver.making[env] = Making(env, os.path.join(home, 'logs', 'setup-{}.log'.format(env)))
+                driver.making[env] = Making(env, os.path.join(home, 'logs', f'setup-{env}.log'))
         results.write_progress(home, driver.done, total)
         say('page {}: open it now, it follows'.format(os.path.join(home, 'index.html')))
         for lanes in groups:
@@ -49,7 +49,7 @@ def main() -> int:
         results.write_page(home, found)
         driver.finish()
     sys.stdout.write('\n' + '\n'.join(results.lines(home, found)) + '\n')
-    sys.stdout.write('all of it took {}\n'.format(clock(time.monotonic() - start)))
+    sys.stdout.write(f'all of it took {clock(time.monotonic() - start)}\n')
     return results.judge(found)
 
 

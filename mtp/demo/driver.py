@@ -67,7 +67,7 @@ class Driver(object):
             os.makedirs(os.path.join(self.home, 'data'), exist_ok=True)
             self._write(False)
         except OSError as error:
-            raise MTPError('cannot write to {}: {}'.format(self.home, error), hint='MTP_WORK_ROOT=folder make demo')
+            raise MTPError(f'cannot write to {self.home}: {error}', hint='MTP_WORK_ROOT=folder make demo')
 
     def plan(self, stage: Stage, lanes: int = 1) -> Plan:
         """The plan of one stage, as ``DRYRUN=1`` prints it; with ``lanes`` of them at a time, each takes one core."""
@@ -116,7 +116,7 @@ class Driver(object):
         Raises:
             MTPError: the stage failed; names its log and how to go on.
         """
-        head = '[{:2d}/{}] '.format(number, total)
+        head = f'[{number:2d}/{total}] '
         if stage.name in [done.name for done in self.done]:
             say(head + stage.title + ': done before')
             return
@@ -126,7 +126,7 @@ class Driver(object):
         say(head + stage.title)
         show = head if lanes > 1 else ''
         start, note = time.monotonic(), ''
-        log = os.path.join(self.home, 'logs', '{:02d}-{}.log'.format(number, stage.name))
+        log = os.path.join(self.home, 'logs', f'{number:02d}-{stage.name}.log')
         code = _run_logged(made, log, show, interrupt)
         if interrupt and code == CONTINUE:
             say(' ' * len(head) + 'stopped on purpose half way; the same command, started again, continues')
@@ -145,7 +145,7 @@ class Driver(object):
         making = self.making.get(env)
         if making:
             if making.child.poll() is None:
-                say('{}waiting for the environment {}, which is being made: {}'.format(head, env, making.log))
+                say(f'{head}waiting for the environment {env}, which is being made: {making.log}')
             live = _Live(head)
 
             def show(line: str) -> None:
@@ -257,7 +257,7 @@ class _Live(object):
         now = time.monotonic()
         if now - self.shown >= self.every:
             self.shown = now
-            text = '{}{}  {}'.format(self.label, clock(now - self.start), self.line)
+            text = f'{self.label}{clock(now - self.start)}  {self.line}'
             sys.stdout.write('\r\x1b[K' + text[:110] if self.terminal else text[:160] + '\n')
             sys.stdout.flush()
 

@@ -117,7 +117,7 @@ def _of_image(images: Sequence[str], index: np.ndarray, stem: str) -> np.ndarray
 def _only(pattern: str) -> str:
     found = sorted(glob.glob(pattern))
     if not found:
-        raise MTPError('there is no {}'.format(pattern), hint='make demo')
+        raise MTPError(f'there is no {pattern}', hint='make demo')
     return found[-1]
 
 

@@ -32,16 +32,16 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
             options.source), hint='make demo without DATA draws its own')
     for image, text in labelled:
         found = dota.read(text)
-        print('{}: {} objects, trained on and tested on'.format(image, len(found.names)))
+        print(f'{image}: {len(found.names)} objects, trained on and tested on')
         for folder in ('train/images', 'test/images'):
             copy(image, os.path.join(out, 'dotav1', folder))
         copy(text, os.path.join(out, 'dotav1', 'train', 'labelTxt'))
         copy(text, os.path.join(out, 'dotav1', 'test', 'truth'))
     for image in sorted(glob.glob(os.path.join(options.source, 'dota', '*', '*.jpg'))):
-        print('{}: no labels, tested on'.format(image))
+        print(f'{image}: no labels, tested on')
         copy(image, os.path.join(out, 'dotav1', 'test', 'images'))
     for image in sorted(glob.glob(os.path.join(options.source, 'fair1m', 'images_unannotated', '*.jpg'))):
-        print('{}: no labels, tested on'.format(image))
+        print(f'{image}: no labels, tested on')
         to_tiff(image, os.path.join(out, 'fair1m', 'test', 'images'))
     for name in ('dotav1', 'fair1m'):
         truth = os.path.join(out, name, 'test', 'truth')
@@ -69,7 +69,7 @@ def to_tiff(path: str, folder: str) -> None:
     """The image as the ``.tif`` that FAIR1M is published in."""
     done, data = cv2.imencode('.tif', read_image(path))
     if not done:
-        raise MTPError('cannot encode {} as TIFF'.format(path))
+        raise MTPError(f'cannot encode {path} as TIFF')
     name = os.path.splitext(os.path.basename(path))[0] + '.tif'
     write_bytes(os.path.join(folder, name), data.tobytes())
 

@@ -58,7 +58,7 @@ def lines(home: str, found: Mapping[str, Any]) -> List[str]:
     for target in found['targets']:
         said.append('tested        {}: {} tiles of {} images, {} detections, mAP {:.3f}'.format(
             target['title'], target['tiles'], target['images'], target['detections'], target['map']))
-    said += ['submission    {}'.format(os.path.join(home, path)) for target in found['targets']
+    said += [f'submission    {os.path.join(home, path)}' for target in found['targets']
              for path in target['submission']]
     said.append('checkpoints   {}'.format(os.path.join(home, 'pretrain')))
     said += ['NOT GOOD      ' + problem for problem in problems(found)]
@@ -122,4 +122,4 @@ def _target(page: Page, target: Mapping[str, Any]) -> None:
     for path in target['submission']:
         page.link(path, path)
     for picture in target['pictures']:
-        page.figure(picture, '{}: truth on the left, detections on the right'.format(os.path.basename(picture)))
+        page.figure(picture, f'{os.path.basename(picture)}: truth on the left, detections on the right')

@@ -35,17 +35,17 @@ class Target(NamedTuple('Target', [('name', str), ('title', str), ('config', str
     @property
     def tiles(self) -> str:
         """Folder of its tiles."""
-        return '{}/demo_{}'.format(DATA, self.name)
+        return f'{DATA}/demo_{self.name}'
 
     @property
     def run(self) -> str:
         """Folder of its fine-tuning."""
-        return '{}/finetune_{}'.format(HOME, self.name)
+        return f'{HOME}/finetune_{self.name}'
 
     @property
     def predictions(self) -> str:
         """Folder of its test."""
-        return '{}/test_{}'.format(HOME, self.name)
+        return f'{HOME}/test_{self.name}'
 
 
 TARGETS = (
@@ -112,15 +112,15 @@ def pretraining() -> Tuple[str, ...]:
 def _cut_training(target: Target) -> Stage:
     labels = {'dotav1': ('dotav1/train/images', 'dotav1/train/labelTxt'),
               'fair1m': ('fair1m/dota/trainval/images', 'fair1m/dota/trainval/labelTxt')}[target.name]
-    return Stage('cut-' + target.name, 'cut training tiles of {}'.format(target.title), TRAINS,
+    return Stage('cut-' + target.name, f'cut training tiles of {target.title}', TRAINS,
                  ('-m', 'mtp.tiles.cut', '--preset', 'demo_ms', '--images', DATA + '/' + labels[0],
                   '--labels', DATA + '/' + labels[1], '--out', target.tiles + '/train'), True)
 
 
 def _cut_testing(target: Target) -> Stage:
-    return Stage('cut-test-' + target.name, 'cut big images of {} at three scales'.format(target.title), TRAINS,
+    return Stage('cut-test-' + target.name, f'cut big images of {target.title} at three scales', TRAINS,
                  ('-m', 'mtp.tiles.cut', '--preset', 'demo_ms', '--images',
-                  '{}/{}/test/images'.format(DATA, target.name),
+                  f'{DATA}/{target.name}/test/images',
                   '--out', target.tiles + '/test'), True)
 
 
@@ -129,15 +129,14 @@ def _leaf(env: str, target: Target) -> str:
 
 
 def _finetune(target: Target) -> Stage:
-    return Stage('finetune-' + target.name, 'fine-tune Oriented R-CNN on {} (MMRotate 1.0.0rc1)'.format(target.title),
+    return Stage('finetune-' + target.name, f'fine-tune Oriented R-CNN on {target.title} (MMRotate 1.0.0rc1)',
                  TRAINS, ('tools/train.py', _leaf(TRAINS, target),
                                '--work-dir=' + target.run, '--cfg-options',
-                               'load_from={}/rotated.pth'.format(PRETRAINED)), False)
+                               f'load_from={PRETRAINED}/rotated.pth'), False)
 
 
 def _test(target: Target) -> Stage:
-    return Stage('test-' + target.name, 'test on {}, merge and pack the submission (MMRotate 0.3.4)'.format(
-        target.title),
+    return Stage('test-' + target.name, f'test on {target.title}, merge and pack the submission (MMRotate 0.3.4)',
                  TESTS, ('tools/test.py', _leaf(TESTS, target),
                                 NEWEST + target.run, '--format-only', '--show-dir=' + target.predictions + '/show',
                                 '--work-dir=' + target.predictions, '--eval-options',
@@ -145,15 +144,15 @@ def _test(target: Target) -> Stage:
 
 
 def _validate(target: Target) -> Stage:
-    return Stage('validate-' + target.name, 'validate the submission of {}'.format(target.title), TRAINS,
+    return Stage('validate-' + target.name, f'validate the submission of {target.title}', TRAINS,
                  ('-m', 'mtp.submit', 'validate', target.predictions + '/submit', '--dataset', target.name,
-                  '--images', '{}/{}/test/images'.format(DATA, target.name)), False)
+                  '--images', f'{DATA}/{target.name}/test/images'), False)
 
 
 def _score(target: Target, data: str) -> Stage:
-    truth = '{}/{}/test/truth'.format(DATA, target.name)
+    truth = f'{DATA}/{target.name}/test/truth'
     only = ('--list', truth + '.list') if data else ()  # not all real images have labels
-    return Stage('score-' + target.name, 'score the detections of {} against the truth'.format(target.title),
+    return Stage('score-' + target.name, f'score the detections of {target.title} against the truth',
                  TRAINS,
                  ('-m', 'mtp.submit', 'score', target.predictions + '/submit', '--dataset', target.name,
                   '--truth', truth, '--json', target.predictions + '/score.json') + only, False)

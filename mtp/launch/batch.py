@@ -26,7 +26,7 @@ def plan(settings: 'Settings', host: 'Host', prepared: Sequence[Tuple['Job', Com
     """
     folder = '{}/slurm'.format(settings.work_root.rstrip('/'))
     name = slurm.job_name(settings, [job for job, _ in prepared])
-    script = Script('{}/{}.sbatch'.format(folder, name), text(settings, host, prepared, name, folder))
+    script = Script(f'{folder}/{name}.sbatch', text(settings, host, prepared, name, folder))
     commands = (command(('sbatch', script.path)),)
     problems = list(problems) + busy(settings, host, [job for job, _ in prepared])
     return Plan(reason, host.root, commands, tuple(problems), tuple(makes) + (folder,), script)
@@ -51,7 +51,7 @@ def text(settings: 'Settings', host: 'Host', prepared: Sequence[Tuple['Job', Com
 
 def mark(settings: 'Settings', host: 'Host', job: 'Job') -> str:
     """What a job of the queue says of the place it writes to: short, the same for the same place, and no path."""
-    place = job.kept or '{} in {}'.format(job.name, settings.data_root)
+    place = job.kept or f'{job.name} in {settings.data_root}'
     path = os.path.normpath(os.path.join(host.root, place))
     return hashlib.sha256(path.encode('utf-8', 'surrogateescape')).hexdigest()[:12]
 
@@ -74,15 +74,15 @@ def own_directives(settings: 'Settings', host: 'Host', names: Sequence[str], fol
     """What makes a job come back, where it writes, and for an array what each task does."""
     place = os.path.join(host.root, folder).replace('%', '%%')  # a % is a pattern of sbatch's
     if '\\' in place:
-        raise MTPError('{!r} holds a backslash, behind which sbatch replaces no %j in the name of a log'.format(place),
+        raise MTPError(f'{place!r} holds a backslash, behind which sbatch replaces no %j in the name of a log',
                        hint='MTP_WORK_ROOT=folder without one')
     log = os.path.join(place, '%x-%A_%a.log' if len(names) > 1 else '%x-%j.log')
-    words = ['--array=0-{}'.format(len(names) - 1)] if len(names) > 1 else []
+    words = [f'--array=0-{len(names) - 1}'] if len(names) > 1 else []
     # All tasks of an array have one name: make status reads in the comment which is which. Behind: where each writes.
     told = (list(names) if len(names) > 1 else []) + [MARK + each for each in marks]
     words += ['--comment=' + ','.join(told)] if told else []
     # B: only the batch shell hears it, and tells srun. Appending: a job that comes back goes on in its log.
-    return words + ['--requeue', '--signal=B:USR1@{}'.format(lead(settings.time_limit)), '--open-mode=append',
+    return words + ['--requeue', f'--signal=B:USR1@{lead(settings.time_limit)}', '--open-mode=append',
                     '--output=' + log]
 
 

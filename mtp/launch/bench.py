@@ -64,8 +64,8 @@ def table(results: Iterable[Result], standing: str = '') -> str:
     """Markdown table of the results, below what has to be said of them."""
     lines = ([standing, ''] if standing else []) + ['| benchmark | result | seconds |', '|---|---|---|']
     for each in results:
-        said = each.says.replace('|', '\\|') if each.code == 0 else 'FAILED with exit code {}'.format(each.code)
-        lines.append('| {} | {} | {:.0f} |'.format(each.name, said, each.seconds))
+        said = each.says.replace('|', '\\|') if each.code == 0 else f'FAILED with exit code {each.code}'
+        lines.append(f'| {each.name} | {said} | {each.seconds:.0f} |')
     return '\n'.join(lines) + '\n'
 
 
@@ -83,7 +83,7 @@ def main() -> int:
     results = []
     for name, path in zip(names, paths):
         if not settings.args or name in settings.args:
-            sys.stdout.write('[{}]\n'.format(name))
+            sys.stdout.write(f'[{name}]\n')
             results.append(measure(os.path.join(ledger.ROOT, python), path, ledger.ROOT, folder))
             # after each: a stopped run keeps what it has
             write_text(os.path.join(folder, 'table.md'), table(results, standing))

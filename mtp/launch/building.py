@@ -35,7 +35,7 @@ def images(settings: 'Settings', host: 'Host',
                                  os.path.join(settings.cache_root, 'wheels')]))
     commands += [build(settings, host, engine, env, kind, bases.get(env)) for env, kind in todo]
     for env, kind in asked:
-        out = os.path.join(settings.work_root, 'images', '{}-{}.cdx.json'.format(env, kind))
+        out = os.path.join(settings.work_root, 'images', f'{env}-{kind}.cdx.json')
         commands.append(command(['python3', 'docker/sbom.py', '--docker', docker, '--image', tag(settings, env, kind),
                                  '--out', out]))
     problems = list(engine.unfit(host, bool(todo))) + unresolved(todo)
@@ -48,7 +48,7 @@ def unresolved(pairs: Iterable[Tuple[str, str]]) -> List[Problem]:
     found = []
     for env, kind in pairs:
         try:
-            lock.require_resolved('{}-{}'.format(env, kind))
+            lock.require_resolved(f'{env}-{kind}')
         except MTPError as error:
             found.append(Problem(error.args[0], error.hint))
     return found
@@ -79,7 +79,7 @@ def build(settings: 'Settings', host: 'Host', engine: Docker, env: str, kind: st
     arguments.update(bases or {})
     words += ['--network', 'none'] if bases else []
     for name, value in arguments.items():
-        words += ['--build-arg', '{}={}'.format(name, value)]
+        words += ['--build-arg', f'{name}={value}']
     words += ['--build-arg', 'PIP_INDEX_URL=' + site['PIP_INDEX_URL']] if site['PIP_INDEX_URL'] else []
     words += ['--secret', 'id=ca,src=' + site['PIP_CERT']] if site['PIP_CERT'] else []
     return command(words + list(settings.further[engine.args]) + list(settings.args) + ['.'], engine.build_environment)
@@ -100,4 +100,4 @@ def sif(settings: 'Settings', host: 'Host', asked: Iterable[Tuple[str, str]]) ->
 def need(host: 'Host', path: str) -> None:
     """Refuse a verb whose recipe is not in the checkout."""
     if not os.path.isfile(os.path.join(host.root, path)):
-        raise MTPError('not yet: {} is not built'.format(path), code=NOT_YET)
+        raise MTPError(f'not yet: {path} is not built', code=NOT_YET)

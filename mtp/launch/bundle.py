@@ -48,7 +48,7 @@ def read(root: str) -> Dict[str, Any]:
 
 def archive(env: str, kind: str) -> str:
     """Where the docker image lies in a bundle."""
-    return '{}/{}-{}.tar'.format(IMAGES, env, kind)
+    return f'{IMAGES}/{env}-{kind}.tar'
 
 
 def sums_of(folder: str) -> Optional[Dict[str, str]]:
@@ -60,12 +60,12 @@ def sums_of(folder: str) -> Optional[Dict[str, str]]:
     try:
         return sums.listed(folder)
     except (OSError, ValueError) as error:
-        raise MTPError('the checksums cannot be read: {}'.format(error), hint='copy the bundle again')
+        raise MTPError(f'the checksums cannot be read: {error}', hint='copy the bundle again')
 
 
 def lock_names(envs: Iterable[str], kind: str) -> List[str]:
     """Locks whose wheels a bundle holds: those of the environments, the installer's, the tests', the compiler's."""
-    return ['{}-{}'.format(env, part) for env in envs for part in ['pip', 'dev', 'build', kind] + (
+    return [f'{env}-{part}' for env in envs for part in ['pip', 'dev', 'build', kind] + (
         ['sources'] if ledger.sources(env) else []) + (
         [ledger.headers(kind)] if ledger.variant(env, kind)['cuda'] else [])]
 
@@ -105,9 +105,9 @@ class Bundler(object):
             raise MTPError('PARTS names {}; there are {}'.format(', '.join(unknown), ', '.join(PARTS)))
         for env in self.envs:
             ledger.variant(env, self.kind)
-            lock.require_resolved('{}-{}'.format(env, self.kind))
+            lock.require_resolved(f'{env}-{self.kind}')
         if os.path.isdir(self.out) and os.listdir(self.out) and not os.path.exists(os.path.join(self.out, NAME)):
-            raise MTPError('{} is there and is no bundle'.format(self.out), hint='OUT=folder that is new')
+            raise MTPError(f'{self.out} is there and is no bundle', hint='OUT=folder that is new')
         with locks.hold_file(self.out, 'bundle'):
             self._fill()
 
@@ -135,7 +135,7 @@ class Bundler(object):
 
     def _source(self, before: Mapping[str, Any]) -> None:
         self.source = tracked_files(self.root)
-        say('source: {} files of {}'.format(len(self.source), self.machine.revision))
+        say(f'source: {len(self.source)} files of {self.machine.revision}')
         for name in sorted(set(before.get('source', [])) - set(self.source)):
             self._drop(name)  # of an earlier revision; what others put there is not ours to remove
         for name in self.source:
@@ -146,7 +146,7 @@ class Bundler(object):
         python = os.path.join(self.root, native.python(self.settings, self.envs[0]))
         if self.machine.venvs[self.envs[0]] != 'ready':
             raise MTPError(
-                'the wheels are fetched by the native environment {}, which is not ready'.format(self.envs[0]),
+                f'the wheels are fetched by the native environment {self.envs[0]}, which is not ready',
                 hint='make setup ENV=' + self.envs[0])
         held = hashes(folder)
         for name in lock_names(self.envs, self.kind):
@@ -166,7 +166,7 @@ class Bundler(object):
                      'getting ' + ops['sdist'])
             if not operators(self.out, env, self.kind):
                 raise MTPError('there is no compiled {package} {version} to put in'.format(**ops),
-                               hint='make setup ENV={} VARIANT={}'.format(env, self.kind), code=FAILED)
+                               hint=f'make setup ENV={env} VARIANT={self.kind}', code=FAILED)
         self._drop_others(folder)
 
     def _drop_others(self, folder: str) -> None:
@@ -202,7 +202,7 @@ class Bundler(object):
         for env in self.envs:
             tag = self.settings.image or ledger.image_tag(env, self.kind)
             if self.seen.images.get(tag) != ledger.inputs(env, self.kind):
-                self.left_out.append('{}: there is none of these inputs here (make images)'.format(tag))
+                self.left_out.append(f'{tag}: there is none of these inputs here (make images)')
                 continue
             self._save(docker, archive(env, self.kind), [tag], self.seen.ids[tag], before)
 
@@ -226,7 +226,7 @@ class Bundler(object):
         """A docker client that can build and whose daemon answers; None, and a note, without one."""
         if self.machine.builder and not self.seen.refusal:
             return self.machine.builder
-        self.left_out.append('{}: no engine that can build answers here'.format(what))
+        self.left_out.append(f'{what}: no engine that can build answers here')
         return None
 
     def _base(self, docker: str, env: str, name: str, tag: str, given: Mapping[str, str]) -> None:
@@ -235,7 +235,7 @@ class Bundler(object):
         if name == 'BUILD_IMAGE':
             words = [docker, 'build', '--quiet', '--file', 'docker/Dockerfile', '--target', 'system', '--tag', tag]
             for each in list(BASE_NAMES) + [name for name in arguments if name.startswith('NVCC')]:
-                words += ['--build-arg', '{}={}'.format(each, arguments[each])]
+                words += ['--build-arg', f'{each}={arguments[each]}']
             call(words + ['.'], self.root, 'making ' + tag, DOCKER_BUILDKIT='1')
             return
         if clients.said([docker, 'image', 'inspect', arguments[name]])[0]:
@@ -245,7 +245,7 @@ class Bundler(object):
     def _save(self, docker: str, name: str, tags: List[str], what: str, before: Mapping[str, Any]) -> None:
         path, old = os.path.join(self.out, name), before.get('images', {}).get(name, {})
         if os.path.exists(path) and (old.get('tags'), old.get('id')) == (tags, what) and sha256(path) == old['sha256']:
-            say('{}: kept'.format(name))
+            say(f'{name}: kept')
             self.images[name] = old
             return
         say('{}: {}'.format(name, ', '.join(tags)))
@@ -263,14 +263,14 @@ class Bundler(object):
                 self.sifs.append('apptainer/' + os.path.basename(name))
                 place(os.path.join(self.root, name), os.path.join(self.out, self.sifs[-1]))
             else:
-                self.left_out.append('{}: there is none here (make sif)'.format(name))
+                self.left_out.append(f'{name}: there is none here (make sif)')
 
     def _sums(self) -> None:
         names, others = self._parts()
         total = sum(os.path.getsize(os.path.join(self.out, name)) for name in names)
         progress, lines = Progress('checksums', len(names)), []
         for name in names:
-            lines.append('{}  {}\n'.format(sha256(os.path.join(self.out, name)), name))
+            lines.append(f'{sha256(os.path.join(self.out, name))}  {name}\n')
             progress.update(1, name[-40:])
         progress.close()
         write_text(os.path.join(self.out, sums.SUMS), ''.join(lines))
@@ -280,13 +280,13 @@ class Bundler(object):
             say('not ours, left alone and not listed: ' + name)
         for note in self.left_out:
             say('left out: ' + note)
-        say('next: make verify-bundle BUNDLE={}'.format(self.out))
+        say(f'next: make verify-bundle BUNDLE={self.out}')
 
     def _parts(self) -> Tuple[List[str], List[str]]:
         """(files that this run gathered, other files that lie in the folder), relative, sorted."""
         files, strange = sums.walk(self.out)
         known = set(self.source) | set(self.images) | set(self.sifs) | {NAME}
-        held = tuple('{}/'.format(name) for name in (WHEELS, WHEELHOUSE))
+        held = tuple(f'{name}/' for name in (WHEELS, WHEELHOUSE))
         names = [name for name in files if name in known or (name.startswith(held) and name.endswith(FETCHED) and (
             'wheels' in self.parts or self.listed.get(name) == sha256(os.path.join(self.out, name))))]
         return names, [name for name in files + strange if name not in names and not name.endswith(sums.CACHED)]
@@ -322,7 +322,7 @@ def tracked_files(root: str) -> List[str]:
     if read(root):
         names = sums_of(root)
         if names is None:
-            raise MTPError('{} is a bundle without {}: it was not finished'.format(root, sums.SUMS),
+            raise MTPError(f'{root} is a bundle without {sums.SUMS}: it was not finished',
                            hint='make it again where it comes from')
         kept = (WHEELS + '/', WHEELHOUSE + '/', IMAGES + '/', NAME)
         return sorted([name for name in names if not name.endswith('.sif') and not name.startswith(kept)] +
@@ -330,7 +330,7 @@ def tracked_files(root: str) -> List[str]:
     try:
         said = subprocess.check_output(['git', '-C', root, 'ls-files', '-z']).decode('utf-8')
     except (OSError, subprocess.CalledProcessError):
-        raise MTPError('{} is neither a git checkout nor a bundle'.format(root), hint='clone the repository')
+        raise MTPError(f'{root} is neither a git checkout nor a bundle', hint='clone the repository')
     return sorted(name for name in said.split('\0') if name and os.path.exists(os.path.join(root, name)))
 
 
@@ -351,7 +351,7 @@ def call(words: Sequence[str], folder: str, what: str, **variables: str) -> None
     done = subprocess.run(words, cwd=folder, env=dict(os.environ, **variables), stdin=subprocess.DEVNULL,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding='utf-8', errors='replace')
     if done.returncode:
-        raise MTPError('{} failed:\n{}'.format(what, done.stdout[-1500:]), code=FAILED,
+        raise MTPError(f'{what} failed:\n{done.stdout[-1500:]}', code=FAILED,
                        hint='mend that, then the same command again')
 
 

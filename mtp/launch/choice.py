@@ -114,8 +114,8 @@ def trouble(env: str, kind: str, cards: Cards) -> Tuple[Problem, ...]:
         others = alternatives(env, [card])
         instead = 'ENV={} VARIANT={}, or ACCEL=none'.format(*others[0]) if others else ''
         if not runs(entry['architectures'], card):
-            return (Problem('the variant {} of {} has no code for {}'.format(kind, env, _named(card)),
-                            instead or 'ACCEL=none VARIANT={}; no variant serves that card'.format(ledger.plain(env))),)
+            return (Problem(f'the variant {kind} of {env} has no code for {_named(card)}',
+                            instead or f'ACCEL=none VARIANT={ledger.plain(env)}; no variant serves that card'),)
         if old_driver(entry['driver'], card):
             return (Problem('the driver {} of {} is too old for {} of {}: CUDA {} needs {}'.format(
                 card.driver, card.name, kind, env, entry['cuda'], entry['driver']),

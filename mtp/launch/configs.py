@@ -73,7 +73,7 @@ def find(name: str, env: Optional[str] = None, purpose: str = 'train', prefer: O
         return _own_file(name, env, known, root)
     fitting = [leaf for leaf in found if env in (None, '', leaf.env)]
     if env and not fitting:
-        raise MTPError('{} belongs to {}, but {} is asked for'.format(leaf_path(found[0]), found[0].env, env),
+        raise MTPError(f'{leaf_path(found[0])} belongs to {found[0].env}, but {env} is asked for',
                        hint='use ENV={}, or a config below configs/{}/'.format(
                            found[0].env, ledger.environment(env)['configs']))
     order = [prefer, preferred(purpose)]
@@ -106,7 +106,7 @@ def dataset_and_stem(path: str) -> Tuple[str, str]:
 
 
 def _is_main(stem: str) -> bool:
-    plain = '_{}_'.format(_plain(stem))
+    plain = f'_{_plain(stem)}_'
     return '_rvsa_l_' in plain and '_mae_mtp_' in plain
 
 
@@ -162,11 +162,11 @@ def _own_file(name: str, env: Optional[str], known: Sequence[Leaf], root: str) -
         if not env:
             raise MTPError('{} lies outside configs/<environment>/ and has no base of one, so nothing says in which '
                            'environment it runs'
-                           .format(name), hint='ENV={}'.format(' or ENV='.join(ledger.names())))
+                           , hint='ENV={}'.format(' or ENV='.join(ledger.names())))
         return env, _inside(name, root).replace(os.sep, '/')
     stems = sorted(set(leaf.stem for leaf in known))
     stem = dataset_and_stem(name)[1]
     near = difflib.get_close_matches(stem, stems, n=3, cutoff=0.6)
     paths = [leaf_path(leaf) for leaf in known if leaf.stem in near]
-    raise MTPError('there is no config {!r}'.format(name),
+    raise MTPError(f'there is no config {name!r}',
                    hint='did you mean\n    ' + '\n    '.join(paths) if paths else 'ls configs/*/*')

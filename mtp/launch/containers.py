@@ -61,14 +61,14 @@ def _chosen(settings: 'Settings', host: 'Host', env: str) -> Tuple[str, str, Tup
     kind = choice.variant(settings, host, env)
     missing = {each.name: each.problems(settings, host, env, kind) for each in runtimes.possible(settings)}
     if settings.runtime != 'auto':
-        return settings.runtime, '{}: asked for by RUNTIME'.format(settings.runtime), missing[settings.runtime]
-    said = {name: '{}: {}'.format(name, runtimes.get(name).what(settings, env, kind)) for name in missing}
+        return settings.runtime, f'{settings.runtime}: asked for by RUNTIME', missing[settings.runtime]
+    said = {name: f'{name}: {runtimes.get(name).what(settings, env, kind)}' for name in missing}
     passed_over: List[str] = []
     *first, last = missing
     for name in first:
         if not missing[name]:
             return name, ', '.join([said[name] + ' is here'] + passed_over), ()
-        passed_over.append('not {} ({})'.format(name, missing[name][0].message))
+        passed_over.append(f'not {name} ({missing[name][0].message})')
     return last, ', '.join([said[last]] + passed_over), missing[last]
 
 
@@ -115,7 +115,7 @@ class Places(object):
         relative = _below(full, self.root)
         if relative:
             return relative
-        raise MTPError('{} lies in no folder that the container sees'.format(path),
+        raise MTPError(f'{path} lies in no folder that the container sees',
                        hint='move it below MTP_DATA_ROOT, MTP_WEIGHTS_ROOT or MTP_WORK_ROOT')
 
     def host(self, path: str) -> str:

@@ -39,10 +39,10 @@ def python(question: Question) -> Iterator[Finding]:
 
 
 def _interpreter(env: str, minor: str, path: str, seen: str) -> Finding:
-    wanted, said = ledger.environment(env)['python']['shipped'], '{} ({})'.format(seen, path)
+    wanted, said = ledger.environment(env)['python']['shipped'], f'{seen} ({path})'
     if seen != wanted:
-        said += '; the ledger says {}: any {} works, the difference is declared'.format(wanted, minor)
-    return (good if seen == wanted else warn)('Python {} for {}'.format(minor, env), said)
+        said += f'; the ledger says {wanted}: any {minor} works, the difference is declared'
+    return (good if seen == wanted else warn)(f'Python {minor} for {env}', said)
 
 
 def compiler(question: Question) -> Iterator[Finding]:
@@ -60,7 +60,7 @@ def runtime(question: Question) -> Iterator[Finding]:
         if not problems:
             yield good('runtime for ' + env, reason)
         for problem in problems:
-            yield fail('runtime for ' + env, '{}: {}'.format(taken, problem.message), problem.hint)
+            yield fail('runtime for ' + env, f'{taken}: {problem.message}', problem.hint)
 
 
 def bases(question: Question) -> Iterator[Finding]:
@@ -69,7 +69,7 @@ def bases(question: Question) -> Iterator[Finding]:
         kind = choice.variant(question.settings, question.host, env)
         built = kind in ledger.variants(env) and runtimes.get(question.runtimes[env]).in_image
         for name, resolve in sorted(ledger.unpinned(env, kind).items()) if built else ():
-            yield warn('base of {} ({})'.format(env, kind), name + ' is taken by its tag: its digest is unresolved',
+            yield warn(f'base of {env} ({kind})', name + ' is taken by its tag: its digest is unresolved',
                        resolve)
 
 
@@ -77,7 +77,7 @@ def inside(question: Question) -> Iterator[Finding]:
     """Versions against the ledger and the compiled operators, as the self-check inside the runtime saw them."""
     for env in question.envs:
         report, what = question.facts.selfchecks.get(env), 'inside ' + env
-        again = '{} ENV={}{}'.format(runtimes.get(question.runtimes[env]).makes, env, _variant_word(question, env))
+        again = f'{runtimes.get(question.runtimes[env]).makes} ENV={env}{_variant_word(question, env)}'
         if report is None:
             yield warn(what, 'not looked at: ' + ('the runtime is not complete' if runtimes.get(
                 question.runtimes[env]).here else 'only a job on the cluster sees it'))
@@ -104,7 +104,7 @@ def variant(question: Question) -> Iterator[Finding]:
     """A variant that the ledger does not know, and no site builds for itself."""
     asked = question.settings.variant
     if asked and asked not in ledger.variants() and choice.accelerator(question.settings, question.host) != 'rocm':
-        yield fail('variant', 'the ledger knows no {!r}'.format(asked), 'VARIANT=' + ' or '.join(ledger.variants()))
+        yield fail('variant', f'the ledger knows no {asked!r}', 'VARIANT=' + ' or '.join(ledger.variants()))
 
 
 def cards(question: Question) -> Iterator[Finding]:
@@ -126,7 +126,7 @@ def memory(question: Question) -> Iterator[Finding]:
     """Shared memory: docker gets its own, everything else has the host's."""
     taken = _taken(question)
     if all(each.own_memory for each in taken):
-        yield good('shared memory', '{} gives {} (SHM_SIZE)'.format(taken[0].name, question.settings.shm_size))
+        yield good('shared memory', f'{taken[0].name} gives {question.settings.shm_size} (SHM_SIZE)')
     else:
         yield shared_memory('shared memory', question.facts.shm)
 
@@ -171,7 +171,7 @@ def _cards(question: Question, engine: Runtime) -> bool:
 
 
 def _room(what: str, free: int, needed: int, purpose: str, following: str) -> Finding:
-    said = '{:.1f} GB left; {} about {:.1f} GB'.format(free / 1e9, purpose, needed / 1e9)
+    said = f'{free / 1e9:.1f} GB left; {purpose} about {needed / 1e9:.1f} GB'
     return good(what, said) if free >= needed else warn(what, said, following)
 
 
@@ -190,7 +190,7 @@ def folders(question: Question) -> Iterator[Finding]:
         if not state.exists and path == 'work_dirs':
             yield good(variable, 'work_dirs will be made')
         elif not state.exists:
-            yield warn(variable, path + ' is not there', 'mkdir -p {0}, or {1}=folder'.format(path, variable))
+            yield warn(variable, path + ' is not there', f'mkdir -p {path}, or {variable}=folder')
         elif not (state.writable if write else state.readable):
             yield fail(variable, '{} cannot be {}'.format(path, 'written' if write else 'read'), 'ls -ld ' + path)
         else:
@@ -218,7 +218,7 @@ def slurm(question: Question) -> Iterator[Finding]:
     elif 'srun' not in question.host.tools:
         yield good('SLURM', 'there is no srun; LAUNCHER=local needs none')
     elif wanted and wanted not in known:
-        yield fail('SLURM', 'there is no partition {!r}'.format(wanted), 'PARTITION=' + (' or '.join(known) or '?'))
+        yield fail('SLURM', f'there is no partition {wanted!r}', 'PARTITION=' + (' or '.join(known) or '?'))
     else:
         yield good('SLURM', 'partitions: ' + (' '.join(known) or 'unknown'))
 
@@ -235,7 +235,7 @@ def text(findings: Sequence[Finding]) -> str:
     """The findings for people."""
     lines = []
     for found in findings:
-        lines.append('[{}] {}: {}'.format(found.status, found.what, found.says))
+        lines.append(f'[{found.status}] {found.what}: {found.says}')
         lines += ['       next: ' + found.next] if found.next else []
     count = [sum(found.status == status for found in findings) for status in (PASS, WARN, FAIL)]
     return '\n'.join(lines + ['{} pass, {} warn, {} fail'.format(*count)])

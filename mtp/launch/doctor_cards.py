@@ -14,7 +14,7 @@ def findings(question: 'Question', card: Card, where: str) -> Iterator[Finding]:
     for kind, envs in taken(question).items():
         entry = ledger.variant(envs[0], kind)
         if not entry['cuda']:
-            said = '{}; the variant {} has no CUDA operators'.format(card.driver, kind)
+            said = f'{card.driver}; the variant {kind} has no CUDA operators'
             yield warn('driver' + where, said, instead(question, envs[0], card))
             continue
         yield _architecture(question, card, kind, envs)._replace(what=card.name + where)
@@ -36,7 +36,7 @@ def instead(question: 'Question', env: str, card: Card) -> str:
     for other, kind in choice.alternatives(env, [card]):
         return '{} ENV={} VARIANT={}'.format(runtimes.get(
             question.runtimes.get(other, question.runtimes[env])).makes, other, kind)
-    return 'ACCEL=none VARIANT={}, or another card'.format(ledger.plain(env))
+    return f'ACCEL=none VARIANT={ledger.plain(env)}, or another card'
 
 
 def _architecture(question: 'Question', card: Card, kind: str, envs: Sequence[str]) -> Finding:
@@ -46,12 +46,11 @@ def _architecture(question: 'Question', card: Card, kind: str, envs: Sequence[st
     newest = max(map(numbers, architectures))
     whose = '{} of {}'.format(kind, ' and '.join(envs))
     if not runs(architectures, card):
-        said = '{}: {} has no code for it, only for {} to {}'.format(
-            name, whose, sm(min(map(numbers, architectures))), sm(newest))
+        said = f'{name}: {whose} has no code for it, only for {sm(min(map(numbers, architectures)))} to {sm(newest)}'
         return fail('', said, instead(question, envs[0], card))
     if card.architecture > newest:
-        return warn('', '{} is newer than {}, which runs there with its code for {}'.format(name, whose, sm(newest)))
-    return good('', '{}: {} has code for it'.format(name, whose))
+        return warn('', f'{name} is newer than {whose}, which runs there with its code for {sm(newest)}')
+    return good('', f'{name}: {whose} has code for it')
 
 
 def _driver(question: 'Question', card: Card, kind: str, envs: Sequence[str]) -> Finding:

@@ -46,7 +46,7 @@ def findings(question: 'Question', card: Callable[['Question', Card, str], Itera
 
 def _unasked(said: str) -> Finding:
     if any(text in said for text in BUSY):
-        return warn('compute node', 'none was free within {} s: {}'.format(WAIT_SECONDS, said),
+        return warn('compute node', f'none was free within {WAIT_SECONDS} s: {said}',
                     'sinfo, make doctor again')
     return fail('compute node', said, "sinfo -o '%P %a %G %D %t'; PARTITION=, GRES=")
 
@@ -72,10 +72,10 @@ def _node_image(question: 'Question', seen: Node, where: str, runtime: Runtime) 
     own = os.path.join(question.host.root, path)
     size = os.path.getsize(own) if os.path.isfile(own) else seen.image
     if seen.image < 0:
-        yield fail('image' + where, 'there is no {} that can be read'.format(path),
-                   '{}=file on a folder that all nodes see'.format(runtime.image_setting))
+        yield fail('image' + where, f'there is no {path} that can be read',
+                   f'{runtime.image_setting}=file on a folder that all nodes see')
     elif seen.image != size:
-        yield fail('image' + where, '{} has {} bytes there and {} here'.format(path, seen.image, size),
+        yield fail('image' + where, f'{path} has {seen.image} bytes there and {size} here',
                    'one file on a folder that all nodes see, or copy it anew')
     else:
-        yield good('image' + where, '{}, {:.1f} GB'.format(path, size / 1e9))
+        yield good('image' + where, f'{path}, {size / 1e9:.1f} GB')

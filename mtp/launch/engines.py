@@ -141,26 +141,26 @@ def cards(engine: Engine) -> List[str]:
 def identity(engine: Engine, uid: int, gid: int) -> List[str]:
     """Words that make the files of a container belong to the user outside."""
     if engine.rootless and engine.podman:
-        return ['--userns', 'keep-id', '--user', '{}:{}'.format(uid, gid)]
-    return ['--user', '0:0' if engine.rootless else '{}:{}'.format(uid, gid)]
+        return ['--userns', 'keep-id', '--user', f'{uid}:{gid}']
+    return ['--user', '0:0' if engine.rootless else f'{uid}:{gid}']
 
 
 def _user() -> str:
     try:
         return getpass.getuser()
     except (KeyError, OSError):  # a uid without a name, as in a container
-        return 'uid {}'.format(os.getuid())
+        return f'uid {os.getuid()}'
 
 
 def _own_socket() -> str:
-    path = '/run/user/{}/docker.sock'.format(os.getuid())
+    path = f'/run/user/{os.getuid()}/docker.sock'
     return path if os.path.exists(path) else ''
 
 
 def _rights(user: str, environ: Mapping[str, str]) -> str:
     if _own_socket() and not environ.get('DOCKER_HOST'):
         return 'export DOCKER_HOST=unix://' + _own_socket()
-    return 'sudo usermod -aG docker {}, then log in again (or: newgrp docker); or RUNTIME=native'.format(user)
+    return f'sudo usermod -aG docker {user}, then log in again (or: newgrp docker); or RUNTIME=native'
 
 
 def _start(environ: Mapping[str, str]) -> str:

@@ -26,7 +26,7 @@ def run(plan: planning.Plan) -> int:
     if plan.reason:
         sys.stderr.write(plan.reason + '\n')
     for text in plan.warnings:
-        sys.stderr.write('warning: {}\n'.format(text))
+        sys.stderr.write(f'warning: {text}\n')
     for folder in plan.makes:
         _make(os.path.join(plan.root, folder))
     if plan.script:
@@ -45,7 +45,7 @@ def _make(folder: str) -> None:
     try:
         os.makedirs(folder, exist_ok=True)
     except OSError as error:
-        raise MTPError('cannot make the folder {}: {}'.format(folder, error.strerror),
+        raise MTPError(f'cannot make the folder {folder}: {error.strerror}',
                        hint='let results go elsewhere: MTP_WORK_ROOT=folder, the same command behind it')
 
 

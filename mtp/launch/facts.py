@@ -108,7 +108,7 @@ def selfcheck(settings: 'Settings', host: machine.Host, env: str) -> Optional[Di
     except ValueError:
         said = done.stderr.decode('utf-8', 'replace').strip()
         if not said:
-            return {'error': 'it ended with {}'.format(done.returncode)}
+            return {'error': f'it ended with {done.returncode}'}
         found = engines.complaint(said, os.environ)
         return dict({'error': found.message}, **({'next': found.hint} if engines.known(said) else {}))
     except (OSError, subprocess.TimeoutExpired) as error:

@@ -24,6 +24,6 @@ def fail(what: str, says: str, following: str) -> Finding:
 
 def shared_memory(what: str, size: int) -> Finding:
     """Whether ``size`` bytes of /dev/shm are enough."""
-    said = '{:.1f} GB in /dev/shm'.format(size / 1e9)
+    said = f'{size / 1e9:.1f} GB in /dev/shm'
     return good(what, said) if size >= SHM_BYTES else warn(
         what, said, 'sudo mount -o remount,size=8G /dev/shm, or fewer WORKERS')

@@ -81,7 +81,7 @@ def check(kind: str, words: Sequence[str], new: str, approved: str = '') -> None
             if flags[flag] == 'options':
                 _option(item, new)
             else:
-                _value('{} {}'.format(flag, item), item, new)
+                _value(f'{flag} {item}', item, new)
 
 
 def refused(what: str, why: str) -> MTPError:
@@ -116,7 +116,7 @@ def _option(word: str, new: str) -> None:
         raise refused(key, 'no setting that a replay takes over')
     wrong = [part for part in parts if part in _REFUSED_PARTS]
     if wrong:
-        raise refused(key, '{!r} chooses code or another source'.format(wrong[0]))
+        raise refused(key, f'{wrong[0]!r} chooses code or another source')
     _value(word, value, new)
 
 

@@ -53,7 +53,7 @@ def _cell(pin: Optional[Mapping[str, Any]]) -> str:
         return '–'
     published = pin['documented']
     differs = published and not (pin['shipped'] + '.').startswith(published + '.')
-    return pin['shipped'] + (' (published: {})'.format(published) if differs else '')
+    return pin['shipped'] + (f' (published: {published})' if differs else '')
 
 
 def variants_table() -> str:
@@ -67,7 +67,7 @@ def variants_table() -> str:
                    '{}: {}'.format(entry['standing'], entry['reason']))
             rows.setdefault(row, []).append(env)
     lines = ['| `VARIANT` | of | torch | CUDA | cards | driver from | why |', '|---' * 7 + '|']
-    lines += ['| ' + ' | '.join(['`{}`'.format(row[0]), ', '.join(envs)] + list(row[1:])) + ' |'
+    lines += ['| ' + ' | '.join([f'`{row[0]}`', ', '.join(envs)] + list(row[1:])) + ' |'
               for row, envs in rows.items()]
     return '\n'.join(lines)
 
@@ -86,14 +86,14 @@ def lock_inputs() -> Dict[str, str]:
     for name in ledger.names():
         wanted, setuptools = ledger.requirements(name), ledger.shipped(name).get('setuptools')
         for kind in ledger.variants(name):
-            pins = ['{}=={}'.format(package, version) for package, version in ledger.shipped(name, kind).items()]
-            found['{}-{}'.format(name, kind)] = pins + wanted['runtime']
+            pins = [f'{package}=={version}' for package, version in ledger.shipped(name, kind).items()]
+            found[f'{name}-{kind}'] = pins + wanted['runtime']
             if ledger.variant(name, kind)['cuda']:
-                found['{}-{}'.format(name, ledger.headers(kind))] = ledger.variant(name, kind)['nvcc']['headers']
+                found[f'{name}-{ledger.headers(kind)}'] = ledger.variant(name, kind)['nvcc']['headers']
         found[name + '-dev'] = wanted['development']
         found[name + '-pip'] = wanted['installer'] + ['setuptools==' + setuptools if setuptools else 'setuptools']
         found[name + '-build'] = wanted['build']
-    return {'docker/locks/{}.in'.format(name): _requirements(lines) for name, lines in found.items()}
+    return {f'docker/locks/{name}.in': _requirements(lines) for name, lines in found.items()}
 
 
 def definitions() -> Dict[str, str]:
@@ -109,7 +109,7 @@ def definitions() -> Dict[str, str]:
         text = template.substitute(env=name, image=ledger.image_tag(name).partition(':')[0], serves=entry['serves'],
                                    variant=ledger.plain(name), cuda=', '.join(ledger.with_cuda(name)),
                                    versions=versions)
-        files['apptainer/{}.def'.format(name)] = NOTICE + text
+        files[f'apptainer/{name}.def'] = NOTICE + text
     return files
 
 

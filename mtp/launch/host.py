@@ -90,7 +90,7 @@ def answer(client: str, words: Sequence[str] = ('version', '--format', '{{.Serve
     try:
         done = subprocess.run([client] + list(words), stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=timeout)
     except subprocess.TimeoutExpired:
-        return '{} {} timed out after {} seconds'.format(os.path.basename(client), words[0], timeout)
+        return f'{os.path.basename(client)} {words[0]} timed out after {timeout} seconds'
     except OSError as error:
         return str(error)
     if done.returncode == 0:
@@ -150,7 +150,7 @@ def partitions(sinfo: Optional[str], timeout: float = 30) -> Tuple[str, ...]:
 def queue(squeue: Optional[str], timeout: float = 30) -> Tuple[Tuple[str, str, str, str], ...]:
     """(id, name, state, comment) of the user's jobs that wait or run; nothing where there is no answer."""
     try:
-        words = [squeue or 'squeue', '--user={}'.format(os.getuid()), '--noheader', '--format=%i|%j|%T|%k']
+        words = [squeue or 'squeue', f'--user={os.getuid()}', '--noheader', '--format=%i|%j|%T|%k']
         said = subprocess.check_output(words, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL, timeout=timeout)
     except (OSError, subprocess.CalledProcessError, subprocess.TimeoutExpired):
         return ()

@@ -22,7 +22,7 @@ def expand(text: str) -> List[str]:
     for term in _split(text):
         hosts += [''.join(parts) for parts in itertools.product(*_parts(term, text))]
         if len(hosts) > LIMIT:
-            raise _error(text, 'more than {} hosts'.format(LIMIT))
+            raise _error(text, f'more than {LIMIT} hosts')
     return hosts
 
 
@@ -55,14 +55,14 @@ def _numbers(piece: str, text: str) -> List[str]:
     for item in piece.split(','):
         match = _RANGE.match(item)
         if not match:
-            raise _error(text, '{!r} is no number and no range'.format(item))
+            raise _error(text, f'{item!r} is no number and no range')
         first, last = match.group(1), match.group(2) or match.group(1)
         if int(last) < int(first) or int(last) - int(first) > LIMIT:
-            raise _error(text, 'the range {!r} cannot be'.format(item))
+            raise _error(text, f'the range {item!r} cannot be')
         numbers += ['{:0{}d}'.format(number, len(first)) for number in range(int(first), int(last) + 1)]
     return numbers
 
 
 def _error(text: str, why: str) -> MTPError:
-    return MTPError('cannot read the host list {!r}: {}'.format(text, why),
+    return MTPError(f'cannot read the host list {text!r}: {why}',
                     hint='it should look like gpu[01-03,07] or node1,node2')

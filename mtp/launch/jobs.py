@@ -91,7 +91,7 @@ def test(settings: Settings, places: 'Places', env: str, config: str) -> Job:
     else:
         script += ['--work-dir=' + predict]
         masks = masks_folder(config)
-        script += ['--out={}/{}'.format(predict, masks)] if masks else []
+        script += [f'--out={predict}/{masks}'] if masks else []
         script += ['--show-dir=' + predict + '/show', launcher] + list(NO_VALIDATION)
     kept = ('weights',) if script[2].startswith(INSIDE['weights'] + '/') else ()
     data = () if is_own(config) else ('data',)
@@ -200,7 +200,7 @@ def checkpoint(settings: Settings, places: 'Places', env: str, config: str) -> T
     """
     if settings.checkpoint:
         if not os.path.isfile(places.host(settings.checkpoint)):
-            raise MTPError('CHECKPOINT={} is no file'.format(settings.checkpoint),
+            raise MTPError(f'CHECKPOINT={settings.checkpoint} is no file',
                            hint='ls {}'.format(shlex.quote(os.path.dirname(settings.checkpoint) or '.')))
         return settings.checkpoint, ()
     own = run_folder(env, config)
@@ -208,9 +208,9 @@ def checkpoint(settings: Settings, places: 'Places', env: str, config: str) -> T
     for folder in folders:
         found = newest_checkpoint(places.host(folder))
         if found:
-            return '{}/{}'.format(folder, found), ()
+            return f'{folder}/{found}', ()
     message = 'there is no epoch_*.pth or iter_*.pth in {}'.format(' nor in '.join(map(places.host, folders)))
-    hint = 'make finetune CONFIG={}, or CHECKPOINT=file'.format(configs.dataset_and_stem(config)[1])
+    hint = f'make finetune CONFIG={configs.dataset_and_stem(config)[1]}, or CHECKPOINT=file'
     return own + '/epoch_12.pth', (Problem(message, hint),)
 
 

@@ -29,7 +29,7 @@ def load(path: str = PATH) -> Dict[str, Any]:
         with open(path, encoding='utf-8') as stream:
             ledger = json.load(stream)
     except (OSError, ValueError) as error:
-        raise MTPError('cannot read the ledger {}: {}'.format(path, error),
+        raise MTPError(f'cannot read the ledger {path}: {error}',
                        hint='git checkout docker/environments.json')
     if ledger.get('schema') != SCHEMA:
         raise MTPError('{} has schema {!r}, this code reads schema {}'.format(path, ledger.get('schema'), SCHEMA),
@@ -51,7 +51,7 @@ def standing(name: str) -> str:
     """What has to be said beside every number that an environment gives; '' where its numbers count."""
     if environment(name)['record']:
         return ''
-    return 'not for the record: {} has other toolboxes than the published numbers were made with'.format(name)
+    return f'not for the record: {name} has other toolboxes than the published numbers were made with'
 
 
 def published(name: str) -> str:
@@ -122,7 +122,7 @@ def serving(role: str) -> List[str]:
     entries = load()['environments']
     found = [name for name, entry in entries.items() if role in entry['roles']]
     if not found:
-        raise MTPError('the ledger has no environment with the role {!r}'.format(role))
+        raise MTPError(f'the ledger has no environment with the role {role!r}')
     return sorted(found, key=lambda name: role not in entries[name]['preferred_for'])
 
 
@@ -188,14 +188,14 @@ def inputs(name: str, kind: Optional[str] = None, root: str = ROOT) -> str:
     total = hashlib.sha256(json.dumps(asked, sort_keys=True).encode('ascii'))
     locks = LOCKS + (('{env}-sources',) if sources(name) else ())
     locks += (('{env}-' + headers(kind),) if variant(name, kind)['cuda'] else ())
-    paths = ['docker/locks/{}.txt'.format(each.format(env=name, variant=kind)) for each in locks]
+    paths = [f'docker/locks/{each.format(env=name, variant=kind)}.txt' for each in locks]
     for path in list(RECIPE) + paths:
-        total.update('\n{}\n'.format(path).encode('ascii'))
+        total.update(f'\n{path}\n'.encode('ascii'))
         try:
             with open(os.path.join(root, path), 'rb') as stream:
                 total.update(b''.join(line for line in stream if path in RECIPE or not line.startswith(b'#')))
         except OSError as error:
-            raise MTPError('cannot read {}: {}'.format(path, error.strerror), hint='make lock')
+            raise MTPError(f'cannot read {path}: {error.strerror}', hint='make lock')
     return total.hexdigest()
 
 
@@ -234,7 +234,7 @@ def image_tag(name: str, kind: Optional[str] = None) -> str:
     """Name our own image is built, found and run under, for example ``mtp/mmrotate1:cpu``."""
     kind = kind or plain(name)
     variant(name, kind)
-    return 'mtp/{}:{}'.format(name, kind)
+    return f'mtp/{name}:{kind}'
 
 
 def unpinned(name: str, kind: Optional[str] = None) -> Dict[str, str]:
@@ -319,7 +319,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
         print(inputs(*options.inputs))
     elif options.unresolved:
         for where, command in unresolved():
-            print('{}\n    {}'.format(where, command))
+            print(f'{where}\n    {command}')
     else:
         return _generated(options)
     return OK

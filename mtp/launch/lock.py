@@ -80,7 +80,7 @@ def read(name: str) -> str:
         with open(path(name), encoding='utf-8') as stream:
             return stream.read()
     except OSError as error:
-        raise MTPError('cannot read the lock {}: {}'.format(path(name), error.strerror), hint=HINT)
+        raise MTPError(f'cannot read the lock {path(name)}: {error.strerror}', hint=HINT)
 
 
 def require_resolved(name: str) -> None:
@@ -101,12 +101,12 @@ def require_resolved(name: str) -> None:
 def _header(source: str) -> str:
     """First lines of a lock: how it was made, and from what, so that a stale one is noticed."""
     return ('# Made by make lock; do not edit. Every package has a hash.\n'
-            '# ledger: {}\n{}'.format(ledger.digest(), _made_from(source)))
+            f'# ledger: {ledger.digest()}\n{_made_from(source)}')
 
 
 def _made_from(source: str) -> str:
-    text = generated.lock_inputs()['docker/locks/{}.in'.format(source)]
-    return '# input: {}.in {}\n'.format(source, _digest(text))
+    text = generated.lock_inputs()[f'docker/locks/{source}.in']
+    return f'# input: {source}.in {_digest(text)}\n'
 
 
 def _digest(text: str) -> str:
@@ -120,11 +120,11 @@ def accelerated(text: str, name: str, variant: str) -> str:
     """
     versions, wheels = ledger.shipped(name, variant), ledger.variant(name, variant)['wheels']
     for package, wheel in wheels.items():
-        requirement = '{}=={}'.format(package, versions[package])
+        requirement = f'{package}=={versions[package]}'
         if wheel['sha256'] == ledger.UNRESOLVED:
-            block = ('# unresolved: {0}\n'
-                     'the hash of {0} is unresolved; see python3 -m mtp.launch.ledger --unresolved\n'
-                     ).format(requirement)
+            block = (f'# unresolved: {requirement}\n'
+                     f'the hash of {requirement} is unresolved; see python3 -m mtp.launch.ledger --unresolved\n'
+                     )
         else:
             block = '{} \\\n    --hash=sha256:{}\n'.format(requirement, wheel['sha256'])
         text = text.replace(blocks(text)[package], block)
@@ -174,10 +174,10 @@ class Resolver:
             constraints: lines that limit what is chosen.
             present: the lock of last time: its versions are kept where they still fit.
         """
-        name, setuptools = '{}-{}'.format(env, part), ledger.shipped(env).get('setuptools')
-        text = generated.lock_inputs()['docker/locks/{}.in'.format(name)]
+        name, setuptools = f'{env}-{part}', ledger.shipped(env).get('setuptools')
+        text = generated.lock_inputs()[f'docker/locks/{name}.in']
         # the pinned mmcv imports pkg_resources while it tells its dependencies
-        tools = 'setuptools=={}\n'.format(setuptools) if setuptools else ''
+        tools = f'setuptools=={setuptools}\n' if setuptools else ''
         for suffix, content in (('.in', text), ('.constraints', constraints), ('.build', tools)):
             write_text(os.path.join(self.folder, name + suffix), content)
         output = os.path.join(self.folder, name + '.txt')
@@ -226,7 +226,7 @@ def _resolve(resolver: Resolver, env: str, say: Callable[[str], object]) -> Dict
     ops, plain = normal(ledger.environment(env)['ops']['package']), ledger.plain(env)
     whole, locks = '', {}
     for kind in sorted(ledger.variants(env), key=lambda each: each != plain):  # the others keep its versions
-        name = '{}-{}'.format(env, kind)
+        name = f'{env}-{kind}'
         if ledger.variant(env, kind)['wheels']:
             locks[name] = _header(name) + accelerated(split(whole, ops)[0], env, kind)
             continue
@@ -239,12 +239,12 @@ def _resolve(resolver: Resolver, env: str, say: Callable[[str], object]) -> Dict
         for each in built.values():
             rest = rest.replace(each, '')
         locks[name] = _header(name) + rest
-        locks.setdefault(env + '-ops', _header('{}-{}'.format(env, plain)) + block)
+        locks.setdefault(env + '-ops', _header(f'{env}-{plain}') + block)
         if built:
-            locks.setdefault(env + '-sources', _header('{}-{}'.format(env, plain)) + ''.join(built.values()))
+            locks.setdefault(env + '-sources', _header(f'{env}-{plain}') + ''.join(built.values()))
     agreed = _agreed(list(locks.values()))
     for part in list(PARTS) + [ledger.headers(kind) for kind in ledger.with_cuda(env)]:
-        name = '{}-{}'.format(env, part)
+        name = f'{env}-{part}'
         say('resolving ' + name)
         locks[name] = _header(name) + resolver.resolve(env, part, agreed, _present(name))
     return locks
@@ -257,21 +257,21 @@ def problems() -> List[str]:
 
 def _problems(env: str) -> Iterator[str]:
     kinds = ledger.variants(env)
-    expected = {'{}-{}'.format(env, part): '{}-{}'.format(env, part)
+    expected = {f'{env}-{part}': f'{env}-{part}'
                 for part in kinds + list(PARTS) + [ledger.headers(kind) for kind in ledger.with_cuda(env)]}
-    expected.update(dict.fromkeys(apart(env), '{}-{}'.format(env, ledger.plain(env))))
+    expected.update(dict.fromkeys(apart(env), f'{env}-{ledger.plain(env)}'))
     for name, source in expected.items():
         text = _present(name)
         if not text:
-            yield '{}.txt is missing'.format(name)
+            yield f'{name}.txt is missing'
             continue
         if _made_from(source) not in text:
-            yield '{}.txt was made from another {}.in'.format(name, source)
+            yield f'{name}.txt was made from another {source}.in'
         for package, pin in pins(text).items():
             if not pin[1]:
-                yield '{}.txt: {} has no hash'.format(name, package)
+                yield f'{name}.txt: {package} has no hash'
         if '://' in text:
-            yield '{}.txt names a host'.format(name)
+            yield f'{name}.txt names a host'
     for kind in kinds:
         yield from _missing_pins(env, kind)
 
@@ -281,19 +281,19 @@ def stale(name: str) -> str:
     env, part = name.rsplit('-', 1)
     text = _present(name)
     if not text:
-        return '{}.txt is missing'.format(name)
-    source = '{}-{}'.format(env, ledger.plain(env)) if part in ('ops', 'sources') else name
-    return '' if _made_from(source) in text else '{}.txt was made from other pins than those of the ledger'.format(name)
+        return f'{name}.txt is missing'
+    source = f'{env}-{ledger.plain(env)}' if part in ('ops', 'sources') else name
+    return '' if _made_from(source) in text else f'{name}.txt was made from other pins than those of the ledger'
 
 
 def _missing_pins(name: str, variant: str) -> Iterator[str]:
-    entry, locked = ledger.environment(name), '{}-{}'.format(name, variant)
+    entry, locked = ledger.environment(name), f'{name}-{variant}'
     text, held = _present(locked), pins(_present(locked, *apart(name)))
     for package, version in ledger.shipped(name, variant).items():
-        if '# unresolved: {}=={}\n'.format(package, version) in text:
+        if f'# unresolved: {package}=={version}\n' in text:
             continue
         if held.get(normal(package), ('',))[0] != version:
-            yield '{}.txt does not hold {}=={}'.format(locked, package, version)
+            yield f'{locked}.txt does not hold {package}=={version}'
     if entry['ops']['sha256'] not in held.get(normal(entry['ops']['package']), ('', []))[1]:
         yield '{}-ops.txt does not hold the hash of {}'.format(name, entry['ops']['sdist'])
 
@@ -314,7 +314,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
             shutil.rmtree(folder, ignore_errors=True)
         for name, text in locks.items():
             write_text(path(name), text)
-            print('wrote docker/locks/{}.txt: {} packages'.format(name, len(pins(text))))
+            print(f'wrote docker/locks/{name}.txt: {len(pins(text))} packages')
     wrong = problems()
     if wrong:
         raise MTPError('the locks do not fit the ledger:\n  ' + '\n  '.join(wrong), hint=HINT, code=FAILED)

@@ -68,7 +68,7 @@ def _seconds(environ: Mapping[str, str]) -> float:
     except ValueError:
         value = math.nan
     if not 0 <= value < math.inf:
-        raise MTPError('MTP_MEET_SECONDS is {!r}; it has to be a number of seconds'.format(asked),
+        raise MTPError(f'MTP_MEET_SECONDS is {asked!r}; it has to be a number of seconds',
                        hint='MTP_MEET_SECONDS=120')
     return value
 
@@ -113,7 +113,7 @@ def verdict(cards: Collection[Mapping[str, Any]], world: int, address: Address, 
     """'' when ``cards`` are all there and say the same, else what is wrong."""
     missing = sorted(set(range(world)) - set(each['rank'] for each in cards))
     if missing:
-        named = ['{} ({})'.format(rank, places[rank]) if rank < len(places) else str(rank) for rank in missing[:20]]
+        named = [f'{rank} ({places[rank]})' if rank < len(places) else str(rank) for rank in missing[:20]]
         here = ['{} ({})'.format(each['rank'], each['host']) for each in sorted(cards, key=lambda item: item['rank'])]
         return '{} of {} {} did not come to {}:{} within {:.0f} s: {}\n    there are {}{}'.format(
             len(missing), world, what, address[0], address[1], seconds, ', '.join(named), ', '.join(here[:20]),
@@ -181,7 +181,7 @@ def listen(port: int, name: str = '') -> socket.socket:
             server.close()
             if error.errno == errno.EADDRNOTAVAIL and place:  # a name of something before this machine
                 continue
-            raise MTPError('port {} on {} cannot be used: {}'.format(port, socket.gethostname(), error.strerror),
+            raise MTPError(f'port {port} on {socket.gethostname()} cannot be used: {error.strerror}',
                            hint='leave PORT away, or PORT=another number')
     raise AssertionError('the last of them has no name')
 

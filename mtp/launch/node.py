@@ -30,7 +30,7 @@ def words(settings: 'Settings', host: 'Host', runtime: str, env: str) -> List[st
     cards = slurm.gres(settings, host)
     found = ['srun', '-J', 'mtp-doctor'] + (['-p', settings.partition] if settings.partition else [])
     found += ['--gres=' + cards] if cards else []
-    found += ['--nodes=1', '--ntasks=1', '--cpus-per-task=1', '--immediate={}'.format(WAIT_SECONDS)]
+    found += ['--nodes=1', '--ntasks=1', '--cpus-per-task=1', f'--immediate={WAIT_SECONDS}']
     found += list(settings.srun_args) + ['bash', 'mtp/launch/task.sh', 'bash', 'mtp/launch/probe.sh']
     return found + [settings.work_root] + list(runtimes.get(runtime).probe(settings, env, kind))
 
@@ -46,7 +46,7 @@ def ask(settings: 'Settings', host: 'Host', runtime: str, env: str) -> Union[Nod
         return str(error)
     if done.returncode:
         said = [line for line in done.stderr.splitlines() if 'error:' in line] or done.stderr.splitlines()
-        return said[0] if said else 'srun ended with {}'.format(done.returncode)
+        return said[0] if said else f'srun ended with {done.returncode}'
     return read(done.stdout)
 
 

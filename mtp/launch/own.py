@@ -43,7 +43,7 @@ def run_of(settings: Settings, found: host.Host) -> Run:
         raise MTPError('DATA is given and TASK is not; it can be {}'.format(', '.join(TASKS)), hint=example)
     fitting = ledger.sharing(configs.FOLDER)
     if settings.env and settings.env not in fitting:
-        raise MTPError('this runs in {}, but ENV={} is asked for'.format(fitting[0], settings.env),
+        raise MTPError(f'this runs in {fitting[0]}, but ENV={settings.env} is asked for',
                        hint='ENV={}'.format(' or ENV='.join(fitting)))
     task = choose('TASK', words['TASK'].lower(), TASKS)
     asked = words['BACKBONE'] if 'BACKBONE' in settings.given else 'rvsa_b'
@@ -52,13 +52,13 @@ def run_of(settings: Settings, found: host.Host) -> Run:
     data = os.path.normpath(containers.Places('native', settings, found).host(words['DATA']))
     name = '-'.join([re.sub(r'[^\w.-]+', '-', os.path.basename(data)).strip('-.') or 'data', task, backbone] +
                     ([init] if init != 'mtp' else []))
-    return Run(name, data, task, backbone, init, 'work_dirs/{}/{}'.format(jobs.OWN, name), settings.env or fitting[0])
+    return Run(name, data, task, backbone, init, f'work_dirs/{jobs.OWN}/{name}', settings.env or fitting[0])
 
 
 def stages(run: Run) -> List[Stage]:
     """Look and prepare, train, test."""
-    return [Stage('look at {}, and prepare it'.format(run.data), prepare),
-            Stage('train {}/{}'.format(run.folder, jobs.OWN_CONFIG), train),
+    return [Stage(f'look at {run.data}, and prepare it', prepare),
+            Stage(f'train {run.folder}/{jobs.OWN_CONFIG}', train),
             Stage('test it', test)]
 
 
@@ -127,13 +127,13 @@ def lacking(run: Run) -> Tuple[plan.Problem, ...]:
     """What has to be there before anything runs, as problems of a plan."""
     if os.path.isdir(run.data):
         return ()
-    return (plan.Problem('DATA={} is no folder'.format(run.data), 'ls -d {}'.format(os.path.dirname(run.data))),)
+    return (plan.Problem(f'DATA={run.data} is no folder', f'ls -d {os.path.dirname(run.data)}'),)
 
 
 def _require_weights(run: Run, settings: Settings, places: containers.Places) -> None:
     path = _weights(run, settings)
     if path and not os.path.isfile(places.host(path)):
-        raise MTPError('{} is missing; the training starts from it'.format(places.host(path)), hint=(
+        raise MTPError(f'{places.host(path)} is missing; the training starts from it', hint=(
             'make weights says where it is published; INIT=none trains without, which takes far more data'))
 
 
@@ -157,7 +157,7 @@ def main() -> int:
         _require_weights(run, settings, places)
     todo = stages(run)
     for number, stage in enumerate(todo, 1):  # each holds the folder that it writes to
-        say('[{}/{}] {}'.format(number, len(todo), stage.title))
+        say(f'[{number}/{len(todo)}] {stage.title}')
         code = execute.run(stage.plan(run, settings, host.look(settings)))
         if code:
             return code
@@ -188,15 +188,15 @@ def _told(run: Run, places: containers.Places, found: host.Host) -> None:
     folder = os.path.join(jobs.run_folder(run.env, config), 'predict')
     figures = (sealed.read(os.path.join(found.root, folder, 'passport-test.json')) or {}).get('metrics') or {}
     for name, value in sorted(figures.items()):
-        say('{:<32} {}'.format(name, value))
+        say(f'{name:<32} {value}')
     standing = ledger.standing(run.env)
     if standing:
         say(standing)
     say('pictures: {}'.format(os.path.join(folder, 'show')))
-    say('config:   {}'.format(config))
+    say(f'config:   {config}')
     if run.task != 'classification':
-        say('browse:   make browse RUN={}'.format(folder))
-    say('next:     make predict CONFIG={} IMAGES=folder'.format(config))
+        say(f'browse:   make browse RUN={folder}')
+    say(f'next:     make predict CONFIG={config} IMAGES=folder')
 
 
 if __name__ == '__main__':

@@ -22,9 +22,9 @@ def read(path: files.PathLike) -> Dict[str, Any]:
         content = files.read_json(path)
         files.check_depth(content, DEEPEST)
         if isinstance(content, dict) and not sealed.whole(content):
-            raise ValueError('it is not as it was written: its check sum ({}) differs'.format(sealed.KEY))
+            raise ValueError(f'it is not as it was written: its check sum ({sealed.KEY}) differs')
     except (OSError, ValueError) as error:
-        raise MTPError('cannot read the passport {}: {}'.format(path, error),
+        raise MTPError(f'cannot read the passport {path}: {error}',
                        hint='every run leaves its passport.json beside its results') from None
     missing = [key for key in KEYS if key not in content] if isinstance(content, dict) else KEYS
     if missing or content['schema'] != SCHEMA:

@@ -35,7 +35,7 @@ def command(words: Iterable[str], environment: Optional[Mapping[str, str]] = Non
     """A :class:`Command` of these words."""
     for name in environment or ():
         if not _NAME.match(name):
-            raise ValueError('{!r} is no name of a variable'.format(name))
+            raise ValueError(f'{name!r} is no name of a variable')
     return Command(tuple(words), dict(environment or {}))
 
 
@@ -43,7 +43,7 @@ def check(plan: Plan) -> None:
     """Raise the first problem of ``plan`` as an :class:`MTPError`; further ones are named in it."""
     if plan.problems:
         first, rest = plan.problems[0], plan.problems[1:]
-        more = ''.join('\n  also: {}'.format(problem.message) for problem in rest)
+        more = ''.join(f'\n  also: {problem.message}' for problem in rest)
         raise MTPError(first.message + more, hint=first.hint)
 
 
@@ -64,7 +64,7 @@ def render(plan: Plan) -> str:
 
 def render_command(item: Command) -> str:
     """One command with its environment in front, quoted, broken into lines before programs and options."""
-    pieces = ['{}={}'.format(name, shlex.quote(value)) for name, value in sorted(item.environment.items())]
+    pieces = [f'{name}={shlex.quote(value)}' for name, value in sorted(item.environment.items())]
     lines = [' '.join(pieces)] if pieces else []
     for piece, starts in _pieces(item.words):
         if lines and not starts and len(lines[-1]) + 1 + len(piece) <= WIDTH:

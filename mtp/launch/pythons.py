@@ -62,14 +62,14 @@ def find(environ: Mapping[str, str], minor: str, wanted: str = '') -> Tuple[str,
         if path == named and not seen.startswith(minor + '.'):
             raise MTPError('{}={} is {}'.format(variable(minor), path,
                                                 'Python ' + seen if seen else 'no Python that works'),
-                           hint='leave {} away, or name a Python {}'.format(variable(minor), minor))
+                           hint=f'leave {variable(minor)} away, or name a Python {minor}')
         if seen and (path == named or seen == wanted):
             return path, seen
         if seen.startswith(minor + '.'):
             working.append((path, seen))
     if working:
         return working[0]
-    raise MTPError('there is no Python {} that works: neither on PATH nor from pyenv, uv or conda'.format(minor),
+    raise MTPError(f'there is no Python {minor} that works: neither on PATH nor from pyenv, uv or conda',
                    hint=advice(environ, minor))
 
 

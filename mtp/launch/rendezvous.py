@@ -115,7 +115,7 @@ def address(name: str) -> str:
 def _variables(environ: Mapping[str, str], rank: int, world: int, local: int, address: str,
                port: int) -> Dict[str, str]:
     if not 0 <= rank < world:
-        raise MTPError('process {} of {}: the rank has to be below the number of processes'.format(rank, world),
+        raise MTPError(f'process {rank} of {world}: the rank has to be below the number of processes',
                        hint='env | grep -E "RANK|WORLD_SIZE|SLURM_"')
     if environ.get('MASTER_PORT'):
         port = numbers.of_setting('MASTER_PORT', environ['MASTER_PORT'], numbers.port, 'unset MASTER_PORT')
@@ -126,5 +126,5 @@ def _variables(environ: Mapping[str, str], rank: int, world: int, local: int, ad
 def _number(environ: Mapping[str, str], name: str) -> int:
     value = environ.get(name, '')
     if not numbers.digits(value):
-        raise MTPError('{} is {!r}; a number is expected'.format(name, value), hint='env | grep {}'.format(name))
+        raise MTPError(f'{name} is {value!r}; a number is expected', hint=f'env | grep {name}')
     return int(value)

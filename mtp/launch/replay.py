@@ -71,16 +71,16 @@ def plan(settings: 'Settings', host: 'Host',
     compare = ['python3', '-m', 'mtp.launch.replay', path, result]
     compare += ['--tolerance', words['TOLERANCE']] if words['TOLERANCE'] else []
     told = ' '.join(shlex.quote(word) for word in [SCRIPTS[then['kind']]] + asked)
-    reason = '{}; the passport asks for: {} (data: {})'.format(made.reason, told, settings.data_root)
+    reason = f'{made.reason}; the passport asks for: {told} (data: {settings.data_root})'
     return made._replace(commands=tuple(commands) + (command(compare),), reason=reason)
 
 
 def fresh(root: str, work_root: str, kind: str) -> str:
     """Short path of a folder for results that is not there yet."""
     number = 1
-    while os.path.exists(os.path.join(root, work_root, 'replay', '{}-{}'.format(kind, number))):
+    while os.path.exists(os.path.join(root, work_root, 'replay', f'{kind}-{number}')):
         number += 1
-    return 'work_dirs/replay/{}-{}'.format(kind, number)
+    return f'work_dirs/replay/{kind}-{number}'
 
 
 def new_on_host(new: str, settings: 'Settings') -> str:
@@ -182,7 +182,7 @@ def flat(value: object, name: str = '') -> Dict[str, float]:
     """Numbers of nested dicts as ``{'a/b': number}``."""
     if isinstance(value, dict):
         return {key: item for part, inner in value.items() for key, item in
-                flat(inner, '{}/{}'.format(name, part) if name else part).items()}
+                flat(inner, f'{name}/{part}' if name else part).items()}
     return {name: value} if isinstance(value, (int, float)) and not isinstance(value, bool) else {}
 
 
@@ -209,7 +209,7 @@ def surroundings(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Tup
     yield 'seed', 'none was set, so each run draws its own' if None in seeds and old['kind'] != 'test' else (
         '' if seeds[0] == seeds[1] else '{} -> {}'.format(*seeds))
     versions = differing(old['environment']['versions'], new['environment']['versions'])
-    yield 'versions', '; '.join(versions[:8]) + (' and {} more'.format(len(versions) - 8) if len(versions) > 8 else '')
+    yield 'versions', '; '.join(versions[:8]) + (f' and {len(versions) - 8} more' if len(versions) > 8 else '')
     data = neutral(old, 'data'), neutral(new, 'data')
     wrong = [name for name in sorted(set(data[0]) | set(data[1])) if data[0].get(name) != data[1].get(name)]
     yield 'data', 'the hashes differ: ' + ', '.join(wrong) if wrong else ''
@@ -246,7 +246,7 @@ def compare(old: Mapping[str, Any], new: Mapping[str, Any], tolerance: float = 0
     lines = ['{} of {} against {}'.format(new['kind'], old['started'], new['started'])]
     around = list(surroundings(old, new))
     lines.append('  the same   ' + ', '.join(what for what, says in around if not says))
-    lines += ['  differs    {}: {}'.format(what, says) for what, says in around if says]
+    lines += [f'  differs    {what}: {says}' for what, says in around if says]
     # With other data it is another run, whatever came of it.
     good = new['status'] == 'complete' and not dict(around)['data']
     lines += [] if new['status'] == 'complete' else ['  NOT DONE   the replay is {}'.format(new['status'])]
@@ -256,8 +256,8 @@ def compare(old: Mapping[str, Any], new: Mapping[str, Any], tolerance: float = 0
     ]
     lines.append('  metrics    {} of {} {}'.format(
         len(set(first) | set(second)) - len(wrong), len(set(first) | set(second)),
-        'equal' if not tolerance else 'within {}'.format(tolerance)))
-    lines += ['  DIFFERS    {}: {} -> {}'.format(name, first.get(name), second.get(name)) for name in wrong[:10]]
+        'equal' if not tolerance else f'within {tolerance}'))
+    lines += [f'  DIFFERS    {name}: {first.get(name)} -> {second.get(name)}' for name in wrong[:10]]
     weights = old.get('weights'), new.get('weights')
     if all(weights):
         lines.append('  weights    ' + ('equal, bit for bit' if weights[0] == weights[1] else 'differ'))

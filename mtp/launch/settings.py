@@ -176,8 +176,8 @@ def _trimmed(name: str, value: str) -> str:
     if name in WORDS_OR_FILE:
         return value if bare else ''
     if name in PATHS and bare != value:
-        raise MTPError('{} is {!r}: a blank at an end of it, which names another file or folder'.format(name, value),
-                       hint='{}={}'.format(name, shlex.quote(bare)) if bare else 'leave {} away'.format(name))
+        raise MTPError(f'{name} is {value!r}: a blank at an end of it, which names another file or folder',
+                       hint=f'{name}={shlex.quote(bare)}' if bare else f'leave {name} away')
     return bare
 
 
@@ -187,7 +187,7 @@ def _choice(name: str, value: str, allowed: Sequence[str]) -> str:
 
 def _number(name: str, value: str) -> str:
     if value and name in NUMBERS:
-        numbers.of_setting(name, value, NUMBERS[name], 'leave {} away'.format(name))
+        numbers.of_setting(name, value, NUMBERS[name], f'leave {name} away')
     return value
 
 
@@ -201,7 +201,7 @@ def _duration(name: str, value: str) -> str:
     # minutes, minutes:seconds, hours:minutes:seconds, each with days- in front or not (man sbatch)
     if not value or re.fullmatch(r'([0-9]+-)?[0-9]+(:[0-9]+){0,2}', value):
         return value
-    raise MTPError('{} is {!r}; SLURM writes 90 (minutes), 12:00:00 or 3-00:00:00'.format(name, value))
+    raise MTPError(f'{name} is {value!r}; SLURM writes 90 (minutes), 12:00:00 or 3-00:00:00')
 
 
 def _plain(name: str, value: str, example: str, refused: str = '') -> str:
@@ -213,7 +213,7 @@ def _plain(name: str, value: str, example: str, refused: str = '') -> str:
     if strange or value.startswith('-'):
         raise MTPError('{} is {!r}; it cannot hold {}'.format(
             name, value, ' '.join(map(repr, strange)) if strange else 'a minus at its beginning'),
-            hint='{}={}'.format(name, example))
+            hint=f'{name}={example}')
     return value
 
 
@@ -226,7 +226,7 @@ def split(name: str, value: str) -> Tuple[str, ...]:
     try:
         return tuple(shlex.split(value))
     except ValueError as error:
-        raise MTPError('{} is {!r}: {}'.format(name, value, error), hint='close the quotation mark')
+        raise MTPError(f'{name} is {value!r}: {error}', hint='close the quotation mark')
 
 
 def _env_name(value: str) -> str:

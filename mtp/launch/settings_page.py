@@ -64,7 +64,7 @@ GROUPS = (
         ('SIF', 'Apptainer image in place of ours: a file.'),
         ('SQSH', 'Image of pyxis in place of ours: a file of squashfs.'),
         ('SHM_SIZE', 'Shared memory of a container of docker or podman.')) + tuple(
-            (each.args, 'Further words of {}.'.format(each.name)) for each in runtimes.TABLE.values() if each.args) + (
+            (each.args, f'Further words of {each.name}.') for each in runtimes.TABLE.values() if each.args) + (
         ('REBUILD', '1: build an image that is here already.'),
         ('SOURCE', 'Address of this repository that an image names as its source.'),
         ('PIP_INDEX_URL', 'Package index that a build asks.'),
@@ -153,7 +153,7 @@ def text() -> str:
         for name, sentence in rows:
             default = values.pop(name)
             lines.append('| {} | {} | {} | {} |'.format(
-                name, '`{}`'.format(default) if default else '', _users(name), sentence.format(**choices)))
+                name, f'`{default}`' if default else '', _users(name), sentence.format(**choices)))
         lines.append('')
     if values:
         raise KeyError('mtp/launch/settings_page.py says nothing of {}'.format(', '.join(sorted(values))))

@@ -139,7 +139,7 @@ class Maker(object):
             MTPError: a foreign folder, no compiler, an unresolved hash, a disk that is too small.
         """
         if venvs.state(self.folder, self.env) == venvs.FOREIGN:
-            raise MTPError('{} is there, but make setup did not make it'.format(self.folder),
+            raise MTPError(f'{self.folder} is there, but make setup did not make it',
                            hint='mv {0} {0}.mine, or MTP_VENV_ROOT=folder'.format(shlex.quote(self.folder)))
         left = todo if self._why_anew(todo) else self._left(todo)
         if left:
@@ -152,13 +152,13 @@ class Maker(object):
         """Why what is there must not be trusted: a half-made step, or steps of another Python or other locks; or ''."""
         started = self._stamp('started')
         if started:
-            return 'the step "{}" was cut short'.format(started)
+            return f'the step "{started}" was cut short'
         other = [step.name for step in todo if self._stamp(step.name) not in ('', step.key)]
         return 'its Python or its locks have changed' if other or self._stamp('variant') not in (
             '', self.variant) else ''
 
     def _do(self, step: Step, number: int, count: int) -> None:
-        self.say('[{} {}/{}, {}] {}: {}'.format(self.env, number, count, self._clock(), step.name, step.what))
+        self.say(f'[{self.env} {number}/{count}, {self._clock()}] {step.name}: {step.what}')
         if step.fragile:
             self._write('started', step.name)
         with open(self.log, 'a', encoding='utf-8') as log:
@@ -166,7 +166,7 @@ class Maker(object):
             code = run(step, self.root, log, self._progress(step))
         if code:
             raise MTPError('{}: the step "{}" failed{}'.format(self.env, step.name, self._tail() if step.quiet else ''),
-                           hint='make setup ENV={} again; the whole log: {}'.format(self.env, self.log), code=FAILED)
+                           hint=f'make setup ENV={self.env} again; the whole log: {self.log}', code=FAILED)
         if step.name == 'selfcheck':
             self.say(self._tail(heading=''))
         self._write(step.name, step.key)
@@ -175,18 +175,18 @@ class Maker(object):
     def _progress(self, step: Step) -> Optional[Progress]:
         if step.name != 'packages':
             return None
-        pins = lock.pins(lock.read('{}-{}'.format(self.env, self.variant)))
-        return Progress('{} packages'.format(self.env), len(pins))
+        pins = lock.pins(lock.read(f'{self.env}-{self.variant}'))
+        return Progress(f'{self.env} packages', len(pins))
 
     def _keep_or_clear(self, todo: Iterable[Step]) -> None:
         """Remove what must not be trusted."""
-        prefix = '.old-{}-'.format(self.env)
+        prefix = f'.old-{self.env}-'
         for name in os.listdir(os.path.dirname(self.folder)):
             if name.startswith(prefix):  # an earlier run was killed while removing it
                 shutil.rmtree(os.path.join(os.path.dirname(self.folder), name), ignore_errors=True)
         why = self._why_anew(todo)
         if os.path.exists(self.folder) and why:
-            self.say('{}: made anew, since {}'.format(self.env, why))
+            self.say(f'{self.env}: made anew, since {why}')
             aside = os.path.join(os.path.dirname(self.folder), prefix + uuid.uuid4().hex[:8])
             os.rename(self.folder, aside)  # whole or not at all; what is left of it is removed by the next run
             shutil.rmtree(aside, ignore_errors=True)
@@ -200,10 +200,10 @@ class Maker(object):
         if compiles and not shutil.which(os.environ.get('CXX', 'c++').split()[0], path=self.environ.get('PATH')):
             raise MTPError('there is no C++ compiler, and {} has to be compiled'.format(ops['package']),
                            hint='sudo apt-get install g++ (or: sudo dnf install gcc-c++), then make setup')
-        lock.require_resolved('{}-{}'.format(self.env, self.variant))
+        lock.require_resolved(f'{self.env}-{self.variant}')
         if compiles and cuda:
             toolkit.require(self.environ, self.env, self.variant, cuda)
-        heavy = cuda or 'nvidia-' in lock.read('{}-{}'.format(self.env, self.variant))
+        heavy = cuda or 'nvidia-' in lock.read(f'{self.env}-{self.variant}')
         for path, needed in ((self.folder, (CARDS_BYTES if heavy else VENV_BYTES) if 'packages' in names else 0),
                              (self.settings.cache_root, COMPILE_BYTES if compiles else 0)):
             check_disk(path, needed)
@@ -276,7 +276,7 @@ def check_disk(path: str, needed: int) -> None:
         path = os.path.dirname(os.path.abspath(path))
     free = shutil.disk_usage(path).free
     if free < needed:
-        raise MTPError('{} has {:.1f} GB left, {:.1f} GB are needed'.format(path, free / 1e9, needed / 1e9),
+        raise MTPError(f'{path} has {free / 1e9:.1f} GB left, {needed / 1e9:.1f} GB are needed',
                        hint='MTP_VENV_ROOT=folder and MTP_CACHE_ROOT=folder on a larger disk')
 
 
@@ -287,7 +287,7 @@ def wheels_alone(root: str) -> Dict[str, str]:
 
 
 def _lock(env: str, variant: str) -> str:
-    return lock.path('{}-{}'.format(env, variant))
+    return lock.path(f'{env}-{variant}')
 
 
 def _wheelhouse(root: str) -> Tuple[str, ...]:
@@ -323,7 +323,7 @@ def wanted(settings: Settings, environ: Mapping[str, str],
     if settings.accel == 'auto' and not all(not each or toolkit.fits(each, release) for each in cuda):
         return plain, 'made for processors: {} is for the cards here, and needs {}'.format(
             ' and '.join('{} {}'.format(*pair) for pair in pairs), 'another nvcc than that of CUDA ' + release
-            if release else 'nvcc; make images VARIANT={} brings its own'.format(pairs[0][1]))
+            if release else f'nvcc; make images VARIANT={pairs[0][1]} brings its own')
     return pairs, '; '.join(choice.why(env, kind, seen) for env, kind in pairs)
 
 

@@ -40,13 +40,13 @@ def srun(settings: Settings, host: 'Host', job: 'Job') -> List[str]:
 
     In a batch job the script's head says how much; srun hears of it from there, but for the cores of a task.
     """
-    cores = '--cpus-per-task={}'.format(settings.cpus_per_task)
+    cores = f'--cpus-per-task={settings.cpus_per_task}'
     if settings.submit:
         return ['srun', cores, '--kill-on-bad-exit=1'] + list(settings.srun_args)
     words = ['srun', '-J', settings.job] + (['-p', settings.partition] if settings.partition else [])
     words += ['--time=' + settings.time_limit] if settings.time_limit else []
     words += _cards(settings, host, job)
-    words += ['--ntasks={}'.format(tasks(settings, job)), '--ntasks-per-node={}'.format(each(settings, job)), cores]
+    words += [f'--ntasks={tasks(settings, job)}', f'--ntasks-per-node={each(settings, job)}', cores]
     return words + ['--kill-on-bad-exit=1'] + list(settings.srun_args)
 
 
@@ -73,8 +73,8 @@ def directives(settings: Settings, host: 'Host', job: 'Job', name: str) -> List[
     words += _cards(settings, host, job)
     words += ['--time=' + settings.time_limit] if settings.time_limit else []
     nodes = settings.nodes if job.distributed else 1
-    words += ['--nodes={}'.format(nodes), '--ntasks={}'.format(tasks(settings, job)),
-              '--ntasks-per-node={}'.format(each(settings, job)), '--cpus-per-task={}'.format(settings.cpus_per_task)]
+    words += [f'--nodes={nodes}', f'--ntasks={tasks(settings, job)}',
+              f'--ntasks-per-node={each(settings, job)}', f'--cpus-per-task={settings.cpus_per_task}']
     return [directive(word) for word in words]
 
 
@@ -85,8 +85,8 @@ def directive(word: str) -> str:
         MTPError: a line end or another control character, which would put a line of its own into the script.
     """
     if any(ord(letter) < 32 or ord(letter) == 127 for letter in word):
-        raise MTPError('{!r} cannot stand in the head of a batch script: it holds a line end or another control '
-                       'character'.format(word), hint='write it into SBATCH_ARGS without it, or rename the folder')
+        raise MTPError(f'{word!r} cannot stand in the head of a batch script: it holds a line end or another control '
+                       'character', hint='write it into SBATCH_ARGS without it, or rename the folder')
     quoted = '"{}"'.format(re.sub(r'(["\\])', r'\\\1', word)) if re.search(r'[\s"\'#\\]', word) else word
     return '#SBATCH ' + quoted
 
@@ -95,7 +95,7 @@ def gres(settings: Settings, host: 'Host') -> str:
     """``gpu:4``: as asked (``dcu`` and ``gpu:a100`` get the number), else by the kind of card; '' without cards."""
     if settings.gres:
         return ','.join(_counted(entry, settings) for entry in settings.gres.split(','))
-    return '' if choice.accelerator(settings, host) == 'none' else 'gpu:{}'.format(settings.gpus)
+    return '' if choice.accelerator(settings, host) == 'none' else f'gpu:{settings.gpus}'
 
 
 def _cards(settings: Settings, host: 'Host', job: 'Job') -> List[str]:
@@ -106,7 +106,7 @@ def _cards(settings: Settings, host: 'Host', job: 'Job') -> List[str]:
 def _counted(entry: str, settings: Settings) -> str:
     """An entry of GRES with the number of cards; SLURM takes one where none is said."""
     named = entry.split(':')[0] in CARDS
-    return '{}:{}'.format(entry, settings.gpus) if named and _number(entry) is None else entry
+    return f'{entry}:{settings.gpus}' if named and _number(entry) is None else entry
 
 
 def _number(entry: str) -> Optional[int]:
@@ -118,9 +118,9 @@ def _number(entry: str) -> Optional[int]:
 def torchrun(settings: Settings, host: 'Host') -> Tuple[str, ...]:
     """Words after ``python`` that start ``GPUS`` processes here; with more nodes, as one of them."""
     words: Tuple[str, ...] = CAREFUL if settings.port or settings.nodes > 1 else TORCHRUN
-    words += ('--nproc_per_node={}'.format(settings.gpus),)
+    words += (f'--nproc_per_node={settings.gpus}',)
     if settings.nodes > 1:
-        words += ('--nnodes={}'.format(settings.nodes), '--node_rank=' + (settings.node_rank or '0'),
+        words += (f'--nnodes={settings.nodes}', '--node_rank=' + (settings.node_rank or '0'),
                   '--master_addr=' + (settings.master_addr or '127.0.0.1'))
     # One fixed port would let two jobs on one machine meet; nodes of one job have to agree, so there it is fixed.
     port = settings.port or ('29500' if settings.nodes > 1 else str(host.free_port))

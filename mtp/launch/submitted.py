@@ -138,7 +138,7 @@ def chosen(settings: Settings, root: str) -> str:
     fitting = [path for path, match in logs(folder) if wanted in ('', match.group('id'), match.group('name')) or
                wanted == first_name(path)]
     if not fitting:
-        raise MTPError('there is no log{} in {}'.format(' of {!r}'.format(wanted) if wanted else '', folder),
+        raise MTPError('there is no log{} in {}'.format(f' of {wanted!r}' if wanted else '', folder),
                        hint='make status; a job that waits has none yet')
     return fitting[0]
 
@@ -152,12 +152,12 @@ def squeue(tool: Optional[str]) -> List[str]:
     if not tool:
         return []
     # --me came with SLURM 20.02
-    words = [tool, '--user={}'.format(os.getuid()), '--array', '--noheader', '--format=' + QUEUE]
+    words = [tool, f'--user={os.getuid()}', '--array', '--noheader', '--format=' + QUEUE]
     try:
         done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding='utf-8', errors='replace',
                               timeout=ANSWER_SECONDS)
     except subprocess.TimeoutExpired:
-        raise MTPError('squeue says nothing for {} s'.format(ANSWER_SECONDS), hint='scontrol ping; make logs')
+        raise MTPError(f'squeue says nothing for {ANSWER_SECONDS} s', hint='scontrol ping; make logs')
     if done.returncode:
         raise MTPError('squeue: ' + done.stderr.strip(), hint='scontrol ping; make logs')
     return done.stdout.splitlines()
@@ -170,7 +170,7 @@ def main() -> int:
         sys.stdout.write(status(settings, ledger.ROOT, squeue(shutil.which('squeue'))))
         return OK
     path = chosen(settings, ledger.ROOT)
-    sys.stderr.write('{}\n'.format(short(path, ledger.ROOT)))
+    sys.stderr.write(f'{short(path, ledger.ROOT)}\n')
     if settings.words['FOLLOW'].lower() in TRUE:
         sys.stdout.flush()
         os.execvp('tail', ['tail', '-n', str(LINES), '-F', path])

@@ -52,7 +52,7 @@ def listed(folder: str) -> Optional[Dict[str, str]]:
         for number, line in enumerate(stream, 1):
             digest, _, name = line.rstrip('\n').partition('  ')
             if len(digest) != 64 or not name or set(digest) - set('0123456789abcdef'):
-                raise ValueError('{}, line {}: no checksum and name: {!r}'.format(path, number, line[:80]))
+                raise ValueError(f'{path}, line {number}: no checksum and name: {line[:80]!r}')
             found[name] = digest
     return found
 
@@ -78,15 +78,15 @@ def wrong(folder: str, wanted: Mapping[str, str], tick: Callable[[str], object] 
     """
     files, strange = walk(folder)
     there = set(files)
-    found = ['{} is a link or a special file; a bundle holds plain files alone'.format(name) for name in strange]
-    found += ['{} is missing'.format(name) for name in sorted(set(wanted) - there - set(strange))]
-    found += ['{} is not in {}: it is no part of the bundle'.format(name, SUMS)
+    found = [f'{name} is a link or a special file; a bundle holds plain files alone' for name in strange]
+    found += [f'{name} is missing' for name in sorted(set(wanted) - there - set(strange))]
+    found += [f'{name} is not in {SUMS}: it is no part of the bundle'
               for name in gathered(name for name in files if name not in wanted and name != SUMS and
                                    not name.endswith(CACHED))]
     for name in sorted(there & set(wanted)):
         seen = wanted[name] if name.startswith(tuple(skip)) else sha256(os.path.join(folder, name))
         if seen != wanted[name]:
-            found.append('{} has changed: {} is listed, it is {}'.format(name, wanted[name][:16], seen[:16]))
+            found.append(f'{name} has changed: {wanted[name][:16]} is listed, it is {seen[:16]}')
         tick(name)
     return found
 
@@ -98,13 +98,13 @@ def gathered(names: Iterable[str], most: int = 20) -> List[str]:
         groups.setdefault(name.split('/')[0] + '/', []).append(name)
     hidden = {top for top, group in groups.items() if len(group) > most and top.startswith('.')}
     return sorted([name for name in names if name.split('/')[0] + '/' not in hidden] +
-                  ['{} ({} files)'.format(top, len(groups[top])) for top in hidden])
+                  [f'{top} ({len(groups[top])} files)' for top in hidden])
 
 
 def hint(found: Iterable[str], folder: str) -> str:
     """What to do about the sentences ``found``."""
     if any('is missing' in line or 'has changed' in line for line in found):
-        return 'copy it again, or make bundle OUT={}'.format(folder)
+        return f'copy it again, or make bundle OUT={folder}'
     return 'remove what you did not put there before anything is run from it; .venv is made again by make setup'
 
 

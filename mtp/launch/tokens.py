@@ -15,8 +15,7 @@ from mtp.files import atomic_path
 
 TOKEN = 'MTP_JOB_TOKEN'
 LONGEST = 1 << 10
-SAY = 'on every server: export {}=word, with one word that nobody guesses (openssl rand -hex 16 draws one)'.format(
-    TOKEN)
+SAY = f'on every server: export {TOKEN}=word, with one word that nobody guesses (openssl rand -hex 16 draws one)'
 
 
 def loopback(address: str) -> bool:
@@ -70,8 +69,8 @@ def _draw(path: str) -> str:
             with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), 'w', encoding='ascii') as stream:
                 stream.write(token)
     except OSError as error:
-        raise MTPError('process 0 cannot leave the token of this job step in {}: {}'.format(path, error.strerror),
-                       hint='before srun: export {}=$(openssl rand -hex 16)'.format(TOKEN), code=FAILED)
+        raise MTPError(f'process 0 cannot leave the token of this job step in {path}: {error.strerror}',
+                       hint=f'before srun: export {TOKEN}=$(openssl rand -hex 16)', code=FAILED)
     return token
 
 
@@ -85,5 +84,5 @@ def _read(path: str) -> str:
     with open(path, encoding='ascii') as stream:
         facts = os.fstat(stream.fileno())
         if not stat.S_ISREG(facts.st_mode) or facts.st_uid != os.getuid() or facts.st_mode & 0o077:
-            raise ValueError('{} can be read by others, or is not ours'.format(path))
+            raise ValueError(f'{path} can be read by others, or is not ours')
         return stream.read(LONGEST)

@@ -38,12 +38,12 @@ def require(environ: Mapping[str, str], env: str, kind: str, cuda: str) -> str:
         MTPError: there is none, or it is of another major release.
     """
     path, seen = find(environ)
-    image = 'make images ENV={} VARIANT={}, which brings its own'.format(env, kind)
+    image = f'make images ENV={env} VARIANT={kind}, which brings its own'
     major = cuda.split('.')[0]
     if not path:
         raise MTPError('there is no nvcc on PATH nor below CUDA_HOME, and {} of {} needs that of CUDA {}'.format(
             kind, env, major), hint='{}; or CUDA_HOME=folder'.format(image))
     if not fits(cuda, seen):
         raise MTPError('{} is of CUDA {}, and {} of {} needs that of CUDA {}'.format(
-            path, seen or '?', kind, env, major), hint='{}; or CUDA_HOME=folder of CUDA {}'.format(image, major))
+            path, seen or '?', kind, env, major), hint=f'{image}; or CUDA_HOME=folder of CUDA {major}')
     return path

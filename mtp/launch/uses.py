@@ -108,12 +108,12 @@ def check(verb: str, settings: 'Settings') -> Tuple[str, ...]:
 def _problem(verb: str, name: str, settings: 'Settings') -> Tuple[str, str]:
     if name not in known():
         near = difflib.get_close_matches(name, sorted(known()), n=1, cutoff=0.8)
-        return ('there is no setting {}'.format(name), 'did you mean {}?'.format(near[0])) if near else ('', '')
+        return (f'there is no setting {name}', f'did you mean {near[0]}?') if near else ('', '')
     if name not in of(verb):
         users = sorted(each + '-DATASET' * (each in ('data', 'fetch')) for each in USES if name in USES[each].split())
         return ('{} is nothing that make {} uses; {}'.format(name, verb, 'it goes with ' + ', '.join(users)),
-                'make {} without {}'.format(verb, name))
+                f'make {verb} without {name}')
     text, fits = NEEDS.get(name, ('', None))
     if fits and head(verb) in JUDGED and name in settings.given and not fits(settings):
-        return '{} goes with {}; here it changes nothing'.format(name, text), 'leave {} away, or {}'.format(name, text)
+        return f'{name} goes with {text}; here it changes nothing', f'leave {name} away, or {text}'
     return '', ''

@@ -53,14 +53,14 @@ def _plan(verb: str, settings: 'Settings', host: 'Host') -> Plan:
     known = names()
     near = difflib.get_close_matches(verb, known, n=3, cutoff=0.5)
     offer = ' or '.join('make ' + name for name in near)
-    raise MTPError('there is no target {!r}'.format(verb),
-                   hint='did you mean {}?'.format(offer) if near else 'make help')
+    raise MTPError(f'there is no target {verb!r}',
+                   hint=f'did you mean {offer}?' if near else 'make help')
 
 
 def names() -> List[str]:
     """Every verb, the plain ones first."""
     datasets = list(catalogue.names()) + list(DATASETS)
-    return list(VERBS) + ['{}-{}'.format(head, dataset) for head in DATASET_VERBS for dataset in datasets]
+    return list(VERBS) + [f'{head}-{dataset}' for head in DATASET_VERBS for dataset in datasets]
 
 
 def pretrain(settings: 'Settings', host: 'Host') -> Plan:
@@ -303,7 +303,7 @@ def _prepared(settings: 'Settings', host: 'Host', env: str, build: Build) -> Tup
     """(job, plan) of one job."""
     if settings.env and settings.env != env:
         ledger.environment(settings.env)
-        raise MTPError('this runs in {}, but ENV={} is asked for'.format(env, settings.env), hint='ENV={}'.format(env))
+        raise MTPError(f'this runs in {env}, but ENV={settings.env} is asked for', hint=f'ENV={env}')
     runtime, reason, problems = containers.choose(settings, host, env)
     job = jobs.on_card(build(containers.Places(runtime, settings, host)), choice.card_asked_for(settings))
     problems = tuple(problems) + job.problems + slurm.problems(settings, host)
@@ -329,14 +329,14 @@ def _folder_problems(settings: 'Settings', host: 'Host', job: jobs.Job, runtime:
         if not write and kind not in job.reads:
             continue
         if not state.exists and not (kind == 'work_dirs' and path == 'work_dirs'):
-            found.append(Problem('there is no folder {} ({})'.format(path, variable),
+            found.append(Problem(f'there is no folder {path} ({variable})',
                                  '{} {}, or {}=folder'.format(
                                      'ls -ld' if os.path.lexists(os.path.join(host.root, path)) else 'mkdir -p',
                                      shlex.quote(path), variable)))
         elif state.exists and not (state.writable if write else state.readable):
             found.append(Problem('the folder {} ({}) cannot be {}'.format(path, variable, 'written' if write
                                                                           else 'read'),
-                                 'ls -ld {0}, or {1}=folder'.format(path, variable)))
+                                 f'ls -ld {path}, or {variable}=folder'))
     found += _kept_problems(settings, host, job)
     return tuple(found) + (_bind_problems(settings, host, job) if runtimes.get(runtime).in_image else ())
 
@@ -375,8 +375,8 @@ def _configs(settings: 'Settings', host: 'Host', purpose: str) -> List[Tuple[str
     """(environment, path) of each word of CONFIG."""
     if not settings.config:
         verb = 'finetune' if purpose == 'train' else 'test'
-        raise MTPError('make {} needs a config'.format(verb), hint='make {0} CONFIG=configs/..., or make {0}-<dataset>'
-                       .format(verb) + ', or DATA=folder TASK=rotated' * (verb == 'finetune'))
+        raise MTPError(f'make {verb} needs a config', hint=f'make {verb} CONFIG=configs/..., or make {verb}-<dataset>'
+                        + ', or DATA=folder TASK=rotated' * (verb == 'finetune'))
     return [_config(name, settings, host, purpose) for name in _named(settings, host)]
 
 
@@ -401,10 +401,10 @@ def _with_config(dataset: str, settings: 'Settings', host: 'Host', purpose: str)
     found = configs.of_dataset(dataset, settings.env or None, purpose, host.root)
     other = None if found else configs.of_dataset(dataset, None, purpose, host.root)
     if other:
-        raise MTPError('{} belongs to {}, but ENV={} is asked for'.format(other[1], other[0], settings.env),
-                       hint='ENV={}'.format(other[0]))
+        raise MTPError(f'{other[1]} belongs to {other[0]}, but ENV={settings.env} is asked for',
+                       hint=f'ENV={other[0]}')
     if not found:
-        raise MTPError('not yet: there is no config for {}'.format(dataset), code=NOT_YET)
+        raise MTPError(f'not yet: there is no config for {dataset}', code=NOT_YET)
     return settings._replace(config=found[1])
 
 

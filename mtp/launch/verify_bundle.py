@@ -29,13 +29,13 @@ def _strange(about: Mapping[str, Any]) -> Iterator[str]:
     for key in ('parts', 'environments', 'left_out'):
         for item in about[key]:
             if not isinstance(item, str) or key == 'environments' and item not in ledger.names():
-                yield '{} has {}'.format(key, shown(item))
+                yield f'{key} has {shown(item)}'
     for env in about['environments']:
         if about['variant'] not in ledger.variants(env):
             yield 'variant is {}, which {} does not have'.format(shown(about['variant']), env)
     for name in about['images']:
         if not _ARCHIVE.fullmatch(name):
-            yield 'images has {}, which is no archive below {}/'.format(shown(name), bundle.IMAGES)
+            yield f'images has {shown(name)}, which is no archive below {bundle.IMAGES}/'
 
 
 def check_sums(folder: str) -> List[str]:
@@ -46,8 +46,8 @@ def check_sums(folder: str) -> List[str]:
     """
     listed = bundle.sums_of(folder)
     if listed is None:
-        raise MTPError('{} has no {}: it was not finished, or is no bundle'.format(folder, sums.SUMS),
-                       hint='make bundle OUT={} again, or BUNDLE=folder'.format(shlex.quote(folder)))
+        raise MTPError(f'{folder} has no {sums.SUMS}: it was not finished, or is no bundle',
+                       hint=f'make bundle OUT={shlex.quote(folder)} again, or BUNDLE=folder')
     progress = Progress('checksums', len(listed))
     found = sums.wrong(folder, listed, lambda name: progress.update(1, name[-40:]))
     progress.close()
@@ -64,7 +64,7 @@ def check_content(folder: str, about: Mapping[str, Any]) -> List[str]:
         held = bundle.hashes(os.path.join(folder, bundle.WHEELS))
         for name in bundle.lock_names(about['environments'], about['variant']):
             found += [
-                'no wheel of {} that the lock {} admits'.format(package, name)
+                f'no wheel of {package} that the lock {name} admits'
                 for package in bundle.lacking(name, held)
             ]
         for env in about['environments']:
@@ -95,7 +95,7 @@ def check_archive(path: str, tags: Sequence[str], name: str) -> List[str]:
         seen = sorted(str(tag) for item in manifest for tag in item['RepoTags'] or ())
         labels_of = [dict((config.get('config') or {}).get('Labels') or {}) for config in configs]
     except (OSError, KeyError, ValueError, TypeError, AttributeError, tarfile.TarError) as error:
-        return ['{} is no docker archive: {}'.format(name, error)]
+        return [f'{name} is no docker archive: {error}']
     found = [] if seen == sorted(tags) else ['{} holds {}, not {}'.format(name, ', '.join(seen), ', '.join(tags))]
     for item, labels in zip(manifest, labels_of):
         env, kind = labels.get('org.mtp.environment', ''), labels.get('org.mtp.variant', '')
@@ -134,7 +134,7 @@ def use_offline(folder: str, env: str) -> None:
         environment.update(HOME=kept, ENV=env, MTP_VENV_ROOT=os.path.join(kept, 'venv'), MTP_CACHE_ROOT=os.path.join(
             kept, 'cache'), PIP_NO_CACHE_DIR='1', PYTHONDONTWRITEBYTECODE='1')
         if execute.call(words + [sys.executable, '-m', 'mtp.launch', 'setup'], environment, folder):
-            raise MTPError('setting up {} from the bundle without network failed'.format(env), code=FAILED)
+            raise MTPError(f'setting up {env} from the bundle without network failed', code=FAILED)
     finally:
         shutil.rmtree(kept, ignore_errors=True)
 
@@ -152,10 +152,10 @@ def main() -> int:
         ledger.ROOT if own else os.path.join(ledger.ROOT, settings.work_root, 'bundle')))
     about = bundle.read(folder)
     if not all(isinstance(about.get(key), kind) for key, kind in _SHAPE.items()):
-        raise MTPError('{} is no bundle'.format(folder), hint='make bundle, or BUNDLE=folder')
+        raise MTPError(f'{folder} is no bundle', hint='make bundle, or BUNDLE=folder')
     strange = next(_strange(about), '')
     if strange:
-        raise MTPError('{}: {}'.format(os.path.join(folder, bundle.NAME), strange), code=FAILED,
+        raise MTPError(f'{os.path.join(folder, bundle.NAME)}: {strange}', code=FAILED,
                        hint='copy the bundle again, or verify it with its own make')
     wrong = check_sums(folder) or check_content(folder, about)
     if wrong:

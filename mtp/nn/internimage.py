@@ -111,7 +111,7 @@ class InternImage(nn.Module):
         super().__init__()
         _refuse_unpublished(published)
         if not len(depths) == len(groups) == 4:
-            raise MTPError('InternImage: depths={} and groups={} must have four entries'.format(depths, groups),
+            raise MTPError(f'InternImage: depths={depths} and groups={groups} must have four entries',
                            hint='InternImage-XL: depths=[5, 5, 24, 5], groups=[12, 24, 48, 96]')
         self.with_cp, self.out_indices, self.pretrained = with_cp, tuple(out_indices), pretrained
         self.frozen_stages = frozen_stages
@@ -161,7 +161,7 @@ class InternImage(nn.Module):
 def _refuse_unpublished(arguments: Mapping[str, object]) -> None:
     for name, value in arguments.items():
         if name not in _FIXED:
-            raise MTPError('InternImage: unknown argument {}={!r}'.format(name, value),
+            raise MTPError(f'InternImage: unknown argument {name}={value!r}',
                            hint='remove it from the backbone settings')
         if value != _FIXED[name]:
             raise MTPError('InternImage: {}={!r} is not supported, only {!r}, the published setting'.format(

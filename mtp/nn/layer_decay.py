@@ -37,10 +37,10 @@ class LayerDecay:
     def __init__(self, family: str, num_layers: int, rate: float, depths: Optional[Sequence[int]] = None,
                  recipe: str = 'paper') -> None:
         if family not in _PREFIX or recipe not in ('paper', 'released_code'):
-            raise MTPError('layer decay: family={!r}, recipe={!r}'.format(family, recipe),
+            raise MTPError(f'layer decay: family={family!r}, recipe={recipe!r}',
                            hint="family 'vit' or 'internimage', recipe 'paper' or 'released_code'")
         if family == 'internimage' and (not depths or sum(depths) != num_layers):
-            raise MTPError('layer decay: depths={} do not add up to num_layers={}'.format(depths, num_layers),
+            raise MTPError(f'layer decay: depths={depths} do not add up to num_layers={num_layers}',
                            hint='InternImage-XL: num_layers=39, depths=[5, 5, 24, 5]')
         self.family, self.num_layers, self.rate, self.depths = family, num_layers, rate, depths
         self.prefixes = (_PREFIX[family],) if recipe == 'released_code' else ('backbone.', 'encoder.')

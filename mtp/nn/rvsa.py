@@ -215,23 +215,23 @@ class RVSA(nn.Module):
 def _refuse(**arguments: object) -> None:
     for name, value in arguments.items():
         if value:
-            raise MTPError('RVSA: {}={!r} is not supported; no published configuration sets it'.format(name, value),
-                           hint='remove {} from the backbone settings'.format(name))
+            raise MTPError(f'RVSA: {name}={value!r} is not supported; no published configuration sets it',
+                           hint=f'remove {name} from the backbone settings')
 
 
 def _check(variant: str, recipe: str, embed_dim: int, num_heads: int, depth: int, out_indices: Sequence[int],
            frozen_stages: int) -> None:
     """Refuse settings that would fail later with a message that names no setting."""
     if variant not in VARIANTS:
-        raise MTPError('RVSA: variant={!r} is unknown'.format(variant), hint='one of ' + ', '.join(VARIANTS))
+        raise MTPError(f'RVSA: variant={variant!r} is unknown', hint='one of ' + ', '.join(VARIANTS))
     if recipe not in RECIPES:
-        raise MTPError('RVSA: recipe={!r} is unknown'.format(recipe), hint='one of ' + ', '.join(RECIPES))
+        raise MTPError(f'RVSA: recipe={recipe!r} is unknown', hint='one of ' + ', '.join(RECIPES))
     if embed_dim % num_heads:
-        raise MTPError('RVSA: embed_dim={} is not a multiple of num_heads={}'.format(embed_dim, num_heads),
+        raise MTPError(f'RVSA: embed_dim={embed_dim} is not a multiple of num_heads={num_heads}',
                        hint='num_heads=12 with embed_dim=768, or 16 with 1024')
     if any(not 0 <= index < depth for index in out_indices):
-        raise MTPError('RVSA: out_indices={} but the blocks are 0 to {}'.format(list(out_indices), depth - 1),
+        raise MTPError(f'RVSA: out_indices={list(out_indices)} but the blocks are 0 to {depth - 1}',
                        hint='out_indices counts from 0; published: [3, 5, 7, 11] of 12 or [7, 11, 15, 23] of 24 blocks')
     if frozen_stages > depth:
-        raise MTPError('RVSA: frozen_stages={} but there are {} blocks'.format(frozen_stages, depth),
-                       hint='frozen_stages={} freezes all of them, -1 none'.format(depth))
+        raise MTPError(f'RVSA: frozen_stages={frozen_stages} but there are {depth} blocks',
+                       hint=f'frozen_stages={depth} freezes all of them, -1 none')

@@ -97,8 +97,8 @@ def _prepare(options: argparse.Namespace) -> int:
         if not known:  # the last to be written: where it is, all is there
             write_text(target, config.text(_facts(options, plan, backbone, counts)))
     told = ', '.join('{} {}'.format(each['tiles'], part) for part, each in sorted(counts.items()))
-    print('{}: {} tiles of {} pixels'.format(data, told, cutting.side(plan)) if plan.task != 'classification' else
-          '{}: {} images'.format(data, told))
+    print(f'{data}: {told} tiles of {cutting.side(plan)} pixels' if plan.task != 'classification' else
+          f'{data}: {told} images')
     print('{}: {}'.format(target, 'kept as it is' if known else 'written'))
     return OK
 
@@ -108,8 +108,8 @@ def _facts(options: argparse.Namespace, plan: Plan, backbone: str,
     """What the config says; before anything is cut, images stand for tiles."""
     images = counts['train']['tiles'] if counts else plan.count('train')
     if not images:
-        raise MTPError('{}: no tile with an object is left to train on'.format(options.folder),
-                       hint='look at the labels: python -m mtp.own describe {}'.format(options.folder))
+        raise MTPError(f'{options.folder}: no tile with an object is left to train on',
+                       hint=f'look at the labels: python -m mtp.own describe {options.folder}')
     out = paths.short(os.path.abspath(paths.resolve(options.out)))
     return config.Facts(os.path.basename(out), plan.task, backbone, options.init, plan.classes.names,
                         cutting.side(plan), images, [part for part in ('train', 'val', 'test') if plan.count(part)],

@@ -43,7 +43,7 @@ def of_labels(folder: Folder, found: Found, names: Sequence[str], size: Dict[str
               ) -> Iterator[Finding]:
     """Labels without an image, of no class, without an area or outside of their image."""
     for name in found.orphans:
-        yield Finding('{} has no image'.format(folder.path(name)), 'give it its image, or move it away', name)
+        yield Finding(f'{folder.path(name)} has no image', 'give it its image, or move it away', name)
     for record in found.records:
         if record.kind and classes.plain(record.kind) not in names:
             yield _unknown(folder.path(record.image), '', record.kind, names, record)
@@ -64,9 +64,9 @@ def _unknown(path: str, where: str, name: str, names: Sequence[str], record: Rec
 
 def _of_place(path: str, shape: Shape, size: Tuple[int, int], record: Record) -> Iterator[Finding]:
     xmin, ymin, xmax, ymax = shape.bounds()
-    told = '{:g}, {:g} to {:g}, {:g}'.format(xmin, ymin, xmax, ymax)
+    told = f'{xmin:g}, {ymin:g} to {xmax:g}, {ymax:g}'
     if not (xmax - xmin > 0 and ymax - ymin > 0 and np.isfinite(xmax - xmin) and np.isfinite(ymax - ymin)):
-        yield Finding('{}: {}: {} has no area: {}'.format(path, shape.where, shape.name, told), LEAVE, record.image)
+        yield Finding(f'{path}: {shape.where}: {shape.name} has no area: {told}', LEAVE, record.image)
     elif xmax <= 0 or ymax <= 0 or xmin >= size[0] or ymin >= size[1]:
         yield Finding('{}: {}: {} lies outside of its image of {} x {}: {}'.format(
             path, shape.where, shape.name, *size, told), LEAVE, record.image)
@@ -150,7 +150,7 @@ def of_parts(folder: Folder, records: Sequence[Record], names: Sequence[str], ta
         mine = [record for record in records if record.part == part]
         if task in WITH_OBJECTS and not any(record.shapes for record in mine):
             yield Finding('nothing is left in {}: its {} images hold no object of {}'.format(
-                part, len(mine), ', '.join(names[:12])), 'look at the labels: ls {}'.format(folder.root))
+                part, len(mine), ', '.join(names[:12])), f'look at the labels: ls {folder.root}')
 
 
 def settle(findings: Sequence[Finding], records: Sequence[Record], lenient: bool, problems: List[str]
@@ -164,7 +164,7 @@ def settle(findings: Sequence[Finding], records: Sequence[Record], lenient: bool
     if firm:
         more = len(firm) - 1
         lines = ''.join('\n  also: ' + finding.text for finding in firm[1:5])
-        raise MTPError(firm[0].text + lines + ('\n  and {} more'.format(more - 4) if more > 4 else ''),
+        raise MTPError(firm[0].text + lines + (f'\n  and {more - 4} more' if more > 4 else ''),
                        hint=firm[0].hint)
     out = {finding.image for finding in findings}
     problems += ['left out: ' + finding.text for finding in findings]

@@ -81,9 +81,9 @@ def of_config(path: str) -> Tuple[str, ...]:
                  and getattr(node.targets[0], 'id', '') == 'classes']
         names = found[-1]
         if isinstance(names, str) or not all(isinstance(name, str) for name in names):
-            raise ValueError('classes is {!r}'.format(names))
+            raise ValueError(f'classes is {names!r}')
     except (SyntaxError, ValueError, IndexError, TypeError) as error:
-        raise MTPError('{} does not say classes = (...) in plain names: {}'.format(path, error),
+        raise MTPError(f'{path} does not say classes = (...) in plain names: {error}',
                        hint="write classes = ('first', 'second') there, or mv {0} {0}.before".format(
                            shlex.quote(path))) from None
     return tuple(names)

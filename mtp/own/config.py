@@ -183,7 +183,7 @@ def weights(backbone: str, init: str) -> str:
     if init not in INITIAL or backbone not in INITIAL[init]:
         fitting = [name for name, files in INITIAL.items() if backbone in files]
         raise MTPError('INIT is {!r}; for {} it can be {}'.format(init, backbone, ', '.join(fitting)),
-                       hint='INIT={}'.format(fitting[0]))
+                       hint=f'INIT={fitting[0]}')
     return INITIAL[init][backbone]
 
 
@@ -204,8 +204,8 @@ def text(facts: Facts) -> str:
 def _backbone(facts: Facts, crop: int) -> str:
     side = {'segmentation': crop, 'classification': SIDE_OF_CLASSIFICATION}.get(facts.task, facts.side)
     path = weights(facts.backbone, facts.init)
-    words = [] if facts.backbone.startswith('intern') else ['img_size={}'.format(side)]
-    words.append("pretrained='weights/{}'".format(path) if path else 'pretrained=None')
+    words = [] if facts.backbone.startswith('intern') else [f'img_size={side}']
+    words.append(f"pretrained='weights/{path}'" if path else 'pretrained=None')
     return 'backbone=dict({})'.format(', '.join(words))
 
 

@@ -36,7 +36,7 @@ def run(root: str, target: str, out: str, asked: Tuple[str, ...] = (), layout: s
     """
     chosen = next(each for each in layouts.LAYOUTS if each.name == target)
     if os.path.realpath(out).startswith(os.path.realpath(root).rstrip('/') + '/'):
-        raise MTPError('{} lies in {}, which is read'.format(out, root), hint='give a folder elsewhere')
+        raise MTPError(f'{out} lies in {root}, which is read', hint='give a folder elsewhere')
     folder, told = folders.look(root), []
     source, files = layouts.choose(folder, '', layout)
     wanted = Asked(_task(source, chosen), asked, lenient, told)
@@ -54,17 +54,15 @@ def run(root: str, target: str, out: str, asked: Tuple[str, ...] = (), layout: s
     objects = sum(len(record.shapes) for record in records)
     over = checks.beyond(records, size)
     if over and target.startswith('yolo'):
-        told.append('{} objects reach over the border of their image, where YOLO has no numbers: they are cut'.format(
-            over))
-    return told + ['{}: {} objects in {} images, from {} to {}'.format(out, objects, len(records), source.title,
-                                                                     chosen.title)]
+        told.append(f'{over} objects reach over the border of their image, where YOLO has no numbers: they are cut')
+    return told + [f'{out}: {objects} objects in {len(records)} images, from {source.title} to {chosen.title}']
 
 
 def _task(source: Layout, target: Layout) -> str:
     """What is read of a folder: as much as both layouts hold."""
     there = [task for task in WITH_OBJECTS if task in source.tasks]
     if not there:
-        raise MTPError('{} holds no objects, and {} is made of them'.format(source.title, target.title),
+        raise MTPError(f'{source.title} holds no objects, and {target.title} is made of them',
                        hint='give a folder with boxes or outlines: docs/own-data.md')
     return next((task for task in there if task in target.tasks), there[0])
 

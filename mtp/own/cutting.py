@@ -232,7 +232,7 @@ def _classification(record: Record, cut: Cut) -> List[tuple]:
     else:
         suffix = '.png'
         outputs.save_image(target + suffix, read_image(path))
-    return [('{}/images/{}{}'.format(record.part, name, suffix), cut.classes.index(classes.plain(record.kind)))]
+    return [(f'{record.part}/images/{name}{suffix}', cut.classes.index(classes.plain(record.kind)))]
 
 
 _MAKERS = {'rotated': _rotated, 'horizontal': _horizontal, 'segmentation': _segmentation, 'change': _change,

@@ -7,15 +7,15 @@ from mtp.own.examine import Plan
 
 def lines(plan: Plan) -> List[str]:
     """Layout, classes in their order with counts, sizes, split, and what is odd."""
-    found = ['{}: {}'.format(plan.folder.root, plan.layout.title)]
-    found.append('{} classes, as {} says:'.format(len(plan.classes.names), plan.classes.said_by))
+    found = [f'{plan.folder.root}: {plan.layout.title}']
+    found.append(f'{len(plan.classes.names)} classes, as {plan.classes.said_by} says:')
     parts = [part for part in ('train', 'val', 'test') if plan.count(part)]
     counts = {part: examine.objects(plan.records, part) for part in parts}
     for number, name in enumerate(plan.classes.names):
-        told = ['{:>7} {}'.format(counts[part][name], part) for part in parts] if any(map(len, counts.values())) else []
+        told = [f'{counts[part][name]:>7} {part}' for part in parts] if any(map(len, counts.values())) else []
         found.append('  {:>3}  {:<24}{}'.format(number, name, ' '.join(told)))
     found.append('images: {} ({})'.format(
-        ', '.join('{} {}'.format(plan.count(part), part) for part in parts), plan.split))
+        ', '.join(f'{plan.count(part)} {part}' for part in parts), plan.split))
     found.append('sizes: ' + sizes(plan))
     return found + ['note: ' + note for note in plan.notes]
 

@@ -86,8 +86,7 @@ def _labelled(found: Found, task: str, notes: List[str]) -> List[Record]:
         return list(found.records)
     without = [record.image for record in found.records if not record.labels]
     if without:
-        notes.append('{} of {} images have no labels and are left out: {}'.format(
-            len(without), len(found.records), some(without)))
+        notes.append(f'{len(without)} of {len(found.records)} images have no labels and are left out: {some(without)}')
     return [record for record in found.records if record.labels]
 
 
@@ -106,7 +105,7 @@ def _meaning(settled: classes.Classes, found: Found, seen: Iterable[int], colour
              notes: List[str]) -> values.Meaning:
     yes = values.FULL if len(settled.names) == 2 and set(seen) == {0, values.FULL} and not coloured else None
     if yes:
-        notes.append('the masks hold 0 and 255: 255 is {}'.format(settled.names[1]))
+        notes.append(f'the masks hold 0 and 255: 255 is {settled.names[1]}')
     elif values.IGNORED in seen:
         notes.append('the masks hold 255: such pixels are of no class and left out of loss and score')
     return values.Meaning(len(settled.names), found.colours if coloured else (), yes)
@@ -115,7 +114,7 @@ def _meaning(settled: classes.Classes, found: Found, seen: Iterable[int], colour
 def _require(folder: folders.Folder, records: Iterable[Record]) -> None:
     for part in ('train', 'val or test'):
         if not any(record.part in part.split(' or ') for record in records):
-            raise MTPError('{}: nothing is left in {}'.format(folder.root, part), hint='leave LENIENT away, and mend '
+            raise MTPError(f'{folder.root}: nothing is left in {part}', hint='leave LENIENT away, and mend '
                                                                                       'what is said then')
 
 
@@ -127,12 +126,12 @@ def _odd(folder: folders.Folder, found: Found, asked: Asked, records: Sequence[R
     rest = [name for name in folder.names if name not in known]
     pictures = [name for name in rest if images.is_image(name)]
     if rest:
-        notes.append('{} files are of no use here: {}'.format(len(rest), some(rest)))
+        notes.append(f'{len(rest)} files are of no use here: {some(rest)}')
     if pictures:
-        notes.append('{} of them are images: {}'.format(len(pictures), some(pictures)))
+        notes.append(f'{len(pictures)} of them are images: {some(pictures)}')
     over = checks.beyond(records, size) if asked.task in WITH_OBJECTS else 0
     if over:
-        notes.append('{} objects reach over the border of their image'.format(over))
+        notes.append(f'{over} objects reach over the border of their image')
     for part in ('train', 'val', 'test'):
         counts = objects(records, part)
         lacking = [name for name in settled.names if not counts[name] and name != 'background']
@@ -152,4 +151,4 @@ def objects(records: Iterable[Record], part: str) -> Counter[str]:
 def some(names: Iterable[str]) -> str:
     """The first three of some names, and how many more there are."""
     names = list(names)
-    return ', '.join(names[:3]) + (' and {} more'.format(len(names) - 3) if len(names) > 3 else '')
+    return ', '.join(names[:3]) + (f' and {len(names) - 3} more' if len(names) > 3 else '')

@@ -45,7 +45,7 @@ def look(root: PathLike) -> Folder:
     if not os.path.isdir(root):
         raise MTPError('{} is {}; DATA names a folder'.format(
             root, 'a file' if os.path.exists(root) else 'not there'),
-            hint='ls -d {}'.format(shlex.quote(os.path.dirname(root))))
+            hint=f'ls -d {shlex.quote(os.path.dirname(root))}')
     found, seen = [], set()
     for place, inner, files in os.walk(root, followlinks=True):
         real = os.path.realpath(place)
@@ -55,9 +55,9 @@ def look(root: PathLike) -> Folder:
                       for name in files if not name.startswith('.')]
         seen.add(real)
         if len(found) > MOST:
-            raise MTPError('{} holds more than {} files'.format(root, MOST), hint='give a folder with the data alone')
+            raise MTPError(f'{root} holds more than {MOST} files', hint='give a folder with the data alone')
     if not found:
-        raise MTPError('{} holds no file'.format(root), hint='ls -a {}'.format(shlex.quote(root)))
+        raise MTPError(f'{root} holds no file', hint=f'ls -a {shlex.quote(root)}')
     return Folder(root, tuple(sorted(found, key=natural)))
 
 
@@ -133,7 +133,7 @@ class Matcher:
             if not other:
                 orphans.append(name)
             elif other in found:
-                raise MTPError('{} and {} are both {} of {}'.format(found[other], name, what, other),
+                raise MTPError(f'{found[other]} and {name} are both {what} of {other}',
                                hint='move one of them away')
             else:
                 found[other] = name

@@ -90,7 +90,7 @@ def _load(path: str) -> Dict[str, Any]:
                 raise ValueError('file_name of image {} is no text'.format(entry['id']))
         sorted(names)
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise MTPError('{}: not COCO: {}'.format(path, 'no member {}'.format(error) if isinstance(error, KeyError)
+        raise MTPError('{}: not COCO: {}'.format(path, f'no member {error}' if isinstance(error, KeyError)
                                                  else error),
                        hint='export it again as COCO: images, annotations, categories') from None
     for number, each in enumerate(annotations):
@@ -134,5 +134,5 @@ def _rings(path: str, where: str, each: Mapping[str, Any], task: str) -> Tuple[n
         return (box(x, y, x + width, y + height),)
     except (KeyError, TypeError, ValueError) as error:
         raise MTPError('{}: {}: no box or outline can be read: {}'.format(
-            path, where, 'it has no {}'.format(error) if isinstance(error, KeyError) else error),
+            path, where, f'it has no {error}' if isinstance(error, KeyError) else error),
             hint='bbox is x, y, width, height; segmentation is lists of x, y, x, y ...') from None

@@ -50,14 +50,13 @@ def choose(folder: Folder, task: str = '', asked: str = '') -> Tuple[Layout, Lis
         empty = [name for name in folder.names if _is_empty(folder.path(name))]
         raise MTPError('{} has no layout that is known{}: {} files, {} of them images, the first {}{}'.format(
             folder.root, ' as ' + asked if asked else '', len(folder.names), len(folder.images()), folder.names[0],
-            '; {} empty (0 bytes): {}'.format(len(empty), empty[0]) if empty else ''),
+            f'; {len(empty)} empty (0 bytes): {empty[0]}' if empty else ''),
             hint='docs/own-data.md shows a folder for each task' if len(folder.images()) < len(folder.names) else
             'put labels beside the images, or each class into a folder of its own: docs/own-data.md')
     fitting = [(layout, files) for layout, files in found if task in ('',) + layout.tasks]
     if not fitting:
         layout, files = found[0]
-        raise MTPError('{} holds {} ({}), from which {} cannot be learnt'.format(
-            folder.root, layout.title, files[0], task),
+        raise MTPError(f'{folder.root} holds {layout.title} ({files[0]}), from which {task} cannot be learnt',
             hint='TASK={} behind the same command'.format(' or TASK='.join(layout.tasks)))
     if len(fitting) > 1:
         (first, one), (second, two) = fitting[:2]
@@ -73,7 +72,7 @@ def _is_empty(path: str) -> bool:
 
 
 def _files(names: Sequence[str]) -> str:
-    return '1 file' if len(names) == 1 else '{} files'.format(len(names))
+    return '1 file' if len(names) == 1 else f'{len(names)} files'
 
 
 def _less_obb_among_outlines(found: List[Tuple[Layout, List[str]]]) -> List[Tuple[Layout, List[str]]]:

@@ -67,7 +67,7 @@ def _drawn(folder: Folder, records: Sequence[Record], seed: int) -> Tuple[List[R
         raise MTPError('{} has one image with labels ({}), so nothing is left to judge by'.format(
             folder.root, records[0].image), hint=RETILE.format(shlex.quote(folder.path(records[0].image))))
     return (sorted(chosen, key=lambda each: natural(each.image)),
-            'drawn: {} in 100 images to judge by, seed {}'.format(SHARE, seed))
+            f'drawn: {SHARE} in 100 images to judge by, seed {seed}')
 
 
 def leaks(folder: Folder, records: Sequence[Record]) -> List[Tuple[Record, Record]]:

@@ -84,7 +84,7 @@ def read_pairs(folder: Folder, _: List[str], asked: Asked) -> Found:
     for image in roles['before']:
         after = afters.find(image)
         if not after:
-            raise MTPError('{} has no image of the later date'.format(folder.path(image)),
+            raise MTPError(f'{folder.path(image)} has no image of the later date',
                            hint='give it one of the same name, or move it away')
         taken.add(after)
         records.append(Record(image, parts[0].get(stem(image)) or part_of(image), masks.get(image, ''), after=after,

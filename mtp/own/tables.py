@@ -60,13 +60,13 @@ def read(path: str, name: str = '') -> Table:
                 path, where, number, position), hint='give number {} a name there, if nothing is labelled with it: '
                                                      'unused-{}'.format(position, position))
         if label in seen:
-            raise MTPError('{}: {}: {!r} is class {} already'.format(path, where, label, seen[label]),
+            raise MTPError(f'{path}: {where}: {label!r} is class {seen[label]} already',
                            hint='give each class a name of its own')
         seen[label] = number
         classes.append(label)
         colours += [(colour[0], colour[1], colour[2])] if colour else []
     if colours and len(colours) != len(classes):
-        raise MTPError('{}: {} of {} classes have a colour'.format(path, len(colours), len(classes)),
+        raise MTPError(f'{path}: {len(colours)} of {len(classes)} classes have a colour',
                        hint='write red, green and blue behind each name')
     return Table(name, str(path), tuple(classes), tuple(colours))
 
@@ -84,7 +84,7 @@ def _lines(path: str) -> List[_Row]:
             colour = tuple(text.count(token, path, line, 'colour') for token in tokens[-3:])
             tokens = tokens[:-3]
         number = int(tokens.pop(0)) if len(tokens) > 1 and numbers.digits(tokens[0]) else position
-        rows.append((number, ' '.join(tokens), colour, 'line {}'.format(line)))
+        rows.append((number, ' '.join(tokens), colour, f'line {line}'))
         position += 1
     return rows
 
@@ -97,15 +97,15 @@ def _json(path: str) -> List[_Row]:
     try:
         found = json.loads(text.read_bytes(path).decode('utf-8-sig'))
     except (ValueError, RecursionError) as error:
-        raise MTPError('{}: not JSON: {}'.format(path, error), hint='write ["first class", "second class"]') from None
+        raise MTPError(f'{path}: not JSON: {error}', hint='write ["first class", "second class"]') from None
     if isinstance(found, dict) and all(map(numbers.digits, found)):
         found = [(int(key), found[key]) for key in sorted(found, key=int)]
     elif isinstance(found, list):
         found = list(enumerate(found))
     if not isinstance(found, list) or not all(isinstance(name, str) and name for _, name in found):
-        raise MTPError('{}: neither a list of names nor names by number'.format(path),
+        raise MTPError(f'{path}: neither a list of names nor names by number',
                        hint='write ["first class", "second class"]')
-    return [(number, name, (), 'class {}'.format(number)) for number, name in found]
+    return [(number, name, (), f'class {number}') for number, name in found]
 
 
 def _yaml(path: str) -> List[_Row]:
@@ -127,20 +127,20 @@ def _require_count(path: str, lines: Sequence[str], there: int) -> None:
     for at, line in enumerate(lines, 1):
         said = re.match(r'nc\s*:\s*(\d+)\s*(#.*)?$', line)
         if said and there and int(said.group(1)) != there:
-            raise MTPError('{}: line {}: nc is {}, and names has {}'.format(path, at, said.group(1), there),
-                           hint='write the names of all classes, and nc: {}'.format(there))
+            raise MTPError(f'{path}: line {at}: nc is {said.group(1)}, and names has {there}',
+                           hint=f'write the names of all classes, and nc: {there}')
 
 
 def _in_brackets(path: str, at: int, words: str) -> List[_Row]:
     found = re.match(r'[\[{](.*?)[\]}]', words)
     if not found:
-        raise MTPError('{}: line {}: names is neither a list in brackets nor lines below'.format(path, at + 1),
+        raise MTPError(f'{path}: line {at + 1}: names is neither a list in brackets nor lines below',
                        hint='write names: [first, second]')
     rows: List[_Row] = []
     for position, item in enumerate(piece for piece in found.group(1).split(',') if piece.strip()):
         number, colon, name = item.rpartition(':') if words[0] == '{' else ('', '', item)
         rows.append((int(number) if colon and numbers.digits(number.strip()) else position, _bare(name), (),
-                     'line {}'.format(at + 1)))
+                     f'line {at + 1}'))
     return rows
 
 
@@ -151,7 +151,7 @@ def _below(lines: Sequence[str], at: int) -> List[_Row]:
         if item:
             number = item.groupdict().get('number')
             rows.append((len(rows) if number is None else int(number), _bare(item.group('name')), (),
-                         'line {}'.format(line)))
+                         f'line {line}'))
         elif words.strip() and not words.lstrip().startswith('#'):
             break
     return rows

@@ -63,7 +63,7 @@ def read_dota(folder: Folder, _: List[str], asked: Asked) -> Found:
     def objects(name: str, image: str) -> List[Shape]:
         rows = dota.read(folder.path(name))
         lines = _lines_with_objects(folder.path(name), 9)
-        return [Shape(kind, (corners,), 'line {}'.format(line), int(difficult)) for kind, corners, difficult, line in
+        return [Shape(kind, (corners,), f'line {line}', int(difficult)) for kind, corners, difficult, line in
                 zip(rows.names, rows.polygons, rows.difficult, lines)]
 
     return _by_image(folder, asked, objects)
@@ -101,7 +101,7 @@ def _of_file(path: str, kind: str, size: Tuple[int, int], classes: Sequence[str]
             continue
         if kind == 'yolo-seg' and (len(tokens) < 7 or not len(tokens) % 2) or \
                 kind != 'yolo-seg' and len(tokens) != {'yolo': 5, 'yolo-obb': 9}[kind]:
-            raise MTPError('{}: line {}: {} fields, and the other files are {}'.format(path, line, len(tokens), kind),
+            raise MTPError(f'{path}: line {line}: {len(tokens)} fields, and the other files are {kind}',
                            hint='mend this line, or LENIENT=1 leaves the image out')
         number = text.count(tokens[0], path, line, 'class')
         if number >= len(classes):
@@ -109,12 +109,12 @@ def _of_file(path: str, kind: str, size: Tuple[int, int], classes: Sequence[str]
                 path, line, number, table or 'CLASSES', len(classes) - 1),
                 hint='add its name there, or mend this line')
         shares = np.array([_share(token, path, line, field) for field, token in enumerate(tokens[1:], 2)])
-        rows.append(Shape(classes[number], (_ring(kind, shares, size),), 'line {}'.format(line)))
+        rows.append(Shape(classes[number], (_ring(kind, shares, size),), f'line {line}'))
     return rows
 
 
 def _share(token: str, path: str, line: int, field: int) -> float:
-    value = text.number(token, path, line, 'number {}'.format(field))
+    value = text.number(token, path, line, f'number {field}')
     if not -_SLACK <= value <= 1 + _SLACK:
         raise MTPError('{}: line {}: number {} is {}; YOLO writes shares of the width and height, from 0 to 1'.format(
             path, line, field, token), hint='divide by the size of the image, or LENIENT=1 leaves the image out')
@@ -150,7 +150,7 @@ def attempt(asked: Asked, function: Callable[..., Result], *arguments: Any) -> O
     except MTPError as error:
         if not asked.lenient:
             raise MTPError(error.args[0], hint=error.hint or LEAVE) from None
-        asked.problems.append('left out: {}'.format(error.args[0]))
+        asked.problems.append(f'left out: {error.args[0]}')
         return None
 
 

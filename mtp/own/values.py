@@ -64,14 +64,13 @@ def numbers(path: str, meaning: Meaning) -> np.ndarray:
     if meaning.colours:
         return _of_colours(path, pixels, meaning)
     if pixels.ndim == 3:
-        raise MTPError('{}: a mask in colours, and no table says which class has which'.format(path),
+        raise MTPError(f'{path}: a mask in colours, and no table says which class has which',
                        hint='write class_dict.csv beside the folders: name,red,green,blue')
     result = pixels
     if meaning.yes is not None:
         result = np.where(pixels == meaning.yes, 1, pixels)
     wrong = (result >= meaning.classes) & (result != IGNORED) | (result < 0)
-    _refuse(path, wrong, pixels, 'classes are numbered from 0 to {}, and {} is ignored'.format(
-        meaning.classes - 1, IGNORED))
+    _refuse(path, wrong, pixels, f'classes are numbered from 0 to {meaning.classes - 1}, and {IGNORED} is ignored')
     return result.astype(np.uint8)
 
 
@@ -89,8 +88,7 @@ def _of_colours(path: str, pixels: np.ndarray, meaning: Meaning) -> np.ndarray:
 def _refuse(path: str, wrong: np.ndarray, pixels: np.ndarray, why: str) -> None:
     if wrong.any():
         row, column = np.argwhere(wrong)[0]
-        raise MTPError('{}: {} at row {}, column {}: {}'.format(
-            path, pixels[row, column].tolist(), row, column, why),
+        raise MTPError(f'{path}: {pixels[row, column].tolist()} at row {row}, column {column}: {why}',
             hint='write it as PNG: packing as JPEG changes numbers' if path.lower().endswith(('.jpg', '.jpeg')) else
             'mend the mask, name a class that the table lacks there, or LENIENT=1 leaves the image out')
 
@@ -103,7 +101,7 @@ def changed(path: str) -> np.ndarray:
     """
     pixels = raw(path)
     if pixels.ndim == 3:
-        raise MTPError('{}: a mask of change in colours'.format(path), hint='give 0 and 255, one band')
+        raise MTPError(f'{path}: a mask of change in colours', hint='give 0 and 255, one band')
     if not path.lower().endswith(('.jpg', '.jpeg')):
         wrong = (pixels != 0) & (pixels != 1) & (pixels != FULL)
         _refuse(path, wrong, pixels, 'a mask of change holds 0 and 1, or 0 and 255')

@@ -77,20 +77,20 @@ def _geojson(path: str) -> Iterator[_Read]:
     import shapely.geometry
 
     for number, feature, top in geojson.features(path):
-        where = 'feature {}'.format(number)
+        where = f'feature {number}'
         named = ((top.get('crs') or {}).get('properties') or {}).get('name') or 'EPSG:4326'  # RFC 7946
         try:
             shape = shapely.geometry.shape(feature['geometry']) if feature.get('geometry') else None
         except Exception as error:  # shapely raises many kinds for a wrong nesting
-            raise MTPError('{}: {}: no geometry: {}'.format(path, where, error),
-                           hint='ogr2ogr -makevalid mended.geojson {}'.format(shlex.quote(path))) from None
+            raise MTPError(f'{path}: {where}: no geometry: {error}',
+                           hint=f'ogr2ogr -makevalid mended.geojson {shlex.quote(path)}') from None
         yield shape, feature['properties'], named, where
 
 
 def _geopackage(path: str) -> Iterator[_Read]:
     images.require_plain(path, 'file')
     if not os.path.getsize(path):
-        raise MTPError('{} is empty (0 bytes): no GeoPackage'.format(path), hint='export it again, or delete it')
+        raise MTPError(f'{path} is empty (0 bytes): no GeoPackage', hint='export it again, or delete it')
     link = None
     try:
         link = sqlite3.connect('file:{}?mode=ro&immutable=1'.format(
@@ -99,19 +99,19 @@ def _geopackage(path: str) -> Iterator[_Read]:
                               'FROM gpkg_geometry_columns g JOIN gpkg_spatial_ref_sys s USING (srs_id)').fetchall()
         systems = {(authority, code) for _, _, authority, code in layers}
         if len(systems) > 1:
-            raise MTPError('{}: its layers have different coordinate systems'.format(path),
-                           hint='ogr2ogr -t_srs EPSG:4326 same.gpkg {}'.format(shlex.quote(path)))
+            raise MTPError(f'{path}: its layers have different coordinate systems',
+                           hint=f'ogr2ogr -t_srs EPSG:4326 same.gpkg {shlex.quote(path)}')
         for layer, column, authority, code in layers:
             rows = link.execute('SELECT * FROM "{}"'.format(layer.replace('"', '""')))
             titles = [each[0] for each in rows.description]
             for number, row in enumerate(rows):
                 properties = dict(zip(titles, row))
-                where = 'layer {}, row {}'.format(layer, number)
+                where = f'layer {layer}, row {number}'
                 yield (_wkb(path, where, properties.pop(column)), properties,
-                       '{}:{}'.format(authority, code), where)
+                       f'{authority}:{code}', where)
     except sqlite3.Error as error:
-        raise MTPError('{}: not a GeoPackage: {}'.format(path, error),
-                       hint='ogr2ogr again.gpkg {}, or give GeoJSON'.format(shlex.quote(path))) from None
+        raise MTPError(f'{path}: not a GeoPackage: {error}',
+                       hint=f'ogr2ogr again.gpkg {shlex.quote(path)}, or give GeoJSON') from None
     finally:
         if link is not None:
             link.close()
@@ -126,11 +126,11 @@ def _wkb(path: str, where: str, blob: Optional[bytes]) -> Optional['BaseGeometry
     try:
         magic, _, flags, _ = struct.unpack('<2sBBi', blob[:8])
         if magic != b'GP':
-            raise ValueError('it begins with {!r}'.format(blob[:2]))
+            raise ValueError(f'it begins with {blob[:2]!r}')
         return shapely.from_wkb(bytes(blob[8 + _ENVELOPES[flags >> 1 & 7]:]))
     except Exception as error:  # struct, index and shapely's own
-        raise MTPError('{}: {}: no geometry: {}'.format(path, where, error),
-                       hint='ogr2ogr -makevalid mended.gpkg {}'.format(shlex.quote(path))) from None
+        raise MTPError(f'{path}: {where}: no geometry: {error}',
+                       hint=f'ogr2ogr -makevalid mended.gpkg {shlex.quote(path)}') from None
 
 
 def _polygons(path: str, where: str, geometry: Optional['BaseGeometry']) -> List[Tuple[np.ndarray, ...]]:
@@ -141,8 +141,8 @@ def _polygons(path: str, where: str, geometry: Optional['BaseGeometry']) -> List
         rings = [geometry.exterior] + list(geometry.interiors)
         found = [np.asarray(each.coords, np.float64)[:-1, :2] for each in rings]
         if not all(np.isfinite(each).all() for each in found):
-            raise MTPError('{}: {}: a coordinate is not a number'.format(path, where),
-                           hint='ogr2ogr -makevalid mended.geojson {}'.format(shlex.quote(path)))
+            raise MTPError(f'{path}: {where}: a coordinate is not a number',
+                           hint=f'ogr2ogr -makevalid mended.geojson {shlex.quote(path)}')
         return [tuple(found)]
     return [part for member in getattr(geometry, 'geoms', ()) for part in _polygons(path, where, member)]
 
@@ -175,7 +175,7 @@ def _on(image: str, path: str, vectors: Vectors, field: str, whole: bool) -> Lis
 def _name(path: str, feature: Feature, field: str) -> str:
     value = feature.properties.get(field) if field else ''
     if field and (value is None or str(value).strip() == ''):
-        raise MTPError('{}: {}: its {} is empty'.format(path, feature.where, field),
+        raise MTPError(f'{path}: {feature.where}: its {field} is empty',
                        hint='give it a class, or delete it')
     return str(value).strip()
 
@@ -199,5 +199,5 @@ def _moved(path: str, points: np.ndarray, source: Optional[str], target: 'CRS') 
             return points
         return np.stack(warp.transform(own, target, points[:, 0], points[:, 1]), 1)
     except Exception as error:  # rasterio has several kinds
-        raise MTPError('{}: its coordinates cannot be brought to the image: {}'.format(path, error),
-                       hint='ogr2ogr -t_srs EPSG:4326 same.geojson {}'.format(shlex.quote(path))) from None
+        raise MTPError(f'{path}: its coordinates cannot be brought to the image: {error}',
+                       hint=f'ogr2ogr -t_srs EPSG:4326 same.geojson {shlex.quote(path)}') from None

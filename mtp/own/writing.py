@@ -60,7 +60,7 @@ def dota(records: Sequence[Record], job: Job) -> None:
     """images, labelTxt."""
     for record in records:
         job.image(record, record.part, 'images')
-        rows = ['{} {} {}\n'.format(_numbers(corners(shape).ravel()), class_names.plain(shape.name), shape.difficult)
+        rows = [f'{_numbers(corners(shape).ravel())} {class_names.plain(shape.name)} {shape.difficult}\n'
                 for shape in record.shapes]
         write_text(job.place(record.part, 'labelTxt', job.names[record.image] + '.txt'), ''.join(rows))
 
@@ -96,12 +96,12 @@ def _yolo(records: Sequence[Record], job: Job, shares: Callable[[Shape, np.ndarr
     for record in records:
         job.image(record, record.part, 'images')
         size = np.array(job.size[record.image], np.float64)
-        rows = ['{} {}\n'.format(job.number(shape), _numbers(shares(shape, size).ravel(), 8))
+        rows = [f'{job.number(shape)} {_numbers(shares(shape, size).ravel(), 8)}\n'
                 for shape in record.shapes]
         write_text(job.place(record.part, 'labels', job.names[record.image] + '.txt'), ''.join(rows))
     places = ''.join('{}: {}images\n'.format(part or 'train', part and part + '/') for part in _parts(records))
     names = ''.join('  {}: {}\n'.format(*pair) for pair in enumerate(job.classes))
-    write_text(job.place('data.yaml'), '{}nc: {}\nnames:\n{}'.format(places, len(job.classes), names))
+    write_text(job.place('data.yaml'), f'{places}nc: {len(job.classes)}\nnames:\n{names}')
 
 
 def coco_json(records: Sequence[Record], job: Job) -> None:
@@ -150,13 +150,12 @@ def _object(shape: Shape) -> str:
     turned = len(set(box[:, 0].tolist())) > 2 or len(set(box[:, 1].tolist())) > 2
     boxes = _tags('bndbox', dior.SIDES, shape.bounds())
     boxes += _tags('robndbox', dior.CORNERS, box.ravel()) if turned else ''
-    return '<object><name>{}</name><difficult>{}</difficult>{}</object>\n'.format(
-        escape(shape.name), shape.difficult, boxes)
+    return f'<object><name>{escape(shape.name)}</name><difficult>{shape.difficult}</difficult>{boxes}</object>\n'
 
 
 def _tags(kind: str, names: Iterable[str], values: Iterable[float]) -> str:
-    inner = ''.join('<{0}>{1}</{0}>'.format(name, _numbers([value])) for name, value in zip(names, values))
-    return '<{0}>{1}</{0}>'.format(kind, inner)
+    inner = ''.join(f'<{name}>{_numbers([value])}</{name}>' for name, value in zip(names, values))
+    return f'<{kind}>{inner}</{kind}>'
 
 
 def vector(records: Sequence[Record], job: Job) -> None:
@@ -164,7 +163,7 @@ def vector(records: Sequence[Record], job: Job) -> None:
     for record in records:
         path = job.folder.path(record.image)
         if os.path.splitext(path)[1].lower() not in ('.tif', '.tiff'):
-            raise MTPError('{} is no GeoTIFF, so what is drawn over it has no place on the ground'.format(path),
+            raise MTPError(f'{path} is no GeoTIFF, so what is drawn over it has no place on the ground',
                            hint='--to coco, or another layout in pixels')
         grid = geotiff.read(path)
         job.image(record, record.part)
@@ -177,7 +176,7 @@ def _system(path: str) -> Dict[str, Any]:
     with raster_files.open_raster(path) as opened:
         authority = opened.crs.to_authority() if opened.crs else None
     if not authority:
-        raise MTPError('{} has no coordinate system with a code, by which GeoJSON names it'.format(path),
+        raise MTPError(f'{path} has no coordinate system with a code, by which GeoJSON names it',
                        hint='--to coco, or another layout in pixels')
     return dict(type='name', properties=dict(name='urn:ogc:def:crs:{}::{}'.format(*authority)))
 

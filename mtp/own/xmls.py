@@ -23,7 +23,7 @@ def read(folder: Folder, files: List[str], asked: Asked) -> Found:
         image = matcher.find(name)
         orphans += [] if image else [name]
         if image in labels:
-            raise MTPError('{} and {} are both labels of {}'.format(labels[image], name, image),
+            raise MTPError(f'{labels[image]} and {name} are both labels of {image}',
                            hint='LAYOUT=voc reads one of them: move the other away')
         labels.update({image: name} if image else {})
     parts, lists = listed_parts(folder)
@@ -42,7 +42,7 @@ def objects(path: str) -> List[Shape]:
     root = xmltree.parse(path, 'annotation')
     if root.first('objects') is not None:
         rows = fair1m.read(path)
-        return [Shape(name, (corners,), 'object {}'.format(number)) for number, (name, corners) in
+        return [Shape(name, (corners,), f'object {number}') for number, (name, corners) in
                 enumerate(zip(rows.names, rows.polygons), 1)]
     return [_object(path, node) for node in root.all('object')]
 
@@ -55,7 +55,7 @@ def _object(path: str, node: xmltree.Node) -> Shape:
     if not name or place is None:
         raise MTPError('{}: line {}: <object> has no {}'.format(path, node.line, 'box' if name else 'name'),
                        hint='mend this file, or LENIENT=1 leaves the image out')
-    return Shape(name, (_ring(path, place),), 'line {}'.format(node.line), difficult)
+    return Shape(name, (_ring(path, place),), f'line {node.line}', difficult)
 
 
 def _ring(path: str, place: xmltree.Node) -> np.ndarray:

@@ -35,7 +35,7 @@ class Dtype(Pending):
 def _dtype(value: Any) -> np.dtype:
     value = value.dtype if isinstance(value, Dtype) else value
     if not isinstance(value, np.dtype):
-        raise Damaged('an array whose dtype is a {}'.format(type(value).__name__))
+        raise Damaged(f'an array whose dtype is a {type(value).__name__}')
     return value
 
 

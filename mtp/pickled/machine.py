@@ -32,7 +32,7 @@ class Maker:
         self.name, self.call = name, call
 
     def __repr__(self) -> str:
-        return '<{}>'.format(self.name)
+        return f'<{self.name}>'
 
 
 class Pending:
@@ -90,7 +90,7 @@ class Steps:
         except MemoryError:
             raise Damaged(NO_MEMORY) from None
         except Exception as error:  # makers meet arguments of every kind; what they say is no news to a user
-            raise Damaged('its parts do not fit together ({})'.format(type(error).__name__)) from None
+            raise Damaged(f'its parts do not fit together ({type(error).__name__})') from None
 
 
 class _Machine:
@@ -133,7 +133,7 @@ class _Machine:
             self.tuple_keys += 1
             if self.tuple_keys < MAX_TUPLE_KEYS:
                 return value
-        raise Refused('a key of type {}'.format(kind.__name__))
+        raise Refused(f'a key of type {kind.__name__}')
 
     def fill(self, target: Any, items: Sequence[Any]) -> None:
         if not isinstance(target, dict) or len(items) % 2:
@@ -186,9 +186,9 @@ class _Machine:
     def call(self, _: object) -> None:
         arguments, maker = self.stack.pop(), self.stack.pop()
         if type(maker) is not Maker or type(arguments) is not tuple:
-            raise Refused('a call of a {}'.format(type(maker).__name__))
+            raise Refused(f'a call of a {type(maker).__name__}')
         if maker.call is None:
-            raise Refused('a call of {}'.format(maker.name))
+            raise Refused(f'a call of {maker.name}')
         made = maker.call(*arguments)
         if isinstance(made, dict):  # makers take dicts from the pickle or make empty ones; pairs are checked here
             for key in made:
@@ -198,7 +198,7 @@ class _Machine:
     def build(self, _: object) -> None:
         state, target = self.stack.pop(), self.stack[-1]
         if type(target) is Maker:
-            raise Refused('a change of {}'.format(target.name))
+            raise Refused(f'a change of {target.name}')
         if isinstance(target, Pending):
             made = self.stack[-1] = target.build(state)
             for place in target.places:
@@ -219,11 +219,11 @@ def restate(target: Any, state: Any) -> None:
         own(target, state)
     elif isinstance(target, dict) and type(target) is not dict:
         if state and not (type(state) is dict and set(state) == {'_metadata'} and isinstance(state['_metadata'], dict)):
-            raise Refused('a state of a {}'.format(type(target).__name__))
+            raise Refused(f'a state of a {type(target).__name__}')
         if state:
             setattr(target, '_metadata', state['_metadata'])
     elif state is not None:
-        raise Refused('a change of a {}'.format(type(target).__name__))
+        raise Refused(f'a change of a {type(target).__name__}')
 
 
 def _number(text: bytes) -> int:
@@ -232,7 +232,7 @@ def _number(text: bytes) -> int:
 
 def _integer(data: bytes) -> int:
     if len(data) > MAX_INTEGER:
-        raise Refused('a whole number of {} bytes'.format(len(data)))
+        raise Refused(f'a whole number of {len(data)} bytes')
     return int.from_bytes(data, 'little', signed=True)
 
 

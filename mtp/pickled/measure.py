@@ -49,17 +49,17 @@ def measure(value: Any, size: int, leaves: Iterable[type] = (), inside: Inside =
                 frame.size += size
                 frame.height = max(frame.height, height + 1)
             elif id(child) in open_now:
-                raise Refused('a {} that holds itself'.format(kind.__name__))
+                raise Refused(f'a {kind.__name__} that holds itself')
             elif isinstance(child, leaves):
                 frame.size += 1
             else:
                 if len(frames) > MAX_DEPTH:
-                    raise Refused('containers more than {} deep'.format(MAX_DEPTH))
+                    raise Refused(f'containers more than {MAX_DEPTH} deep')
                 open_now.add(id(child))
                 frames.append(_frame(_held(child, inside), child))
                 break
             if frame.size > limit:
-                raise Refused('shared parts that make it more than {} times as large as the file'.format(PER_BYTE))
+                raise Refused(f'shared parts that make it more than {PER_BYTE} times as large as the file')
         else:
             frames.pop()
             if not frames:
@@ -68,9 +68,9 @@ def measure(value: Any, size: int, leaves: Iterable[type] = (), inside: Inside =
             above.size += frame.size
             above.height = max(above.height, frame.height + 1)
             if len(frames) + frame.height > MAX_DEPTH:
-                raise Refused('containers more than {} deep'.format(MAX_DEPTH))
+                raise Refused(f'containers more than {MAX_DEPTH} deep')
             if above.size > limit:
-                raise Refused('shared parts that make it more than {} times as large as the file'.format(PER_BYTE))
+                raise Refused(f'shared parts that make it more than {PER_BYTE} times as large as the file')
             open_now.discard(id(frame.owner))
             known[id(frame.owner)] = frame.size, frame.height
 
@@ -92,4 +92,4 @@ def _held(value: Any, inside: Inside) -> Iterable[Any]:
     for kind, list_held in inside:
         if isinstance(value, kind):
             return list_held(value)
-    raise Refused('a {}'.format(type(value).__name__))
+    raise Refused(f'a {type(value).__name__}')

@@ -20,7 +20,7 @@ def _ordered(pairs: Any = ()) -> Dict[Any, Any]:
 def plain(key: Any) -> Union[str, int, bytes]:
     """``key``, when its hash is quick."""
     if type(key) not in (str, int, bool, bytes):
-        raise Refused('a key of type {}'.format(type(key).__name__))
+        raise Refused(f'a key of type {type(key).__name__}')
     return key
 
 
@@ -40,7 +40,7 @@ def _default(factory: Any = None) -> DefaultDict[Any, Any]:
 def _set(kind: Union[Type[set], Type[frozenset]]) -> Callable[..., Union[set, frozenset]]:
     def make(items: Any = ()) -> Union[set, frozenset]:
         if type(items) not in (list, tuple):
-            raise Damaged('a {} that is not made of a list'.format(kind.__name__))
+            raise Damaged(f'a {kind.__name__} that is not made of a list')
         return kind(map(plain, items))
 
     return make

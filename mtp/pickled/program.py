@@ -89,7 +89,7 @@ def line(data: Data, start: int, longest: int) -> Tuple[bytes, int]:
     """(the line at ``start`` without its end, where the next one begins)."""
     stop = data.find(b'\n', start, start + longest + 1)
     if stop < 0:
-        raise Damaged('a line without end at byte {}'.format(start))
+        raise Damaged(f'a line without end at byte {start}')
     return data[start:stop], stop + 1
 
 
@@ -106,7 +106,7 @@ def _length(code: int, data: Data, at: int) -> Tuple[Union[bytes, Tuple[bytes, b
     length, = form.unpack_from(data, at)
     at += form.size
     if length > len(data) - at:
-        raise Damaged('{} bytes announced at byte {}, {} are left'.format(length, at, len(data) - at))
+        raise Damaged(f'{length} bytes announced at byte {at}, {len(data) - at} are left')
     return data[at:at + length], at + length
 
 
@@ -138,7 +138,7 @@ def scan(data: Data, start: int = 0,  # noqa: C901 -- one rule for each kind of 
         entry = table[code]
         if entry is None:
             error = Refused if code in _OTHERS and at > start else Damaged
-            raise error('the opcode {:#04x} at byte {}'.format(code, at))
+            raise error(f'the opcode {code:#04x} at byte {at}')
         form, takes, leaves = entry
         where, at = at, at + 1
         if form is None:
@@ -152,21 +152,21 @@ def scan(data: Data, start: int = 0,  # noqa: C901 -- one rule for each kind of 
             argument, = form.unpack_from(data, at)
             at += form.size
         if depth - bottom < takes:
-            raise Damaged('nothing on the stack at byte {}'.format(where))
+            raise Damaged(f'nothing on the stack at byte {where}')
         depth += leaves
         if code in _SPECIAL:
             if code in _MARKED:
                 if not marks:
-                    raise Damaged('no mark at byte {}'.format(where))
+                    raise Damaged(f'no mark at byte {where}')
                 depth = marks.pop()
                 bottom = marks[-1] if marks else 0
                 below = TABLE[code][3]
                 if depth - bottom < below:
-                    raise Damaged('nothing on the stack at byte {}'.format(where))
+                    raise Damaged(f'nothing on the stack at byte {where}')
                 depth += TABLE[code][2] - below
             elif code == 0x28:
                 if len(marks) == MAX_MARKS:
-                    raise Refused('marks more than {} deep'.format(MAX_MARKS))
+                    raise Refused(f'marks more than {MAX_MARKS} deep')
                 marks.append(depth)
                 bottom = depth
             elif code in _PLACES:
@@ -182,7 +182,7 @@ def scan(data: Data, start: int = 0,  # noqa: C901 -- one rule for each kind of 
                 raise Damaged('something is left on the stack')
             return codes, arguments, at
         if len(codes) > MAX_STEPS:
-            raise Refused('more than {} steps'.format(MAX_STEPS))
+            raise Refused(f'more than {MAX_STEPS} steps')
 
 
 def _ends() -> NoReturn:
@@ -192,7 +192,7 @@ def _ends() -> NoReturn:
 def _checked(code: int, argument: Any, names: Optional[Container[Tuple[str, str]]], left: int) -> Any:
     """The argument of a name, of the protocol or of a frame."""
     if code == 0x80 and argument > 5:
-        raise Damaged('protocol {} of pickle'.format(argument))
+        raise Damaged(f'protocol {argument} of pickle')
     if code == 0x95 and argument > left:
         raise Damaged('a frame longer than the file')
     if code == 99:
@@ -214,14 +214,14 @@ def _place(code: int, argument: Any, known: Set[int], size: int) -> int:
     place = len(known) if code == 0x94 else _whole(argument) if code in b'pg' else argument
     if code in _PUT:
         if place > size:
-            raise Refused('place {} of a memory for {} bytes'.format(place, size))
+            raise Refused(f'place {place} of a memory for {size} bytes')
         known.add(place)
     elif place not in known:
-        raise Damaged('place {} of the memory is empty'.format(place))
+        raise Damaged(f'place {place} of the memory is empty')
     return place
 
 
 def _whole(text: bytes) -> int:
     if not text.isdigit():
-        raise Damaged('{} bytes that are no number'.format(len(text)))
+        raise Damaged(f'{len(text)} bytes that are no number')
     return int(text)

@@ -49,7 +49,7 @@ def _check(options: argparse.Namespace, pairs: bool) -> None:
     numbers.rising('--stretch', options.stretch)
     if pairs and options.images:
         raise MTPError('this config looks at pairs of images: which is before, and which after?',
-                       hint='make predict BEFORE={} AFTER=file CONFIG=...'.format(shlex.quote(options.images[0])))
+                       hint=f'make predict BEFORE={shlex.quote(options.images[0])} AFTER=file CONFIG=...')
     if not pairs and (options.before or options.after):
         raise MTPError('this config looks at single images, and finds no changes',
                        hint='name them with IMAGES=, or give a config of change detection, such as one of '
@@ -63,7 +63,7 @@ def _run(job: Prediction, out: str) -> None:
         ownership.check(out, VERB)
     said = rasters.remark(job.files, job.colours) if job.team.leads else ''
     if said:
-        sys.stderr.write('note: {} (--bands and --stretch say otherwise)\n'.format(said))
+        sys.stderr.write(f'note: {said} (--bands and --stretch say otherwise)\n')
     ownership.refuse_inputs([os.path.join(out, name) for name in job.names], job.files)
     with locks.hold(out, VERB, job.team.leads):
         if job.team.leads:

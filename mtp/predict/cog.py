@@ -74,7 +74,7 @@ def _told(path: str) -> Iterator[None]:
         if not type(error).__module__.startswith('rasterio.'):
             raise
         said = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise MTPError('cannot write {}: {}'.format(path, said), code=FAILED, hint='df -h . ; ulimit -f : make room or '
+        raise MTPError(f'cannot write {path}: {said}', code=FAILED, hint='df -h . ; ulimit -f : make room or '
                        'choose another folder, then start the same command again') from None
 
 
@@ -111,7 +111,7 @@ def _describe(stream: 'DatasetWriter', ground: Optional[Ground],
         table = {number: tuple(colour) + (255,) for number, colour in enumerate(colours.values())}
         table[NODATA] = 0, 0, 0, 0
         stream.write_colormap(1, table)
-        stream.update_tags(1, **{'class_{}'.format(number): name for number, name in enumerate(colours)})
+        stream.update_tags(1, **{f'class_{number}': name for number, name in enumerate(colours)})
     else:
         stream.scales = (1 / STEPS,) * stream.count
 

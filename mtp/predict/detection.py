@@ -63,8 +63,8 @@ def _tiling(cfg: Config, options: argparse.Namespace, module: ModuleType) -> win
 def names_of(images: Iterable[str], classes: Sequence[str], formats: Sequence[str]) -> List[str]:
     """Paths, relative to the folder, of everything that is written there for people."""
     kinds = ('jpg',) + tuple(kind for kind in formats if kind == 'geojson')
-    return (['{}.{}'.format(name, kind) for name in images for kind in kinds] + ['coco.json'] * bool(classes)
-            + [PACKAGE] * ('gpkg' in formats) + ['dota/Task1_{}.txt'.format(name) for name in classes])
+    return ([f'{name}.{kind}' for name in images for kind in kinds] + ['coco.json'] * bool(classes)
+            + [PACKAGE] * ('gpkg' in formats) + [f'dota/Task1_{name}.txt' for name in classes])
 
 
 def _write(found: Detections, job: Job) -> None:
@@ -72,7 +72,7 @@ def _write(found: Detections, job: Job) -> None:
     texts, options = os.path.join(job.out, 'dota'), job.options
     for name in found.classes:  # of an earlier call with another threshold; the mark says that it is ours
         with contextlib.suppress(FileNotFoundError):
-            os.unlink(os.path.join(texts, 'Task1_{}.txt'.format(name)))
+            os.unlink(os.path.join(texts, f'Task1_{name}.txt'))
     outputs.dota(found, texts)
     begin = np.searchsorted(found.image, np.arange(len(found.images) + 1))
     tasks = [(name, job.images[name], found.select(slice(begin[number], begin[number + 1]))._replace(images=(name,)))
@@ -91,8 +91,7 @@ def _write(found: Detections, job: Job) -> None:
                 outputs.layer(mine, name, grounds[name], package, options.wgs84, colours)
     progress.close()
     outputs.coco(found, sizes, os.path.join(job.out, 'coco.json'))
-    print('{} objects with a score of at least {} in {} images'.format(
-        len(found.score), options.score_thr, len(found.images)))
+    print(f'{len(found.score)} objects with a score of at least {options.score_thr} in {len(found.images)} images')
     kinds = ['<image>.jpg'] + ['<image>.geojson'] * ('geojson' in options.formats) + [PACKAGE] * (
         'gpkg' in options.formats) + ['coco.json', 'dota/Task1_<class>.txt']
     print('{} (coordinates: {})'.format(', '.join(os.path.join(job.out, kind) for kind in kinds),

@@ -54,7 +54,7 @@ class GeoPackage:
 
     def _begin(self) -> None:
         for line in ('PRAGMA journal_mode=OFF', 'PRAGMA synchronous=OFF', 'PRAGMA cache_size=-64000',
-                     'PRAGMA application_id={}'.format(APPLICATION), 'PRAGMA user_version={}'.format(VERSION),
+                     f'PRAGMA application_id={APPLICATION}', f'PRAGMA user_version={VERSION}',
                      'BEGIN') + tables.CORE:
             self._base.execute(line)
 
@@ -74,7 +74,7 @@ class GeoPackage:
         number = self._number(system)
         if (name, number) not in self._layers:
             same = sum(name == other for other, _ in self._layers)  # another system that has no code
-            made = _Layer(self._base, '{}_{}'.format(name, same + 1) if same else name, number, columns, colours)
+            made = _Layer(self._base, f'{name}_{same + 1}' if same else name, number, columns, colours)
             made.create(self.stamp)
             self._layers[name, number] = made
         return self._layers[name, number]
@@ -109,7 +109,7 @@ def _told(path: str) -> Iterator[None]:
     try:
         yield
     except sqlite3.OperationalError as problem:
-        raise MTPError('cannot write {}: {}'.format(path, problem), code=FAILED, hint='df -h . ; ulimit -f : make room '
+        raise MTPError(f'cannot write {path}: {problem}', code=FAILED, hint='df -h . ; ulimit -f : make room '
                        'or choose another folder, then start the same command again') from None
 
 
@@ -121,8 +121,8 @@ class _Layer:
         self._base, self.name, self._system, self._columns, self._colours = base, name, system, columns, colours
         self.count, self._bounds = 0, np.array([np.inf, -np.inf, np.inf, -np.inf])
         marks = ', '.join('?' * (len(columns) + 2))
-        self._insert = 'INSERT INTO "{}" VALUES ({})'.format(name, marks)
-        self._index = 'INSERT INTO "rtree_{}_geom" VALUES (?, ?, ?, ?, ?)'.format(name)
+        self._insert = f'INSERT INTO "{name}" VALUES ({marks})'
+        self._index = f'INSERT INTO "rtree_{name}_geom" VALUES (?, ?, ?, ?, ?)'
 
     def create(self, stamp: str) -> None:
         try:
@@ -131,7 +131,7 @@ class _Layer:
         except sqlite3.OperationalError as problem:
             if 'no such module' not in str(problem):
                 raise
-            raise MTPError('this Python\'s SQLite cannot make a spatial index: {}'.format(problem),
+            raise MTPError(f'this Python\'s SQLite cannot make a spatial index: {problem}',
                            hint='add --formats geojson') from None
         for line, values in tables.entries(self.name, self._system, stamp):
             self._base.execute(line, values)

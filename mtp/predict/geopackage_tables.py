@@ -15,7 +15,7 @@ CORE = (
     description TEXT)''',
     "INSERT INTO gpkg_spatial_ref_sys VALUES ('Undefined Cartesian', -1, 'NONE', -1, 'undefined', NULL)",
     "INSERT INTO gpkg_spatial_ref_sys VALUES ('Undefined geographic', 0, 'NONE', 0, 'undefined', NULL)",
-    "INSERT INTO gpkg_spatial_ref_sys VALUES ('WGS 84', 4326, 'EPSG', 4326, '{}', NULL)".format(_WGS84),
+    f"INSERT INTO gpkg_spatial_ref_sys VALUES ('WGS 84', 4326, 'EPSG', 4326, '{_WGS84}', NULL)",
     '''CREATE TABLE gpkg_contents (table_name TEXT NOT NULL PRIMARY KEY, data_type TEXT NOT NULL,
     identifier TEXT UNIQUE, description TEXT DEFAULT '', last_change DATETIME NOT NULL
     DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
@@ -42,9 +42,8 @@ _INDEX = 'http://www.geopackage.org/spec120/#extension_rtree'
 def layer(name: str, columns: Columns) -> Tuple[str, ...]:
     """Statements that make the table of a layer and its index."""
     attributes = ''.join(', "{}" {}'.format(*column) for column in columns)
-    return ('CREATE TABLE "{}" (fid INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL, geom POLYGON{})'.format(
-        name, attributes),
-        'CREATE VIRTUAL TABLE "rtree_{}_geom" USING rtree(id, minx, maxx, miny, maxy)'.format(name))
+    return (f'CREATE TABLE "{name}" (fid INTEGER PRIMARY KEY AUTOINCREMENT NOT NULL, geom POLYGON{attributes})',
+        f'CREATE VIRTUAL TABLE "rtree_{name}_geom" USING rtree(id, minx, maxx, miny, maxy)')
 
 
 def entries(name: str, system: int, stamp: str) -> Tuple[Tuple[str, Tuple[object, ...]], ...]:
@@ -61,19 +60,19 @@ def triggers(name: str) -> List[str]:
     """Statements that make the triggers of a layer: those of the index, which call functions that GDAL and QGIS have,
     and those that count.
     """
-    index = 'rtree_{}_geom'.format(name)
+    index = f'rtree_{name}_geom'
     there, gone = '(NEW."geom" NOTNULL AND NOT ST_IsEmpty(NEW."geom"))', '(NEW."geom" ISNULL OR ST_IsEmpty(NEW."geom"))'
-    put = ('INSERT OR REPLACE INTO "{}" VALUES (NEW."fid", ST_MinX(NEW."geom"), ST_MaxX(NEW."geom"), '
-           'ST_MinY(NEW."geom"), ST_MaxY(NEW."geom"));'.format(index))
-    drop = 'DELETE FROM "{}" WHERE id = OLD."fid";'.format(index)
-    both = 'DELETE FROM "{}" WHERE id IN (OLD."fid", NEW."fid");'.format(index)
+    put = (f'INSERT OR REPLACE INTO "{index}" VALUES (NEW."fid", ST_MinX(NEW."geom"), ST_MaxX(NEW."geom"), '
+           'ST_MinY(NEW."geom"), ST_MaxY(NEW."geom"));')
+    drop = f'DELETE FROM "{index}" WHERE id = OLD."fid";'
+    both = f'DELETE FROM "{index}" WHERE id IN (OLD."fid", NEW."fid");'
     kinds = (('insert', 'AFTER INSERT', there, put),
              ('update1', 'AFTER UPDATE OF "geom"', 'OLD."fid" = NEW."fid" AND ' + there, put),
              ('update2', 'AFTER UPDATE OF "geom"', 'OLD."fid" = NEW."fid" AND ' + gone, drop),
              ('update3', 'AFTER UPDATE', 'OLD."fid" != NEW."fid" AND ' + there, drop + ' ' + put),
              ('update4', 'AFTER UPDATE', 'OLD."fid" != NEW."fid" AND ' + gone, both),
              ('delete', 'AFTER DELETE', 'OLD."geom" NOT NULL', drop))
-    made = ['CREATE TRIGGER "{}_{}" {} ON "{}" WHEN {} BEGIN {} END'.format(index, kind, when, name, test, what)
+    made = [f'CREATE TRIGGER "{index}_{kind}" {when} ON "{name}" WHEN {test} BEGIN {what} END'
             for kind, when, test, what in kinds]
     count = ('UPDATE gpkg_ogr_contents SET feature_count = feature_count {} 1 WHERE lower(table_name) = '
              "lower('{}');")

@@ -39,7 +39,7 @@ def _listed(names: Iterable[str]) -> List[str]:
     found = []
     for path in map(paths.resolve, names):
         if not os.path.lexists(path):  # a link to nothing is told as such where it is opened
-            raise MTPError('there is no image {}'.format(path),
+            raise MTPError(f'there is no image {path}',
                            hint='ls {}'.format(shlex.quote(os.path.dirname(path) or '.')))
         found += list_images(path).values() if os.path.isdir(path) else [path]
     return found
@@ -57,7 +57,7 @@ def find_pairs(before: Sequence[str], after: Sequence[str]) -> List[Input]:
     first, second = _listed(before), _listed(after)
     if all(os.path.isfile(paths.resolve(name)) for name in list(before) + list(after)):
         if len(first) != len(second):
-            raise MTPError('{} images before and {} after: each needs a partner'.format(len(first), len(second)),
+            raise MTPError(f'{len(first)} images before and {len(second)} after: each needs a partner',
                            hint='name as many after as before, in the same order')
         stems = image_files.by_stem(first)
         return [Input(stem, (path, other)) for (stem, path), other in zip(stems.items(), second)]
@@ -81,7 +81,7 @@ def check_pair(pair: Input, colours: rasters.Colours) -> Tuple[Tuple[int, int], 
     before, after = pair.paths
     found = grids.check((before, after))
     for note in found.notes:
-        sys.stderr.write('warning: {}\n'.format(note))
+        sys.stderr.write(f'warning: {note}\n')
     return found.size, found.ground
 
 

@@ -66,8 +66,8 @@ class Job(Prediction):
         shown = {placing.system_of(ground, options.wgs84).name for ground in self.grounds.values()}
         count = _write_polygons(self) if set(options.formats) & {'gpkg', 'geojson'} else 0
         print('maps of {} in {} images{}'.format(
-            'changes' if self.network.pair else '{} classes'.format(len(self.classes)), len(tasks),
-            ', {} polygons'.format(count) if count else ''))
+            'changes' if self.network.pair else f'{len(self.classes)} classes', len(tasks),
+            f', {count} polygons' if count else ''))
         kinds = ['<image>.tif'] + ['<image>.scores.tif'] * options.scores + ['<image>.geojson'] * (
             'geojson' in options.formats) + [PACKAGE] * ('gpkg' in options.formats)
         print('{} (polygons: {})'.format(', '.join(os.path.join(self.out, kind) for kind in kinds),
@@ -79,8 +79,8 @@ def _windows(cfg: Config, options: argparse.Namespace, toolbox: ModuleType) -> T
     side, overlap = (options.window, options.window // 4) if options.window else toolbox.side_of(cfg)
     overlap = overlap if options.overlap is None else options.overlap
     if overlap >= side:
-        raise MTPError('windows of {} pixels that overlap by {} never advance'.format(side, overlap),
-                       hint='--overlap {}'.format(side // 4))
+        raise MTPError(f'windows of {side} pixels that overlap by {overlap} never advance',
+                       hint=f'--overlap {side // 4}')
     return side, overlap
 
 
@@ -94,7 +94,7 @@ def _size_and_ground(pair: inputs.Input, colours: rasters.Colours) -> Tuple[Tupl
 def names_of(images: Iterable[dense.Image], options: argparse.Namespace) -> List[str]:
     """Paths, relative to the folder, of everything that is written there for people."""
     kinds = ['tif', 'qml'] + ['scores.tif'] * options.scores + ['geojson'] * ('geojson' in options.formats)
-    return ['{}.{}'.format(image.stem, kind) for image in images for kind in kinds] + [PACKAGE] * (
+    return [f'{image.stem}.{kind}' for image in images for kind in kinds] + [PACKAGE] * (
         'gpkg' in options.formats)
 
 
@@ -119,7 +119,7 @@ def _pieces(image: dense.Image, folder: str, mark: str, planes: slice) -> Iterat
         path = parts.path_of(folder, image.stem, row)
         found = parts.read(path)
         if found is None or found[1] != mark:
-            raise MTPError('{} is missing or damaged'.format(path), code=FAILED,
+            raise MTPError(f'{path} is missing or damaged', code=FAILED,
                            hint='start the same command again: it computes what is missing')
         yield found[0][planes]
 
@@ -130,8 +130,8 @@ def _write_polygons(job: Job) -> int:
     with job.package() as package:
         for image in job.images:
             count += _polygons_of(image.stem, job, package)
-            progress.update(note='{} polygons'.format(count))
-    progress.close('{} polygons'.format(count))
+            progress.update(note=f'{count} polygons')
+    progress.close(f'{count} polygons')
     return count
 
 

@@ -86,7 +86,7 @@ def layer_name(kind: str, system: placing.System) -> str:
     """Images of one coordinate system share a layer: ``objects_EPSG_32650``, ``objects_pixels``."""
     names = {placing.PIXELS: 'pixels', placing.NAMELESS: 'ground'}
     name = names.get(system.name) or (system.name.replace(':', '_') if ' ' not in system.name else 'own')
-    return '{}_{}'.format(kind, name)
+    return f'{kind}_{name}'
 
 
 def _rings(found: Detections, ground: Optional[Ground], system: placing.System) -> np.ndarray:

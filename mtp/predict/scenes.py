@@ -38,7 +38,7 @@ class Job(OfImages):
         super().__init__(toolbox.Classifier(cfg, checkpoint, team.device, options.amp), options, team, colours)
         self.side, self.overlap = options.window or toolbox.side_of(cfg), options.overlap or 0
         if self.overlap >= self.side:
-            raise MTPError('windows of {} pixels that overlap by {} never advance'.format(self.side, self.overlap),
+            raise MTPError(f'windows of {self.side} pixels that overlap by {self.overlap} never advance',
                            hint='--overlap 0')
         self.places, self.pieces = {}, []
         for stem, path in self.images.items():
@@ -74,7 +74,7 @@ class Job(OfImages):
         count = _write_table(self, scores)
         mapped = [stem for stem in self.images if self.is_mapped(stem)]
         shown = _write_polygons(self, scores, mapped) if set(self.options.formats) & {'gpkg', 'geojson'} else set()
-        print('{} scenes of {} classes in {} images'.format(count, len(self.network.classes), len(self.images)))
+        print(f'{count} scenes of {len(self.network.classes)} classes in {len(self.images)} images')
         print(os.path.join(self.out, TABLE))
         if shown:
             kinds = ['<image>.geojson'] * ('geojson' in self.options.formats) + [PACKAGE] * (
@@ -87,7 +87,7 @@ class Job(OfImages):
         found = {tile: scores for tile, _, scores, _ in shards.read_shards(self.shards)}
         missing = [tile for piece in self.pieces for tile in piece.tiles if tile not in found]
         if missing:
-            raise MTPError('{} windows are missing, {} among them'.format(len(missing), missing[0]), code=FAILED,
+            raise MTPError(f'{len(missing)} windows are missing, {missing[0]} among them', code=FAILED,
                            hint='start the same command again: it computes what is missing')
         return found
 
@@ -111,7 +111,7 @@ def _write_table(job: Job, scores: Mapping[str, np.ndarray]) -> int:
             x, y, stop_x, stop_y = window.tolist()
             best = int(found.argmax())
             table.writerow([os.path.basename(job.images[stem]), x, y, stop_x - x, stop_y - y, classes[best]]
-                           + ['{:.6f}'.format(value) for value in [found[best], *found]])
+                           + [f'{value:.6f}' for value in [found[best], *found]])
             count += 1
     return count
 

@@ -59,7 +59,7 @@ def _run(chosen: argparse.Namespace, comm: communicator.Communicator, weights: O
     settings = options.identity(chosen, comm.world, devices.half(chosen, comm.device))
     checkpoint = _checkpoint(chosen, settings, log)
     if checkpoint is not None and _complete(chosen, comm, checkpoint):
-        log('{}: all {} steps are done'.format(checkpoint.path, chosen.end_iter))
+        log(f'{checkpoint.path}: all {chosen.end_iter} steps are done')
         if comm.is_main and not os.path.exists(os.path.join(chosen.save_path, summary.PAGE)):
             _report(chosen, log)  # killed between the last step and the page
         return OK
@@ -105,7 +105,7 @@ def _train(training: runner.PretrainRunner, passport: Optional[Passport]) -> int
 
 def _report(chosen: argparse.Namespace, log: Log) -> None:
     log('checkpoint {}'.format(os.path.join(chosen.save_path, checkpoints.stem(chosen) + '.pth')))
-    log('report {}'.format(summary.write(chosen.save_path, vars(chosen))))
+    log(f'report {summary.write(chosen.save_path, vars(chosen))}')
     for said in filter(None, [summary.skipped(chosen.save_path), identity.standing()]):
         log(said)
 
@@ -166,7 +166,7 @@ def _read(name: str, chosen: argparse.Namespace, recipe: recipes.Recipe, comm: c
           split: str = 'train') -> annotations.Annotations:
     cache = os.path.join(chosen.save_path, 'annotations')
     found = annotation_cache.read(cache, name, split, recipe.drop_degenerate, comm)
-    left_out = ', '.join('{} {}'.format(count, reason) for reason, count in found.skipped.items() if count)
+    left_out = ', '.join(f'{count} {reason}' for reason, count in found.skipped.items() if count)
     log('{} {}: {} images, {} instances, {} rotated boxes{}'.format(
         name, split, len(found), len(found.boxes), len(found.rboxes), '; left out: ' + left_out if left_out else ''))
     return found
@@ -177,9 +177,9 @@ def _check_folder(folder: str) -> None:
         os.makedirs(folder, exist_ok=True)
         writable = os.access(folder, os.W_OK)
     except OSError as error:
-        raise MTPError('--save_path {}: {}'.format(folder, error.strerror)) from None
+        raise MTPError(f'--save_path {folder}: {error.strerror}') from None
     if not writable:
-        raise MTPError('--save_path {} cannot be written to'.format(folder))
+        raise MTPError(f'--save_path {folder} cannot be written to')
 
 
 if __name__ == '__main__':

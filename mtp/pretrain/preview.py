@@ -45,15 +45,15 @@ def main(words: Optional[Sequence[str]] = None) -> None:
     options = parser.parse_args(words)
     found = checkpoints.newest(resolve(options.save_path))
     if found is None:
-        raise MTPError('{} holds no checkpoint of a pretraining run'.format(options.save_path),
-                       hint='python main_pretrain.py --save_path {}'.format(shlex.quote(options.save_path)))
+        raise MTPError(f'{options.save_path} holds no checkpoint of a pretraining run',
+                       hint=f'python main_pretrain.py --save_path {shlex.quote(options.save_path)}')
     settings = found.meta['settings']
     model, out = checkpoints.restored_model(found), resolve(options.out)
     for name in settings['datasets']:
         source = annotations.read(name)
         with preview_layers.Layers(out, name, catalogue.get(name).classes, write_png) as layers:
             for index in range(min(options.images, len(source))):
-                path = os.path.join(out, '{}_{}.png'.format(name, index + 1))
+                path = os.path.join(out, f'{name}_{index + 1}.png')
                 look, true = seen(model, source, index, settings['image_size']), truth(source, index)
                 write_png(path, panel(look, true, source, index, options.score))
                 preview_layers.add(layers, index + 1, true, source, index, look.found)
@@ -99,7 +99,7 @@ def panel(look: Seen, true: Truth, source: annotations.Annotations, index: int, 
             own = slice(source.rfirst[index], source.rfirst[index + 1])
             pair = [outline(image, *objects, colours, pen) for objects in (
                 (source.rboxes[own], source.rlabels[own]), confident(found['rd'][0], 'bboxes', least_score))]
-        pictures += zip(('{}: {}'.format(CAPTIONS[task], what) for what in ('truth', 'found')), pair)
+        pictures += zip((f'{CAPTIONS[task]}: {what}' for what in ('truth', 'found')), pair)
     new = look.shape[::-1]
     return np.concatenate([titled(cv2.resize(picture, new, interpolation=cv2.INTER_AREA), text or source.name)
                            for text, picture in pictures], 1)

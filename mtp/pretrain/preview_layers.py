@@ -45,7 +45,7 @@ class Layers:
 
     def image(self, number: int, pixels: np.ndarray) -> None:
         """A new image: its number, and (h, w, 3) BGR; what follows belongs to it."""
-        file = '{}_{}.png'.format(self.name, number)
+        file = f'{self.name}_{number}.png'
         self._save('images', file, pixels)
         self.images.append(dict(id=number, file_name=file, width=pixels.shape[1], height=pixels.shape[0]))
 

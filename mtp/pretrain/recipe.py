@@ -54,5 +54,5 @@ def get(name: str) -> Recipe:
         MTPError: no such recipe.
     """
     if name not in RECIPES:
-        raise MTPError('recipe {!r} is unknown'.format(name), hint='take one of: ' + ', '.join(RECIPES))
+        raise MTPError(f'recipe {name!r} is unknown', hint='take one of: ' + ', '.join(RECIPES))
     return RECIPES[name]

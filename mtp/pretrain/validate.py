@@ -32,8 +32,8 @@ def main(words: Optional[Sequence[str]] = None) -> None:
     folder = resolve(options.save_path)
     found = checkpoints.load(resolve(options.checkpoint)) if options.checkpoint else checkpoints.newest(folder)
     if found is None:
-        raise MTPError('{} holds no checkpoint of a pretraining run'.format(options.save_path),
-                       hint='python main_pretrain.py --save_path {}'.format(shlex.quote(options.save_path)))
+        raise MTPError(f'{options.save_path} holds no checkpoint of a pretraining run',
+                       hint=f'python main_pretrain.py --save_path {shlex.quote(options.save_path)}')
     settings = found.meta['settings']
     recipe = recipes.get(settings['recipe'])
     comm = communicator.join(options)
@@ -49,7 +49,7 @@ def main(words: Optional[Sequence[str]] = None) -> None:
     comm.close()
     if comm.is_main:
         print(validator.describe(found.meta['iteration'], scores))
-        out = resolve(options.out) if options.out else os.path.join(folder, 'scores_{}.json'.format(options.split))
+        out = resolve(options.out) if options.out else os.path.join(folder, f'scores_{options.split}.json')
         write_json(out, dict(checkpoint=found.path, split=options.split, scores=scores))
         print(out)
         standing = identity.standing()

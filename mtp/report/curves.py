@@ -20,7 +20,7 @@ def read_lines(path: str) -> List[Dict[str, Any]]:
         with open(path, encoding='utf-8', errors='replace') as stream:
             lines = stream.read().split('\n')
     except OSError as error:
-        raise MTPError('cannot read the log {}: {}'.format(path, error.strerror)) from None
+        raise MTPError(f'cannot read the log {path}: {error.strerror}') from None
     records = []
     for number, line in enumerate(lines, 1):
         try:
@@ -28,8 +28,8 @@ def read_lines(path: str) -> List[Dict[str, Any]]:
                 records.append(dict(json.loads(line)))
         except (ValueError, TypeError, RecursionError) as error:
             if any(rest.strip() for rest in lines[number:]):
-                raise MTPError('{}, line {}: not a JSON object: {}'.format(path, number, error),
-                               hint="remove it: sed -i {}d '{}'".format(number, path)) from None
+                raise MTPError(f'{path}, line {number}: not a JSON object: {error}',
+                               hint=f"remove it: sed -i {number}d '{path}'") from None
     return records
 
 

@@ -57,7 +57,7 @@ def draw_detections(image: np.ndarray, rboxes: np.ndarray, labels: np.ndarray, s
         colour = tuple(int(value) for value in palette[labels[index]][::-1])
         cv2.polylines(picture, [np.round(corners).astype(np.int32)], True, colour, width, cv2.LINE_AA)
         if scores is not None and roomy[index]:
-            _text(picture, '{:.2f}'.format(scores[index]), corners[np.argmin(corners[:, 1])], colour, 0.35 * width)
+            _text(picture, f'{scores[index]:.2f}', corners[np.argmin(corners[:, 1])], colour, 0.35 * width)
     if legend:
         _legend(picture, labels[shown], classes, palette)
     return picture
@@ -73,7 +73,7 @@ def _text(picture: np.ndarray, text: str, position: Sequence[float], colour: Tup
 def _legend(picture: np.ndarray, labels: np.ndarray, classes: Sequence[str], palette: Palette) -> None:
     scale = max(0.45, max(picture.shape[:2]) / 2400)
     for row, (label, count) in enumerate(zip(*np.unique(labels, return_counts=True))):
-        text = '{} {}'.format(classes[label], count)
+        text = f'{classes[label]} {count}'
         _text(picture, text, (8, int((row + 1) * 38 * scale)), tuple(int(v) for v in palette[label][::-1]), scale)
 
 
@@ -135,7 +135,7 @@ def save(path: str, picture: np.ndarray) -> None:
     """Write a BGR picture as JPEG, atomically."""
     done, data = cv2.imencode('.jpg', picture, [cv2.IMWRITE_JPEG_QUALITY, 88])
     if not done:
-        raise MTPError('cannot encode the picture {}'.format(path))
+        raise MTPError(f'cannot encode the picture {path}')
     write_bytes(path, data.tobytes())
 
 

@@ -120,7 +120,7 @@ def content() -> str:
     places = [os.path.join(ledger.ROOT, part) for part in ('mtp', 'tools', 'scripts', 'main_pretrain.py')]
     found = [path for place in places for path in (glob.glob(os.path.join(place, '**', '*.py'), recursive=True)
                                                    if os.path.isdir(place) else [place]) if os.path.exists(path)]
-    lines = ['{} {}\n'.format(os.path.relpath(path, ledger.ROOT), files.sha256(path)) for path in sorted(found)]
+    lines = [f'{os.path.relpath(path, ledger.ROOT)} {files.sha256(path)}\n' for path in sorted(found)]
     return hashlib.sha256(''.join(lines).encode('utf-8')).hexdigest()
 
 

@@ -25,7 +25,7 @@ NUMBER = re.compile(r'^[-+]?\d[\d.,:]*( ?(%|s|MiB))?$')
 
 
 def _cell(value: object) -> str:
-    text = '–' if value is None else '{:.4g}'.format(value) if isinstance(value, float) else str(value)
+    text = '–' if value is None else f'{value:.4g}' if isinstance(value, float) else str(value)
     look = ' class="number"' if NUMBER.match(text) else ''
     return f'<td{look}>{_told(text)}</td>'
 
@@ -51,34 +51,34 @@ class Page(object):
 
     def section(self, heading: str, text: str = '') -> None:
         """Start a section; it is listed at the top of the page."""
-        anchor = 's{}'.format(len(self._headings) + 1)
+        anchor = f's{len(self._headings) + 1}'
         self._headings.append((anchor, heading))
-        self._parts.append('<h2 id="{}">{}</h2>'.format(anchor, _told(heading)))
+        self._parts.append(f'<h2 id="{anchor}">{_told(heading)}</h2>')
         if text:
             self.text(text)
 
     def text(self, text: str) -> None:
-        self._parts.append('<p>{}</p>'.format(_told(text)))
+        self._parts.append(f'<p>{_told(text)}</p>')
 
     def command(self, text: str) -> None:
         """A command line or its output, as typed."""
-        self._parts.append('<pre>{}</pre>'.format(_told(text)))
+        self._parts.append(f'<pre>{_told(text)}</pre>')
 
     def table(self, head: Iterable[object], rows: Iterable[Iterable[object]]) -> None:
         """A table; numbers are set flush right, None is a dash."""
-        heads = ''.join('<th>{}</th>'.format(_told(str(name))) for name in head)
+        heads = ''.join(f'<th>{_told(str(name))}</th>' for name in head)
         lines = ''.join('<tr>{}</tr>\n'.format(''.join(_cell(value) for value in row)) for row in rows)
-        self._parts.append('<div class="wide"><table><tr>{}</tr>\n{}</table></div>'.format(heads, lines))
+        self._parts.append(f'<div class="wide"><table><tr>{heads}</tr>\n{lines}</table></div>')
 
     def figure(self, path: str, caption: str, width: Optional[int] = None) -> None:
         """A picture beside the page; ``path`` is relative to the page's folder."""
-        size = ' width="{}"'.format(int(width)) if width else ''
+        size = f' width="{int(width)}"' if width else ''
         self._parts.append('<figure><a href="{0}"><img src="{0}" alt="{1}"{2} loading="lazy"></a>'
                            '<figcaption>{1}</figcaption></figure>'.format(quote(path), _told(caption), size))
 
     def link(self, path: str, text: str) -> None:
         """A link to a file beside the page."""
-        self._parts.append('<p><a href="{}">{}</a></p>'.format(quote(path), _told(text)))
+        self._parts.append(f'<p><a href="{quote(path)}">{_told(text)}</a></p>')
 
     def write(self, path: files.PathLike) -> None:
         """Write the page to ``path`` atomically; a picture that is missing is an error of ours, so it is checked."""
@@ -86,11 +86,11 @@ class Page(object):
         body = '\n'.join(self._parts)
         for name in re.findall(r'<img src="([^"]+)"', body):
             if not os.path.isfile(os.path.join(folder, unquote(name))):
-                raise FileNotFoundError('the page {} shows a picture that is not there: {}'.format(path, name))
+                raise FileNotFoundError(f'the page {path} shows a picture that is not there: {name}')
         said = identity.standing()
-        body = '<p><strong>{}</strong></p>\n'.format(_told(said)) + body if said else body
-        menu = ' '.join('<a href="#{}">{}</a>'.format(a, _told(h)) for a, h in self._headings)
-        again = '<meta http-equiv="refresh" content="{}">'.format(int(self.refresh)) if self.refresh else ''
+        body = f'<p><strong>{_told(said)}</strong></p>\n' + body if said else body
+        menu = ' '.join(f'<a href="#{a}">{_told(h)}</a>' for a, h in self._headings)
+        again = f'<meta http-equiv="refresh" content="{int(self.refresh)}">' if self.refresh else ''
         files.write_text(path, '<!doctype html>\n<html lang="en"><meta charset="utf-8">' + again +
                          '<meta name="viewport" content="width=device-width, initial-scale=1">\n<title>{0}</title>'
                          '<style>{1}</style>\n<h1>{0}</h1>\n<p>{2}</p>\n<nav>{3}</nav>\n{4}\n</html>\n'

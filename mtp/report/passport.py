@@ -134,11 +134,11 @@ def fingerprint(state_dict: Mapping[str, 'Tensor']) -> str:
     digest = hashlib.sha256()
     for name, value in sorted(state_dict.items()):
         array = value.detach().cpu().contiguous().numpy()
-        digest.update('{} {} {}\n'.format(name, array.dtype.str, array.shape).encode('utf-8'))
+        digest.update(f'{name} {array.dtype.str} {array.shape}\n'.encode('utf-8'))
         digest.update(array.tobytes())
     return digest.hexdigest()
 
 
 def _joint(values: Mapping[str, object]) -> str:
-    return hashlib.sha256('\n'.join('{} {}'.format(name, value)
+    return hashlib.sha256('\n'.join(f'{name} {value}'
                                     for name, value in sorted(values.items())).encode()).hexdigest()

@@ -49,7 +49,7 @@ def _run(todo: Sequence[Stage], settings: Settings, run: Run, small: bool, recor
         say('rehearsal: drawn samples and a reduced network; its numbers say nothing about the paper')
     for number, stage in enumerate(todo, 1):
         mark = _mark(stage, settings, run) or record
-        head = '[{}/{}] {}'.format(number, len(todo), stage.title)
+        head = f'[{number}/{len(todo)}] {stage.title}'
         if stage.name in (done if mark == record else _done(mark)):
             say(head + ': done before')
             continue
@@ -66,9 +66,9 @@ def _run(todo: Sequence[Stage], settings: Settings, run: Run, small: bool, recor
 def _beforehand(settings: Settings, asked: Run, run: Run, entry: Mapping[str, Any]) -> Iterator[str]:
     """What differs from the published run, before it begins."""
     if run != asked:
-        yield 'trains {}: the published number of {} was trained there'.format(run.config, asked.config)
+        yield f'trains {run.config}: the published number of {asked.config} was trained there'
     processes, published = settings.nodes * settings.gpus, entry['gpus']
-    told = '{} processes'.format(published) if published else 'a number of processes that no log tells'
+    told = f'{published} processes' if published else 'a number of processes that no log tells'
     if processes != published:
         yield 'published with {}, here with {}: ACCUMULATE={}{}'.format(
             told, processes, settings.words['ACCUMULATE'],
@@ -80,7 +80,7 @@ def _beforehand(settings: Settings, asked: Run, run: Run, entry: Mapping[str, An
 def _mark(stage: Stage, settings: Settings, run: Run) -> Optional[str]:
     """Where a stage that several configs share is recorded; None for the others."""
     shared = stage.name in ('samples', 'data')
-    return os.path.join(ledger.ROOT, settings.data_root, '.{}.json'.format(run.dataset)) if shared else None
+    return os.path.join(ledger.ROOT, settings.data_root, f'.{run.dataset}.json') if shared else None
 
 
 def _done(record: str) -> List[str]:
@@ -101,7 +101,7 @@ def _plan(stage: Stage, settings: Settings, trusting: bool) -> plan.Plan:
 def _rehearses(settings: Settings) -> bool:
     asked = settings.words['DATA']
     if asked not in ('', 'samples'):
-        raise MTPError('DATA is {!r}; here it can be samples'.format(asked),
+        raise MTPError(f'DATA is {asked!r}; here it can be samples',
                        hint='MTP_DATA_ROOT=folder for data of your own, DATA=samples for a rehearsal')
     return asked == 'samples'
 

@@ -134,7 +134,7 @@ def losses(folder: str) -> Curve:
                    if line.get('mode') == 'train' and all(_number(line, key) for key in ('epoch', 'iter', 'loss')))
     points.update((number, old[key]) for number, key in enumerate(sorted(old), 1))
     if not points:
-        raise MTPError('there is no log with losses in {}'.format(folder), hint='make reproduce CONFIG=… again')
+        raise MTPError(f'there is no log with losses in {folder}', hint='make reproduce CONFIG=… again')
     steps, values = zip(*sorted(points.items()))
     return steps, values
 

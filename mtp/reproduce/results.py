@@ -26,8 +26,8 @@ def expected(env: str, config: str, root: str = ledger.ROOT) -> Dict[str, Any]:
     run, known = configs.dataset_and_stem(config), _read(root, 'results.json')['configs']
     published = '/'.join((ledger.published(env),) + run)
     if published not in known:
-        raise MTPError('no number was published for {}, so there is nothing to judge it by'.format(config),
-                       hint='make finetune CONFIG={0} and make test CONFIG={0}'.format(config))
+        raise MTPError(f'no number was published for {config}, so there is nothing to judge it by',
+                       hint=f'make finetune CONFIG={config} and make test CONFIG={config}')
     return dict(known[published], name='/'.join((env,) + run))
 
 

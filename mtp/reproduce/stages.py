@@ -51,7 +51,7 @@ def rehearsal(run: Run) -> List[Stage]:
     half = HALVES.get(run.dataset, '{}.max_epochs=1'.format(
         'runner' if ledger.environment(run.env)['generation'] == 1 else 'train_cfg'))
     small = ('--rehearse',)
-    return [Stage('samples', 'draw samples in the format of {}'.format(run.dataset),
+    return [Stage('samples', f'draw samples in the format of {run.dataset}',
                   lambda settings, host: _samples(run, settings, host)),
             Stage('data', 'prepare them', lambda settings, host: _prepare(run, settings, host)),
             Stage('train', f'train {run.config}, in small, half way',

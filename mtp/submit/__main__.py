@@ -47,14 +47,13 @@ def run_validate(options: argparse.Namespace) -> int:
     report = validate.validate(resolve(options.source), options.dataset, images)
     number = len(report.problems) + report.unlisted
     for problem in report.problems[:_SHOWN]:
-        print('problem: {}'.format(problem))
+        print(f'problem: {problem}')
     if number > _SHOWN:
         print('problem: ... and {} more; --report FILE lists {}'.format(
-            number - _SHOWN, 'the first {}'.format(len(report.problems)) if report.unlisted else 'all'))
+            number - _SHOWN, f'the first {len(report.problems)}' if report.unlisted else 'all'))
     for warning in report.warnings:
-        print('warning: {}'.format(warning))
-    print('{} problems, {} warnings; {} images, {} detections'.format(
-        number, len(report.warnings), report.images, report.detections))
+        print(f'warning: {warning}')
+    print(f'{number} problems, {len(report.warnings)} warnings; {report.images} images, {report.detections} detections')
     if options.report:
         write_json(resolve(options.report), report._asdict())
     return FAILED if report.problems else OK
@@ -117,7 +116,7 @@ def tables(judged: Mapping[str, Any]) -> List[str]:
     rows = [(name,) + tuple(values.get(column) for column in figures.COLUMNS)
             for name, values in list(judged['classes'].items()) + [('mean', judged['mean'])]]
     found = [(('class',) + figures.COLUMNS, rows),
-             (('class',) + tuple('{}_{}'.format(size, key) for size in details.SIZES
+             (('class',) + tuple(f'{size}_{key}' for size in details.SIZES
                                  for key in ('objects', 'AP50_11', 'AP50_area')), figures.size_rows(judged)),
              (('class', 'hits') + details.KINDS, figures.kind_rows(judged))]
     if judged['groups']:
@@ -133,7 +132,7 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
 
 
 def _cell(value: Union[None, int, float]) -> str:
-    return '-' if value is None else str(value) if isinstance(value, int) else '{:.4f}'.format(value)
+    return '-' if value is None else str(value) if isinstance(value, int) else f'{value:.4f}'
 
 
 if __name__ == '__main__':

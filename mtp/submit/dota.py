@@ -53,7 +53,7 @@ def write_texts(detections: Detections, out_dir: str, jobs: int = 1) -> List[str
     for label, name in enumerate(detections.classes):
         rows = order[begin[label]:begin[label + 1]]
         if len(rows):
-            tasks.append((os.path.join(out_dir, 'Task1_{}.txt'.format(name)), detections.images, rows, detections))
+            tasks.append((os.path.join(out_dir, f'Task1_{name}.txt'), detections.images, rows, detections))
     jobs = jobs if len(order) > _WORTH_A_PROCESS else 1
     largest_first = sorted(tasks, key=lambda task: -len(task[2]))
     for _ in workers.run(_write_text, list(map(_columns, largest_first)), jobs):

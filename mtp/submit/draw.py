@@ -26,7 +26,7 @@ def of_results(results: Results, images: Sequence[str]) -> Detections:
     position = {name: index for index, name in enumerate(images)}
     unknown = [name for name in results.images if name not in position]
     if unknown:
-        raise MTPError('the image folder lacks {} images, for example {}'.format(len(unknown), unknown[0]),
+        raise MTPError(f'the image folder lacks {len(unknown)} images, for example {unknown[0]}',
                        hint='give the folder of the original images with --images')
     numbers = np.array([position[name] for name in results.images], dtype=np.int64)
     return Detections(results.classes, tuple(images), numbers[results.image] if len(numbers) else results.image,
@@ -54,11 +54,11 @@ def main(arguments: Optional[List[str]] = None) -> int:
         known = catalogue.get(options.dataset)
         strange = [name for name in results.classes if name not in known.classes]
         if strange:
-            raise MTPError('{!r} is not a class of {}'.format(strange[0], options.dataset))
+            raise MTPError(f'{strange[0]!r} is not a class of {options.dataset}')
         palette = [known.palette[known.classes.index(name)] for name in results.classes]
     written = draw.detections(found, images, resolve(options.out), options.score_thr, options.max_side, palette,
                               option='--out')
-    print('{} pictures in {}'.format(len(written), options.out))
+    print(f'{len(written)} pictures in {options.out}')
     return OK
 
 

@@ -118,7 +118,7 @@ def write(folder: str, figures: Mapping[str, Any], found: score.Found, matches: 
     page.figure('precision-recall.png', 'precision over recall of every class with detections')
     _explain(folder, page, figures)
     page.section('Confusions', 'Rows are true classes, columns what was found in their place, at IoU 0.5 and a score '
-                 'of at least {}. The colour is the share of the row.'.format(SCORE))
+                 f'of at least {SCORE}. The colour is the share of the row.')
     _draw_confusion(os.path.join(folder, 'confusion.png'), table, classes)
     page.figure('confusion.png', 'true classes and what they were taken for')
     page.link('score.json', 'all figures as JSON')
@@ -134,7 +134,7 @@ def _walk(folder: str, page: Page) -> None:
     if os.path.isfile(os.path.join(folder, 'browse', 'index.html')):
         page.link('browse/index.html', 'walk through all images')
     else:
-        page.command('make browse RUN=folder of the results OUT={}/browse'.format(folder))
+        page.command(f'make browse RUN=folder of the results OUT={folder}/browse')
 
 
 def _explain(folder: str, page: Page, figures: Mapping[str, Any]) -> None:
@@ -142,7 +142,7 @@ def _explain(folder: str, page: Page, figures: Mapping[str, Any]) -> None:
     page.section('By size of object', 'By the area of the upright bounds: small below 32 x 32 pixels, large above '
                  '96 x 96. Where objects of one size are asked for, those of the others neither count nor are counted '
                  'against.')
-    page.table(('class',) + tuple('{} {}'.format(size, key) for size in details.SIZES for key in
+    page.table(('class',) + tuple(f'{size} {key}' for size in details.SIZES for key in
                                   ('objects', 'AP50_11', 'AP50_area')), size_rows(figures))
     page.section('False detections', 'At IoU 0.5, the first that holds. Duplicate: the object was found already, with '
                  'a better score. Localisation: IoU from {0} to 0.5 with an object of its class. Wrong class: IoU of '

@@ -42,7 +42,7 @@ def check(source: str, classes: Sequence[str], sizes: Sizes) -> Report:
                 most = sizes[stem][0] * sizes[stem][1] + _SPARE
                 fault = _fault(zips.read_member(archive, member, most), sizes[stem])
                 problems += [Problem(member, 0, fault)] if fault else []
-    problems += [Problem('{}.png'.format(stem), 0, 'is missing') for stem in sizes if stem not in seen]
+    problems += [Problem(f'{stem}.png', 0, 'is missing') for stem in sizes if stem not in seen]
     return Report(list(problems), [], len(seen), 0, problems.unlisted)
 
 
@@ -56,9 +56,9 @@ def _fault(data: Optional[bytes], size: Tuple[int, int]) -> str:
                 return 'is {} x {}, the image is {} x {}'.format(*(image.size + tuple(size)))
             kind, mode, pixels = image.format, image.mode, np.asarray(image)
     except Exception as error:  # Pillow raises many kinds for a damaged file
-        return 'cannot be read: {}'.format(error)
+        return f'cannot be read: {error}'
     if kind != 'PNG':
-        return 'is {} and not PNG'.format(kind)
+        return f'is {kind} and not PNG'
     if mode != 'L' or pixels.dtype != np.uint8:
         return 'is {} and not one channel of 8 bits'.format(_FOREIGN.get(mode, 'of mode ' + mode))
     highest = int(pixels.max())
@@ -66,4 +66,4 @@ def _fault(data: Optional[bytes], size: Tuple[int, int]) -> str:
         return 'holds 0 and 7: it knows 8 classes, and LoveDA has 7; no data was learnt as a class'
     if highest == _HIGHEST + 1:
         return 'holds 7, on which the server breaks off: classes are 0 to 6; scripts/change_loveda_label.py shifts them'
-    return 'holds {}, and classes are 0 to {}'.format(highest, _HIGHEST) if highest > _HIGHEST else ''
+    return f'holds {highest}, and classes are 0 to {_HIGHEST}' if highest > _HIGHEST else ''

@@ -45,7 +45,7 @@ def main(arguments: Optional[List[str]] = None) -> int:
         ownership.claim(out, VERB, ['Task1_*.txt'] + zipped)
         merged = merge(resolve(options.shards), rule.iou_thr, rule.rule, options.score_thr, options.whole_images,
                        expected, options.jobs)
-        sys.stderr.write('{} detections in {} images\n'.format(len(merged.score), len(merged.images)))
+        sys.stderr.write(f'{len(merged.score)} detections in {len(merged.images)} images\n')
         ownership.clear(out)
         for path in package(merged, options.dataset, out, images):
             print(path)

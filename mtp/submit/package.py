@@ -59,7 +59,7 @@ def format_of(dataset: str, formats: Container[str]) -> str:
     """
     known = catalogue.having('submission', formats)
     if dataset not in known:
-        raise MTPError('no submission is known for data set {!r}'.format(dataset),
+        raise MTPError(f'no submission is known for data set {dataset!r}',
                        hint='take one of: ' + ', '.join(sorted(known)))
     return catalogue.get(dataset).submission
 
@@ -70,14 +70,14 @@ def check_out(out_dir: str) -> None:
     The folder must not exist or be empty, and it, or the nearest folder above it, must be writable.
     """
     if os.path.exists(out_dir) and not os.path.isdir(out_dir):
-        raise MTPError('{} is a file, not a folder'.format(out_dir), hint='give another --out')
+        raise MTPError(f'{out_dir} is a file, not a folder', hint='give another --out')
     if ownership.content(out_dir):
-        raise MTPError('{} is not empty'.format(out_dir), hint='remove it, or give another --out')
+        raise MTPError(f'{out_dir} is not empty', hint='remove it, or give another --out')
     above = os.path.abspath(out_dir)
     while not os.path.isdir(above):
         above = os.path.dirname(above)
     if not os.access(above, os.W_OK | os.X_OK):
-        raise MTPError('{} is not writable'.format(above), hint='give another --out')
+        raise MTPError(f'{above} is not writable', hint='give another --out')
 
 
 def _with_classes_of(detections: Detections, dataset: str) -> Detections:
@@ -85,7 +85,7 @@ def _with_classes_of(detections: Detections, dataset: str) -> Detections:
     classes = catalogue.get(dataset).classes
     unknown = [name for name in detections.classes if name not in classes]
     if unknown:
-        raise MTPError('the detections have the class {!r}, which {} has not'.format(unknown[0], dataset),
+        raise MTPError(f'the detections have the class {unknown[0]!r}, which {dataset} has not',
                        hint='check that the test ran with the config of this data set')
     order = np.array([classes.index(name) for name in detections.classes], dtype=np.int64)
     mapped = detections._replace(classes=classes, label=order[detections.label] if len(order) else detections.label)
@@ -100,7 +100,7 @@ def _with_area(detections: Detections) -> Detections:
         flat[start:start + _CHUNK] = ~(polygon_areas(np.round(corners, 2)) > 0)
     if not flat.any():
         return detections
-    sys.stderr.write('warning: {} of {} detections have no area and are left out\n'.format(flat.sum(), len(flat)))
+    sys.stderr.write(f'warning: {flat.sum()} of {len(flat)} detections have no area and are left out\n')
     return detections.select(~flat)
 
 

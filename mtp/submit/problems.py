@@ -15,7 +15,7 @@ class Problem(NamedTuple):
     message: str
 
     def __str__(self) -> str:
-        text = '{}{}: {}'.format(self.file, ':{}'.format(self.line) if self.line else '', self.message)
+        text = '{}{}: {}'.format(self.file, f':{self.line}' if self.line else '', self.message)
         return ''.join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
 
 

@@ -129,15 +129,15 @@ def require(source: str, dataset: str, folder: str = '', any_class: bool = False
     if not any_class:
         found, notes = with_known_classes(found, catalogue.get(dataset).classes, problems)
         for note in notes:
-            sys.stderr.write('note: {}\n'.format(note))
+            sys.stderr.write(f'note: {note}\n')
     if problems:
         more = len(problems) + problems.unlisted - 1
         words = ['python', '-m', 'mtp.submit', 'validate', source, '--dataset', dataset]
         words += ['--images', folder] if folder else []
-        raise MTPError('{}: {}{}'.format(source, problems[0], ' (and {} more)'.format(more) if more else ''),
+        raise MTPError('{}: {}{}'.format(source, problems[0], f' (and {more} more)' if more else ''),
                        hint=' '.join(map(shlex.quote, words)))
     if not found.classes:
-        raise MTPError('no Task1_<class>.txt in {}'.format(source), hint='give the folder or zip of a submission')
+        raise MTPError(f'no Task1_<class>.txt in {source}', hint='give the folder or zip of a submission')
     return found
 
 
@@ -150,11 +150,11 @@ def with_known_classes(found: Results, classes: Sequence[str], problems: Problem
     for name in found.classes:
         known = catalogue.class_called(name, classes)
         if known is None:
-            problems.append(Problem(_PREFIX + name + _SUFFIX, 0, '{!r} is not a class of this data set'.format(name)))
+            problems.append(Problem(_PREFIX + name + _SUFFIX, 0, f'{name!r} is not a class of this data set'))
         elif known in called:
-            problems.append(Problem(_PREFIX + name + _SUFFIX, 0, 'is a second file of the class {}'.format(known)))
+            problems.append(Problem(_PREFIX + name + _SUFFIX, 0, f'is a second file of the class {known}'))
         elif known != name:
-            notes.append('{}{}{} is taken for the class {}'.format(_PREFIX, name, _SUFFIX, known))
+            notes.append(f'{_PREFIX}{name}{_SUFFIX} is taken for the class {known}')
         called.append(known or name)
     return found._replace(classes=tuple(called)), notes
 
@@ -205,7 +205,7 @@ def _lines(source: str, name: str, opener: Callable[[], IO[bytes]],
                     return
                 yield number, line
     except Exception as error:  # zlib.error, EOFError, BadZipFile, RuntimeError (encrypted), OSError ...
-        raise MTPError('{} of the zip or folder {} is damaged: {}'.format(name, source, error),
+        raise MTPError(f'{name} of the zip or folder {source} is damaged: {error}',
                        hint='write it again') from None
 
 
@@ -216,7 +216,7 @@ def _text(data: bytes, total: int, number: int, name: str, problems: Problems) -
     try:
         line = data.decode('utf-8')
     except UnicodeDecodeError as error:
-        return 'is not UTF-8 text (byte 0x{:02x})'.format(data[error.start]), ''
+        return f'is not UTF-8 text (byte 0x{data[error.start]:02x})', ''
     if number == 1 and line.startswith('\ufeff'):
         problems.append(Problem(name, 1, 'starts with a byte order mark, which becomes part of the image id'))
         line = line[1:]
@@ -224,7 +224,7 @@ def _text(data: bytes, total: int, number: int, name: str, problems: Problems) -
 
 
 def _other_fields(row: Sequence[str]) -> str:
-    words = 'has {} fields, not 10 (image score x1 y1 ... x4 y4)'.format(len(row))
+    words = f'has {len(row)} fields, not 10 (image score x1 y1 ... x4 y4)'
     if len(row) > 10 and _not_a_number(row[-10:]) is None:
         words += '; is {!r} an image whose name has blanks?'.format(' '.join(row[:-9])[:60])
     return words
@@ -235,5 +235,5 @@ def _not_a_number(row: Sequence[str]) -> Optional[str]:
         try:
             float(token)
         except ValueError:
-            return 'field {}: {!r} is not a number'.format(field, token[:40])
+            return f'field {field}: {token[:40]!r} is not a number'
     return None

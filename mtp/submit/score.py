@@ -95,7 +95,7 @@ def read_labels(folder: str, form: Tuple[Callable, str], classes: Sequence[str],
     reader, suffix = form
     there = converting.paths_by_stem(folder, suffix) if os.path.isdir(folder) else {}
     if not there:
-        raise MTPError('no label file (*{}) in {}'.format(suffix, folder), hint='give the folder with --truth')
+        raise MTPError(f'no label file (*{suffix}) in {folder}', hint='give the folder with --truth')
     ids = list(there) if stems is None else list(map(image_files.one_form, stems))
     index = {name: number for number, name in enumerate(classes)}
     image, label, polygon, difficult = [], [], [np.zeros((0, 8))], []
@@ -176,7 +176,7 @@ def _image_numbers(images: Sequence[str], image: np.ndarray, truth: Truth) -> np
     used = np.unique(image)
     unknown = [images[number] for number in used if images[number] not in position]
     if unknown:
-        raise MTPError('{} images have detections but no truth, for example {!r}'.format(len(unknown), unknown[0]),
+        raise MTPError(f'{len(unknown)} images have detections but no truth, for example {unknown[0]!r}',
                        hint='give the folder with the labels of these images with --truth')
     numbers = np.array([position.get(name, -1) for name in images], dtype=np.int64)
     return numbers[image] if len(images) else image
@@ -190,7 +190,7 @@ def match(image: np.ndarray, label: np.ndarray, scores: np.ndarray, polygon: np.
         MTPError: unknown mode.
     """
     if mode not in MODES:
-        raise MTPError('unknown way to score {!r}'.format(mode), hint='take one of: ' + ', '.join(MODES))
+        raise MTPError(f'unknown way to score {mode!r}', hint='take one of: ' + ', '.join(MODES))
     order = np.lexsort((image, -scores, label))
     width = int(max(label.max(initial=0), truth.label.max(initial=0))) + 1
     detection, target = overlapping_pairs(bounds_of_polygons(polygon), image * width + label,

@@ -98,13 +98,13 @@ def _report(found: results.Results, classes: Sequence[str], sizes: Sizes, proble
     for rows, message in _faulty_rows(found, sizes):
         problems += (Problem(_text_name(found.classes[found.label[row]]), int(found.line[row]), message(row))
                      for row in np.flatnonzero(rows))
-    warnings = warnings + ['no text for class {}: taken as no detection'.format(name) for name in classes
+    warnings = warnings + [f'no text for class {name}: taken as no detection' for name in classes
                            if name not in found.classes] + _suspicions(found, sizes)
     return Report(sorted(problems), warnings, len(sizes), len(found.score), problems.unlisted)
 
 
 def _text_name(name: str) -> str:
-    return 'Task1_{}.txt'.format(name)
+    return f'Task1_{name}.txt'
 
 
 def _faulty_rows(found: results.Results, sizes: Sizes) -> Iterator[Tuple[np.ndarray, Callable[[int], str]]]:
@@ -114,11 +114,11 @@ def _faulty_rows(found: results.Results, sizes: Sizes) -> Iterator[Tuple[np.ndar
     def no_image(row: int) -> str:
         name = found.images[found.image[row]]
         if '__' in name:
-            return '{!r} is a tile, not an image of the test set; the tiles were not merged'.format(name)
-        return '{!r} is not an image of the test set'.format(name)
+            return f'{name!r} is a tile, not an image of the test set; the tiles were not merged'
+        return f'{name!r} is not an image of the test set'
 
     def no_score(row: int) -> str:
-        return 'score {} is not between 0 and 1'.format(found.score_text[row])
+        return f'score {found.score_text[row]} is not between 0 and 1'
 
     yield unknown[found.image] if len(unknown) else np.zeros(0, dtype=bool), no_image
     yield ~((found.score >= 0) & (found.score <= 1)), no_score
@@ -154,7 +154,7 @@ def _suspicions(found: results.Results, sizes: Sizes) -> List[str]:
             len(found.score), len(np.unique(found.score))))
     silent = len(sizes) - int(known.sum())
     if silent:
-        warnings.append('{} of {} images have no detection'.format(silent, len(sizes)))
+        warnings.append(f'{silent} of {len(sizes)} images have no detection')
     return warnings
 
 
@@ -172,12 +172,11 @@ def _check_fair1m(source: str, classes: Sequence[str], sizes: Sizes) -> Report:
         problems += faults
         problems.unlisted += unlisted
     seen = {image for _, image, _ in wanted}
-    problems += [Problem('test/{}.xml'.format(image), 0, 'is missing') for image in sizes if image not in seen]
+    problems += [Problem(f'test/{image}.xml', 0, 'is missing') for image in sizes if image not in seen]
     if outside:
-        warnings.append('{} detections lie wholly outside their image, the first in {}'.format(
-            len(outside), outside[0]))
+        warnings.append(f'{len(outside)} detections lie wholly outside their image, the first in {outside[0]}')
     if empty:
-        warnings.append('{} of {} images have no detection'.format(empty, len(sizes)))
+        warnings.append(f'{empty} of {len(sizes)} images have no detection')
     return Report(list(problems), warnings, len(seen), count, problems.unlisted)
 
 
@@ -224,7 +223,7 @@ def _check_xml(member: str, image: str, data: bytes, size: Tuple[int, int], name
         # As UTF-8 whatever it claims to be, so that no encoding hides a document type from the test above.
         root = ElementTree.fromstring(data, ElementTree.XMLParser(encoding='utf-8'))
     except ElementTree.ParseError as error:
-        problems.append(Problem(member, error.position[0], 'is not XML: {}'.format(error)))
+        problems.append(Problem(member, error.position[0], f'is not XML: {error}'))
         return 0, 0
     objects = root.find('objects')
     if root.tag != 'annotation' or objects is None:
@@ -275,15 +274,15 @@ def _object_fault(node: ElementTree.Element, names: Container[str]) -> Tuple[str
     guess = node.find('possibleresult')
     name = guess.findtext('name') if guess is not None else None
     if guess is None or name not in names:
-        return '{!r} is not a class of FAIR1M-2.0'.format(name), None
+        return f'{name!r} is not a class of FAIR1M-2.0', None
     text = guess.findtext('probability')
     score = _number(text)
     if score is None or not 0 <= score <= 1:
-        return 'probability {!r} is not a number between 0 and 1'.format(text), None
+        return f'probability {text!r} is not a number between 0 and 1', None
     ring = node.find('points')
     points = [point.text or '' for point in (() if ring is None else ring) if point.tag == 'point']
     if len(points) != 5 or points[0] != points[4]:
-        return 'has {} points, not 4 and the first again'.format(len(points)), None
+        return f'has {len(points)} points, not 4 and the first again', None
     corners = [_number(value) for point in points[:4] for value in point.split(',')]
     known = [value for value in corners if value is not None]
     return ('a point is not x,y', None) if not len(corners) == len(known) == 8 else ('', known)

@@ -17,11 +17,11 @@ def open_zip(path: str) -> zipfile.ZipFile:
         MTPError: no such file, not a zip, cut short or damaged.
     """
     if not os.path.isfile(path):
-        raise MTPError('there is no file {}'.format(path), hint='give the zip or the folder of a submission')
+        raise MTPError(f'there is no file {path}', hint='give the zip or the folder of a submission')
     try:
         return zipfile.ZipFile(path)
     except Exception as error:  # BadZipFile, OSError, NotImplementedError, ValueError of a seek ...
-        raise MTPError('{} is not a whole zip file: {}'.format(path, error), hint='write it again') from None
+        raise MTPError(f'{path} is not a whole zip file: {error}', hint='write it again') from None
 
 
 def read_member(archive: zipfile.ZipFile, name: str, most: int) -> Optional[bytes]:
@@ -39,5 +39,5 @@ def read_member(archive: zipfile.ZipFile, name: str, most: int) -> Optional[byte
         with archive.open(member) as stream:
             return b''.join(iter(lambda: stream.read(_READ), b''))
     except Exception as error:  # zlib.error, EOFError, BadZipFile, RuntimeError (encrypted) ...
-        raise MTPError('the zip {} is damaged: {}: {}'.format(archive.filename, name, error),
+        raise MTPError(f'the zip {archive.filename} is damaged: {name}: {error}',
                        hint='write it again') from None

@@ -187,7 +187,7 @@ def _png(band: np.ndarray, window: np.ndarray, padding: Tuple[int, ...]) -> List
     """PNG of a window as OpenCV makes it, from the rows of the image that begin where it begins."""
     done, data = cv2.imencode('.png', crop(band[:window[3] - window[1]], window, padding))
     if not done:
-        raise MTPError('cannot encode window {} as PNG'.format(window.tolist()))
+        raise MTPError(f'cannot encode window {window.tolist()} as PNG')
     return [data.data]
 
 

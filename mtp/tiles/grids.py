@@ -51,7 +51,7 @@ def check(paths: Tuple[str, str]) -> Pair:
 def _require_same(paths: Tuple[str, str], before: _Place, after: _Place) -> None:
     (size, one), (there, other) = before, after
     if one.crs and other.crs and one.crs != other.crs:
-        what = 'their coordinate systems are {} and {}'.format(one.crs.to_string()[:60], other.crs.to_string()[:60])
+        what = f'their coordinate systems are {one.crs.to_string()[:60]} and {other.crs.to_string()[:60]}'
     elif size != there:
         what = 'they have {} x {} and {} x {} pixels'.format(*size, *there)
     else:
@@ -59,7 +59,7 @@ def _require_same(paths: Tuple[str, str], before: _Place, after: _Place) -> None
         away = (other.place(corners) - one.place(corners)) @ np.linalg.inv(np.reshape(one.to_ground, (2, 3))[:, :2].T)
         if np.abs(away).max() <= _SAME:
             return
-        what = 'their corners are up to {:.2f} pixels apart'.format(np.abs(away).max())
+        what = f'their corners are up to {np.abs(away).max():.2f} pixels apart'
     raise MTPError('{} and {} do not lie on one grid: {}'.format(*paths, what), hint=_mended(paths, size, one))
 
 
@@ -67,10 +67,9 @@ def _mended(paths: Tuple[str, str], size: Tuple[int, int], ground: rasters.Groun
     """The ``gdalwarp`` line that brings the second of a pair to the grid of the first."""
     a, b, c, d, e, f = ground.to_ground
     system = ground.crs and ground.crs.to_string()
-    system = " -t_srs '{}'".format(system) if system else ''
+    system = f" -t_srs '{system}'" if system else ''
     if b or d or a < 0 or e > 0 or ground.gcps:  # it makes grids with north up alone
-        return 'gdalwarp{} {} {}, and the other onto the grid of that'.format(system, shlex.quote(paths[0]),
-                                                                              _beside(paths[0]))
+        return f'gdalwarp{system} {shlex.quote(paths[0])} {_beside(paths[0])}, and the other onto the grid of that'
     bounds = [c, f + e * size[1], c + a * size[0], f]
     return 'gdalwarp{} -te {} -ts {} {} -r bilinear {} {}'.format(
         system, ' '.join(map(repr, bounds)), *size, shlex.quote(paths[1]), _beside(paths[1]))

@@ -30,13 +30,13 @@ def state_of(image: str, label: str) -> Dict[str, Any]:
     """What tells a changed input: size and time of the image, and the content of its label file, a small text."""
     status = os.stat(image)
     digest = zlib.crc32(text.read_bytes(label)) if label else 0
-    return {'source': [status.st_size, status.st_mtime_ns], 'label': '{:08x}'.format(digest) if label else ''}
+    return {'source': [status.st_size, status.st_mtime_ns], 'label': f'{digest:08x}' if label else ''}
 
 
 def tile_files(stem: str, width: int, height: int, preset_name: str) -> List[str]:
     """Paths, relative to the folder, of all tiles of an image: pictures first, then their texts."""
     tiles = [tile_id(stem, window) for window in window_positions(width, height, preset(preset_name))]
-    return ['{}/{}{}'.format(folder, tile, suffix) for folder, suffix in FOLDERS for tile in tiles]
+    return [f'{folder}/{tile}{suffix}' for folder, suffix in FOLDERS for tile in tiles]
 
 
 class Journal:
@@ -113,7 +113,7 @@ def check(out: str, preset_name: str, labelled: bool) -> Dict[str, Any]:
     theirs, mine = (mark.get('preset'), mark.get('labelled')), (preset_name, labelled)
     if mark.get('preset') and theirs != mine:
         raise MTPError('{} was cut with other settings: {}, now {}'.format(out, *map(_in_words, (theirs, mine))),
-                       hint='add --overwrite to cut anew, or give another folder: --out {}'.format(ownership.free(out)))
+                       hint=f'add --overwrite to cut anew, or give another folder: --out {ownership.free(out)}')
     return mark
 
 
@@ -149,7 +149,7 @@ def _sizes(out: str) -> Dict[str, int]:
         place = os.path.join(out, folder)
         for entry in os.scandir(place) if os.path.isdir(place) else ():
             if entry.name.endswith(suffix) and entry.is_file(follow_symlinks=False):
-                found['{}/{}'.format(folder, entry.name)] = entry.stat(follow_symlinks=False).st_size
+                found[f'{folder}/{entry.name}'] = entry.stat(follow_symlinks=False).st_size
     return found
 
 

@@ -51,7 +51,7 @@ class Rule(NamedTuple):
     @property
     def in_words(self) -> str:
         """One line for the terminal."""
-        return 'merge: of two boxes of a class in an image the worse one goes at {}'.format(self)
+        return f'merge: of two boxes of a class in an image the worse one goes at {self}'
 
 
 #: Where a config says nothing: rotated boxes as MMRotate merges them, and upright ones, which overlap more.
@@ -68,14 +68,14 @@ def rule_of(settings: Optional[Mapping[str, Any]], default: Rule = DEFAULT) -> R
     unknown = sorted(set(settings) - set(Rule._fields))
     if unknown:
         raise MTPError('merge has no {}; it has {}'.format(', '.join(unknown), ', '.join(Rule._fields)),
-                       hint='in the config: {}'.format(_WRITTEN))
+                       hint=f'in the config: {_WRITTEN}')
     made = default._replace(**settings)
     if isinstance(made.iou_thr, bool) or not isinstance(made.iou_thr, (int, float)) or not 0 < made.iou_thr <= 1:
-        raise MTPError('merge: iou_thr is {!r}; it has to be a number above 0 and at most 1'.format(made.iou_thr),
-                       hint='--iou-thr 0.1, or in the config: {}'.format(_WRITTEN))
+        raise MTPError(f'merge: iou_thr is {made.iou_thr!r}; it has to be a number above 0 and at most 1',
+                       hint=f'--iou-thr 0.1, or in the config: {_WRITTEN}')
     if made.rule not in RULES:
         raise MTPError('merge: rule is {!r}; it can be {}'.format(made.rule, ', '.join(RULES)),
-                       hint='--rule ge, or in the config: {}'.format(_WRITTEN))
+                       hint=f'--rule ge, or in the config: {_WRITTEN}')
     return made
 
 
@@ -137,7 +137,7 @@ def _check_complete(folder: files.PathLike, found: shards.Contents, expected: Op
                 len(missing), len(expected), folder, missing[0]), hint='start the test again; it does the missing ones')
     elif found.damaged:
         path, _, reason = found.damaged[0]
-        raise MTPError('{}: {}; its tiles may be lost'.format(path, reason),
+        raise MTPError(f'{path}: {reason}; its tiles may be lost',
                        hint='start the test again; it does the lost tiles, or say which there are with --preset')
 
 

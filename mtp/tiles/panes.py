@@ -92,5 +92,5 @@ class WindowRows:
             with raster_files.settings():
                 return reader(bands, **what)
         except Exception as error:  # rasterio has several kinds, and passes on those of its parts
-            raise MTPError('cannot decode image {}: {}'.format(self.path, error),
+            raise MTPError(f'cannot decode image {self.path}: {error}',
                            hint='replace this file with a whole copy') from None

@@ -23,7 +23,7 @@ NODATA, STEPS = 255, 254  # no class; steps from a score of 0 to one of 1
 
 def path_of(folder: str, image: str, row: int) -> str:
     """Where the part of one row of windows of ``image`` lies."""
-    return os.path.join(folder, image, '{:06d}.part'.format(row))
+    return os.path.join(folder, image, f'{row:06d}.part')
 
 
 def packed(scores: np.ndarray, valid: np.ndarray, scores_too: bool) -> np.ndarray:
@@ -91,6 +91,6 @@ def is_done(path: str, fingerprint: str) -> bool:
     if not found:
         return False
     if found[1] != fingerprint:
-        raise MTPError('{} belongs to another prediction ({}), this one is {}'.format(path, found[1], fingerprint),
-                       hint='use another folder, or remove {}'.format(os.path.dirname(os.path.dirname(path))))
+        raise MTPError(f'{path} belongs to another prediction ({found[1]}), this one is {fingerprint}',
+                       hint=f'use another folder, or remove {os.path.dirname(os.path.dirname(path))}')
     return True

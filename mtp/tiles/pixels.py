@@ -18,10 +18,10 @@ def list_images(folder: files.PathLike) -> Dict[str, str]:
         MTPError: no such folder, no image in it, or two images of one stem.
     """
     if not os.path.isdir(folder):
-        raise MTPError('there is no image folder {}'.format(folder))
+        raise MTPError(f'there is no image folder {folder}')
     names = sorted(filter(images.is_image, os.listdir(folder)), key=natural)
     if not names:
-        raise MTPError('no image in {}'.format(folder), hint='images end in ' + ', '.join(images.SUFFIXES))
+        raise MTPError(f'no image in {folder}', hint='images end in ' + ', '.join(images.SUFFIXES))
     return images.by_stem([os.path.join(folder, name) for name in names])
 
 
@@ -35,7 +35,7 @@ def read_image(path: str) -> np.ndarray:
 
     width, height = images.size(path)
     if width * height > rows.MOST_PIXELS:
-        raise MTPError('the image {} has {} x {} pixels, too many to be decoded whole'.format(path, width, height),
+        raise MTPError(f'the image {path} has {width} x {height} pixels, too many to be decoded whole',
                        hint='python -m mtp.tiles.cut --help: cut it first')
     found = rows.open_rows(path)
     return by_opencv(path) if isinstance(found, rows.PngRows) else found.take(0, height)  # faster, the same pixels

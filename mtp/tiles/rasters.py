@@ -181,8 +181,8 @@ def _bands(opened: 'DatasetReader', path: str,
         bands = (1, 2, 3) if opened.count >= 3 else (1,)
     types = set(opened.dtypes[number - 1] for number in bands)
     if any(name.startswith('complex') for name in types):
-        raise MTPError('{} holds complex numbers, which have no colour'.format(path),
-                       hint='gdal_calc.py -A {} --calc="abs(A)" --outfile=amplitude.tif'.format(shlex.quote(path)))
+        raise MTPError(f'{path} holds complex numbers, which have no colour',
+                       hint=f'gdal_calc.py -A {shlex.quote(path)} --calc="abs(A)" --outfile=amplitude.tif')
     if bands == (kinds.get('palette'),) and 'uint8' in types:
         table = opened.colormap(bands[0])
         return bands, np.array([table.get(value, (0, 0, 0))[:3] for value in range(256)], dtype=np.uint8)
@@ -203,7 +203,7 @@ def remark(paths: Iterable[str], colours: Colours = Colours()) -> str:
     told = [(path, words) for path, words in ((path, _unexpected(path, colours)) for path in kept) if words]
     if not told:
         return ''
-    more = ' ({} images are so, or alike)'.format(len(told)) if len(told) > 1 else ''
+    more = f' ({len(told)} images are so, or alike)' if len(told) > 1 else ''
     return '{}: {}{}'.format(*told[0], more)
 
 

@@ -118,7 +118,7 @@ class PngRows:
                 self._buffer[:at + len(rows)] = rows[-at:]
             self._next += len(rows)
             if self._next == self.height and any(self._packed):  # reads on to the check sums, or the first byte more
-                raise MTPError('cannot decode image {}: it holds more than {} rows'.format(self.path, self.height),
+                raise MTPError(f'cannot decode image {self.path}: it holds more than {self.height} rows',
                                hint='replace this file with a whole copy')
         return self._buffer[start - self._first:stop - self._first]
 
@@ -148,7 +148,7 @@ class PngRows:
         png = _png(self.width, count + bool(lead), self._colour, lead + packed)
         rows = cv2.imdecode(np.frombuffer(png, dtype=np.uint8), cv2.IMREAD_UNCHANGED)
         if rows is None:
-            raise MTPError('cannot decode image {}: rows from {} are damaged'.format(self.path, self._next),
+            raise MTPError(f'cannot decode image {self.path}: rows from {self._next} are damaged',
                            hint='replace this file with a whole copy')
         if rows.ndim == 2:
             self._above = rows[-1].tobytes()
@@ -185,7 +185,7 @@ def _inflate(path: str, size: int) -> Iterator[bytes]:
                 elif not piece:
                     break
     except zlib.error as error:
-        raise MTPError('cannot decode image {}: {}'.format(path, error),
+        raise MTPError(f'cannot decode image {path}: {error}',
                        hint='replace this file with a whole copy') from error
     yield b''.join(held)
 
@@ -211,5 +211,5 @@ def _image_data(path: str) -> Iterator[bytes]:
                 if kind == b'IDAT':
                     yield data
             if stream.read(4) != struct.pack('>I', check):
-                raise MTPError('cannot decode image {}: a check sum is wrong'.format(path),
+                raise MTPError(f'cannot decode image {path}: a check sum is wrong',
                                hint='replace this file with a whole copy')

@@ -83,7 +83,7 @@ class ShardWriter:
     def __init__(self, folder: files.PathLike, rank: int, world: int, classes: Sequence[str], fingerprint: str) -> None:
         self.folder, self.rank, self.world = os.fspath(folder), rank, world
         self.classes, self.fingerprint = tuple(classes), str(fingerprint)
-        self.path = os.path.join(self.folder, 'rank-{:05d}.shard'.format(rank))
+        self.path = os.path.join(self.folder, f'rank-{rank:05d}.shard')
         self.done: Set[str] = set()
         self.skipped = 0
         self._stream: Optional[io.FileIO] = None
@@ -110,7 +110,7 @@ class ShardWriter:
         if (tuple(header['classes']), header['fingerprint']) != (self.classes, self.fingerprint):
             raise MTPError('{} belongs to another test ({}), this one is {}'.format(
                 path, header['fingerprint'], self.fingerprint),
-                hint='use another folder, or remove {}'.format(self.folder))
+                hint=f'use another folder, or remove {self.folder}')
         self.done.update(entry.tile for entry in entries)
         if damage and mend:
             os.truncate(path, damage[0])
@@ -132,8 +132,7 @@ class ShardWriter:
         rboxes, scores = np.asarray(rboxes, dtype='<f4').reshape(-1, 5), np.asarray(scores, dtype='<f4').reshape(-1)
         labels = np.asarray(labels, dtype=np.int64).reshape(-1)
         if not len(rboxes) == len(scores) == len(labels):
-            raise MTPError('tile {}: {} boxes, {} scores, {} labels'.format(
-                tile_id, len(rboxes), len(scores), len(labels)))
+            raise MTPError(f'tile {tile_id}: {len(rboxes)} boxes, {len(scores)} scores, {len(labels)} labels')
         if len(labels) and not 0 <= labels.min() <= labels.max() < len(self.classes):
             raise MTPError('tile {}: labels from {} to {}, but there are {} classes'.format(
                 tile_id, labels.min(), labels.max(), len(self.classes)))
@@ -175,7 +174,7 @@ def contents(folder: files.PathLike) -> Contents:
     """
     paths = _paths(folder) if os.path.isdir(folder) else []
     if not paths:
-        raise MTPError('no shard (rank-*.shard) in {}'.format(folder), hint='run the test that writes them first')
+        raise MTPError(f'no shard (rank-*.shard) in {folder}', hint='run the test that writes them first')
     first, entries, damaged = None, {}, []
     for path in paths:
         header, found, damage = _scan(path)
@@ -191,7 +190,7 @@ def contents(folder: files.PathLike) -> Contents:
         for entry in found:
             entries.setdefault(entry.tile, entry)
     if first is None:
-        raise MTPError('every shard in {} is damaged: {}'.format(folder, damaged[0][2]), hint='run the test again')
+        raise MTPError(f'every shard in {folder} is damaged: {damaged[0][2]}', hint='run the test again')
     return Contents(first[0], first[1], entries, damaged)
 
 
@@ -281,12 +280,12 @@ def _records(path: str, view: memoryview, offset: int, classes: int) -> Tuple[Li
         payload = start + name_length
         end = payload + count * _ROW
         if magic != _TILE or end > size:
-            return entries, (offset, 'the record at byte {} is cut short'.format(offset))
+            return entries, (offset, f'the record at byte {offset} is cut short')
         if zlib.crc32(view[start:end]) != check:
-            return entries, (offset, 'the record at byte {} is damaged'.format(offset))
+            return entries, (offset, f'the record at byte {offset} is damaged')
         name = _name(view[start:payload])
         if name is None or not _sane(view[payload:end], count, classes):
-            return entries, (offset, 'the record at byte {} is not one of ours'.format(offset))
+            return entries, (offset, f'the record at byte {offset} is not one of ours')
         entries.append(Entry(name, path, payload, count))
         offset = end
     return entries, None

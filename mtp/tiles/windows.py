@@ -58,7 +58,7 @@ def preset(name: str) -> Preset:
         MTPError: there is none of that name.
     """
     if name not in PRESETS:
-        raise MTPError('no tiling preset is called {!r}'.format(name), hint='take one of: ' + ', '.join(PRESETS))
+        raise MTPError(f'no tiling preset is called {name!r}', hint='take one of: ' + ', '.join(PRESETS))
     return PRESETS[name]
 
 
@@ -79,7 +79,7 @@ def window_positions(width: int, height: int, how: Preset) -> np.ndarray:
     for rate in how.rates:
         size, overlap = int(how.window / rate), int(how.overlap / rate)
         if not 0 <= overlap < size:
-            raise MTPError('window {} with overlap {} never advances'.format(size, overlap))
+            raise MTPError(f'window {size} with overlap {overlap} never advances')
         x, y = np.meshgrid(starts(width, size, overlap), starts(height, size, overlap), indexing='ij')
         start = np.stack([x.ravel(), y.ravel()], axis=1)
         layers.append(np.concatenate([start, start + size], axis=1))
@@ -121,7 +121,7 @@ def parts_of(windows: np.ndarray, weights: np.ndarray, count: int) -> np.ndarray
 def tile_id(image_id: str, window: Iterable[int]) -> str:
     """Name of a tile: ``<image id>__<window side>__<x>___<y>``."""
     x_start, y_start, x_stop, _ = (int(value) for value in window)
-    return '{}__{}__{}___{}'.format(image_id, x_stop - x_start, x_start, y_start)
+    return f'{image_id}__{x_stop - x_start}__{x_start}___{y_start}'
 
 
 def parse_tile_id(name: str) -> Tuple[str, int, int, int]:
@@ -135,7 +135,7 @@ def parse_tile_id(name: str) -> Tuple[str, int, int, int]:
         raise MTPError('{!r} looks like a tile of DOTA_devkit: {} is a rate, not a window, and its offsets are in the '
                        'resized image'.format(name, cut.group('rate')), hint=_CUT_HINT)
     if not match:
-        raise MTPError('{!r} is not the name of a tile (image__window__x___y)'.format(name), hint=_CUT_HINT)
+        raise MTPError(f'{name!r} is not the name of a tile (image__window__x___y)', hint=_CUT_HINT)
     return match.group('image'), int(match.group('window')), int(match.group('x')), int(match.group('y'))
 
 

@@ -61,10 +61,10 @@ def _of_config(settings: Settings, root: str, runs: Dict[str, dict]) -> int:
         path = manifest.place(entry, root)
         purpose = 'to start from' if entry.task == manifest.INITIAL else 'its released result'
         if os.path.isfile(path):
-            say('here     {} ({}): {}'.format(path, purpose, entry.what))
+            say(f'here     {path} ({purpose}): {entry.what}')
         else:
             missing += 1
-            say('missing  {} ({}): {}'.format(path, purpose, entry.what))
+            say(f'missing  {path} ({purpose}): {entry.what}')
             for line in how_to_get(entry, root):
                 say('         ' + line)
     return FAILED if missing else OK
@@ -73,8 +73,8 @@ def _of_config(settings: Settings, root: str, runs: Dict[str, dict]) -> int:
 def how_to_get(entry: Entry, root: str) -> List[str]:
     """What a person types or opens to get a file."""
     if entry.address or _mirror():
-        return ['make weights GET={}'.format(entry.name)]
-    lines = ['open {}{}'.format(place.address, ' (code {})'.format(place.code) if place.code else '')
+        return [f'make weights GET={entry.name}']
+    lines = ['open {}{}'.format(place.address, f' (code {place.code})' if place.code else '')
              for place in entry.published]
     return [' or '.join(lines), 'make weights IMPORT=<the file you got>    # whatever it is called']
 
@@ -93,7 +93,7 @@ def _get(settings: Settings, root: str) -> int:
         except MTPError as error:
             failed.append(error)  # the others come all the same
     for entry in by_hand:
-        say('{} has no address that can be fetched; by hand:'.format(entry.name))
+        say(f'{entry.name} has no address that can be fetched; by hand:')
         for line in how_to_get(entry, root):
             say('  ' + line)
     for failure in failed[:-1]:
@@ -123,8 +123,8 @@ def _read(entry: Entry, settings: Settings, root: str, was_here: bool) -> None:
     path = manifest.place(entry, root)
     python = _with_torch(settings)
     if not os.path.exists(python):
-        say('{}: its hash was never published, and it has not been read: that needs torch'.format(path))
-        say('  next: make setup ENV={}, then make weights GET={}'.format(_env(settings), entry.name))
+        say(f'{path}: its hash was never published, and it has not been read: that needs torch')
+        say(f'  next: make setup ENV={_env(settings)}, then make weights GET={entry.name}')
         return
     if _call(python, root, [path, '--told', entry.name]):
         if not was_here:
@@ -140,8 +140,8 @@ def _known(name: str, known: Dict[str, Entry]) -> str:
     if name in known:
         return name
     near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.4)
-    raise MTPError('GET is {!r}: no published file is called so'.format(name),
-                   hint='make weights GET={}'.format(near[0]) if near else 'make weights')
+    raise MTPError(f'GET is {name!r}: no published file is called so',
+                   hint=f'make weights GET={near[0]}' if near else 'make weights')
 
 
 def _mirror() -> str:
@@ -151,7 +151,7 @@ def _mirror() -> str:
 def _import(settings: Settings, root: str) -> int:
     python = _with_torch(settings)
     if not os.path.exists(python):
-        raise MTPError('reading a checkpoint needs torch, and the environment {} is not made'.format(_env(settings)),
+        raise MTPError(f'reading a checkpoint needs torch, and the environment {_env(settings)} is not made',
                        hint='make setup ENV=' + _env(settings))
     return _call(python, root,
                  [settings.words['IMPORT']] + (['--told', settings.config] if settings.config else []))

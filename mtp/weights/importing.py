@@ -29,7 +29,7 @@ def main(argv: Optional[List[str]] = None) -> int:
             if len(found) == 1:
                 raise
             failed += 1
-            print('not taken: {}'.format(error), flush=True)
+            print(f'not taken: {error}', flush=True)
     return FAILED if failed else OK
 
 
@@ -38,7 +38,7 @@ def _listed(source: str) -> List[str]:
     if os.path.isfile(source):
         return [source]
     if not os.path.isdir(source):
-        raise MTPError('there is no file and no folder {}'.format(source), hint='make weights IMPORT=file|folder')
+        raise MTPError(f'there is no file and no folder {source}', hint='make weights IMPORT=file|folder')
     found = sorted(os.path.join(folder, name) for folder, _, names in os.walk(source) for name in names
                    if name.lower().endswith(SUFFIXES) and not name.startswith('.'))
     if not found:
@@ -58,17 +58,17 @@ def bring(path: str, root: str, told: str = '') -> str:
     if os.path.exists(target) and not os.path.samefile(path, target):
         there = files.sha256(target)
         if there != digest:
-            raise MTPError('{} is {}, but another file lies at {}'.format(path, entry.name, target),
+            raise MTPError(f'{path} is {entry.name}, but another file lies at {target}',
                            hint='mv {0} {0}.other, then make weights IMPORT={1}'.format(
                                shlex.quote(target), shlex.quote(path)))
     elif not os.path.exists(target):
         with files.atomic_path(target) as temporary:
             shutil.copyfile(path, temporary)
             if files.sha256(temporary) != digest:
-                raise MTPError('{} changed while it was read'.format(path), hint='make weights IMPORT=' + path,
+                raise MTPError(f'{path} changed while it was read', hint='make weights IMPORT=' + path,
                                code=FAILED)
     manifest.record(root, entry.name, digest, os.path.getsize(target), how)
-    return '{} is {} (told by its {}): {}'.format(path, entry.what, how, target)
+    return f'{path} is {entry.what} (told by its {how}): {target}'
 
 
 if __name__ == '__main__':

@@ -67,7 +67,7 @@ def wanted_by(entry: Entry, results: Dict[str, Any]) -> List[str]:
 def for_run(name: str, results: Dict[str, Any]) -> List[Entry]:
     """What the run ``name`` starts from, and its released result where there is one."""
     if name not in results:
-        raise MTPError('no published run is called {}'.format(name), hint='make weights lists all files')
+        raise MTPError(f'no published run is called {name}', hint='make weights lists all files')
     return [entry for entry in entries().values() if name in wanted_by(entry, results)]
 
 
@@ -90,7 +90,7 @@ def recorded(root: str) -> Dict[str, Dict[str, Any]]:
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise MTPError('{} cannot be read: {}'.format(path, error),
+        raise MTPError(f'{path} cannot be read: {error}',
                        hint='mv {0} {0}.damaged, then make weights IMPORT={1}'.format(
                            shlex.quote(path), shlex.quote(root)))
 
@@ -125,7 +125,6 @@ def hold(path: str, sha256: str) -> None:
     wanted = expected(name, root)
     if wanted and wanted != sha256:
         raise MTPError(
-            '{} has sha256 {}, but {} was published or imported under that name: the file has changed'.format(
-            path, sha256, wanted),
+            f'{path} has sha256 {sha256}, but {wanted} was published or imported under that name: the file has changed',
             hint='mv {0} {0}.changed, then make weights GET={1} or make weights IMPORT=file'.format(
                 shlex.quote(path), name))

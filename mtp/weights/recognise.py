@@ -93,7 +93,7 @@ def _described(checkpoint: Checkpoint) -> str:
     """Its first tensors, as far as they tell what it is."""
     state = checkpoint.state_dict
     telling = [name for name in state if re.search(r'patch_embed|cls|head', name)][:3] or list(state)[:3]
-    return 'with ' + ', '.join('{} {}'.format(shown(name), tuple(state[name].shape)) for name in telling)
+    return 'with ' + ', '.join(f'{shown(name)} {tuple(state[name].shape)}' for name in telling)
 
 
 def _told(path: str, told: str, fitting: List[Entry]) -> Entry:
@@ -101,8 +101,8 @@ def _told(path: str, told: str, fitting: List[Entry]) -> Entry:
     for entry in fitting:
         if stem in (entry.name, entry.name[:-len('.pth')]):
             return entry
-    raise MTPError('{} is not {}: its tensors are those of {}'.format(path, told, _names(fitting)),
-                   hint='make weights IMPORT={}'.format(shlex.quote(path)))
+    raise MTPError(f'{path} is not {told}: its tensors are those of {_names(fitting)}',
+                   hint=f'make weights IMPORT={shlex.quote(path)}')
 
 
 def _choose(path: str, checkpoint: Checkpoint, fitting: List[Entry]) -> Tuple[Entry, str]:

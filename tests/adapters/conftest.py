@@ -12,7 +12,7 @@ def place(tmp_path_factory):
     tiny.write_whole(str(home / 'data' / 'dotav1' / 'test' / 'images'))
     patch = pytest.MonkeyPatch()
     for kind in ('data', 'weights', 'work'):
-        patch.setenv('MTP_{}_ROOT'.format(kind.upper()), str(home / kind))
+        patch.setenv(f'MTP_{kind.upper()}_ROOT', str(home / kind))
     yield home
     patch.undo()
 

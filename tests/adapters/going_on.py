@@ -88,7 +88,7 @@ def check_that_roots_may_change(train, whole, place, other, monkeypatch):
     shutil.copytree(str(place / 'data'), str(other / 'data'))
     home = killed(whole, other / 'work' / 'whole', 3)
     for kind in ('data', 'weights', 'work'):
-        monkeypatch.setenv('MTP_{}_ROOT'.format(kind.upper()), str(other / kind))
+        monkeypatch.setenv(f'MTP_{kind.upper()}_ROOT', str(other / kind))
     train('--resume', '--work-dir=work_dirs/whole')
     assert_equal(weights(home / 'iter_4.pth'), weights(whole / 'iter_4.pth'))
     assert naming(home, place) == naming(home, other) == []
@@ -124,7 +124,7 @@ def check_two_at_once(train, home):
                               cwd=environments.ROOT)
     try:
         assert holder.stdout.readline() == b'held\n'
-        with pytest.raises(MTPError, match='is in use: finetune since .* process {}'.format(holder.pid)):
+        with pytest.raises(MTPError, match=f'is in use: finetune since .* process {holder.pid}'):
             train('--resume', '--work-dir', str(home))
     finally:
         holder.communicate()

@@ -93,7 +93,7 @@ def settled(**options):
     ('optim_wrapper__optimzer__lr', 'optimizer'), ('optim_wraper__optimizer__lr', 'optim_wrapper'),
     ('train_pipeline__0__scales', 'scale')])
 def test_a_misspelt_setting_is_refused(option, meant):
-    with pytest.raises(MTPError, match='--cfg-options .*the config has no .*\n.*did you mean {!r}'.format(meant)):
+    with pytest.raises(MTPError, match=f'--cfg-options .*the config has no .*\n.*did you mean {meant!r}'):
         settled(**{option: 3})
 
 

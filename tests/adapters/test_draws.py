@@ -9,7 +9,7 @@ from mtp.adapters import draws  # noqa: E402
 
 def test_a_loop_that_passes_over_data_itself_does_not():
     def passes(steps):
-        raise AssertionError('{} steps are passed over a second time'.format(steps))
+        raise AssertionError(f'{steps} steps are passed over a second time')
     loop = types.SimpleNamespace(dataloader_iterator=types.SimpleNamespace(skip_iter=passes))
     assert draws.once(loop) is loop
     loop.dataloader_iterator.skip_iter(3)

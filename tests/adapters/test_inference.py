@@ -98,7 +98,7 @@ def children(parent):
     found = []
     for name in filter(str.isdigit, os.listdir('/proc')):
         try:
-            with open('/proc/{}/stat'.format(name)) as stream:
+            with open(f'/proc/{name}/stat') as stream:
                 state, its_parent = stream.read().rpartition(')')[2].split()[:2]
         except OSError:  # it has ended by now
             continue
@@ -187,7 +187,7 @@ def test_a_damaged_shard_costs_what_its_rank_found_behind_the_damage(images, tmp
     def run_all():
         return [run(images, tmp_path / 'out', rank=rank, world=3).tiles for rank in range(3)]
     before, whole = run_all(), found(tmp_path / 'out')
-    paths = [tmp_path / 'out' / 'rank-0000{}.shard'.format(rank) for rank in range(3)]
+    paths = [tmp_path / 'out' / f'rank-0000{rank}.shard' for rank in range(3)]
     others = [path.read_bytes() for path in (paths[0], paths[2])]
     data, at = paths[1].read_bytes(), {'a byte': 0.5, 'the tail': 0.7, 'the header': 0.0}[damage]
     at = int(len(data) * at)
@@ -207,4 +207,4 @@ def test_numbers_that_are_not_finite_are_counted_and_left_out(images, tmp_path, 
     spent = run(images, tmp_path / 'nan', Broken())
     run(images, tmp_path / 'good')
     assert found(tmp_path / 'nan') == found(tmp_path / 'good')
-    assert '{} detections with a number that is not finite'.format(spent.tiles) in capsys.readouterr().err
+    assert f'{spent.tiles} detections with a number that is not finite' in capsys.readouterr().err

@@ -96,7 +96,7 @@ def test_what_is_no_file_is_named_and_not_waited_for(make, tmp_path):
         server.bind(str(tmp_path / 'socket.png'))
     for name, reason in (('gone.png', 'there is no image'), ('fifo.png', 'no plain file'),
                          ('folder.png', 'it is a folder'), ('socket.png', 'no plain file')):
-        with pytest.raises(MTPError, match='{}: (it is )?{}'.format(name, reason)):
+        with pytest.raises(MTPError, match=f'{name}: (it is )?{reason}'):
             read(str(tmp_path / name))
 
 

@@ -38,7 +38,7 @@ def alone(monkeypatch, tmp_path):
     """A task of srun, and no data anywhere."""
     tiny.as_slurm_task(monkeypatch)
     for name in ('DATA', 'WEIGHTS', 'WORK'):
-        monkeypatch.setenv('MTP_{}_ROOT'.format(name), str(tmp_path / name.lower()))
+        monkeypatch.setenv(f'MTP_{name}_ROOT', str(tmp_path / name.lower()))
     return monkeypatch
 
 

@@ -26,7 +26,7 @@ def test_classes_may_be_a_file_of_names(tmp_path):
 def test_a_head_for_another_number_of_classes_is_named_with_what_to_type(model, where):
     with pytest.raises(MTPError) as caught:
         sanity.network(model, ('ship', 'plane'))
-    assert str(caught.value).endswith('--cfg-options {}.num_classes=2'.format(where)) and 'ship, plane' in str(
+    assert str(caught.value).endswith(f'--cfg-options {where}.num_classes=2') and 'ship, plane' in str(
         caught.value)
 
 

@@ -40,9 +40,9 @@ def home(tmp_path_factory):
         cv2.imwrite(str(images / (name + '.png')), rng.integers(0, 256, size, dtype=np.uint8))
     patch = pytest.MonkeyPatch()
     for kind in ('data', 'weights', 'work'):
-        patch.setenv('MTP_{}_ROOT'.format(kind.upper()), str(home / kind))
+        patch.setenv(f'MTP_{kind.upper()}_ROOT', str(home / kind))
     (home / 'own.py').write_text(SUBMISSION.format(
-        os.path.join(ROOT, 'configs/{}/demo/{}.py'.format(NAME, CONFIG))))
+        os.path.join(ROOT, f'configs/{NAME}/demo/{CONFIG}.py')))
     yield home
     patch.undo()
 
@@ -55,7 +55,7 @@ def command(home):
     def words_of(name, *words):
         if NAME == 'mmrotate03':
             words = (CONFIG, str(home / 'c.pth'), '--format-only', '--eval-options',
-                     'submission_dir=work_dirs/{}/submit'.format(name), '--work-dir=work_dirs/' + name) + words
+                     f'submission_dir=work_dirs/{name}/submit', '--work-dir=work_dirs/' + name) + words
         else:
             words = (str(home / 'own.py'), str(home / 'c.pth'), '--work-dir=work_dirs/' + name) + words
         return list(words) + options
@@ -100,7 +100,7 @@ def test_windows_are_cut_on_the_fly_where_there_are_no_tiles(home, run, capfd):
 
 
 def test_another_threshold_merges_anew_without_the_network(home, run, flying, capfd, monkeypatch):
-    module = __import__('mtp.adapters.{}.detector'.format(NAME), fromlist=['Detector']).Detector
+    module = __import__(f'mtp.adapters.{NAME}.detector', fromlist=['Detector']).Detector
     monkeypatch.setattr(module, '__call__', lambda self, batch: 1 / 0)
     counts, first = {}, validate.validate(str(flying), 'dotav1', str(home / 'data/dotav1/test/images')).detections
     for words in (['--iou-thr=0.9'], ['--cfg-options', 'merge.iou_thr=0.5'], ['--iou-thr=0.1']):
@@ -108,8 +108,8 @@ def test_another_threshold_merges_anew_without_the_network(home, run, flying, ca
         counts[words[-1]] = validate.validate(str(out), 'dotav1', str(home / 'data/dotav1/test/images')).detections
         captured = capfd.readouterr()
         threshold = float(words[-1].split('=')[-1])
-        assert 'the worse one goes at IoU >= {:g}, as on a CPU'.format(threshold) in captured.out
-        assert ('nms (0.1) rules within a tile; whole images are merged at {:g}'.format(threshold) in captured.err) == (
+        assert f'the worse one goes at IoU >= {threshold:g}, as on a CPU' in captured.out
+        assert (f'nms (0.1) rules within a tile; whole images are merged at {threshold:g}' in captured.err) == (
             threshold != 0.1)
     assert counts['--iou-thr=0.9'] > counts['merge.iou_thr=0.5'] > counts['--iou-thr=0.1'] == first
 
@@ -218,4 +218,4 @@ def test_a_number_that_makes_no_sense_is_told_in_words(words, kind, capsys):
     tile_test.add_options(parser)
     with pytest.raises(SystemExit):
         parser.parse_args(words)
-    assert 'a {} is expected'.format(kind) in capsys.readouterr().err
+    assert f'a {kind} is expected' in capsys.readouterr().err

@@ -64,7 +64,7 @@ def test_a_log_config_gets_the_writers(tracker, names):
 def test_a_missing_package_is_told_with_what_to_type_and_is_found_where_that_puts_it(tracker, folder, monkeypatch):
     monkeypatch.setattr(tracking.importlib.util, 'find_spec', lambda name, find=tracking.importlib.util.find_spec: (
         find(name) if name != tracker or (folder / 'packages').exists() else None))
-    with pytest.raises(MTPError, match='TRACK={0} needs the package {0}'.format(tracker)) as caught:
+    with pytest.raises(MTPError, match=f'TRACK={tracker} needs the package {tracker}') as caught:
         tracking.prepare(tracker, str(folder / 'run'))
     assert caught.value.hint.endswith('-m pip install --target {} {}'.format(folder / 'packages', tracker))
     assert not (folder / 'run').exists()  # before anything is written
@@ -94,7 +94,7 @@ def test_what_the_user_has_said_stays_and_the_rest_lies_in_the_run(folder, monke
 
 @pytest.mark.parametrize('name', sorted(tracking.ADDRESSES))
 def test_an_address_with_a_password_is_refused_without_showing_it(name, folder, monkeypatch):
-    monkeypatch.setenv(name, 'https://me:{}@tracker.example'.format(SECRET))
+    monkeypatch.setenv(name, f'https://me:{SECRET}@tracker.example')
     with pytest.raises(MTPError, match=name) as caught:
         tracking.prepare('mlflow', str(folder / 'run'))
     assert SECRET not in str(caught.value) + caught.value.hint

@@ -18,7 +18,7 @@ def read():
 @pytest.mark.parametrize('path', ['/my runs/submit', './a b', '../a b/c', '/data/a,b/c', '/runs (old)/[1]/x', '~/a b'])
 def test_a_path_stays_as_it_was_typed(read, path):
     assert read('submission_dir=' + path) == {'submission_dir': path}
-    assert read('submission_dir="{}"'.format(path)) == {'submission_dir': path}
+    assert read(f'submission_dir="{path}"') == {'submission_dir': path}
 
 
 @pytest.mark.parametrize('typed, value', [

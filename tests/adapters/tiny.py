@@ -22,13 +22,13 @@ def write_tiles(folder, classes, count=4, image='P0000'):
     os.makedirs(os.path.join(folder, 'images'))
     os.makedirs(os.path.join(folder, 'annfiles'))
     for number in range(count):
-        stem = '{}__{}__{}___0'.format(image, SIZE, number * SIZE)
+        stem = f'{image}__{SIZE}__{number * SIZE}___0'
         pixels = np.full((SIZE, SIZE, 3), 96, np.uint8)
         lines = ['imagesource:GoogleEarth', 'gsd:0.5']
         for (x, y), shade, name in zip(((8, 6 + number), (34, 30)), (230, 20), classes):
             corners = np.array([[x, y], [x + 22, y + 4], [x + 20, y + 16], [x - 2, y + 12]])
             cv2.fillPoly(pixels, [corners], (shade,) * 3)
-            lines.append(' '.join(map(str, corners.reshape(-1))) + ' {} 0'.format(name))
+            lines.append(' '.join(map(str, corners.reshape(-1))) + f' {name} 0')
         cv2.imwrite(os.path.join(folder, 'images', stem + '.png'), pixels)
         with open(os.path.join(folder, 'annfiles', stem + '.txt'), 'w') as stream:
             stream.write('\r\n'.join(lines) + '\r\n')
@@ -146,7 +146,7 @@ class Attack:
 def poisoned(path, out, mark, code=False):
     """Write the checkpoint ``path`` to ``out`` with an object that runs, or with a config that does when it is read."""
     content = torch.load(path)
-    content['meta'].update({'config': 'import os\nos.mkdir({!r})'.format(mark)} if code else {'x': Attack(mark)})
+    content['meta'].update({'config': f'import os\nos.mkdir({mark!r})'} if code else {'x': Attack(mark)})
     torch.save(content, out)
     return out
 

@@ -45,7 +45,7 @@ class Browser:
                  '--remote-debugging-pipe', '--user-data-dir=' + self.profile, '--lang=' + self.language,
                  '--window-size={},{}'.format(*self.size), '--no-first-run', '--disable-extensions',
                  '--force-color-profile=srgb', 'about:blank']
-        line = 'exec "$@" 3<&{} 4>&{}'.format(read, write)
+        line = f'exec "$@" 3<&{read} 4>&{write}'
         self._child = subprocess.Popen(['bash', '-c', line, 'sh'] + words, pass_fds=(read, write),
                                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                                        env=dict(os.environ, LANGUAGE=self.language.replace('-', '_')))
@@ -118,7 +118,7 @@ class Browser:
             if found:
                 return found
             time.sleep(0.05)
-        raise AssertionError('{} did not come; the page said {}'.format(what, self.said[-5:]))
+        raise AssertionError(f'{what} did not come; the page said {self.said[-5:]}')
 
     def _ask(self, method, **parameters):
         number = next(self._numbers)

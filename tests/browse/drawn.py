@@ -52,7 +52,7 @@ def submission(home, names=('a',), extra=''):
             texts.setdefault(kind, []).append('{} {} {}\n'.format(name, score, ' '.join(map(str, corners(x, y)))))
     run = os.path.join(home, 'run')
     for kind, lines in texts.items():
-        write(os.path.join(run, 'submit', 'Task1_{}.txt'.format(kind)), ''.join(lines) + extra * (kind == 'plane'))
+        write(os.path.join(run, 'submit', f'Task1_{kind}.txt'), ''.join(lines) + extra * (kind == 'plane'))
     return run
 
 

@@ -43,7 +43,7 @@ def test_a_submission_beside_its_truth(tmp_path, capsys):
     browse(run, '--dataset', 'dotav1')
     said = capsys.readouterr().out
     assert 'DOTA-v1.0: 2 images, 14 detections, truth of 1 images, 4 objects' in said
-    assert 'page {}/browse/index.html'.format(run) in said
+    assert f'page {run}/browse/index.html' in said
     collection, = content(run)['collections']
     first, second = collection['images']
     assert (first['name'], first['known'], second['known'], collection['judged']) == ('a', True, False, True)

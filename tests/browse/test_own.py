@@ -94,7 +94,7 @@ def test_images_that_have_gone_are_named_and_can_be_given(home):
     run, folder, data = left(home, 'land', dict(data_prefix=dict(img_path='val/images', seg_map_path='val/labels')))
     os.makedirs(folder + '/masks')
     cv2.imwrite(folder + '/masks/a.png', np.zeros((60, 60), np.uint8))
-    with pytest.raises(MTPError, match='no folder {}/val/images'.format(data)):
+    with pytest.raises(MTPError, match=f'no folder {data}/val/images'):
         collection(run)
     drawn.picture(str(home / 'elsewhere' / 'a.png'), 60)
     shown = collection(run, images=str(home / 'elsewhere'))

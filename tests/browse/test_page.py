@@ -36,7 +36,7 @@ def browser(tmp_path_factory):
 
 
 def at(pages, name, view=''):
-    return 'file://{}/index.html{}'.format(pages / name, view)
+    return f'file://{pages / name}/index.html{view}'
 
 
 def opened(browser, address):
@@ -48,7 +48,7 @@ def opened(browser, address):
 
 
 def texts(browser, selector):
-    return browser.run('[...document.querySelectorAll("{}")].map(node => node.textContent)'.format(selector))
+    return browser.run(f'[...document.querySelectorAll("{selector}")].map(node => node.textContent)')
 
 
 def counts(browser):
@@ -122,10 +122,10 @@ def test_wheel_and_keys_zoom(pages, browser):
     opened(browser, at(pages, 'boxes', '#c=0&i=a'))
     zoom = browser.run('MTP.viewer.viewport.getZoom()')
     browser.mouse('mouseWheel', 400, 400, deltaX=0, deltaY=-240)
-    browser.wait('MTP.viewer.viewport.getZoom() > {} * 1.1'.format(zoom))
+    browser.wait(f'MTP.viewer.viewport.getZoom() > {zoom} * 1.1')
     zoom = browser.run('MTP.viewer.viewport.getZoom()')
     browser.key('-')
-    browser.wait('MTP.viewer.viewport.getZoom() < {}'.format(zoom))
+    browser.wait(f'MTP.viewer.viewport.getZoom() < {zoom}')
 
 
 def test_a_link_reproduces_the_view(pages, browser):
@@ -194,7 +194,7 @@ def test_a_missing_file_is_said(pages, browser):
     os.rename(str(pages / 'boxes/data' / key) + '.js', str(pages / 'boxes/data' / key) + '.away')
     try:
         browser.key('n')
-        browser.wait('document.querySelector("#note").textContent.includes("Cannot load data/{}.js")'.format(key))
+        browser.wait(f'document.querySelector("#note").textContent.includes("Cannot load data/{key}.js")')
     finally:
         os.rename(str(pages / 'boxes/data' / key) + '.away', str(pages / 'boxes/data' / key) + '.js')
 

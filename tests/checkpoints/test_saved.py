@@ -19,7 +19,7 @@ def content(step, size=2000):
 @pytest.fixture
 def run(tmp_path):
     for step in (1, 2, 10):
-        saved.write(str(tmp_path / 'epoch_{}.pth'.format(step)), content(step))
+        saved.write(str(tmp_path / f'epoch_{step}.pth'), content(step))
     return tmp_path
 
 

@@ -75,7 +75,7 @@ def test_an_mae_file_with_its_decoder_is_one_of_this_network(tmp_path, encoder):
         if any(part in key for part in ('norm', 'qkv', 'proj', 'mlp', 'pos_embed'))
     }
     decoder = {
-        'decoder_blocks.{}.{}.weight'.format(n, part): torch.zeros(2)
+        f'decoder_blocks.{n}.{part}.weight': torch.zeros(2)
         for n in range(8)
         for part in ('norm1', 'attn.qkv', 'attn.proj', 'mlp.fc1', 'mlp.fc2')
     }

@@ -111,8 +111,8 @@ class Attack:
 
 def attacks(mark):
     yield 'system', Attack(os.system, 'touch ' + mark)
-    yield 'eval', Attack(eval, 'open({!r}, "w")'.format(mark))
-    yield 'exec', Attack(exec, 'open({!r}, "w")'.format(mark))
+    yield 'eval', Attack(eval, f'open({mark!r}, "w")')
+    yield 'exec', Attack(exec, f'open({mark!r}, "w")')
     yield 'getattr', Attack(getattr, collections.OrderedDict, 'fromkeys')
     yield 'open', Attack(open, mark, 'w')
     yield '_load_from_bytes', Attack(torch.storage._load_from_bytes, pickle.dumps(Attack(open, mark, 'w')))

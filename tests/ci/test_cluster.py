@@ -87,7 +87,7 @@ def test_a_second_cluster_is_refused(tmp_path):
 def test_the_names_of_nodes_outlive_them(tmp_path):
     client = tmp_path / 'docker'
     client.write_text('#!/bin/sh\ncase "$*" in\ninspect*login) echo 10.0.0.2;;\ninspect*) echo 10.0.0.3;;\n'
-                      'exec*) shift 6; cat >{}/$1;;\nesac\n'.format(tmp_path))
+                      f'exec*) shift 6; cat >{tmp_path}/$1;;\nesac\n')
     client.chmod(0o755)
     nodes.Cluster(str(client), count=1).start('cpu01')
     for host in ('login', 'cpu01'):

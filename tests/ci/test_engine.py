@@ -56,7 +56,7 @@ def apt(tmp_path, monkeypatch):
     path.write_text(LOCKED_APT)
     path.chmod(0o755)
     (tmp_path / 'apt-get.locked').write_text('')
-    monkeypatch.setenv('PATH', '{}{}/bin:/usr/bin'.format(tmp_path, os.pathsep))
+    monkeypatch.setenv('PATH', f'{tmp_path}{os.pathsep}/bin:/usr/bin')
     monkeypatch.setattr(engine.os, 'getuid', lambda: 0)
     monkeypatch.setattr(engine, 'LOCK_PAUSE', 0.01)
     return path

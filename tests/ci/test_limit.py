@@ -24,7 +24,7 @@ def gone(path):
     """Whether the process whose number stands in ``path`` ends soon."""
     number = int(path.read_text())
     for _ in range(100):
-        if not os.path.exists('/proc/{}'.format(number)):
+        if not os.path.exists(f'/proc/{number}'):
             return True
         time.sleep(0.02)
     return False

@@ -36,7 +36,7 @@ def text(page):
 def known(verb):
     """Whether a verb is a cell, the same as one, or has a reason."""
     head, _, dataset = verb.partition('-')
-    verb = '{}-{}'.format(head, verbs.DATASETS[dataset]) if head == 'data' and dataset in verbs.DATASETS else verb
+    verb = f'{head}-{verbs.DATASETS[dataset]}' if head == 'data' and dataset in verbs.DATASETS else verb
     return verb in {case.verb for case in CASES} or {verb, head} & set(table.ELSEWHERE) or (
         head in DATASET_VERBS and verb != head)
 
@@ -153,7 +153,7 @@ def test_every_verb_of_a_cell_is_planned_in_its_runtime(tmp_path, monkeypatch):
 def test_the_ordinary_user_reads_this_checkout_and_cannot_write_it(tmp_path):
     if os.getuid():
         os.chmod(str(tmp_path), 0o555)
-    code = 'test -r README.md && ! touch {}/made 2>/dev/null && id -u'.format(tmp_path)
+    code = f'test -r README.md && ! touch {tmp_path}/made 2>/dev/null && id -u'
     done = subprocess.run(places.as_ordinary(['sh', '-c', code]), cwd=ledger.ROOT, stdout=subprocess.PIPE)
     assert done.returncode == 0 and int(done.stdout) == (os.getuid() or runtimes.UID)
 
@@ -164,7 +164,7 @@ def test_a_command_that_hangs_is_ended_with_what_it_started(tmp_path):
     begun, child, *rest = log.read_text().split()
     assert rest[:3] == ['no', 'end', 'within']
     try:
-        with open('/proc/{}/cmdline'.format(int(child))) as stream:
+        with open(f'/proc/{int(child)}/cmdline') as stream:
             assert not stream.read()  # ended, and nobody has asked for its exit code
     except FileNotFoundError:
         pass

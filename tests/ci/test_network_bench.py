@@ -59,7 +59,7 @@ def test_the_verdict_follows_from_the_floor(alone, words):
     assert share.others == [('add', 0.15)]
     lines = network_profile.report('x', {'published': 1.2, 'ours': 1.0}, {'published': share, 'ours': share}, 1e11,
                                    alone, 2e11, 1.4)
-    assert words in lines[-1] and '{:.2f} times'.format(1.2 / alone) in lines[-2] and 'ours reaches 1.20' in lines[-2]
+    assert words in lines[-1] and f'{1.2 / alone:.2f} times' in lines[-2] and 'ours reaches 1.20' in lines[-2]
 
 
 VIT = """

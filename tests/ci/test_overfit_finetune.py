@@ -42,7 +42,7 @@ def test_a_score_below_the_stated_one_fails(monkeypatch, tmp_path, capsys, share
     (tmp_path / 'horizontal' / 'predict' / 'passport-test.json').write_text(json.dumps(dict(
         metrics={'coco/bbox_mAP_50': share})))
     assert overfit.main(['horizontal']) == code
-    assert '{:.2f}'.format(100 * share) in capsys.readouterr().out
+    assert f'{100 * share:.2f}' in capsys.readouterr().out
 
 
 def test_a_task_that_is_none():

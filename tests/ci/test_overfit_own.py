@@ -29,7 +29,7 @@ def test_a_score_below_the_stated_one_fails(monkeypatch, tmp_path, capsys, share
     folder.mkdir(parents=True)
     (folder / 'passport-test.json').write_text(json.dumps(dict(metrics={'coco/bbox_mAP_50': share})))
     assert overfit.main(['horizontal']) == code
-    assert '{:.2f}'.format(100 * (share or 0)) in capsys.readouterr().out
+    assert f'{100 * (share or 0):.2f}' in capsys.readouterr().out
     assert [words[1] for words in commands if words[0] == 'make'] == ['finetune', 'browse']
 
 

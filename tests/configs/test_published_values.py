@@ -73,10 +73,10 @@ def flat(value, prefix=''):
     """``(dotted name, value)`` of every leaf; a list of plain values is one."""
     if isinstance(value, dict):
         for key, item in value.items():
-            yield from flat(item, '{}.{}'.format(prefix, key) if prefix else key)
+            yield from flat(item, f'{prefix}.{key}' if prefix else key)
     elif isinstance(value, (list, tuple)) and any(isinstance(item, (dict, list, tuple)) for item in value):
         for number, item in enumerate(value):
-            yield from flat(item, '{}[{}]'.format(prefix, number))
+            yield from flat(item, f'{prefix}[{number}]')
     else:
         yield prefix, list(value) if isinstance(value, tuple) else value
 

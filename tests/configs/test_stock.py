@@ -38,7 +38,7 @@ def leaves(tree, path=''):
     if not isinstance(tree, dict):
         return {path: tuple(tree) if isinstance(tree, list) else tree}
     return {key: value for name, item in tree.items() if name not in OWN
-            for key, value in leaves(item, '{}.{}'.format(path, name)).items()}
+            for key, value in leaves(item, f'{path}.{name}').items()}
 
 
 @pytest.mark.parametrize('run', RUNS, ids=resolved.name)

@@ -51,7 +51,7 @@ def test_classification(run):
             ('data/eurosat/', '', 'train'), ('data/eurosat/', '', 'val')]
     else:
         assert [folders(loader) for loader in (cfg.train_dataloader, cfg.val_dataloader)] == [
-            ('data/nwpu/', 'mtp/{}_labels_28_mtp.txt'.format(split), 'all_img') for split in ('train', 'valid')]
+            ('data/nwpu/', f'mtp/{split}_labels_28_mtp.txt', 'all_img') for split in ('train', 'valid')]
     assert cfg.test_dataloader == cfg.val_dataloader and cfg.train_dataloader.num_workers == 8
     assert not cfg.env_cfg.cudnn_benchmark and not cfg.default_hooks.visualization.enable
     classes = len(catalogue.get(dataset).classes)
@@ -163,7 +163,7 @@ def test_change_detection(run):
     cfg, (kind, folder, epochs, val, keep, split) = config(run), CHANGE[run['dataset']]
     for name, part in (('train', 'train'), ('val', split), ('test', 'test')):
         loader = cfg[name + '_dataloader']
-        assert loader.dataset.type == kind and folders(loader) == ('data/{}/'.format(folder), '', dict(
+        assert loader.dataset.type == kind and folders(loader) == (f'data/{folder}/', '', dict(
             seg_map_path=part + '/label', img_path_from=part + '/A', img_path_to=part + '/B'))
     assert (cfg.train_cfg.max_epochs, cfg.train_cfg.val_interval) == (epochs, val) and warmed_cosine(cfg, epochs)
     assert dict(cfg.default_hooks.checkpoint) == dict(

@@ -69,7 +69,7 @@ def real():
     def find(*parts):
         path = os.path.join(root, *parts)
         if not os.path.exists(path):
-            pytest.skip('no real file {} (MTP_REAL_DATA names their folder)'.format(os.path.join(*parts)))
+            pytest.skip(f'no real file {os.path.join(*parts)} (MTP_REAL_DATA names their folder)')
         return path
 
     return find

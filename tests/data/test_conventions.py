@@ -51,7 +51,7 @@ def begin(data_root, sample, monkeypatch):
             for number in (4191, 4192, 10000):
                 values = np.full((1024, 1024), number % 7 + 1, np.uint8)
                 values[0] = 7
-                cv2.imwrite(str(data_root / kind / '{}.png'.format(number)), values)
+                cv2.imwrite(str(data_root / kind / f'{number}.png'), values)
         elif kind == 'results':
             for folder in ('images', 'txt'):
                 (data_root / folder).mkdir()

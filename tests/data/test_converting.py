@@ -20,7 +20,7 @@ def _options(**changes):
 
 def _half(number):
     if number % 2:
-        raise MTPError('{} is odd'.format(number))
+        raise MTPError(f'{number} is odd')
     return number // 2
 
 

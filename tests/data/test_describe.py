@@ -52,7 +52,7 @@ def test_other_numbers_than_the_official_ones(sample, data_root, capsys):
     assert 'note  prepared  train' in said and 'taken as they are' in said and 'fail' not in said
     (data_root / 'samrs' / writing.MARK).write_text('{}')
     assert command.main(['check', 'diorr']) == 0
-    assert 'diorr is a sample set (see {}'.format(folder) in capsys.readouterr().out
+    assert f'diorr is a sample set (see {folder}' in capsys.readouterr().out
 
 
 def test_numbers_of_several_splits_together(data_root, monkeypatch, capsys):
@@ -62,7 +62,7 @@ def test_numbers_of_several_splits_together(data_root, monkeypatch, capsys):
             folder = data_root / 'loveda_dataset' / part / area / kind
             folder.mkdir(parents=True)
             for number in range(count):
-                (folder / '{}{}.png'.format(area[0], number)).write_bytes(b'')
+                (folder / f'{area[0]}{number}.png').write_bytes(b'')
     assert command.main(['check', 'loveda']) == 1
     said = capsys.readouterr().out
     assert 'fail  total     train          5 images, officially 2522' in said and 'total     val' not in said

@@ -16,7 +16,7 @@ def test_the_json_lies_where_the_configs_read_it_and_agrees_with_the_xml(sample,
     root = sample('samrs') + '/dior/'
     assert dior2coco.main([]) == 0
     for split, images in (('trainval', 4), ('test', 1)):
-        coco = COCO(root + 'DIOR_{}_coco.json'.format(split))
+        coco = COCO(root + f'DIOR_{split}_coco.json')
         assert len(coco.imgs) == images and min(coco.anns) == 1
         for image in coco.imgs.values():
             path = root + 'Annotations/Horizontal Bounding Boxes/' + image['file_name'][:-4] + '.xml'

@@ -52,7 +52,7 @@ def loveda(folder, monkeypatch):
         with zipfile.ZipFile(str(folder / archive.name), 'w') as packed:
             for kind in ('Rural', 'Urban'):
                 for folder_name in ('images_png', 'masks_png'):
-                    packed.writestr('{}/{}/{}/7.png'.format(part, kind, folder_name), part + kind)
+                    packed.writestr(f'{part}/{kind}/{folder_name}/7.png', part + kind)
         found.append(archive._replace(md5=hashlib.md5((folder / archive.name).read_bytes()).hexdigest()))
     monkeypatch.setattr(archives, 'of', lambda name: tuple(found))
     return found

@@ -161,9 +161,9 @@ def test_damage_is_parsed_or_refused(made, tmp_path, monkeypatch, name):
             read(path)
         except MTPError as error:
             refused += 1
-            assert 'damaged.file' in str(error), 'seed {}: {}'.format(seed, error)
+            assert 'damaged.file' in str(error), f'seed {seed}: {error}'
         except Exception as error:
-            raise AssertionError('seed {}: {}: {}'.format(seed, type(error).__name__, error)) from error
-        assert time.monotonic() - start < 20, 'seed {}: too slow'.format(seed)
+            raise AssertionError(f'seed {seed}: {type(error).__name__}: {error}') from error
+        assert time.monotonic() - start < 20, f'seed {seed}: too slow'
     assert refused > MUTATIONS // (20 if name in FORGIVING else 10)
     assert os.listdir(str(folder)) == [os.path.basename(path)]

@@ -17,7 +17,7 @@ def pred(tmp_path):
     for number, low in ((4191, 1), (4192, 2)):
         pixels = np.full((32, 32), low, np.uint8)
         pixels[4:9] = 7
-        cv2.imwrite(str(folder / '{}.png'.format(number)), pixels)
+        cv2.imwrite(str(folder / f'{number}.png'), pixels)
     return folder
 
 
@@ -96,7 +96,7 @@ def _raw(data_root):
             for kind in ('images_png',) if part == 'Test' else ('images_png', 'masks_png'):
                 folder = root / part / area / kind
                 folder.mkdir(parents=True)
-                cv2.imwrite(str(folder / '{}.png'.format(number)), np.full((8, 8), 1, np.uint8))
+                cv2.imwrite(str(folder / f'{number}.png'), np.full((8, 8), 1, np.uint8))
             number += 1
     return root
 

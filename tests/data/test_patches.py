@@ -58,13 +58,13 @@ def test_levir_in_16_aligned_patches(data_root, capsys):
         for role in ('A', 'B', 'label'):
             pixels = _label(rng, 1024, 1024) if role == 'label' else _random(rng, 1024, 1024, 3)
             sources[part, role] = pixels
-            _image(data_root / 'levir' / part / role / '{}_1.png'.format(part), pixels)
+            _image(data_root / 'levir' / part / role / f'{part}_1.png', pixels)
     assert patches.main(['levir']) == 0
     out = data_root / 'levir_patch_dataset'
     for (part, role), pixels in sources.items():
         names = sorted(os.listdir(str(out / part / role)))
         assert len(names) == 16
-        patch = cv2.imread(str(out / part / role / '{}_1_0256_0512.png'.format(part)), cv2.IMREAD_UNCHANGED)
+        patch = cv2.imread(str(out / part / role / f'{part}_1_0256_0512.png'), cv2.IMREAD_UNCHANGED)
         np.testing.assert_array_equal(patch, pixels[256:512, 512:768])
     assert patches.main(['levir']) == 0 and 'already' in capsys.readouterr().out
 

@@ -15,7 +15,7 @@ def _raw(root, classes, number):
         folder = root / kind
         folder.mkdir(parents=True)
         for index in range(number):
-            (folder / '{}_{}.jpg'.format(kind, index)).write_bytes(JPEG)
+            (folder / f'{kind}_{index}.jpg').write_bytes(JPEG)
 
 
 def test_eurosat_folders(data_root, capsys):
@@ -55,7 +55,7 @@ def test_official_numbers():
 
 
 def test_a_seed_is_a_split():
-    names = ['{}.jpg'.format(index) for index in range(50)]
+    names = [f'{index}.jpg' for index in range(50)]
     shares = {'a': 50, 'b': 50}
     assert splits.draw(names, shares, 1) == splits.draw(names[::-1], shares, 1) != splits.draw(names, shares, 2)
 

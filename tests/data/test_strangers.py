@@ -21,7 +21,7 @@ def test_a_coco_file_of_others_is_not_replaced(tmp_path, text):
     path.write_bytes(text.encode('utf-8', 'surrogateescape'))
     with pytest.raises(MTPError, match='was not written by this command') as told:
         converting.refuse_existing([str(path)], options(overwrite=True), coco.is_ours)
-    assert told.value.hint.endswith('mv {0} {0}.mine'.format(path))
+    assert told.value.hint.endswith(f'mv {path} {path}.mine')
 
 
 @pytest.mark.parametrize('fingerprint', ['', '0' * 64])

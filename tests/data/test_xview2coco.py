@@ -31,7 +31,7 @@ def test_tiles_can_be_traced_back(sample, data_root, capsys):
     assert xview2coco.main([]) == 0
     out = os.path.join(root, 'yolo_format_patch')
     labels = xview.read(os.path.join(root, 'xView_train.geojson'))
-    parts = {part: COCO(os.path.join(out, 'xview_{}_coco_format.json'.format(part))) for part in ('train', 'val')}
+    parts = {part: COCO(os.path.join(out, f'xview_{part}_coco_format.json')) for part in ('train', 'val')}
     assert sum(len(coco.anns) for coco in parts.values()) >= sum(
         len(found.names) for name, found in labels.items() if name != '1395.tif') - 3
     stems = {part: {entry['file_name'].split('__')[0] for entry in coco.imgs.values()} for part, coco in parts.items()}

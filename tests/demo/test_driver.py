@@ -118,12 +118,11 @@ def test_lanes_run_side_by_side_and_a_failure_keeps_what_the_other_did(tmp_path)
 def test_a_stage_waits_for_its_environment_and_the_others_do_not(tmp_path, capsys):
     found = make(tmp_path)
     go, log = tmp_path / 'go', str(tmp_path / 'setup.log')
-    code = 'import os, time\nprint("compiling", flush=True)\nwhile not os.path.exists({!r}): time.sleep(0.05)'.format(
-        str(go))
+    code = f'import os, time\nprint("compiling", flush=True)\nwhile not os.path.exists({str(go)!r}): time.sleep(0.05)'
     found.making['mmrotate03'] = drivers.Making('mmrotate03', log, (sys.executable, '-c', code))
     found.run(1, 2, stage('a', 'pass'))
     assert found.making['mmrotate03'].child.poll() is None, 'not waited for'
-    made = stage('b', 'import os, sys; sys.exit(not os.path.exists({!r}))'.format(str(go)))._replace(env='mmrotate03')
+    made = stage('b', f'import os, sys; sys.exit(not os.path.exists({str(go)!r}))')._replace(env='mmrotate03')
     threading.Timer(0.6, lambda: go.write_text('')).start()
     found.run(2, 2, made)
     assert [item.name for item in found.done] == ['a', 'b'] and not found.making

@@ -199,7 +199,7 @@ def test_a_python_that_cannot_serve_is_refused(tmp_path):
     cases = ((dict(ABOUT, python='3.11.2'), 'is Python 3.11.2'), (dict(ABOUT, torch=''), 'has no torch'))
     for said, complaint in cases:
         python = tmp_path / 'python'
-        python.write_text("#!/bin/sh\necho '{}'\n".format(json.dumps(said)))
+        python.write_text(f"#!/bin/sh\necho '{json.dumps(said)}'\n")
         python.chmod(0o755)
         with pytest.raises(MTPError, match=complaint):
             ops.facts(str(python), '3.8')
@@ -226,7 +226,7 @@ def test_what_would_fail_after_minutes_is_refused_at_once(tmp_path, monkeypatch)
 def test_an_nvcc_of_another_major_version_is_refused(tmp_path, monkeypatch, release, refused):
     tool = tmp_path / 'bin' / 'nvcc'
     tool.parent.mkdir()
-    tool.write_text('#!/bin/sh\necho "Cuda compilation tools, release {0}, V{0}.89"\n'.format(release))
+    tool.write_text(f'#!/bin/sh\necho "Cuda compilation tools, release {release}, V{release}.89"\n')
     tool.chmod(0o755)
     monkeypatch.setattr(ops, 'NEEDED_BYTES', 1)
     monkeypatch.setenv('CXX', 'true')
@@ -296,7 +296,7 @@ def test_files_are_compiled_together_but_for_those_that_stay_alone(tmp_path):
     ops.unite(source, {'csrc': dict(into=2, alone=['twice.cpp'])})
     assert sorted(os.listdir(source + '/csrc')) == ['a.cpp.part', 'b.cpp.part', 'c.cpp.part', 'h.hpp', 'twice.cpp',
                                                     'united_0.cpp', 'united_1.cpp']
-    texts = [(tmp_path / 'csrc' / 'united_{}.cpp'.format(unit)).read_text() for unit in (0, 1)]
+    texts = [(tmp_path / 'csrc' / f'united_{unit}.cpp').read_text() for unit in (0, 1)]
     assert texts == ['#include "a.cpp.part"\n#include "c.cpp.part"\n', '#include "b.cpp.part"\n']
 
 

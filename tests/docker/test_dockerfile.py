@@ -23,7 +23,7 @@ STEPS = os.path.join(FOLDER, 'image.sh')
 
 @pytest.mark.parametrize('name', sorted(ledger.build_args('mmrotate1')))
 def test_every_argument_that_we_give_is_declared(name):
-    assert re.search(r'^ARG {}$'.format(name), DOCKERFILE, re.M)
+    assert re.search(rf'^ARG {name}$', DOCKERFILE, re.M)
 
 
 def test_no_version_stands_in_the_recipe():
@@ -37,7 +37,7 @@ def test_the_recipe_fetches_no_frontend():
 
 
 def test_the_label_is_the_one_the_launcher_reads():
-    assert '{}="${{LEDGER_DIGEST}}"'.format(host.DIGEST_LABEL) in DOCKERFILE
+    assert f'{host.DIGEST_LABEL}="${{LEDGER_DIGEST}}"' in DOCKERFILE
 
 
 def copied():

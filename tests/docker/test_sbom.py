@@ -28,7 +28,7 @@ def there(tmp_path, monkeypatch):
 
     monkeypatch.setattr('importlib.metadata.distributions', lambda: [Found('PyYAML', '6.0'), Found('mmcv', '2.0.0')])
     (tmp_path / 'locks').mkdir()
-    (tmp_path / 'locks' / 'a.txt').write_text('pyyaml==6.0 \\\n    --hash=sha256:{}\n'.format(GOOD))
+    (tmp_path / 'locks' / 'a.txt').write_text(f'pyyaml==6.0 \\\n    --hash=sha256:{GOOD}\n')
     return tmp_path
 
 
@@ -76,7 +76,7 @@ def test_a_distribution_has_its_licence_its_supplier_and_what_was_taken_from_it(
     yaml = python(there)[1]
     assert yaml['licenses'] == [{'license': {'name': 'MIT License'}}] and yaml['supplier'] == {'name': 'Somebody'}
     said, = [each['value'] for each in yaml['properties'] if each['name'] == 'org.mtp.dropped']
-    assert said == 'slim yaml/_yaml.so: tables (sha256 {}, now {})'.format(GOOD, OTHER)
+    assert said == f'slim yaml/_yaml.so: tables (sha256 {GOOD}, now {OTHER})'
 
 
 def test_a_library_that_was_added_as_a_file_has_the_package_that_it_is_of(tmp_path):
@@ -97,7 +97,7 @@ def test_licences_of_a_debian_package_come_from_its_copyright_file(tmp_path):
 
 
 def test_the_same_inputs_give_the_same_bytes_and_others_another_number():
-    parts = [sbom.component('library', name, '1', 'pkg:pypi/{}@1'.format(name), [GOOD]) for name in 'ba']
+    parts = [sbom.component('library', name, '1', f'pkg:pypi/{name}@1', [GOOD]) for name in 'ba']
     first, second = sbom.bill('mmrotate1', 'cpu', parts), sbom.bill('mmrotate1', 'cpu', parts[::-1])
     assert json.dumps(first) == json.dumps(second) and [item['name'] for item in first['components']] == ['a', 'b']
     assert sbom.bill('mmrotate1', 'cpu', parts[:1])['serialNumber'] != first['serialNumber']

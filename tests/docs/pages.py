@@ -104,7 +104,7 @@ def target(link: str, page: str) -> str:
     if not anchor:
         return english
     there = anchors(read(path)) if os.path.exists(os.path.join(ROOT, path)) else []
-    return '{}, {}'.format(english, 'heading {}'.format(there.index(anchor) + 1) if anchor in there else
+    return '{}, {}'.format(english, f'heading {there.index(anchor) + 1}' if anchor in there else
                            'no heading #' + anchor)
 
 
@@ -137,41 +137,41 @@ def differing_prose(ours: str, theirs: str, page: str, original: str) -> Iterato
     mine, yours = facts(ours, page), facts(theirs, original)
     for what in mine:
         if mine[what] != yours[what]:
-            yield '{}: {}'.format(what, _unequal(mine[what], yours[what]))
+            yield f'{what}: {_unequal(mine[what], yours[what])}'
 
 
 def differing_code(ours: str, theirs: str) -> Iterator[str]:
     """What differs between two blocks of code: all but the words of comments has to be equal, byte for byte."""
     mine, yours = ours.split('\n'), theirs.split('\n')
     if len(mine) != len(yours):
-        yield '{} lines in place of {}'.format(len(mine), len(yours))
+        yield f'{len(mine)} lines in place of {len(yours)}'
         return
     for (command, said), (wanted, original) in zip(map(comment, mine), map(comment, yours)):
         marked = original.startswith('# needs:') and said != original
         if command != wanted or bool(said) != bool(original) or marked:
-            yield '{!r} in place of {!r}'.format(command + said, wanted + original)
+            yield f'{command + said!r} in place of {wanted + original!r}'
         for find in (names, FIGURE.findall):
             if Counter(find(said)) != Counter(find(original)):
-                yield '{!r}: {}'.format(said, _unequal(Counter(find(said)), Counter(find(original))))
+                yield f'{said!r}: {_unequal(Counter(find(said)), Counter(find(original)))}'
 
 
 def differing_row(ours: str, theirs: str, page: str, original: str) -> Iterator[str]:
     """What differs between two rows of a table, cell by cell."""
     mine, yours = cells(ours), cells(theirs)
     if len(mine) != len(yours):
-        yield '{} cells in place of {}'.format(len(mine), len(yours))
+        yield f'{len(mine)} cells in place of {len(yours)}'
         return
     for cell, wanted in zip(mine, yours):
         yield from differing_prose(cell, wanted, page, original)
         if bool(cell) != bool(wanted):
-            yield '{!r} in place of {!r}'.format(cell, wanted)
+            yield f'{cell!r} in place of {wanted!r}'
 
 
 def _differing(block: Block, wanted: Block, page: str, original: str) -> Iterator[str]:
     if block.kind == 'code':
         return differing_code(block.text, wanted.text)
     if block.kind == 'mark':
-        return iter([] if block == wanted else ['{!r} in place of {!r}'.format(block.text, wanted.text)])
+        return iter([] if block == wanted else [f'{block.text!r} in place of {wanted.text!r}'])
     judge = differing_row if block.kind == 'row' else differing_prose
     return judge(block.text, wanted.text, page, original)
 
@@ -185,9 +185,9 @@ def _first_unequal(mine: List[Block], yours: List[Block]) -> str:
     """Where two lists of blocks part, in words."""
     for block, wanted in zip(mine, yours):
         if block.kind != wanted.kind:
-            return '{} in place of {}'.format(_begins(block), _begins(wanted))
+            return f'{_begins(block)} in place of {_begins(wanted)}'
     longer, what = (mine, 'is too much') if len(mine) > len(yours) else (yours, 'is missing')
-    return '{} {}'.format(_begins(longer[min(len(mine), len(yours))]), what)
+    return f'{_begins(longer[min(len(mine), len(yours))])} {what}'
 
 
 def _levels(page: List[Tuple[str, List[Block]]]) -> List[str]:
@@ -199,15 +199,15 @@ def differences(ours: str, theirs: str, page: str, original: str) -> List[str]:
     mine, yours = sections(ours), sections(theirs)
     if _levels(mine) != _levels(yours):
         heads = [[Block(heading.partition(' ')[0], heading) for heading, _ in each] for each in (mine, yours)]
-        return ['{}: {}: headings: {}'.format(page, original, _first_unequal(*heads))]
+        return [f'{page}: {original}: headings: {_first_unequal(*heads)}']
     found = []
     for (heading, below), (wanted, there) in zip(mine, yours):
-        place = '{}, {!r} ({}, {!r}): '.format(page, heading, original, wanted)
+        place = f'{page}, {heading!r} ({original}, {wanted!r}): '
         found += [place + what for what in differing_prose(heading, wanted, page, original)]
         if [block.kind for block in below] != [block.kind for block in there]:
             found.append(place + _first_unequal(below, there))
             continue
         for block, same in zip(below, there):
-            found += ['{}{}: {}'.format(place, _begins(block), what)
+            found += [f'{place}{_begins(block)}: {what}'
                       for what in _differing(block, same, page, original)]
     return found

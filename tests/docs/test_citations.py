@@ -47,7 +47,7 @@ def test_a_citation_leads_to_a_heading():
     known, cited = set(headings(read(PAGE))), 0
     for path in files():
         for anchor in citations(read(path)):
-            assert anchor in known, '{}: published.md#{} is no heading of docs/published.md'.format(path, anchor)
+            assert anchor in known, f'{path}: published.md#{anchor} is no heading of docs/published.md'
             cited += 1
     assert cited > 80
 
@@ -64,7 +64,7 @@ def test_no_heading_stands_twice():
 def test_no_citation_is_a_bare_number():
     for path in files():
         found = DANGLING.search(prose(read(path)) if path.endswith('.py') else read(path))
-        assert not found, '{}: {!r} leads nowhere; cite published.md#heading'.format(path, found.group(0))
+        assert not found, f'{path}: {found.group(0)!r} leads nowhere; cite published.md#heading'
 
 
 @pytest.mark.parametrize('text', [

@@ -138,7 +138,7 @@ def test_a_command_can_be_typed(page, needs, words, root, monkeypatch):
         known = set(_read_names()) | OUTSIDE
         assert all(word.split('=')[0] in known or settings.passes(word.split('=')[0]) for word in words[1:])
     elif not exists(words):
-        assert needs, '{} is not ours and not marked with what it needs'.format(words[0])
+        assert needs, f'{words[0]} is not ours and not marked with what it needs'
 
 
 TYPED = [(name(path), words) for path in PAGES for needs, commands in blocks(path) for words in commands

@@ -36,4 +36,4 @@ def test_every_table_of_code_is_in_its_file():
                 with open(found, encoding='utf-8') as stream:
                     texts.append(stream.read())
         for name in what:
-            assert any(re.search(r'^{}\b'.format(name), text, re.M) for text in texts), (line, name)
+            assert any(re.search(rf'^{name}\b', text, re.M) for text in texts), (line, name)

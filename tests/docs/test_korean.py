@@ -57,7 +57,7 @@ def test_the_two_pages_lead_to_each_other_below_their_title(name):
 def test_a_korean_page_leads_to_korean_ones(page):
     english = {original for there, original in PAIRS if there != page}
     wrong = [link for link, path in resolved(page) if path in english]
-    assert not wrong, '{} leads to English pages that there are in Korean: {}'.format(page, wrong)
+    assert not wrong, f'{page} leads to English pages that there are in Korean: {wrong}'
 
 
 @pytest.mark.parametrize('page', KOREAN)
@@ -144,7 +144,7 @@ def test_what_differs_is_named_with_its_file_and_heading(old, new, place, said):
     assert old in TRANSLATED
     found = differences(TRANSLATED.replace(old, new))
     assert len(found) == 1 and said in found[0], found
-    where = ", '{}' (docs/laptop.md, ".format(place) if place else ': '
+    where = f", '{place}' (docs/laptop.md, " if place else ': '
     assert found[0].startswith('docs/ko/laptop.md' + where)
 
 

@@ -21,7 +21,7 @@ from mtp.checkpoints import layouts  # noqa: E402
 from mtp.nn import RVSA  # noqa: E402
 
 GOLDEN = os.path.join(HERE, 'oriented_detections.json')
-CLASSES = tuple('class {}'.format(i) for i in range(4))
+CLASSES = tuple(f'class {i}' for i in range(4))
 SIZE = 128
 
 
@@ -155,9 +155,9 @@ def write_golden():
     model = detector(1)
     keys = {key: (list(value.shape), str(value.dtype)[6:]) for key, value in model.state_dict().items()}
     model.load_state_dict(weights(json.loads(json.dumps(keys))))
-    rows = [[float('{:.6g}'.format(x)) for x in row] for row in detect(model, 1)]
+    rows = [[float(f'{x:.6g}') for x in row] for row in detect(model, 1)]
     with open(GOLDEN, 'w') as stream:
-        lines = ['{}: {}'.format(json.dumps(key), json.dumps(value)) for key, value in keys.items()]
+        lines = [f'{json.dumps(key)}: {json.dumps(value)}' for key, value in keys.items()]
         stream.write('{"keys": {\n' + ',\n'.join(lines))
         stream.write('},\n"detections": [\n' + ',\n'.join(json.dumps(row) for row in rows) + ']}\n')
     print(len(rows), 'detections')

@@ -19,7 +19,7 @@ FOLDER = os.path.dirname(golden_files.__file__)
 
 def read(name):
     """Content of ``multitask_<name>.json``."""
-    with open(os.path.join(FOLDER, 'multitask_{}.json'.format(name)), encoding='utf-8') as stream:
+    with open(os.path.join(FOLDER, f'multitask_{name}.json'), encoding='utf-8') as stream:
         return json.load(stream)
 
 

@@ -27,7 +27,7 @@ def relative(value, expected):
     """Largest difference, relative to the largest expected value."""
     value, expected = np.asarray(value, np.float64), np.asarray(expected, np.float64)
     if value.shape != expected.shape:
-        raise ValueError('shape {} where {} was expected'.format(value.shape, expected.shape))
+        raise ValueError(f'shape {value.shape} where {expected.shape} was expected')
     return abs(value - expected).max() / max(abs(expected).max(), 1e-12)
 
 
@@ -54,7 +54,7 @@ def differences(case, device='cpu', recipe='paper'):
     found = {key: relative(maps[int(key[3:])].detach()[:len(value)], value)
              for key, value in expected.items() if key.startswith('out')}
     if len(found) != len(maps):
-        raise ValueError('{}: {} maps where {} were expected'.format(case, len(maps), len(found)))
+        raise ValueError(f'{case}: {len(maps)} maps where {len(found)} were expected')
     found['loss'] = relative(loss.item(), expected['loss'])
     if 'grad_input' in expected:
         found['grad_input'] = relative(image.grad.cpu(), expected['grad_input'])

@@ -31,7 +31,7 @@ IMAGES = [ledger.image_tag(env, variant) for env in ledger.names() for variant i
 
 def checkout(root):
     """Fill the folder ``root`` with empty programs and configs; returns it."""
-    configs = ['configs/{}/{}/{}.py'.format(env, dataset, stem)
+    configs = [f'configs/{env}/{dataset}/{stem}.py'
                for env, datasets in LEAVES.items() for dataset, stems in datasets.items() for stem in stems]
     for path in list(PROGRAMS) + configs:
         touch(os.path.join(str(root), path))
@@ -46,7 +46,7 @@ def touch(path):
 
 def machine(root, **changes):
     """A :class:`Host` on which everything is there, with ``changes``."""
-    files = ['apptainer/{}-{}.sif'.format(env, variant) for env in ledger.names() for variant in ledger.variants(env)]
+    files = [f'apptainer/{env}-{variant}.sif' for env in ledger.names() for variant in ledger.variants(env)]
     images = {tag: ledger.inputs(*tag[4:].split(':')) for tag in IMAGES}
     docker = Seen('', UNASKED.following, PLAIN, -1, images, {tag: 'sha256:' + 'ab' * 32 for tag in IMAGES})
     tools = ('docker', 'podman', 'apptainer', 'enroot', 'srun')

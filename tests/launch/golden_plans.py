@@ -39,16 +39,16 @@ def cases():
             words.update(NODE_RANK='1', MASTER_ADDR='10.0.0.1', PORT='40002', MTP_JOB_TOKEN='word')
         if verb == 'finetune':
             words['CONFIG'] = CONFIG
-        yield '{}-{}-{}-{}x{}.txt'.format(verb, runtime, launcher, nodes, gpus), verb, words
+        yield f'{verb}-{runtime}-{launcher}-{nodes}x{gpus}.txt', verb, words
     for name, (verb, words) in BATCH.items():
         yield name + '.txt', verb, dict(words, SUBMIT='1')
     for runtime in ('docker', 'native'):
         words = {'RUNTIME': runtime, 'IMAGES': 'data/scene.tif work_dirs/more',
                  'CONFIG': 'oriented_rcnn_rvsa_l_1024_mae_mtp_dota10'}
-        yield 'predict-{}-local-1x1.txt'.format(runtime), 'predict', words
+        yield f'predict-{runtime}-local-1x1.txt', 'predict', words
         words = {'RUNTIME': runtime, 'BEFORE': 'data/before', 'AFTER': 'data/after', 'GPUS': '2',
                  'CONFIG': 'rvsa-l-unet-256-mae-mtp_levir', 'CHECKPOINT': KEPT}
-        yield 'predict-{}-local-1x2.txt'.format(runtime), 'predict', words
+        yield f'predict-{runtime}-local-1x2.txt', 'predict', words
 
 
 def text(verb, words, root):

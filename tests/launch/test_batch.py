@@ -194,7 +194,7 @@ def test_several_configs_are_an_array(tmp_path):
     plan = submitted(tmp_path, CONFIG=DIOR + ' ' + other)
     assert plan.script.path.endswith('finetune-2-configs.sbatch')
     names = ','.join('finetune-' + path.split('/')[1] for path in (DIOR, other))
-    assert '#SBATCH --comment={},mtp:'.format(names) in plan.script.text
+    assert f'#SBATCH --comment={names},mtp:' in plan.script.text
     assert '#SBATCH --array=0-1\n' in plan.script.text and '%x-%A_%a.log' in plan.script.text
     first, second = plan.script.text.split('1)\n')
     assert DIOR in first and other in second and second.rstrip().endswith('esac')
@@ -237,8 +237,7 @@ def test_reproduce_is_one_job_that_goes_on_from_its_checkpoints(tmp_path):
     words = dict(CONFIG=DIOR, GPUS='4', GRES='gpu:4', NODES='2', ACCUMULATE='1')
     flat = submitted(tmp_path, 'reproduce', **words).script.text.replace(' \\\n  ', ' ')
     assert '#SBATCH --gres=gpu:4\n' in flat and '#SBATCH --ntasks=8\n' in flat and '--again' not in flat
-    assert '--kept work_dirs/mmrotate1/{} env ACCUMULATE=1 CONFIG={} GPUS=4 GRES=gpu:4 LAUNCHER=slurm'.format(
-        DIOR, DIOR) in flat
+    assert f'--kept work_dirs/mmrotate1/{DIOR} env ACCUMULATE=1 CONFIG={DIOR} GPUS=4 GRES=gpu:4 LAUNCHER=slurm' in flat
     small = submitted(tmp_path, 'reproduce', DATA='samples', **words).script.text
     assert '--kept work_dirs/rehearsal/mmrotate1/' + DIOR in small
 

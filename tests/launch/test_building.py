@@ -52,7 +52,7 @@ def test_a_bundle_without_it_builds_it_with_no_network(root):
 def test_what_is_not_pinned_is_said_before_anything_is_pulled(root):
     said = planned('images', root).reason
     assert 'debian:bookworm-slim' in said and 'imagetools inspect' in said and '\n' not in said
-    given = ' '.join('--build-arg {}=x'.format(name) for name in bundle.BASE_NAMES)
+    given = ' '.join(f'--build-arg {name}=x' for name in bundle.BASE_NAMES)
     assert planned('images', root, DOCKER_ARGS=given).reason == ''
     bundled(root, images={}, bases=BASES)
     assert planned('images', root).reason == ''

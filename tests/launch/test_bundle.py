@@ -199,7 +199,7 @@ def test_a_wheel_that_the_lock_does_not_admit_does_not_count(tmp_path, monkeypat
 
 def test_wheels_of_earlier_locks_are_dropped(checkout, monkeypatch):
     admitted = hashlib.sha256(b'a').hexdigest()
-    monkeypatch.setattr(lock, 'read', lambda name: 'a==1 \\\n    --hash=sha256:{}\n'.format(admitted))
+    monkeypatch.setattr(lock, 'read', lambda name: f'a==1 \\\n    --hash=sha256:{admitted}\n')
     folder = checkout / 'docker' / 'wheels'
     for name in ('a', 'b'):
         (folder / (name + '-1-py3-none-any.whl')).write_bytes(name.encode())

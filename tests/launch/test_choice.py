@@ -32,7 +32,7 @@ def test_nvidia_smi_is_asked_and_one_line_says_what_was_taken_and_why(tmp_path, 
     tool = tmp_path / 'nvidia-smi'
     tool.write_text('#!/bin/sh\necho "NVIDIA H100, 535.104.05, 9.0"\n')
     tool.chmod(0o755)
-    monkeypatch.setenv('PATH', '{}:/usr/bin:/bin'.format(tmp_path))
+    monkeypatch.setenv('PATH', f'{tmp_path}:/usr/bin:/bin')
     seen = host.look(ask(RUNTIME='native'), checkout(tmp_path / 'repo'))
     assert (seen.accel, seen.cards) == ('nv', (Card('NVIDIA H100', '535.104.05', (9, 0)),))
     assert choice.why('mmrotate1', 'cu121', cards.look(str(tool))) == (

@@ -46,7 +46,7 @@ def test_the_guides_fair1m_test_has_another_folder_and_leaf(root):
 def test_a_leaf_of_both_goes_by_what_it_is_for(name, root):
     def env(**words):
         found, path = configs.find(name, root=root, **words)
-        assert path == 'configs/{}/dotav1/{}.py'.format(found, DOTA)
+        assert path == f'configs/{found}/dotav1/{DOTA}.py'
         return found
 
     assert env(purpose='train') == 'mmrotate1'
@@ -106,7 +106,7 @@ def test_no_config_folder_at_all(tmp_path):
 def test_leaves_of_this_checkout_are_found_by_published_form():
     known = configs.leaves(configs.ledger.ROOT)
     for leaf in known:
-        name = 'configs/mtp/{}/{}.py'.format(leaf.dataset, leaf.stem)
+        name = f'configs/mtp/{leaf.dataset}/{leaf.stem}.py'
         assert configs.find(name, env=leaf.env, root=configs.ledger.ROOT) == (leaf.env, configs.leaf_path(leaf))
 
 
@@ -114,7 +114,7 @@ def test_leaves_of_this_checkout_are_found_by_published_form():
                                        ('../../configs/mmrotate03/dotav1/x.py', 'mmrotate03'), ('./x.py', None)])
 def test_a_config_of_one_s_own_belongs_where_its_bases_do(tmp_path, root, base, env):
     path = tmp_path / 'own.py'
-    path.write_text("_base_ = ['{}']\n".format(base))
+    path.write_text(f"_base_ = ['{base}']\n")
     if env:
         assert configs.find(str(path), root=root)[0] == env
     else:

@@ -61,8 +61,8 @@ sys.exit(75)
 @pytest.mark.parametrize('number, group', [(signal.SIGTERM, False), (signal.SIGINT, False), (signal.SIGINT, True)],
                          ids=['TERM', 'INT', 'INT-from-a-terminal'])
 def test_a_signal_reaches_the_command_exactly_once(number, group):
-    code = ('import sys; sys.path.insert(0, {!r})\nfrom mtp.launch import execute\n'
-            'sys.exit(execute.call([sys.executable, "-c", {!r}], None, "."))').format(ledger.ROOT, CHILD)
+    code = (f'import sys; sys.path.insert(0, {ledger.ROOT!r})\nfrom mtp.launch import execute\n'
+            f'sys.exit(execute.call([sys.executable, "-c", {CHILD!r}], None, "."))')
     ours = subprocess.Popen([sys.executable, '-c', code], stdout=subprocess.PIPE, universal_newlines=True,
                             preexec_fn=os.setpgrp)
     assert ours.stdout.readline() == 'ready\n'
@@ -71,15 +71,15 @@ def test_a_signal_reaches_the_command_exactly_once(number, group):
         os.killpg(ours.pid, number)  # what a terminal does: everybody in the group gets it
     else:
         os.kill(ours.pid, number)
-    assert ours.stdout.read() == 'seen [{}]\n'.format(int(number))
+    assert ours.stdout.read() == f'seen [{int(number)}]\n'
     assert ours.wait(10) == 75
 
 
 def test_no_command_outlives_a_launcher_that_is_killed():
-    code = ('import sys; sys.path.insert(0, {!r})\nfrom mtp.launch import execute\n'
-            'execute.call([sys.executable, "-c", {!r}], None, ".")').format(ledger.ROOT, CHILD)
+    code = (f'import sys; sys.path.insert(0, {ledger.ROOT!r})\nfrom mtp.launch import execute\n'
+            f'execute.call([sys.executable, "-c", {CHILD!r}], None, ".")')
     ours = subprocess.Popen([sys.executable, '-c', code], stdout=subprocess.PIPE, universal_newlines=True)
     assert ours.stdout.readline() == 'ready\n'
     ours.kill()
-    assert ours.stdout.read() == 'seen [{}]\n'.format(int(signal.SIGTERM))
+    assert ours.stdout.read() == f'seen [{int(signal.SIGTERM)}]\n'
     ours.wait(10)

@@ -73,7 +73,7 @@ def test_a_login_node_looks_into_the_image_that_the_job_takes(tmp_path, monkeypa
     monkeypatch.setattr(facts.subprocess, 'run', lambda words, **other: asked.append(words) or answer)
     settings = ask(LAUNCHER='slurm', RUNTIME='apptainer', **words)
     facts.selfcheck(settings, machine(ledger.ROOT, accel='none'), 'mmrotate1')
-    assert 'apptainer/mmrotate1-{}.sif'.format(image) in asked[0] and '--nv' not in asked[0]
+    assert f'apptainer/mmrotate1-{image}.sif' in asked[0] and '--nv' not in asked[0]
 
 
 @pytest.mark.parametrize('words, tools, asked', [

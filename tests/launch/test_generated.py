@@ -7,7 +7,7 @@ def test_every_generated_file_follows_the_ledger():
 
 
 def test_only_what_stands_between_the_markers_is_rewritten():
-    text = 'before\n{}\nold\n{}\nafter\n'.format(generated.TABLE_BEGIN, generated.TABLE_END)
+    text = f'before\n{generated.TABLE_BEGIN}\nold\n{generated.TABLE_END}\nafter\n'
     new = generated.with_table(text, 'new')
     assert new == text.replace('old', 'new')
     assert generated.with_table(new, 'new') == new
@@ -16,7 +16,7 @@ def test_only_what_stands_between_the_markers_is_rewritten():
 
 def test_write_brings_a_folder_up_to_date_and_repeats_nothing(tmp_path):
     root = str(tmp_path)
-    (tmp_path / 'README.md').write_text('{}\nold\n{}\n'.format(generated.TABLE_BEGIN, generated.TABLE_END))
+    (tmp_path / 'README.md').write_text(f'{generated.TABLE_BEGIN}\nold\n{generated.TABLE_END}\n')
     wrong = generated.differing(root)
     assert 'README.md' in wrong and 'docker/locks/mmrotate1-cpu.in' in wrong
     assert generated.write(root) == wrong
@@ -28,6 +28,6 @@ def test_lock_inputs_hold_every_pin():
     inputs = generated.lock_inputs()
     for name in ledger.names():
         for kind in ledger.variants(name):
-            lines = inputs['docker/locks/{}-{}.in'.format(name, kind)].splitlines()
+            lines = inputs[f'docker/locks/{name}-{kind}.in'].splitlines()
             for package, version in ledger.shipped(name, kind).items():
-                assert '{}=={}'.format(package, version) in lines
+                assert f'{package}=={version}' in lines

@@ -72,7 +72,7 @@ def test_accelerator(tools, expected):
 
 
 def test_looking_at_a_machine_without_asking_for_docker(tmp_path, monkeypatch):
-    program(tmp_path / 'bin', 'docker', 'touch {}/asked'.format(tmp_path))
+    program(tmp_path / 'bin', 'docker', f'touch {tmp_path}/asked')
     monkeypatch.setenv('PATH', '{}:{}'.format(tmp_path / 'bin', os.environ['PATH']))
     found = host.look(ask(RUNTIME='native'))
     assert found.engines == {} and not (tmp_path / 'asked').exists()

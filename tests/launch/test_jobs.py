@@ -47,8 +47,8 @@ def test_the_weights_to_start_from(root, backbone, weights):
 
 def test_finetuning_writes_below_its_own_folder(root):
     assert ' '.join(jobs.finetune(ask(GPUS='2'), places(root, 'docker'), 'mmrotate1', DIOR).script) == (
-        'tools/train.py {} --work-dir=/work/mmrotate1/dior/faster_rcnn_rvsa_l_800_mae_mtp_dior --launcher=pytorch'
-        .format(DIOR))
+        f'tools/train.py {DIOR} --work-dir=/work/mmrotate1/dior/faster_rcnn_rvsa_l_800_mae_mtp_dior --launcher=pytorch'
+        )
 
 
 def test_testing_in_mmrotate1_is_the_guides_command(root):
@@ -64,8 +64,8 @@ def test_testing_in_mmrotate03_is_the_guides_command_with_weights_of_mmrotate1(r
     touch(os.path.join(root, 'work_dirs', trained, 'epoch_12.pth'))
     predict = '/work/' + trained.replace('mmrotate1', 'mmrotate03') + '/predict'
     assert ' '.join(jobs.test(ask(), places(root, 'apptainer'), 'mmrotate03', DOTA03).script) == (
-        'tools/test.py {} /work/{}/epoch_12.pth --format-only --show-dir={}/show --eval-options '
-        'submission_dir={}/submit --launcher=none'.format(DOTA03, trained, predict, predict))
+        f'tools/test.py {DOTA03} /work/{trained}/epoch_12.pth --format-only --show-dir={predict}/show --eval-options '
+        f'submission_dir={predict}/submit --launcher=none')
 
 
 def test_loveda_writes_for_the_evaluation_server(root):

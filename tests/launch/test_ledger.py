@@ -50,7 +50,7 @@ def test_torchvision_is_the_partner_of_torch_and_not_the_documented_0_10_0(name)
 def test_every_pin_is_complete_and_a_difference_has_a_reason(name, package, pin):
     assert set(pin) == {'documented', 'evidenced', 'shipped', 'reason'}
     differs = any(pin[key] not in (None, pin['shipped']) for key in ('documented', 'evidenced'))
-    assert not differs or pin['reason'], '{} {} differs without a reason'.format(name, package)
+    assert not differs or pin['reason'], f'{name} {package} differs without a reason'
 
 
 def test_evidence_is_what_the_published_dota_logs_print():
@@ -92,7 +92,7 @@ def test_unresolved_lists_each_place_with_a_command():
     places = dict(ledger.unresolved())
     assert all(places.values())
     text = json.dumps(ledger.load())
-    assert len(places) == text.count('"{}"'.format(ledger.UNRESOLVED))
+    assert len(places) == text.count(f'"{ledger.UNRESOLVED}"')
 
 
 def test_an_unknown_name_is_refused_with_the_known_ones():

@@ -37,8 +37,8 @@ def test_many_links_to_one_folder_are_one_bind(tmp_path):
     (tmp_path / 'disk').mkdir()
     (tmp_path / 'data').mkdir()
     for number in range(30):
-        (tmp_path / 'disk' / '{}.png'.format(number)).write_text('')
-        os.symlink(str(tmp_path / 'disk' / '{}.png'.format(number)), str(tmp_path / 'data' / '{}.png'.format(number)))
+        (tmp_path / 'disk' / f'{number}.png').write_text('')
+        os.symlink(str(tmp_path / 'disk' / f'{number}.png'), str(tmp_path / 'data' / f'{number}.png'))
     assert links.binds(links.leaving(str(tmp_path / 'data')), '/data') == [(str(tmp_path / 'disk'),
                                                                             str(tmp_path / 'disk'))]
 

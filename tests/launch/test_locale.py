@@ -45,7 +45,7 @@ def test_a_plan_and_a_batch_script_keep_the_name_of_a_folder(tmp_path, cluster):
     data, work = tmp_path / 'données', tmp_path / '작업'
     data.mkdir()
     code, said, errors = run('mtp.launch', 'pretrain', DRYRUN='1', RUNTIME='native', MTP_DATA_ROOT=str(data))
-    assert code == 0 and "MTP_DATA_ROOT='{}'".format(data) in said, errors
+    assert code == 0 and f"MTP_DATA_ROOT='{data}'" in said, errors
     script = work / 'slurm' / 'pretrain-vit_l_rvsa.sbatch'
     words = ('import os; from mtp.files import write_text; os.makedirs(os.path.dirname({0})); write_text({0}, {0})')
     done = subprocess.run([sys.executable, '-c', words.format("os.environ['TARGET']")], cwd=ledger.ROOT,
@@ -75,9 +75,9 @@ def text_calls(path):
             mode = node.args[1] if len(node.args) > 1 else None
             modes = [part.value for part in ast.walk(mode or node.func) if isinstance(part, ast.Constant)]
             if not modes or not all('b' in str(each) for each in modes):
-                yield '{}:{}: open'.format(path, node.lineno)
+                yield f'{path}:{node.lineno}: open'
         if names & {'universal_newlines', 'text'}:
-            yield '{}:{}: universal_newlines'.format(path, node.lineno)
+            yield f'{path}:{node.lineno}: universal_newlines'
 
 
 @pytest.mark.parametrize('path', SOURCES, ids=lambda path: os.path.relpath(path, ledger.ROOT))

@@ -10,9 +10,9 @@ from mtp.launch import generated, ledger, lock
 
 A, B = 'a' * 64, 'b' * 64
 TEXT = ('# head\n'
-        'Some_Package==1.0 \\\n    --hash=sha256:{a} \\\n    --hash=sha256:{b}\n'
-        'torch==1.10.0 \\\n    --hash=sha256:{a}\n'
-        'torchvision==0.11.1 \\\n    --hash=sha256:{b}\n').format(a=A, b=B)
+        f'Some_Package==1.0 \\\n    --hash=sha256:{A} \\\n    --hash=sha256:{B}\n'
+        f'torch==1.10.0 \\\n    --hash=sha256:{A}\n'
+        f'torchvision==0.11.1 \\\n    --hash=sha256:{B}\n')
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def test_every_pin_stands_in_its_lock_with_a_hash(name):
 
 @pytest.mark.parametrize('name, kind', [(name, kind) for name in ledger.names() for kind in ledger.variants(name)])
 def test_the_variants_differ_in_torch_and_what_it_needs_alone(name, kind):
-    cpu, gpu = (lock.pins(lock.read('{}-{}'.format(name, variant)))
+    cpu, gpu = (lock.pins(lock.read(f'{name}-{variant}'))
                 for variant in (ledger.plain(name), kind))
     brought = ('nvidia-', 'triton', 'jinja2', 'markupsafe', 'networkx', 'sympy', 'mpmath')  # by a newer torch
     changed = {package for package in set(cpu) | set(gpu) if cpu.get(package) != gpu.get(package)}
@@ -67,7 +67,7 @@ def test_pins_reads_names_versions_and_every_hash():
 
 def test_split_takes_one_block_out():
     rest, block = lock.split(TEXT, 'torch')
-    assert block == 'torch==1.10.0 \\\n    --hash=sha256:{}\n'.format(A)
+    assert block == f'torch==1.10.0 \\\n    --hash=sha256:{A}\n'
     assert list(lock.pins(rest)) == ['some-package', 'torchvision']
 
 
@@ -141,9 +141,9 @@ class FakeResolver:
         self.constraints = {}
 
     def resolve(self, env, part, constraints='', present=''):
-        name = '{}-{}'.format(env, part)
+        name = f'{env}-{part}'
         self.constraints[name] = constraints
-        text = generated.lock_inputs()['docker/locks/{}.in'.format(name)]
+        text = generated.lock_inputs()[f'docker/locks/{name}.in']
         wanted = [line for line in text.splitlines() if not line.startswith('#')]
         return ''.join('{} \\\n    --hash=sha256:{}\n'.format(line if '==' in line else line.split('<')[0] + '==9', A)
                        for line in wanted)
@@ -152,7 +152,7 @@ class FakeResolver:
 def test_resolving_makes_every_lock_and_binds_the_tests_to_their_environment():
     resolver = FakeResolver()
     locks = lock.resolve_all(resolver, say=lambda text: None)
-    assert set(locks) == {'{}-{}'.format(env, part) for env in ledger.names()
+    assert set(locks) == {f'{env}-{part}' for env in ledger.names()
                           for part in ledger.variants(env) + ['ops', 'dev', 'pip', 'build'] + [
                               ledger.headers(kind) for kind in ledger.with_cuda(env)]} | {'mmrotate12-sources'}
     assert set(lock.pins(locks['mmrotate12-sources'])) == set(ledger.sources('mmrotate12'))
@@ -160,8 +160,8 @@ def test_resolving_makes_every_lock_and_binds_the_tests_to_their_environment():
     assert lock.pins(locks['mmrotate03-ops']) == {'mmcv-full': ('1.6.1', [A])}
     for name, source in (('mmrotate1-cpu', 'mmrotate1-cpu'), ('mmrotate1-ops', 'mmrotate1-cpu'),
                          ('mmrotate1-cu121', 'mmrotate1-cu121')):
-        wanted = lock._digest(generated.lock_inputs()['docker/locks/{}.in'.format(source)])
-        assert '# input: {}.in {}\n'.format(source, wanted) in locks[name]
+        wanted = lock._digest(generated.lock_inputs()[f'docker/locks/{source}.in'])
+        assert f'# input: {source}.in {wanted}\n' in locks[name]
     assert lock.pins(locks['mmrotate1-cu121'])['torch'] == ('2.4.1', [A])
     constraints = resolver.constraints['mmrotate1-dev'].splitlines()
     assert 'numpy==1.23.5' in constraints and 'timm==0.9.5' in constraints

@@ -21,7 +21,7 @@ def test_help_is_one_screen_and_names_every_verb():
     assert len(lines) <= 35 and max(map(len, lines)) <= 110
     shown = [line.split()[0] for line in lines if line.startswith('  ')]
     assert set(verbs.VERBS) <= set(shown)
-    assert all('{}-DATASET'.format(head) in shown for head in verbs.DATASET_VERBS)
+    assert all(f'{head}-DATASET' in shown for head in verbs.DATASET_VERBS)
 
 
 @pytest.mark.parametrize('words, status, said', [

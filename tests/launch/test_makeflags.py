@@ -32,14 +32,14 @@ def made(*words, **environment):
 def test_a_dollar_in_a_path_arrives_through_make(tmp_path):
     folder = tmp_path / 'a$b c'
     folder.mkdir()
-    code, text, errors = made('pretrain', 'MTP_DATA_ROOT={}'.format(folder), 'RUNTIME=docker', 'ACCEL=none', 'DRYRUN=1')
+    code, text, errors = made('pretrain', f'MTP_DATA_ROOT={folder}', 'RUNTIME=docker', 'ACCEL=none', 'DRYRUN=1')
     assert code == 0, errors
     assert 'a$b c,target=/data' in text
 
 
 def test_a_variable_of_make_is_still_one(tmp_path):
     code, text, _ = made('pretrain', 'MTP_WORK_ROOT=$(HOME)/mtp', 'RUNTIME=native', 'DRYRUN=1', HOME=str(tmp_path))
-    assert code == 0 and 'MTP_WORK_ROOT={}/mtp'.format(tmp_path) in text
+    assert code == 0 and f'MTP_WORK_ROOT={tmp_path}/mtp' in text
 
 
 def test_what_runs_below_is_not_told_what_was_typed_above():
@@ -53,4 +53,4 @@ def test_what_runs_below_is_not_told_what_was_typed_above():
 @pytest.mark.parametrize('name', ['tests', 'docs', 'configs', 'README.md', 'Makefile', 'mtp'])
 def test_a_folder_or_file_is_never_up_to_date(name):
     code, text, errors = made(name)
-    assert code == 2 and "there is no target '{}'".format(name) in errors and 'up to date' not in text + errors
+    assert code == 2 and f"there is no target '{name}'" in errors and 'up to date' not in text + errors

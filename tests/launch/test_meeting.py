@@ -42,7 +42,7 @@ def together(*tasks, seconds=5.0, world=3, first=None):
 
 
 def task(rank, image='x.sif@sha256:aa', **changes):
-    return dict({'SLURM_PROCID': str(rank), 'SLURMD_NODENAME': 'n{}'.format(rank), 'MTP_IMAGE': image}, **changes)
+    return dict({'SLURM_PROCID': str(rank), 'SLURMD_NODENAME': f'n{rank}', 'MTP_IMAGE': image}, **changes)
 
 
 def test_all_there_and_alike_go_on():
@@ -120,7 +120,7 @@ def test_a_taken_port_is_named():
         other.bind(('', 0))
         other.listen(1)
         port = other.getsockname()[1]
-        with pytest.raises(MTPError, match='port {} on .* cannot be used: Address already in use'.format(port)):
+        with pytest.raises(MTPError, match=f'port {port} on .* cannot be used: Address already in use'):
             meeting.listen(port)
 
 

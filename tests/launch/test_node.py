@@ -74,6 +74,6 @@ def test_a_node_that_does_not_answer(tmp_path, monkeypatch, script, said):
     srun = tmp_path / 'srun'
     srun.write_text('#!/bin/sh\n' + script.replace('sleep', 'exec sleep'))
     srun.chmod(0o755)
-    monkeypatch.setenv('PATH', '{}:/usr/bin:/bin'.format(tmp_path))
+    monkeypatch.setenv('PATH', f'{tmp_path}:/usr/bin:/bin')
     monkeypatch.setattr(node, 'ANSWER_SECONDS', 0.5 if 'sleep' in script else 20)
     assert said in node.ask(ask(LAUNCHER='slurm'), machine(str(tmp_path)), 'native', 'mmrotate1')

@@ -153,8 +153,8 @@ def test_every_backbone_starts_somewhere():
 
 @pytest.mark.parametrize('task, masks', [('segmentation', True), ('change', True), ('rotated', False)])
 def test_masks_of_a_test_are_kept_to_be_looked_at(root, task, masks):
-    folder = 'work_dirs/own/my-ships-{}-rvsa_b'.format(task)
-    assert ('--out={}/train/predict/masks'.format(folder) in words_of(planned(root, 2, TASK=task, RUNTIME='native'))
+    folder = f'work_dirs/own/my-ships-{task}-rvsa_b'
+    assert (f'--out={folder}/train/predict/masks' in words_of(planned(root, 2, TASK=task, RUNTIME='native'))
             ) == masks
 
 
@@ -169,4 +169,4 @@ def test_a_config_of_one_s_own_is_found_below_the_work_folder_wherever_that_is(r
         'data': GOOD._replace(exists=False), 'weights': GOOD, str(tmp_path / 'big disk'): GOOD}))
     words = words_of(plan)
     assert words[words.index('tools/test.py') + 1:][:2] == [str(path), str(path.parent / 'train' / 'iter_40.pth')]
-    assert '--out={}/train/predict/masks'.format(path.parent) in words and not plan.problems
+    assert f'--out={path.parent}/train/predict/masks' in words and not plan.problems

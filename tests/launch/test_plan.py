@@ -17,7 +17,7 @@ def test_a_printed_command_means_the_same_words_to_a_shell():
 
 
 def test_long_commands_are_broken_into_lines_a_shell_joins():
-    words = ['srun'] + ['--option-number-{}=value'.format(index) for index in range(40)] + ['python', 'x.py']
+    words = ['srun'] + [f'--option-number-{index}=value' for index in range(40)] + ['python', 'x.py']
     text = render_command(command(words, {'B': '1 2', 'A': 'x'}))
     assert max(map(len, text.splitlines())) <= 115
     assert all(line.endswith(' \\') for line in text.splitlines()[:-1])

@@ -10,7 +10,7 @@ def fake(path, version, code=0):
     """A program at ``path`` that answers like a Python of ``version``."""
     os.makedirs(os.path.dirname(str(path)), exist_ok=True)
     with open(str(path), 'w') as stream:
-        stream.write('#!/bin/sh\necho {}\nexit {}\n'.format(version, code))
+        stream.write(f'#!/bin/sh\necho {version}\nexit {code}\n')
     os.chmod(str(path), 0o755)
     return str(path)
 

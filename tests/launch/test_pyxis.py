@@ -44,7 +44,7 @@ def test_its_options_stand_behind_those_of_srun_and_before_the_program():
 
 def test_every_option_is_one_that_the_plugin_names(tmp_path):
     srun = tmp_path / 'srun'
-    srun.write_text("#!/bin/sh\ncat <<'EOF'\n{}EOF\n".format(HELP))
+    srun.write_text(f"#!/bin/sh\ncat <<'EOF'\n{HELP}EOF\n")
     srun.chmod(0o755)
     named = set(pyxis.options(str(srun)))
     given = {word.split('=')[0] for word in spread().words if 'container' in word.split('=')[0]}

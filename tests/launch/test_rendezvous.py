@@ -93,7 +93,7 @@ def scontrol(tmp_path, monkeypatch):
     tool = tmp_path / 'scontrol'
     tool.write_text('#!/bin/sh\necho "NodeName=$4 Arch=x86_64 NodeAddr=10.1.2.3 NodeHostName=n-x Version=22"\n')
     tool.chmod(0o755)
-    monkeypatch.setenv('PATH', '{}:/usr/bin:/bin'.format(tmp_path))
+    monkeypatch.setenv('PATH', f'{tmp_path}:/usr/bin:/bin')
     monkeypatch.setattr(rendezvous.socket, 'getaddrinfo', unknown)
     return tool
 

@@ -64,7 +64,7 @@ def test_the_data_of_then_are_taken_where_they_still_are(root, tmp_path):
     there = changed(roots=dict(THEN['roots'], data=str(tmp_path)))
     native = planned(root, there, RUNTIME='native').commands[0]
     assert native.environment['MTP_DATA_ROOT'] == str(tmp_path)
-    assert 'source={},target=/data,readonly'.format(tmp_path) in ' '.join(
+    assert f'source={tmp_path},target=/data,readonly' in ' '.join(
         planned(root, there, RUNTIME='docker').commands[0].words)
     mine = planned(root, there, RUNTIME='native', MTP_DATA_ROOT='data').commands[0]  # what make says without a user
     assert mine.environment['MTP_DATA_ROOT'] == str(tmp_path)
@@ -169,7 +169,7 @@ def test_what_a_passport_asks_for_is_shown(root):
                                    {'roots': {}},
                                    {'hardware': []}, {'environment': {'name': 1}}, {'kind': []}, {'metrics': 3}])
 def test_parts_of_another_kind_are_named(root, facts):
-    with pytest.raises(MTPError, match='its {} is of another kind'.format(list(facts)[0])):
+    with pytest.raises(MTPError, match=f'its {list(facts)[0]} is of another kind'):
         planned(root, changed(**facts), RUNTIME='native')
 
 
@@ -187,7 +187,7 @@ def test_the_weights_root_may_be_set(root, tmp_path):
         json.dump(THEN, stream)
     machine = fakes.machine(root, accel='none', folders=dict.fromkeys(('data', folder, 'work_dirs'), fakes.GOOD))
     made = verbs.plan('replay', fakes.ask(PASSPORT='passport.json', RUNTIME='docker', MTP_WEIGHTS_ROOT=folder), machine)
-    assert 'source={},target=/weights,readonly'.format(folder) in ' '.join(made.commands[0].words)
+    assert f'source={folder},target=/weights,readonly' in ' '.join(made.commands[0].words)
 
 
 def test_the_file_that_was_resumed_is_left_out(root):

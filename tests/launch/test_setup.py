@@ -71,10 +71,10 @@ def test_every_step_is_taken_shown_and_stamped(world):
     assert [line.split()[-1].rsplit('/', 1)[-1] for line in text[:4]] == [
         ENV, ENV + '-pip.txt', ENV + '-cpu.txt', ENV + '-dev.txt']
     assert all('--require-hashes' in line for line in text[1:4])
-    assert text[4].startswith('docker/build_ops.py --env {} --variant cpu'.format(ENV))
+    assert text[4].startswith(f'docker/build_ops.py --env {ENV} --variant cpu')
     assert text[5].endswith('mmcv-full==1.6.1') and text[6].startswith('docker/selfcheck.py')
     assert [line.split(',')[0] for line in said if line.startswith('[')] == [
-        '[{} {}/7'.format(ENV, number) for number in range(1, 8)]
+        f'[{ENV} {number}/7' for number in range(1, 8)]
     assert 'the ledger says 3.8.17' in '\n'.join(said)
 
 
@@ -154,7 +154,7 @@ def test_a_folder_that_is_not_ours_is_left_alone(world):
 
 
 def test_remains_of_a_killed_removal_are_removed(world):
-    os.makedirs(os.path.join(world['MTP_VENV_ROOT'], '.old-{}-1'.format(ENV), 'lib'))
+    os.makedirs(os.path.join(world['MTP_VENV_ROOT'], f'.old-{ENV}-1', 'lib'))
     make(world)
     assert not [name for name in os.listdir(world['MTP_VENV_ROOT']) if name.startswith('.old')]
 
@@ -256,7 +256,7 @@ def test_two_at_once_do_not_meet(world):
     first = subprocess.Popen([sys.executable, '-c', code, os.path.join(world['MTP_VENV_ROOT'], ENV)], cwd=ledger.ROOT,
                              stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     first.stdout.readline()
-    with pytest.raises(MTPError, match='is in use: setup since .* process {} on'.format(first.pid)):
+    with pytest.raises(MTPError, match=f'is in use: setup since .* process {first.pid} on'):
         make(world)
     first.communicate()
     assert make(world)[0] is True

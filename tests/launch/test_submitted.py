@@ -96,7 +96,7 @@ def test_a_task_of_an_array_shows_what_it_does(tmp_path):
     folder.mkdir(parents=True)
     for task, name in enumerate(('finetune-x', 'finetune-y')):
         text = '[mtp] 2026-01-01 00:00:00 job 9 on n1, start 1: {}\n{}[mtp] 2026-01-01 00:00:00 complete\n'
-        (folder / 'finetune-2-configs-7_{}.log'.format(task)).write_text(text.format(name, 'step\n' * 20000))
+        (folder / f'finetune-2-configs-7_{task}.log').write_text(text.format(name, 'step\n' * 20000))
     said = submitted.status(ask(), str(tmp_path), [])
     assert 'finetune-x' in said and 'finetune-y' in said and said.count('complete') == 2
     assert submitted.chosen(ask(JOB='finetune-y'), str(tmp_path)).endswith('-7_1.log')

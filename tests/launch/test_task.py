@@ -58,8 +58,8 @@ def node(tmp_path):
     tools = tmp_path / 'tools'
     tools.mkdir()
     for name, text in (('date', 'echo $(($(/bin/date +%s) + 60))'),
-                       ('sha256sum', 'echo >>{}/hashed; exec /usr/bin/sha256sum'.format(tmp_path))):
-        (tools / name).write_text('#!/bin/sh\n{}\n'.format(text))
+                       ('sha256sum', f'echo >>{tmp_path}/hashed; exec /usr/bin/sha256sum')):
+        (tools / name).write_text(f'#!/bin/sh\n{text}\n')
         (tools / name).chmod(0o755)
     return {'PATH': '{}:{}'.format(tools, os.environ['PATH']), 'MTP_WORK_ROOT': str(tmp_path / 'work')}
 
@@ -109,7 +109,7 @@ def test_an_image_that_has_changed_is_hashed_anew(tmp_path, node, make, replaced
 
 def test_what_was_written_this_second_is_not_noted(tmp_path, node):
     path, name = image(tmp_path)
-    (tmp_path / 'tools' / 'date').write_text('#!/bin/sh\necho $(($(stat -c %Z {}) + 1))\n'.format(path))
+    (tmp_path / 'tools' / 'date').write_text(f'#!/bin/sh\necho $(($(stat -c %Z {path}) + 1))\n')
     assert [seen(path, node) for _ in range(2)] == [name] * 2 and hashed(tmp_path) == 2
 
 
@@ -123,7 +123,7 @@ def test_a_note_that_is_not_ours_is_not_believed(tmp_path, node, note):
 def test_tasks_that_start_together_hash_once(tmp_path, node):
     path, name = on_a_share(tmp_path)
     (tmp_path / 'tools' / 'sha256sum').write_text(
-        '#!/bin/sh\necho >>{}/hashed; sleep 0.3; exec /usr/bin/sha256sum\n'.format(tmp_path))
+        f'#!/bin/sh\necho >>{tmp_path}/hashed; sleep 0.3; exec /usr/bin/sha256sum\n')
     words = ['bash', SCRIPT, '--image', str(path), 'env']
     tasks = [subprocess.Popen(words, env=node, stdout=subprocess.PIPE) for _ in range(4)]
     assert all(name.encode() in task.communicate()[0] for task in tasks) and hashed(tmp_path) == 1
@@ -195,7 +195,7 @@ def test_the_signals_of_slurm_do_not_take_the_image_away(tmp_path, installed, as
         text = stream.read()
     stand_in = tmp_path / 'fuse' / asked
     stand_in.parent.mkdir()
-    stand_in.write_text(text.replace('PATH=/usr/local/bin', 'PATH={}'.format(tmp_path)))
+    stand_in.write_text(text.replace('PATH=/usr/local/bin', f'PATH={tmp_path}'))
     found = subprocess.run(['bash', str(stand_in), 'an image'], stdout=subprocess.PIPE, universal_newlines=True, env={})
     assert (found.returncode, found.stdout) == (0, 'served an image\n')
 
@@ -218,7 +218,7 @@ def test_infiniband_enters_apptainer_and_docker_where_the_node_has_it(tmp_path):
         return subprocess.check_output(['bash', SCRIPT] + list(words), env=found, universal_newlines=True).strip()
 
     there, away = tmp_path, tmp_path / 'none'
-    assert said(there, 'docker', 'run', '--rm', 'x') == 'run --device {} --ulimit memlock=-1:-1 --rm x'.format(there)
+    assert said(there, 'docker', 'run', '--rm', 'x') == f'run --device {there} --ulimit memlock=-1:-1 --rm x'
     assert said(away, 'docker', 'run', '--rm', 'x') == 'run --rm x'
-    assert said(there, 'apptainer', 'exec', APPTAINER_BIND='/a') == 'exec /a,{}'.format(there)
+    assert said(there, 'apptainer', 'exec', APPTAINER_BIND='/a') == f'exec /a,{there}'
     assert said(away, 'apptainer', 'exec') == 'exec'

@@ -19,9 +19,9 @@ def became(monkeypatch):
 
 
 def server(rank, port, became, seconds='5', count=2):
-    words = ['--nproc_per_node=2', '--nnodes={}'.format(count), '--node_rank={}'.format(rank),
+    words = ['--nproc_per_node=2', f'--nnodes={count}', f'--node_rank={rank}',
              '--master_addr=127.0.0.1',
-             '--master_port={}'.format(port), 'tools/train.py', '--nnodes=9']
+             f'--master_port={port}', 'tools/train.py', '--nnodes=9']
     torchrun.main(words)
     return words
 
@@ -31,17 +31,16 @@ def test_a_taken_port_is_no_traceback_of_torch():
         other.bind(('127.0.0.1', 0))
         other.listen(1)
         port = other.getsockname()[1]
-        words = [sys.executable, '-m', 'mtp.launch.torchrun', '--nproc_per_node=2', '--master_port={}'.format(port),
+        words = [sys.executable, '-m', 'mtp.launch.torchrun', '--nproc_per_node=2', f'--master_port={port}',
                  'x.py']
         done = subprocess.run(words, cwd=ledger.ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                               universal_newlines=True)
     assert done.returncode == 2 and 'Traceback' not in done.stderr
-    assert 'port {} on '.format(
-        port) in done.stderr and 'Address already in use' in done.stderr and 'PORT=' in done.stderr
+    assert f'port {port} on ' in done.stderr and 'Address already in use' in done.stderr and 'PORT=' in done.stderr
 
 
 def test_a_free_port_starts_torchrun_with_the_same_words(became):
-    torchrun.main(['--nproc_per_node=2', '--master_port={}'.format(free_port()), 'x.py', '--master_port=1'])
+    torchrun.main(['--nproc_per_node=2', f'--master_port={free_port()}', 'x.py', '--master_port=1'])
     assert became[0][:2] == ['-m', 'torch.distributed.run'] and became[0][-2:] == ['x.py', '--master_port=1']
 
 

@@ -29,7 +29,7 @@ def test_keys_enter_by_name_alone(tmp_path, words):
     text = printed(tmp_path, TRACK='wandb', **keys, **words)
     assert SECRET not in text
     if 'docker run' in text:
-        assert all('--env {}'.format(name) in text and name + '=' not in text for name in keys)
+        assert all(f'--env {name}' in text and name + '=' not in text for name in keys)
 
 
 def test_every_name_of_a_tracker_is_an_exact_one():
@@ -46,5 +46,5 @@ def test_every_name_of_a_tracker_is_an_exact_one():
     (dict(TRACK='mlflow', MLFLOW_TRACKING_URI='https://tracker.example'), 'host')], ids=str)
 def test_a_container_alone_has_a_network_only_to_send_at_once(tmp_path, words, network):
     text = printed(tmp_path, **words)
-    assert '--network {}'.format(network) in text and text.count('--network') == 1
+    assert f'--network {network}' in text and text.count('--network') == 1
     assert ('--hostname' in text) == (network == 'none')

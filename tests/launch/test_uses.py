@@ -71,7 +71,7 @@ def test_a_setting_without_effect_is_refused_where_it_was_typed_and_said_where_i
                                         ('CHECKPIONT', 'CHECKPOINT'),
                                         ('MTP_DATA_ROT', 'MTP_DATA_ROOT')])
 def test_a_misspelt_setting_is_refused_with_the_right_one(name, near):
-    with pytest.raises(MTPError, match='there is no setting {}\n  next: did you mean {}'.format(name, near)):
+    with pytest.raises(MTPError, match=f'there is no setting {name}\n  next: did you mean {near}'):
         uses.check('pretrain', ask()._replace(typed=(name,)))
 
 

@@ -27,7 +27,7 @@ def words_of(plan):
 @pytest.mark.parametrize('dataset', DATASETS)
 @pytest.mark.parametrize('head', ['finetune', 'test', 'data'])
 def test_every_dataset_of_the_paper_has_its_verbs(head, dataset, root):
-    verb = '{}-{}'.format(head, dataset)
+    verb = f'{head}-{dataset}'
     assert verb in verbs.names()
     try:
         planned(verb, root, RUNTIME='native')
@@ -141,10 +141,10 @@ def test_images_are_built_from_the_ledger(root):
     plan = planned('images', root, VARIANT='cpu')
     assert plan.commands[0].words[1:4] == ('docker/build_ops.py', '--export', 'docker/wheelhouse')
     assert [item.words[:6] for item in plan.commands[1:3]] == [
-        ('docker', 'build', '--file', 'docker/Dockerfile', '--tag', 'mtp/{}:cpu'.format(env))
+        ('docker', 'build', '--file', 'docker/Dockerfile', '--tag', f'mtp/{env}:cpu')
         for env in ledger.recorded()]
     assert [item.words[-1] for item in plan.commands[3:]] == [
-        'work_dirs/images/{}-cpu.cdx.json'.format(env) for env in ledger.recorded()]
+        f'work_dirs/images/{env}-cpu.cdx.json' for env in ledger.recorded()]
     assert 'LEDGER_DIGEST=' + ledger.inputs('mmrotate1') in plan.commands[1].words
     assert len(planned('images', root, ENV='mmrotate03').commands) == 3
     assert plan.problems == ()
@@ -169,7 +169,7 @@ def test_an_unknown_variant_is_refused(root):
 def test_sif_files_are_built_from_the_definitions(root):
     plan = planned('sif', root, VARIANT='cpu')
     assert [item.words[-2:] for item in plan.commands] == [
-        ('apptainer/{}-cpu.sif'.format(env), 'apptainer/{}.def'.format(env)) for env in ledger.recorded()]
+        (f'apptainer/{env}-cpu.sif', f'apptainer/{env}.def') for env in ledger.recorded()]
     assert 'apptainer is not installed' in planned('sif', root, machine(root, tools={})).problems[0].message
 
 
@@ -252,8 +252,8 @@ def test_a_folder_that_is_missing_or_no_folder_has_a_hint_that_works(root):
         return planned('data-dior', root, host, RUNTIME='native', MTP_DATA_ROOT=path).problems[0].hint
 
     touch(os.path.join(root, 'a file'))
-    assert hint('a b').startswith("mkdir -p '{}/a b'".format(root))
-    assert hint('a file').startswith("ls -ld '{}/a file'".format(root))
+    assert hint('a b').startswith(f"mkdir -p '{root}/a b'")
+    assert hint('a file').startswith(f"ls -ld '{root}/a file'")
 
 
 def test_a_name_with_a_blank_is_one_config_and_one_image(root):
@@ -306,8 +306,8 @@ def test_a_folder_of_the_run_that_is_another_users_is_said_before_it_starts(verb
         path = os.path.dirname(path)
     assert not planned(verb, root, RUNTIME='docker', **words).problems  # and everything that planning imports is here
     said = as_nobody(lambda: [problem for problem in planned(verb, root, RUNTIME='docker', **words).problems])
-    assert 'the folder {}, into which this run writes, cannot be written: it belongs to 0'.format(folder) in said
-    assert 'sudo chown -R 1000:100 {}'.format(folder) in said
+    assert f'the folder {folder}, into which this run writes, cannot be written: it belongs to 0' in said
+    assert f'sudo chown -R 1000:100 {folder}' in said
 
 
 @pytest.mark.parametrize('verb', ['samples', 'data-dotav1', 'data-eurosat'])

@@ -25,7 +25,7 @@ def tiny(**settings):
 @pytest.mark.usefixtures('empty_weights')
 def test_keys_and_shapes_are_the_published_ones(name, size):
     state = build(name, img_size=size).state_dict()
-    expected = MANIFEST['{}_{}'.format(name, size)]['encoder']
+    expected = MANIFEST[f'{name}_{size}']['encoder']
     assert [(key, list(value.shape)) for key, value in state.items()] == list(expected.items())
     assert state['blocks.0.attn.relative_position_index'].dtype == torch.int64
 

@@ -34,7 +34,7 @@ def scene(seed, side=SIDE, objects=3):
 
 def scenes(count=COUNT, side=SIDE):
     """(stem, pixels, objects) of every image."""
-    return [('scene_{}'.format(number),) + scene(number, side) for number in range(count)]
+    return [(f'scene_{number}',) + scene(number, side) for number in range(count)]
 
 
 def save(path, pixels):
@@ -82,7 +82,7 @@ def yolo(root, **how):
         rows = []
         for kind, corners in objects:
             x0, y0, x1, y1 = (bounds(corners) / side).clip(0, 1)
-            rows.append('{} {:.6f} {:.6f} {:.6f} {:.6f}\n'.format(kind, (x0 + x1) / 2, (y0 + y1) / 2, x1 - x0, y1 - y0))
+            rows.append(f'{kind} {(x0 + x1) / 2:.6f} {(y0 + y1) / 2:.6f} {x1 - x0:.6f} {y1 - y0:.6f}\n')
         write(os.path.join(root, part, 'labels', stem + '.txt'), ''.join(rows))
     write(os.path.join(root, 'data.yaml'), "train: train/images\nval: valid/images\nnames: ['plane', 'ship']\n")
 
@@ -174,7 +174,7 @@ def geopackage(root, **how):
     for name, ground in rows:
         points = _closed(ground)
         blob = struct.pack('<2sBBi', b'GP', 0, 1, 32633) + struct.pack('<BIII', 1, 3, 1, len(points))
-        blob += struct.pack('<{}d'.format(2 * len(points)), *np.ravel(points))
+        blob += struct.pack(f'<{2 * len(points)}d', *np.ravel(points))
         link.execute('INSERT INTO objects (geom, label) VALUES (?, ?)', (blob, name))
     link.commit()
     link.close()
@@ -210,7 +210,7 @@ def kinds(root, count=COUNT, side=SIDE):
         for number in range(count // 2):
             pixels = scene(number + 50 * kind, side, 0)[0]
             cv2.circle(pixels, (side // 2, side // 2), side // 3, SHADES[kind], -1)
-            save(os.path.join(root, name, '{}_{}.jpg'.format(name, number)), pixels)
+            save(os.path.join(root, name, f'{name}_{number}.jpg'), pixels)
 
 
 #: layout -> (writer, tasks that it is tried for)

@@ -194,7 +194,7 @@ def test_pairs_in_the_wrong_order_are_said(tmp_path):
     for folder, year in (('before', 2021), ('after', 2019)):
         _reimage(tmp_path, folder + '/scene_1', pixels)
         with rasterio.open(str(tmp_path / folder / 'scene_1.tif'), 'r+') as stream:
-            stream.update_tags(TIFFTAG_DATETIME='{}:06:01 12:00:00'.format(year))
+            stream.update_tags(TIFFTAG_DATETIME=f'{year}:06:01 12:00:00')
     assert any('the two dates may be exchanged' in note for note in examined(tmp_path, 'change').notes)
 
 
@@ -240,7 +240,7 @@ def test_two_layouts_in_one_folder(tmp_path, other, said):
     drawn.ALL[other][0](str(tmp_path / 'more'), count=5)
     with pytest.raises(MTPError, match='mixes two layouts: train/labels/scene_0.txt') as told:
         examined(tmp_path, 'horizontal')
-    assert told.value.hint.startswith('LAYOUT=yolo or LAYOUT={} '.format(other))
+    assert told.value.hint.startswith(f'LAYOUT=yolo or LAYOUT={other} ')
 
 
 def test_a_folder_that_vanishes_leaves_nothing_half_written(tmp_path, monkeypatch):
@@ -264,8 +264,8 @@ def test_equal_images_stay_together_when_the_split_is_drawn(tmp_path):
     drawn.dota(str(tmp_path), count=8)
     for number in range(8):
         for folder, suffix in (('images', '.png'), ('labelTxt', '.txt')):
-            shutil.copy(str(tmp_path / folder / 'scene_{}{}'.format(number, suffix)),
-                        str(tmp_path / folder / 'copy_{}{}'.format(number, suffix)))
+            shutil.copy(str(tmp_path / folder / f'scene_{number}{suffix}'),
+                        str(tmp_path / folder / f'copy_{number}{suffix}'))
     plan = examined(tmp_path, 'rotated')
     part = {record.image: record.part for record in plan.records}
     assert len(part) == 16 and all(part['images/scene_{}.png'.format(number)] == part['images/copy_{}.png'.format(

@@ -64,7 +64,7 @@ def test_difficulty_parts_and_several_rings_are_kept(tmp_path):
     for target in ('voc', 'coco'):
         own.main(['convert', str(tmp_path / 'dota'), '--to', target, str(tmp_path / target)])
         found = objects(tmp_path / target)
-        assert [found['scene_{}'.format(number)][0] for number in range(5)] == ['train'] * 4 + ['val']
+        assert [found[f'scene_{number}'][0] for number in range(5)] == ['train'] * 4 + ['val']
         assert {each[2] for each in found['scene_1'][1]} == {1} and {each[2] for each in found['scene_2'][1]} == {0}
     content = json.loads((tmp_path / 'coco' / 'annotations' / 'train.json').read_text())
     hole = [[10, 10, 60, 10, 60, 60, 10, 60], [20, 20, 30, 20, 30, 30, 20, 30]]

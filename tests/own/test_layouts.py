@@ -126,13 +126,13 @@ def test_every_layout_has_a_name_a_task_and_words(written):
 def test_names_that_differ_in_the_form_of_their_letters_go_together(tmp_path):
     """macOS writes é as e and an accent; the labels may come from elsewhere."""
     composed, parted = 'caf\u00e9', 'cafe\u0301'
-    matcher = folder.Matcher(['images/{}.png'.format(parted)])
-    assert matcher.find('labels/{}.txt'.format(composed)) == 'images/{}.png'.format(parted)
-    assert matcher.find('x', composed) == matcher.find('x', parted) == 'images/{}.png'.format(parted)
+    matcher = folder.Matcher([f'images/{parted}.png'])
+    assert matcher.find(f'labels/{composed}.txt') == f'images/{parted}.png'
+    assert matcher.find('x', composed) == matcher.find('x', parted) == f'images/{parted}.png'
     (tmp_path / 'train.txt').write_text(composed + '.png\n', encoding='utf-8')
     (tmp_path / (parted + '.png')).write_bytes(b'')
     parts, _ = folder.listed_parts(folder.look(tmp_path))
     assert parts == {folder.stem(parted + '.png'): 'train'}
-    both = folder.Matcher(['{}.png'.format(name) for name in (composed, parted)])
+    both = folder.Matcher([f'{name}.png' for name in (composed, parted)])
     with pytest.raises(MTPError, match='differ in the form of their letters alone'):
         both.find(composed + '.txt')

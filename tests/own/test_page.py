@@ -52,7 +52,7 @@ def test_there_is_an_example_a_task_and_a_layout_a_line():
     assert {task for _, task, _ in examples()} == set(MADE) == set(config.MODELS)
     with open(PAGE, encoding='utf-8') as stream:
         text = stream.read()
-    assert all('| `{}` |'.format(layout.name) in text for layout in own.layouts.LAYOUTS)
+    assert all(f'| `{layout.name}` |' in text for layout in own.layouts.LAYOUTS)
 
 
 @pytest.mark.parametrize('task', MADE)

@@ -163,7 +163,7 @@ def test_what_is_not_ours_is_never_touched(run, home, out):
     before = snapshot(home / out)
     with pytest.raises(MTPError, match='was not made by predict') as told:
         run(out=out)
-    assert told.value.hint == 'give another folder: --out {}_2'.format(home / out)
+    assert told.value.hint == f'give another folder: --out {home / out}_2'
     assert snapshot(home / out) == before
 
 

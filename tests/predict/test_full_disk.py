@@ -35,7 +35,7 @@ def test_a_limit_on_the_size_of_a_file(tmp_path, kind):
         dict(call='written:main', words=[kind, str(folders[5])], limits=dict(FSIZE=len(whole) + 4096))])
     for folder, (code, said) in zip(folders[1:5], told):
         assert (code, said.count('error: '), 'Traceback' in said) == (1, 1, False), said
-        assert told_of(said).startswith('error: cannot write {}: '.format(folder / NAMES[kind]))
+        assert told_of(said).startswith(f'error: cannot write {folder / NAMES[kind]}: ')
         assert '  next: df -h . ; ulimit -f : make room' in said
         assert [path.name for path in folder.rglob('*') if path.is_file()] == []
     assert told[4] == [0, ''] and (folders[5] / NAMES[kind]).read_bytes() == whole

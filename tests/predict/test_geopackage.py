@@ -61,7 +61,7 @@ def test_nothing_is_there_before_all_is(tmp_path):
 
 def test_systems_of_one_name_that_differ_are_layers_of_their_own(tmp_path):
     systems = [placing.System('a coordinate system without a code', rasterio.crs.CRS.from_proj4(
-        '+proj=tmerc +lat_0=0 +lon_0={} +k=1 +x_0=0 +ellps=WGS84 +units=m'.format(middle)), 3)
+        f'+proj=tmerc +lat_0=0 +lon_0={middle} +k=1 +x_0=0 +ellps=WGS84 +units=m'), 3)
         for middle in (117.3, 9.1)]
     with geopackage.GeoPackage(str(tmp_path / 'a.gpkg')) as package:
         for system in systems + systems[:1]:
@@ -91,7 +91,7 @@ def test_gdal_reads_it_without_a_word(tmp_path):
     box = rings(50)[3].min(0).tolist() + rings(50)[3].max(0).tolist()
     near = ogr('ogrinfo', '-al', '-so', '-spat', *map(str, box), path, 'objects')
     inside = ((rings(50).min(1) <= box[2:]) & (rings(50).max(1) >= box[:2])).all(axis=1).sum()
-    assert 'Feature Count: {}'.format(inside) in near and inside < 50
+    assert f'Feature Count: {inside}' in near and inside < 50
 
 
 def test_edits_keep_the_index_right(tmp_path):

@@ -109,7 +109,7 @@ def check_polygons(out, stem, classes, table):
                       out_shape=classes.shape, fill=255, transform=NORTH_UP)
     assert (drawn == classes).all()
     base = sqlite3.connect(str(out / 'predictions.gpkg'))
-    rows = base.execute('SELECT class, pixels FROM {}'.format(table)).fetchall()
+    rows = base.execute(f'SELECT class, pixels FROM {table}').fetchall()
     assert rows == [(each['properties']['class'], each['properties']['pixels']) for each in features]
     assert sum(pixels for _, pixels in rows) == (classes != 255).sum()
 

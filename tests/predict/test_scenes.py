@@ -22,7 +22,7 @@ def out(tmp_path_factory):
     words = models.write_weights(str(home / 'c.pth'), 'classification')
     (home / 'images').mkdir()
     for number in range(3):
-        models.write(home / 'images' / 'chip{}.png'.format(number), models.scene(64, 64, number))
+        models.write(home / 'images' / f'chip{number}.png', models.scene(64, 64, number))
     big = models.scene(130, 210)
     big[:, :, :70] = 0
     models.write(home / 'images' / 'big.tif', big, nodata=0, crs='EPSG:32650',

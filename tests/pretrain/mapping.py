@@ -39,7 +39,7 @@ def behind(found):
             fields = line.split()
             low, high = (int(side, 16) for side in fields[0].split('-'))
             if low <= address < high:
-                return '{} {}'.format(fields[4], fields[1])
+                return f'{fields[4]} {fields[1]}'
     return 'none'
 
 

@@ -70,7 +70,7 @@ def gradients(words):
         wrapped = DistributedDataParallel(network)
     total(wrapped(images([rank] if world > 1 else [0, 1]))).backward()
     torch.save({name: value.grad for name, value in network.named_parameters() if value.grad is not None},
-               '{}.{}'.format(path, rank))
+               f'{path}.{rank}')
 
 
 def launched(words):

@@ -38,14 +38,14 @@ def test_processes_map_the_same_file(samrs, tmp_path, zygote):
     mapped(tmp_path)
     told = []
     for number in range(2):
-        out = tmp_path / '{}.txt'.format(number)
+        out = tmp_path / f'{number}.txt'
         code, said = zygote.start(out, str(tmp_path), call='mapping:main', MTP_DATA_ROOT=str(samrs)).wait()
         assert code == 0, said
         told.append(said.split('\n')[:-1])
     assert told[0] == told[1] and len(set(told[0])) == 1 and len(told[0]) == 2
     place = [item for item in os.listdir(str(tmp_path)) if item.startswith('sota')][0]
     facts = os.stat(str(tmp_path / place / 'rle.npy'))
-    assert told[0][0] == '{} r--s'.format(facts.st_ino)
+    assert told[0][0] == f'{facts.st_ino} r--s'
 
 
 def test_a_changed_annotation_makes_another_folder(samrs, tmp_path, monkeypatch):

@@ -29,7 +29,7 @@ def team(zygote, samrs_root, tmp_path):
         port, environment = port or free_port(), dict(dict(MTP_DATA_ROOT=str(samrs_root)), **environment)
         for rank in ranks:
             started.append(zygote.start(
-                tmp_path / 'said{}.txt'.format(rank), *WORDS, '--save_path', str(tmp_path / 'run'), *words,
+                tmp_path / f'said{rank}.txt', *WORDS, '--save_path', str(tmp_path / 'run'), *words,
                 call='pairs:train', RANK=str(rank), WORLD_SIZE=str(world), LOCAL_RANK=str(rank),
                 MASTER_ADDR='127.0.0.1', MASTER_PORT=str(port), **environment))
         return started
@@ -52,7 +52,7 @@ def test_two_processes_have_the_gradients_of_one_with_the_doubled_batch(zygote, 
     for run in runs:
         code, said = run.wait()
         assert code == OK, said
-    two, other, one = (torch.load('{}.{}'.format(path, rank)) for rank in (0, 1, 9))
+    two, other, one = (torch.load(f'{path}.{rank}') for rank in (0, 1, 9))
     assert list(two) == list(one) and len(one) > 50
     for name, value in one.items():
         assert torch.equal(two[name], other[name])
@@ -85,13 +85,13 @@ def test_a_killed_process_ends_all_under_torchrun(zygote, samrs_root, tmp_path, 
     run = zygote.start(tmp_path / 'said0.txt', str(free_port()), str(tmp_path), *WORDS, '--save_path',
                        str(tmp_path / 'run'), call='pairs:launched', MTP_DATA_ROOT=str(samrs_root))
     wait_for_step(run, tmp_path)
-    pids = [int((tmp_path / 'pid{}'.format(rank)).read_text()) for rank in (0, 1)]
+    pids = [int((tmp_path / f'pid{rank}').read_text()) for rank in (0, 1)]
     began = time.monotonic()
     os.kill(pids[victim], signal.SIGKILL)
     code, said = run.wait(60)
     assert code not in (OK, CONTINUE) and time.monotonic() - began < 25
-    assert 'process {} stops: process {} has ended without a word'.format(1 - victim, victim) in said, said
-    assert 'SIGKILL' in said and not [pid for pid in pids if os.path.exists('/proc/{}'.format(pid))]
+    assert f'process {1 - victim} stops: process {victim} has ended without a word' in said, said
+    assert 'SIGKILL' in said and not [pid for pid in pids if os.path.exists(f'/proc/{pid}')]
 
 
 def test_a_frozen_process_ends_all(team, tmp_path):

@@ -57,7 +57,7 @@ def test_numbers_that_make_no_sense(words, capsys):
     with pytest.raises(SystemExit) as left:
         options.parse(SMALL + words.split())
     said = capsys.readouterr().err
-    assert left.value.code == 2 and 'argument {}: a '.format(words.split()[0]) in said and 'is expected' in said
+    assert left.value.code == 2 and f'argument {words.split()[0]}: a ' in said and 'is expected' in said
 
 
 @pytest.mark.parametrize('missing', ['--backbone', '--save_path', '--image_size', '--init_backbone'])

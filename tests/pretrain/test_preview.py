@@ -29,7 +29,7 @@ def test_a_panel_of_every_task(samrs, tmp_path):
 def test_layers_of_every_task(samrs, tmp_path):
     source, model = annotations.read('sota'), build(datasets=('sota',)).eval()
     look, true = preview.seen(model, source, 0, 96), preview.truth(source, 0)
-    names = tuple('c{}'.format(number) for number in range(18))
+    names = tuple(f'c{number}' for number in range(18))
     with preview_layers.Layers(str(tmp_path), 'sota', names, preview.write_png) as made:
         preview_layers.add(made, 1, true, source, 0, look.found)
     place = tmp_path / 'layers' / 'sota'

@@ -87,7 +87,7 @@ def test_files_of_a_run(undisturbed, start):
     assert set(passport['data']) == {'sota', 'fast'} and passport['kind'] == 'pretrain' and passport['earlier'] == []
     assert passport['weights'] == fingerprint(weights(folder)) and set(KEYS) <= set(passport)
     code, said = start(folder).wait()
-    assert code == OK and 'all {} steps are done'.format(STEPS) in said
+    assert code == OK and f'all {STEPS} steps are done' in said
 
 
 def test_no_file_of_a_run_names_a_root(undisturbed, samrs_root):
@@ -172,7 +172,7 @@ def test_asked_to_stop_and_a_damaged_newest_checkpoint(undisturbed, start, tmp_p
     assert code == CONTINUE, said
     done = max(int(name.split('_')[1]) for name in os.listdir(str(tmp_path)) if name.startswith('Iter_'))
     if done > 2:  # the newest is cut short: the one before, of step 2, is taken
-        with open(str(tmp_path / 'Iter_{}_vit_t_rvsa_ss_rd_pretrn_model.pth'.format(done)), 'r+b') as stream:
+        with open(str(tmp_path / f'Iter_{done}_vit_t_rvsa_ss_rd_pretrn_model.pth'), 'r+b') as stream:
             stream.truncate(100000)
     code, said = start(tmp_path).wait()
     assert code == OK, said

@@ -85,7 +85,7 @@ def test_the_runner_adds_neither_words_nor_files(witnessed):
     folder, said, _ = witnessed
     names = sorted(item.name for item in folder.iterdir())
     stems = ['Iter_2_', 'best_', 'last_']
-    models = ['{}vit_t_rvsa_ss_pretrn_model{}.pth'.format(stem, kind) for stem in stems for kind in ('', '_encoder')]
+    models = [f'{stem}vit_t_rvsa_ss_pretrn_model{kind}.pth' for stem in stems for kind in ('', '_encoder')]
     assert names == sorted(models + ['annotations', 'index.html', 'last_checkpoint', 'log.jsonl', 'loss_curves.png',
                                      'notes', 'passport.json', 'said.txt', 'tensorboard', 'validation.json'])
     assert 'environment' not in said and 'Hooks will be' not in said and 'WARNING' not in said

@@ -15,7 +15,7 @@ ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir, os.pa
 
 def catches(pid, number):
     """Whether a process has a handler of its own for a signal."""
-    with open('/proc/{}/status'.format(pid)) as stream:
+    with open(f'/proc/{pid}/status') as stream:
         caught = [line.split()[1] for line in stream if line.startswith('SigCgt')]
     return int(caught[0], 16) >> (number - 1) & 1
 

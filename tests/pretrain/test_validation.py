@@ -78,7 +78,7 @@ def test_every_image_once_and_the_same_batches_for_any_number_of_processes(sourc
 def test_any_number_of_processes_finds_the_same(sources):
     model = build(datasets=DATASETS)
     alone = scores(model, sources, 1)
-    assert set(alone) == {'mean'} | {'{}/{}/{}'.format(task, name, figure) for name in DATASETS for task, figures in (
+    assert set(alone) == {'mean'} | {f'{task}/{name}/{figure}' for name in DATASETS for task, figures in (
         ('ss', ['mIoU']), ('is', ['box_AP', 'box_AP50', 'mask_AP', 'mask_AP50']), ('rd', ['AP50']))
         for figure in figures}
     assert alone['ss/sota/mIoU'] > 0 and all(0 <= value <= 100 for value in alone.values())

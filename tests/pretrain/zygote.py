@@ -69,7 +69,7 @@ class Child:
         while self.poll() is None:
             if time.monotonic() > end:
                 self.send(signal.SIGKILL)
-                raise AssertionError('still running after {} s:\n{}'.format(seconds, self.said()))
+                raise AssertionError(f'still running after {seconds} s:\n{self.said()}')
             time.sleep(0.02)
         return self.code, self.said()
 

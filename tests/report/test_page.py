@@ -22,7 +22,7 @@ def test_paths_below_the_roots_are_short_wherever_they_stand(tmp_path, monkeypat
     page = Page(str(tmp_path / 'run'), str(tmp_path / 'run'))
     page.section('s', str(tmp_path / 'a'))
     page.table([str(tmp_path / 'b')], [[str(tmp_path / 'c')]])
-    page.command('--save_path {}/d'.format(tmp_path))
+    page.command(f'--save_path {tmp_path}/d')
     page.write(tmp_path / 'index.html')
     text = (tmp_path / 'index.html').read_text(encoding='utf-8')
     assert str(tmp_path) not in text and '<td>work_dirs/c</td>' in text and '--save_path work_dirs/d' in text

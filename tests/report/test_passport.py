@@ -61,7 +61,7 @@ def test_a_manifest_tells_files_of_one_name_apart(tmp_path):
 
 def test_the_stamp_of_a_converter_is_no_part_of_the_data(tmp_path):
     def digest(stamp, labels):
-        text = '{{"info":{{"fingerprint":"{}"}},"annotations":[{}]}}'.format(stamp * 64, labels)
+        text = f'{{"info":{{"fingerprint":"{stamp * 64}"}},"annotations":[{labels}]}}'
         (tmp_path / 'a.json').write_text(text)
         return passport.manifest([str(tmp_path / 'a.json')])['sha256']
 

@@ -31,12 +31,12 @@ def test_the_paper_trains_in_one_environment_and_tests_in_the_other(root):
     assert 'mmrotate1/bin/python' in train and train.endswith('--resume --accumulate auto --cfg-options '
                                                               'recipe=released_code')
     assert test.endswith('--cfg-options recipe=released_code')  # as the published number was got
-    assert 'mmrotate03/bin/python' in test and 'work_dirs/mmrotate1/dotav1/{}/epoch_12.pth'.format(DOTA) in test
-    assert '--test work_dirs/mmrotate03/dotav1/{}/predict'.format(DOTA) in judge and '--rehearsal' not in judge
+    assert 'mmrotate03/bin/python' in test and f'work_dirs/mmrotate1/dotav1/{DOTA}/epoch_12.pth' in test
+    assert f'--test work_dirs/mmrotate03/dotav1/{DOTA}/predict' in judge and '--rehearsal' not in judge
 
 
 def test_a_config_named_with_its_environment_stays_there(root):
-    settings = fakes.ask(RUNTIME='native', CONFIG='configs/mmrotate03/dotav1/{}.py'.format(DOTA))
+    settings = fakes.ask(RUNTIME='native', CONFIG=f'configs/mmrotate03/dotav1/{DOTA}.py')
     run = stages.run_of(settings, root)
     assert (run.env, run.test_env) == ('mmrotate03', 'mmrotate03')
 
@@ -55,7 +55,7 @@ def test_every_number_is_trained_where_the_published_one_was():
 
 def test_an_environment_beside_the_record_trains_and_tests_by_itself(root):
     run = stages.run_of(fakes.ask(RUNTIME='native', CONFIG=DOTA, ENV='mmrotate12'), root)
-    assert run.config == run.test_config == 'configs/mmrotate1/dotav1/{}.py'.format(DOTA)
+    assert run.config == run.test_config == f'configs/mmrotate1/dotav1/{DOTA}.py'
     assert run.env == run.test_env == 'mmrotate12'
     assert stages.as_published(run, root) == run
 

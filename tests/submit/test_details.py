@@ -137,7 +137,7 @@ def test_fair1m_is_scored_by_super_category(tmp_path, capsys):
              '<point>{},0</point><point>{},0</point>'
              '<point>{},20</point><point>{},20</point><point>{},0</point></points></object>')
     things = thing.format('Small Car', 0, 20, 20, 0, 0) + thing.format('Van', 100, 120, 120, 100, 100)
-    (tmp_path / 'labels/7.xml').write_text('<annotation><objects>{}</objects></annotation>'.format(things))
+    (tmp_path / 'labels/7.xml').write_text(f'<annotation><objects>{things}</objects></annotation>')
     (tmp_path / 'results/Task1_Small-Car.txt').write_text('7 0.9 0 0 20 0 20 20 0 20\n')
     assert command.main(['score', str(tmp_path / 'results'), '--dataset', 'fair1m', '--truth',
                          str(tmp_path / 'labels')]) == 0

@@ -26,18 +26,18 @@ def given(tmp_path, monkeypatch):
 
 def test_the_zip_does_not_depend_on_the_number_of_processes(tmp_path, given):
     for jobs in (1, 3):
-        fair1m.write_zip(str(tmp_path / '{}.zip'.format(jobs)), *given, jobs)
+        fair1m.write_zip(str(tmp_path / f'{jobs}.zip'), *given, jobs)
     assert (tmp_path / '1.zip').read_bytes() == (tmp_path / '3.zip').read_bytes()
     with zipfile.ZipFile(str(tmp_path / '3.zip')) as archive:
         assert archive.testzip() is None
-        assert archive.namelist() == ['test/{}.xml'.format(number) for number in range(IMAGES)]
+        assert archive.namelist() == [f'test/{number}.xml' for number in range(IMAGES)]
         for member in archive.infolist():
             assert member.compress_type == zipfile.ZIP_DEFLATED and member.external_attr >> 16 == 0o644
             number = int(member.filename[5:-4])
             text = archive.read(member).decode()
             assert text.count('<object>') == (EACH if number % 5 else 0)
             for row in given[1].rows.get(str(number), ()):
-                assert '<probability>{!r}</probability>'.format(float(given[1].score[row])) in text
+                assert f'<probability>{float(given[1].score[row])!r}</probability>' in text
 
 
 @pytest.mark.parametrize('jobs', [1, 2])

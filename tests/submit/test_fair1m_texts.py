@@ -44,13 +44,13 @@ def test_other_spellings_of_a_class_are_taken_for_it_and_said(folder, name, caps
     assert convert(str(folder / 'txt'), str(folder / 'images'), str(folder / 'out.zip')) == (2, 4)
     with zipfile.ZipFile(str(folder / 'out.zip')) as archive:
         assert b'<name>Dump Truck</name>' in archive.read('test/3.xml')
-    assert '{} is taken for the class Dump-Truck'.format(name) in capsys.readouterr().err
+    assert f'{name} is taken for the class Dump-Truck' in capsys.readouterr().err
 
 
 def test_empty_files_are_classes_of_which_nothing_was_found(folder):
     """MMRotate writes a file for every class."""
     for name in ('A220', 'Van', 'Dump-Truck'):
-        (folder / 'txt' / 'Task1_{}.txt'.format(name)).write_text('')
+        (folder / 'txt' / f'Task1_{name}.txt').write_text('')
     assert convert(str(folder / 'txt'), str(folder / 'images'), str(folder / 'out.zip')) == (2, 3)
 
 

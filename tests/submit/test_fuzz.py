@@ -75,7 +75,7 @@ def test_fair1m_xml(tmp_path, monkeypatch):
 def test_shards(tmp_path):
     with shards.ShardWriter(tmp_path, 0, 1, ('plane',), 'x') as writer:
         for number in range(5):
-            writer.append('P1__1024__{}___0'.format(number), np.ones((number, 5)), np.ones(number), [0] * number)
+            writer.append(f'P1__1024__{number}___0', np.ones((number, 5)), np.ones(number), [0] * number)
     path = tmp_path / 'rank-00000.shard'
     whole = path.read_bytes()
     originals = {tile: rest for tile, *rest in shards.read_shards(tmp_path)}

@@ -62,7 +62,7 @@ def test_boxes_without_area_are_left_out_and_counted(tmp_path, images, capsys, d
     thin = given.rbox.copy()
     thin[:3, 3] = 0
     package(given._replace(rbox=thin), dataset, str(tmp_path / 'out'), images)
-    lines = [line for name in names for line in (tmp_path / 'out/Task1_{}.txt'.format(name)).read_text().splitlines()]
+    lines = [line for name in names for line in (tmp_path / f'out/Task1_{name}.txt').read_text().splitlines()]
     assert len(lines) == len(thin) - 3
     assert '3 of 40 detections have no area and are left out' in capsys.readouterr().err
     assert validate(str(tmp_path / 'out' / package_name), dataset, images).problems == []
@@ -108,10 +108,10 @@ def test_xml_repeats_the_first_point_and_matches_the_text(tmp_path, images):
     package(given, 'fair1m', str(tmp_path / 'out'), images)
     _, score, *corners = (tmp_path / 'out/Task1_Small-Car.txt').read_text().split()
     with zipfile.ZipFile(str(tmp_path / 'out/test.zip')) as archive:
-        text = archive.read('test/{}.xml'.format(given.images[given.image[0]])).decode()
+        text = archive.read(f'test/{given.images[given.image[0]]}.xml').decode()
     points = [line.strip() for line in text.splitlines() if '<point>' in line]
-    assert points == ['<point>{}0000,{}0000</point>'.format(corners[k], corners[k + 1]) for k in (0, 2, 4, 6, 0)]
-    assert '<name>Small Car</name>' in text and '<probability>{}</probability>'.format(score) in text
+    assert points == [f'<point>{corners[k]}0000,{corners[k + 1]}0000</point>' for k in (0, 2, 4, 6, 0)]
+    assert '<name>Small Car</name>' in text and f'<probability>{score}</probability>' in text
 
 
 def test_refusals_leave_nothing_behind(tmp_path, images):

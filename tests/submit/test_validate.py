@@ -110,7 +110,7 @@ def test_dota_members(tmp_path, images, name, data, message):
 
 def test_suspicions_are_warnings(tmp_path, images):
     (tmp_path / 'txt').mkdir()
-    rows = ['1 {:.2f} 1 1 9 1 9 9 1 9\n'.format(k % 100 / 100) for k in range(1100)]
+    rows = [f'1 {k % 100 / 100:.2f} 1 1 9 1 9 9 1 9\n' for k in range(1100)]
     (tmp_path / 'txt/Task1_plane.txt').write_text(''.join(rows) + '1 0.5 900 1 990 1 990 9 900 9\n')
     report = validate(str(tmp_path / 'txt'), 'dotav1', images)
     assert not report.problems
@@ -154,7 +154,7 @@ def test_boxes_of_fair1m_that_cross_or_lie_outside(tmp_path, images):
 
     def points(text):
         rows = text.split() + text.split()[:1]
-        return ''.join('\t\t\t\t<point>{}</point>\n'.format(row) for row in rows).encode()
+        return ''.join(f'\t\t\t\t<point>{row}</point>\n' for row in rows).encode()
 
     def change(members):
         boxes = re.findall(rb'(?:\t*<point>.*</point>\n){5}', members[0][1])

@@ -59,7 +59,7 @@ def reference_lines(results, out):
         rows = np.column_stack([boxes, scores]).astype(np.float32)
         per_tile.append([rows[labels == label] for label in range(len(CLASSES))])
     dataset.format_results(per_tile, str(out), nproc=1)
-    return {name: (out / 'Task1_{}.txt'.format(name)).read_text().splitlines() for name in CLASSES}
+    return {name: (out / f'Task1_{name}.txt').read_text().splitlines() for name in CLASSES}
 
 
 def test_lines_equal_mmrotate_03(tmp_path, results):
@@ -69,7 +69,7 @@ def test_lines_equal_mmrotate_03(tmp_path, results):
     write_texts(merge(tmp_path / 'shards'), str(tmp_path))
     assert sum(map(len, expected.values())) > 150
     for name in CLASSES:
-        found = (tmp_path / 'Task1_{}.txt'.format(name)).read_text().splitlines()
+        found = (tmp_path / f'Task1_{name}.txt').read_text().splitlines()
         assert sorted(found) == sorted(expected[name])
 
 

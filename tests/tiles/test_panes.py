@@ -98,7 +98,7 @@ def bytes_read():
         with open('/proc/self/io') as stream:
             return int(stream.readline().split()[1])
     except OSError as error:
-        pytest.skip('the kernel does not count what is read: {}'.format(error))
+        pytest.skip(f'the kernel does not count what is read: {error}')
 
 
 @pytest.fixture

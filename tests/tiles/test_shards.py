@@ -182,8 +182,8 @@ def test_a_limit_on_the_size_of_a_file_is_told_by_its_name(tmp_path):
     done = subprocess.run([sys.executable, '-c', FULL.format(folder=str(tmp_path))], stderr=subprocess.PIPE)
     path = tmp_path / 'rank-00000.shard'
     assert done.returncode == 1 and done.stderr.decode() == (
-        'error: cannot write {}: File too large\n'
-        '  next: ulimit -f unlimited, then start the same command again\n'.format(path))
+        f'error: cannot write {path}: File too large\n'
+        '  next: ulimit -f unlimited, then start the same command again\n')
     assert path.stat().st_size == 20000 and [tile for tile, *_ in read_shards(tmp_path)] == ['first']
     with ShardWriter(tmp_path, 0, 1, ('ship',), 'a') as writer:
         assert writer.done == {'first'}

@@ -50,7 +50,7 @@ def site(tmp_path):
     pytest.importorskip('torch')
     python = tmp_path / 'venvs' / ledger.serving('train')[0] / 'bin' / 'python'
     python.parent.mkdir(parents=True)
-    python.write_text('#!/bin/sh\nexec {} "$@"\n'.format(sys.executable))
+    python.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
     python.chmod(0o755)
     mirror = tmp_path / 'mirror'
     mirror.mkdir()
@@ -78,7 +78,7 @@ def test_what_comes_without_a_published_hash_is_read_before_it_is_believed(tmp_p
                     lambda: checkpoint(mirror / SMALL, manifest.entries()[other])):
         content()
         code, _, error = weights(root, GET=SMALL, **settings)
-        assert code == 1 and 'is not {}, and was removed'.format(SMALL) in error and 'next:' in error
+        assert code == 1 and f'is not {SMALL}, and was removed' in error and 'next:' in error
         assert not (root / SMALL).exists() and not manifest.recorded(str(root))
     root.joinpath(SMALL).write_bytes(b'somebody laid this here')
     code, _, error = weights(root, GET=SMALL, **settings)

@@ -17,7 +17,7 @@ def test_the_manifest_holds_every_published_file():
     """The guide: three networks before and after pretraining, whole models for decoder reuse, 36 fine-tuned models."""
     names = {'vit-b-checkpoint-1599.pth', 'vit-l-mae-checkpoint-1599.pth', 'internimage_xl_22kto1k_384.pth'}
     for backbone in ('vit_b_rvsa', 'vit_l_rvsa', 'internimage_xl'):
-        names.update('last_{}_ss_is_rd_pretrn_model{}.pth'.format(backbone, part) for part in ('', '_encoder'))
+        names.update(f'last_{backbone}_ss_is_rd_pretrn_model{part}.pth' for part in ('', '_encoder'))
     assert {name for name, entry in ENTRIES.items() if not entry.config} == names
     assert collections.Counter(entry.task for entry in ENTRIES.values() if entry.config) == {
         'classification': 6, 'horizontal detection': 6, 'rotated detection': 6, 'segmentation': 6,

@@ -35,7 +35,7 @@ TYPES = {'cdd': 'SVCD_Dataset', 'levir': 'LEVIR_CD_Dataset', 'oscd': 'OSCD_RGB_C
 @pytest.mark.parametrize('entry', CHANGE, ids=[entry.name for entry in CHANGE])
 def test_runs_with_equal_tensors_are_told_by_the_description_of_the_training(tmp_path, entry):
     dataset = entry.config.split('/')[2]
-    path = checkpoint(tmp_path / 'best.pth', entry, {'cfg': "dataset=dict(type='{}')".format(TYPES[dataset])})
+    path = checkpoint(tmp_path / 'best.pth', entry, {'cfg': f"dataset=dict(type='{TYPES[dataset]}')"})
     assert recognise.recognise(path)[::2] == (entry, 'description')
     path = checkpoint(tmp_path / dataset / 'best.pth', entry)
     assert recognise.recognise(path)[::2] == (entry, 'name')

@@ -51,7 +51,7 @@ def _train(cfg: Config, args: argparse.Namespace, begun: Optional[Checkpoint], r
     last = cfg.runner.get('max_epochs'), cfg.runner.get('max_iters')
     if begun and any(count and made >= count for made, count in zip(done, last)) and passports.is_complete(
             'finetune', cfg.work_dir):
-        command.say('{}: all steps are done'.format(begun.path))
+        command.say(f'{begun.path}: all steps are done')
         return
     device = _device(local)
     environment.join(world, 'gloo' if device is None else 'nccl', environment.IN_STEP)

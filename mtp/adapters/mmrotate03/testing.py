@@ -57,7 +57,7 @@ def mean_average_precision(cfg: Config, tiles: Sequence[str], results: List[List
     """The toolbox's mAP over tiles with labels; None, and a line that says so, where these hold no object."""
     dataset = build_test_set(cfg)
     if not any(len(info['ann']['bboxes']) for info in dataset.data_infos):
-        print('there is no truth: the labels of the {} tiles hold no object, so there is no mAP'.format(len(dataset)),
+        print(f'there is no truth: the labels of the {len(dataset)} tiles hold no object, so there is no mAP',
               flush=True)
         return None
     position = {tile: number for number, tile in enumerate(tiles)}

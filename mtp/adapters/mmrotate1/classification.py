@@ -20,7 +20,7 @@ class _Scenes(CustomDataset):
         for label, (kind, folder) in enumerate(scenes.class_folders(self.img_prefix, self.CLASSES).items()):
             names = sorted(filter(images.is_image, os.listdir(folder)), key=natural)
             if not names:
-                raise MTPError('{} holds no image of the class {}'.format(folder, kind))
+                raise MTPError(f'{folder} holds no image of the class {kind}')
             samples += [(os.path.join(os.path.basename(folder), name), label) for name in names]
         return samples
 

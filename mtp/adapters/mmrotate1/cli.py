@@ -48,7 +48,7 @@ def train(argv: Optional[Sequence[str]] = None) -> None:
 def _train(cfg: Config, begun: Optional[Checkpoint]) -> None:
     """Train from ``begun`` on; a run that is complete is left as it is."""
     if begun and _is_done(cfg.train_cfg, begun.meta) and passports.is_complete('finetune', cfg.work_dir):
-        command.say('{}: all steps are done'.format(begun.path))
+        command.say(f'{begun.path}: all steps are done')
         return
     start = begun.path if begun else cfg.get('load_from') or cfg.model.backbone.get('pretrained')
     with _passport('finetune', cfg, start) as passport:
@@ -221,7 +221,7 @@ def _data_exists(loader: Optional[Mapping[str, Any]]) -> None:
         command.require_folder(root or '.', 'data folder')
         labels = dataset.get('ann_file')
         if labels and not os.path.exists(os.path.join(root, labels)):
-            raise MTPError('the labels {} do not exist'.format(os.path.join(root, labels)),
+            raise MTPError(f'the labels {os.path.join(root, labels)} do not exist',
                            hint='prepare the data set: make data-<dataset>')
         prefixes = dataset.get('data_prefix') or {}
         for prefix in [prefixes] if isinstance(prefixes, str) else prefixes.values():

@@ -36,11 +36,11 @@ class Network:
     def __init__(self, cfg: Config, checkpoint: str, device: Optional[int] = None, amp: bool = False) -> None:
         init_default_scope(cfg.default_scope)
         self.cfg, self.checkpoint, self.amp = cfg, checkpoint, amp
-        self.device = torch.device('cpu' if device is None else 'cuda:{}'.format(device))
+        self.device = torch.device('cpu' if device is None else f'cuda:{device}')
         self.classes, self.pair = classes_of(cfg), cfg.default_scope == 'opencd'
         self.channels = len(self.classes)
         if not 2 <= self.channels <= _MOST:
-            raise MTPError('{} has {} classes; a mask holds 2 to {}'.format(cfg.filename, self.channels, _MOST))
+            raise MTPError(f'{cfg.filename} has {self.channels} classes; a mask holds 2 to {_MOST}')
         steps = [step for step in cfg.test_dataloader.dataset.pipeline if name_of(step) not in FILES]
         self._pipeline = Compose(steps)
         self._model: Any = None  # the toolbox's, from load() on
@@ -110,7 +110,7 @@ def side_of(cfg: Config) -> Tuple[int, int]:
         return side, side - int(min(test.stride))
     crops = [step.crop_size for step in cfg.get('train_pipeline') or () if 'crop_size' in step]
     if not crops:
-        raise MTPError('{} does not say how large a window is'.format(cfg.filename), hint='add --window 512')
+        raise MTPError(f'{cfg.filename} does not say how large a window is', hint='add --window 512')
     side = int(crops[0] if isinstance(crops[0], int) else max(crops[0]))
     return side, side // 4
 

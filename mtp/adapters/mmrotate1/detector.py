@@ -35,7 +35,7 @@ class Detector:
         scope = _scope(cfg)
         init_default_scope(scope)
         self.cfg, self.checkpoint, self.amp = cfg, checkpoint, amp
-        self.device = torch.device('cpu' if device is None else 'cuda:{}'.format(device))
+        self.device = torch.device('cpu' if device is None else f'cuda:{device}')
         self.classes = classes_of(cfg)
         self.rotated = scope == 'mmrotate'
         self._pipeline = Compose(_without_labels(cfg.test_dataloader.dataset.pipeline))
@@ -73,7 +73,7 @@ def build_model(cfg: Config) -> nn.Module:
 def _scope(cfg: Config) -> str:
     scope = cfg.get('default_scope')
     if scope not in ('mmrotate', 'mmdet'):
-        raise MTPError('{} is not the config of a detector (its scope is {})'.format(cfg.filename, scope),
+        raise MTPError(f'{cfg.filename} is not the config of a detector (its scope is {scope})',
                        hint='give a config of mmrotate or mmdet, for example one below configs/mmrotate1/dotav2')
     return scope
 

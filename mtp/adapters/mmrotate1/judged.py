@@ -66,10 +66,10 @@ def _figures(cfg: Config, dataset: Dataset, infos: List[Dict[str, Any]], folder:
              for name, *columns in shards.read_shards(folder)}
     missing = [info['img_id'] for info in infos if info['img_id'] not in found]
     if missing:
-        raise MTPError('{} of {} images were not tested, for example {}'.format(len(missing), len(infos), missing[0]),
+        raise MTPError(f'{len(missing)} of {len(infos)} images were not tested, for example {missing[0]}',
                        hint='start the same command again; it does the missing ones')
     if not any(len(_truth(info, 0)['labels']) for info in infos):
-        print('there is no truth: the labels of the {} images hold no object, so there is no mAP'.format(len(infos)),
+        print(f'there is no truth: the labels of the {len(infos)} images hold no object, so there is no mAP',
               flush=True)
         return {}
     metric = METRICS.build(cfg.test_evaluator)
@@ -77,8 +77,8 @@ def _figures(cfg: Config, dataset: Dataset, infos: List[Dict[str, Any]], folder:
     metric.process(None, [dict(img_id=info['img_id'], gt_instances=_truth(info, 0), ignored_instances=_truth(info, 1),
                                pred_instances=found[info['img_id']]) for info in infos])
     figures = metric.compute_metrics(metric.results)
-    figures = {'{}/{}'.format(metric.prefix, key): value for key, value in figures.items()}
-    print(' '.join('{}: {:.4f}'.format(key, value) for key, value in figures.items()), flush=True)
+    figures = {f'{metric.prefix}/{key}': value for key, value in figures.items()}
+    print(' '.join(f'{key}: {value:.4f}' for key, value in figures.items()), flush=True)
     return figures
 
 

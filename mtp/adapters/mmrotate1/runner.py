@@ -104,7 +104,7 @@ class MTPRunner(Runner):
         if self.begun:
             return self._take_over(model, self.begun)
         report = load_into(model, filename, self._train_loop is None, bool(self.cfg.get('load_partial')))
-        self.logger.info('{}: {}'.format(filename, report))
+        self.logger.info(f'{filename}: {report}')
         return None
 
     @property
@@ -128,7 +128,7 @@ class MTPRunner(Runner):
         guard.own_paths(content['message_hub']['runtime_info'], os.path.dirname(os.path.abspath(found.path)))
         self.call_hook('after_load_checkpoint', checkpoint=content)
         saved.fill(model, content['state_dict'], found.path)
-        self.logger.info('going on from {}'.format(found.path))
+        self.logger.info(f'going on from {found.path}')
         return content
 
 

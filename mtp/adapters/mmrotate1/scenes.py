@@ -26,7 +26,7 @@ class Classifier:
     def __init__(self, cfg: Config, checkpoint: str, device: Optional[int] = None, amp: bool = False) -> None:
         init_default_scope(cfg.default_scope)
         self.cfg, self.checkpoint, self.amp = cfg, checkpoint, amp
-        self.device = torch.device('cpu' if device is None else 'cuda:{}'.format(device))
+        self.device = torch.device('cpu' if device is None else f'cuda:{device}')
         self.classes = classes_of(cfg)
         self._pipeline = Compose([step for step in cfg.test_dataloader.dataset.pipeline if name_of(step) not in FILES])
         self._model: Any = None  # the toolbox's, from load() on

@@ -47,6 +47,6 @@ class IoUMetric(stock.IoUMetric):
             return found
         for name, values in self.each.items():
             if name != 'aAcc':
-                found.update(('{}/{}'.format(kind, name), np.round(value * 100, 2))
+                found.update((f'{kind}/{name}', np.round(value * 100, 2))
                              for kind, value in zip(self.dataset_meta['classes'], values))
         return found

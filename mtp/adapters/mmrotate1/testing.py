@@ -118,7 +118,7 @@ def outputs(cfg: Config, out: Optional[str]) -> None:
     if not out or cfg.default_scope in ('mmseg', 'opencd'):
         return
     if not out.endswith(('.pkl', '.pickle')):
-        raise MTPError('--out {}: the name of a .pkl file is expected'.format(out), hint='--out {}.pkl'.format(out))
+        raise MTPError(f'--out {out}: the name of a .pkl file is expected', hint=f'--out {out}.pkl')
 
 
 @contextlib.contextmanager

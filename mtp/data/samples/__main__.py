@@ -37,7 +37,7 @@ def main(argv: Optional[Sequence[str]] = None) -> None:
     parser.add_argument('--out', required=True, help='data root to write below (what MTP_DATA_ROOT will name)')
     parser.add_argument('--seed', type=numbers.seed, default=0, help='another seed draws other pictures')
     parser.add_argument('--images', type=numbers.count, help='images for training (default: {})'.format(
-        ', '.join('{} {}'.format(name, entry[-1]) for name, entry in SETS.items())))
+        ', '.join(f'{name} {entry[-1]}' for name, entry in SETS.items())))
     parser.add_argument('--overwrite', action='store_true', help='replace sample sets made with other settings')
     options = parser.parse_args(argv)
     for name in dict.fromkeys(member for name in options.sets for member in GROUPS.get(name, (name,))):

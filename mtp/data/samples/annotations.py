@@ -12,8 +12,8 @@ def dota_text(polygons: Sequence[np.ndarray], names: Sequence[str], last: Sequen
     """DOTA lines ``x1 y1 ... x4 y4 name last``; ``last`` is the difficulty (DOTA) or the class index (SAMRS)."""
     lines = [header] if header else []
     for polygon, name, number in zip(polygons, names, last):
-        numbers = ' '.join('{:.1f}'.format(value) for value in np.reshape(polygon, -1))
-        lines.append('{} {} {}'.format(numbers, name, number))
+        numbers = ' '.join(f'{value:.1f}' for value in np.reshape(polygon, -1))
+        lines.append(f'{numbers} {name} {number}')
     return ''.join(line + newline for line in lines)
 
 
@@ -27,7 +27,7 @@ def dior_oriented(filename: str, width: int, height: int, polygons: Sequence[np.
     """DIOR-R annotation of one image."""
     objects = []
     for polygon, name in zip(polygons, names):
-        corners = ''.join('\t\t\t<x_{0}>{1}</x_{0}>\n\t\t\t<y_{0}>{2}</y_{0}>\n'.format(tag, x, y)
+        corners = ''.join(f'\t\t\t<x_{tag}>{x}</x_{tag}>\n\t\t\t<y_{tag}>{y}</y_{tag}>\n'
                           for tag, (x, y) in zip(DIOR_CORNERS, np.round(polygon).astype(int)))
         objects.append('\t<object>\n\t\t<type>robndbox</type>\n\t\t<name>{}</name>\n\t\t<truncated>0</truncated>\n'
                        '\t\t<difficult>0</difficult>\n\t\t<robndbox>\n{}\t\t</robndbox>\n\t\t<angle>0</angle>\n'
@@ -41,7 +41,7 @@ def dior_horizontal(filename: str, width: int, height: int, polygons: Sequence[n
     objects = []
     for polygon, name in zip(polygons, names):
         numbers = np.round(np.concatenate([np.min(polygon, 0), np.max(polygon, 0)])).astype(int)
-        box = ''.join('\t\t\t<{0}>{1}</{0}>\n'.format(tag, value)
+        box = ''.join(f'\t\t\t<{tag}>{value}</{tag}>\n'
                       for tag, value in zip(('xmin', 'ymin', 'xmax', 'ymax'), numbers))
         objects.append('\t<object>\n\t\t<name>{}</name>\n\t\t<pose>Unspecified</pose>\n\t\t<bndbox>\n{}\t\t</bndbox>\n'
                        '\t</object>\n'.format(escape(name), box))
@@ -53,7 +53,7 @@ def fair1m(filename: str, width: int, height: int, polygons: Sequence[np.ndarray
     objects = []
     for polygon, name in zip(polygons, names):
         ring = list(polygon) + [polygon[0]]
-        points = ''.join('\t\t\t\t<point>{:.6f},{:.6f}</point>\n'.format(x, y) for x, y in ring)
+        points = ''.join(f'\t\t\t\t<point>{x:.6f},{y:.6f}</point>\n' for x, y in ring)
         objects.append('\t\t<object>\n\t\t\t<coordinate>pixel</coordinate>\n\t\t\t<type>rectangle</type>\n'
                        '\t\t\t<description>None</description>\n\t\t\t<possibleresult>\n\t\t\t\t<name>{}</name>\n'
                        '\t\t\t</possibleresult>\n\t\t\t<points>\n{}\t\t\t</points>\n\t\t</object>\n'

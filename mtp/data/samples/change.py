@@ -38,7 +38,7 @@ def write_levir(folder: str, seed: int = 0, images: int = 2, size: int = 512) ->
     for part, count in (('train', images), ('val', 1), ('test', 1)):
         for number in range(1, count + 1):
             for role, image in zip(('A', 'B', 'label'), pair(rng, size, size)):
-                writing.save_image(os.path.join(folder, part, role, '{}_{}.png'.format(part, number)), image)
+                writing.save_image(os.path.join(folder, part, role, f'{part}_{number}.png'), image)
 
 
 def write_cdd(folder: str, seed: int = 0, images: int = 4) -> None:
@@ -47,13 +47,13 @@ def write_cdd(folder: str, seed: int = 0, images: int = 4) -> None:
     for part, count in (('train', images), ('val', 2), ('test', 2)):
         for number in range(count):
             for role, image in zip(('A', 'B', 'OUT'), pair(rng, 256, 256)):
-                writing.save_image(os.path.join(folder, part, role, '{:05d}.jpg'.format(number)), image)
+                writing.save_image(os.path.join(folder, part, role, f'{number:05d}.jpg'), image)
 
 
 def write_oscd(folder: str, seed: int = 0, images: int = 2) -> None:
     """Write images and labels below ``folder`` (``oscd``): Sentinel-2 bands of 16 bits for each date and region."""
     rng = np.random.default_rng((seed, 10))
-    regions = [('region{}'.format(number), 'train') for number in range(images)] + [('region_test', 'test')]
+    regions = [(f'region{number}', 'train') for number in range(images)] + [('region_test', 'test')]
     for region, part in regions:
         before, after, label = pair(rng, 300, 250)
         for date, image in (('imgs_1_rect', before), ('imgs_2_rect', after)):

@@ -11,8 +11,8 @@ def _write(name: str, folder: str, seed: int, images: int, size: int) -> None:
     rng = np.random.default_rng((seed, 11))
     for kind in catalogue.get(name).classes:
         for number in range(1, images + 1):
-            written = '{:03d}'.format(number) if name == 'resisc45' else number
-            path = os.path.join(folder, kind, '{}_{}.jpg'.format(kind, written))
+            written = f'{number:03d}' if name == 'resisc45' else number
+            path = os.path.join(folder, kind, f'{kind}_{written}.jpg')
             writing.save_image(path, landuse.draw(rng, kind, size))
 
 

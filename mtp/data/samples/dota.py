@@ -28,7 +28,7 @@ def write(folder: str, seed: int = 0, images: int = 6, tests: int = 3) -> None:
         for index in range(count):
             width, height = SIZES[split][index % len(SIZES[split])]
             scene = scenes.paint(rng, width, height, list(CLASS_OF), width * height // PIXELS_PER_OBJECT)
-            stem = 'P{:04d}'.format(FIRST[split] + index)
+            stem = f'P{FIRST[split] + index:04d}'
             writing.save_image(os.path.join(folder, split, 'images', stem + '.png'), scene.image)
             text = annotations.dota_text([item.polygon for item in scene.items],
                                          [CLASS_OF[item.kind] for item in scene.items], [0] * len(scene.items),

@@ -29,8 +29,8 @@ def write(folder: str, seed: int = 0, images: int = 6, tests: int = 3) -> None:
         for index in range(count):
             scene = scenes.paint(rng, SIZE, SIZE, list(CLASS_OF), OBJECTS)
             names = [CLASS_OF[item.kind] for item in scene.items]
-            name = '{}.tif'.format(index)
+            name = f'{index}.tif'
             writing.save_image(os.path.join(folder, part, 'images', name), scene.image)
             text = annotations.fair1m(name, SIZE, SIZE, [item.polygon for item in scene.items],
                                       [spelling.get(name, name) for name in names])
-            writing.save_text(os.path.join(folder, part, labels, '{}.xml'.format(index)), text)
+            writing.save_text(os.path.join(folder, part, labels, f'{index}.xml'), text)

@@ -28,7 +28,7 @@ def write(folder: str, seed: int = 0, images: int = 4) -> None:
         for index in range(count):
             area = ('Urban', 'Rural')[index % 2]
             image, mask = _scene(rng, houses=0.9 if area == 'Urban' else 0.25)
-            name = '{}.png'.format(number)
+            name = f'{number}.png'
             writing.save_image(os.path.join(folder, part, area, 'images_png', name), image)
             masks = os.path.join(folder, 'truth') if part == 'Test' else os.path.join(folder, part, area, 'masks_png')
             writing.save_image(os.path.join(masks, name), mask)

@@ -105,7 +105,7 @@ def _write_dior_xml(folder: str, stem: str, scene: scenes.Scene, names: Sequence
 def _write_dior_parts(folder: str, rng: np.random.Generator, parts: Mapping[str, List[str]], test: int) -> None:
     """The test part and the lists that DIOR and DIOR-R read; SIOR shares their folder."""
     dataset = catalogue.get('diorr')
-    stems = ['{:05d}'.format(index) for index in range(11726, 11726 + test)]
+    stems = [f'{index:05d}' for index in range(11726, 11726 + test)]
     for stem in stems:
         scene = _scene(rng, 'sior')
         writing.save_image(os.path.join(_path(folder, dataset.splits['test'].images), stem + '.jpg'), scene.image)

@@ -20,15 +20,15 @@ def write(folder: str, seed: int = 0, images: int = 8) -> None:
         image, terrain = scenes.land(rng, width, height)
         rings = [] if number % 4 == 0 else roofs.outlines(rng, terrain != scenes.TERRAIN.index('water'))
         roofs.draw(rng, image, rings)
-        stem = 'AOI_1_RIO_img{}'.format(number)
-        _save(os.path.join(folder, '3band', '3band_{}.tif'.format(stem)), scenes.finish(rng, image))
+        stem = f'AOI_1_RIO_img{number}'
+        _save(os.path.join(folder, '3band', f'3band_{stem}.tif'), scenes.finish(rng, image))
         features = [{'type': 'Feature', 'properties': {}, 'geometry': {
             'type': 'Polygon', 'coordinates': [[[CORNER[0] + x * STEP, CORNER[1] - y * STEP, 0.0] for x, y in ring]]}}
             for ring in rings]
         text = '' if number % 8 == 0 else json.dumps(
             {'type': 'FeatureCollection', 'crs': {'type': 'name', 'properties': {
                 'name': 'urn:ogc:def:crs:OGC:1.3:CRS84'}}, 'features': features})  # some real files are empty
-        writing.save_text(os.path.join(folder, 'geojson', 'Geo_{}.geojson'.format(stem)), text)
+        writing.save_text(os.path.join(folder, 'geojson', f'Geo_{stem}.geojson'), text)
 
 
 def _save(path: str, image: np.ndarray) -> None:

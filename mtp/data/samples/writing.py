@@ -40,12 +40,12 @@ def sample_folder(path: str, settings: Mapping[str, Any], overwrite: bool = Fals
             yield None
             return
         if found is None:
-            raise MTPError('{} is not a sample set and is left alone'.format(path), hint='choose another --out')
+            raise MTPError(f'{path} is not a sample set and is left alone', hint='choose another --out')
         if not overwrite:
-            raise MTPError('{} holds a sample set made otherwise: {}'.format(path, found),
+            raise MTPError(f'{path} holds a sample set made otherwise: {found}',
                            hint='add --overwrite, or choose another --out')
         if made is None:
-            raise MTPError('{} holds a sample set of an earlier version, which does not say what it wrote'.format(path),
+            raise MTPError(f'{path} holds a sample set of an earlier version, which does not say what it wrote',
                            hint='choose another --out')
     scratch = temporary_of(path)
     os.makedirs(scratch)
@@ -107,7 +107,7 @@ def save_image(path: str, image: np.ndarray) -> None:
     bgr = image if image.ndim == 2 else image[..., ::-1]
     options = [cv2.IMWRITE_JPEG_QUALITY, 95] if path.endswith('.jpg') else [cv2.IMWRITE_PNG_COMPRESSION, 3]
     if not cv2.imwrite(_parent(path), bgr, [] if path.endswith('.tif') else options):
-        raise MTPError('could not write {}'.format(path), hint='look for a full disk or a read-only folder')
+        raise MTPError(f'could not write {path}', hint='look for a full disk or a read-only folder')
 
 
 def save_text(path: str, text: str) -> None:

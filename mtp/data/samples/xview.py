@@ -17,7 +17,7 @@ def write(folder: str, seed: int = 0, images: int = 4) -> None:
     features = [_feature('1395.tif', 73, (1, 2, 30, 40))]  # the real labels name this image; no archive holds it
     for index in range(images):
         scene = scenes.paint(rng, *SIZE, list(TYPE_OF), 60)
-        name = '{}.tif'.format(5 + 3 * index)
+        name = f'{5 + 3 * index}.tif'
         writing.save_image(os.path.join(folder, 'train_images', name), scene.image)
         for item in scene.items:
             box = np.round(np.concatenate([item.polygon.min(0), item.polygon.max(0)])).astype(int)

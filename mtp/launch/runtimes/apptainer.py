@@ -40,7 +40,7 @@ class Apptainer(base.Runtime):
         if 'apptainer' not in host.tools and not (later and settings.runtime == self.name):
             return (Problem('apptainer is not installed', 'RUNTIME=docker or RUNTIME=native'),)
         if sif not in host.sifs:
-            return (Problem('{} is missing'.format(sif), base.build_hint(self.makes, env, kind)),)
+            return (Problem(f'{sif} is missing', base.build_hint(self.makes, env, kind)),)
         if host.made_for.get(sif, env) not in ('', env):
             return (base.other_environment(sif, host.made_for[sif], env, 'SIF'),)
         stale = base.stale(host.sifs[sif], env, kind) if host.sifs[sif] and not settings.sif else ''
@@ -48,7 +48,7 @@ class Apptainer(base.Runtime):
 
     def recipe(self, env: str) -> Tuple[str, ...]:
         """Files of the checkout that a build reads."""
-        return ('apptainer/{}.def'.format(env),)
+        return (f'apptainer/{env}.def',)
 
     def build(self, settings: 'base.Settings', env: str, kind: str, engine: str, archive: str) -> List[str]:
         """Words that make a file of the image in an ``engine``, or of the ``archive`` of one in a bundle."""
@@ -80,13 +80,13 @@ class Apptainer(base.Runtime):
             words += ['--bind', '{}:{}{}'.format(source, target, ':ro' * read_only)]
         words += ['--pwd', base.CODE]
         for name, value in sorted(base.environment_inside(settings, host, job).items()):
-            words += ['--env', '{}={}'.format(name, value)]
+            words += ['--env', f'{name}={value}']
         return words + list(settings.further[self.args]) + [image]
 
 
 def sif_path(settings: 'base.Settings', env: str, kind: str) -> str:
     """Where the apptainer image of ``env`` lies, relative to the checkout."""
-    return settings.sif or 'apptainer/{}-{}.sif'.format(env, kind)
+    return settings.sif or f'apptainer/{env}-{kind}.sif'
 
 
 def labels(tool: Optional[str], path: str, timeout: float = 60) -> Dict[str, str]:

@@ -134,10 +134,10 @@ def stale(label: str, env: str, kind: str) -> str:
 
 def other_environment(name: str, held: str, env: str, setting: str) -> Problem:
     """An image of the user's own that holds another environment than the one that is wanted."""
-    return Problem('{}={} holds the environment {}, but this runs in {}'.format(setting, name, held, env),
-                   'leave {} away, or {}= an image of {}'.format(setting, setting, env))
+    return Problem(f'{setting}={name} holds the environment {held}, but this runs in {env}',
+                   f'leave {setting} away, or {setting}= an image of {env}')
 
 
 def build_hint(verb: str, env: str, kind: str) -> str:
     """The command that brings a missing image; a variant that the ledger lacks is built by its site."""
-    return '{} ENV={} VARIANT={}'.format(verb, env, kind) if kind in ledger.variants(env) else ROCM_HINT
+    return f'{verb} ENV={env} VARIANT={kind}' if kind in ledger.variants(env) else ROCM_HINT

@@ -47,7 +47,7 @@ class Docker(base.Runtime):
         if seen.refusal:
             return (self.silent(seen),)
         if 0 <= seen.free < engines.RUN_BYTES:
-            return (Problem('the disk of the engine, {}, is full'.format(seen.about.root), self.prune),)
+            return (Problem(f'the disk of the engine, {seen.about.root}, is full', self.prune),)
         return self._of_image(settings, host, env, kind)
 
     def absent(self, host: 'base.Host') -> Problem:
@@ -57,7 +57,7 @@ class Docker(base.Runtime):
 
     def silent(self, seen: engines.Seen) -> Problem:
         """What is said where it does not answer."""
-        return Problem('the docker daemon does not answer: {}'.format(seen.refusal), seen.following)
+        return Problem(f'the docker daemon does not answer: {seen.refusal}', seen.following)
 
     def missing(self, host: 'base.Host', name: str, env: str, kind: str) -> str:
         """The command that brings an image that is not here."""
@@ -70,7 +70,7 @@ class Docker(base.Runtime):
     def unfit(self, host: 'base.Host', builds: bool) -> Tuple[Problem, ...]:
         """What the engine lacks for loading images, or for building them."""
         if self.client not in host.tools:
-            return (Problem('{} is not installed'.format(self.name), self.install),)
+            return (Problem(f'{self.name} is not installed', self.install),)
         seen = self.seen(host)
         if seen.refusal:
             return (self.silent(seen),)
@@ -85,11 +85,11 @@ class Docker(base.Runtime):
     def _of_image(self, settings: 'base.Settings', host: 'base.Host', env: str, kind: str) -> Tuple[Problem, ...]:
         name, held = image(settings, env, kind), self.seen(host).images
         if name not in held:
-            return (Problem('there is no image {}'.format(name), self.missing(host, name, env, kind)),)
+            return (Problem(f'there is no image {name}', self.missing(host, name, env, kind)),)
         if host.made_for.get(name, env) not in ('', env):
             return (base.other_environment(name, host.made_for[name], env, 'IMAGE'),)
         stale = '' if settings.image else base.stale(held[name], env, kind)
-        return (Problem('the image {}{}'.format(name, stale), base.build_hint(self.makes, env, kind)),) if stale else ()
+        return (Problem(f'the image {name}{stale}', base.build_hint(self.makes, env, kind)),) if stale else ()
 
     def command(self, settings: 'base.Settings', host: 'base.Host', job: 'base.Job', kind: str, inner: Iterable[str],
                 alone: bool) -> Command:
@@ -104,7 +104,7 @@ class Docker(base.Runtime):
 
     def _identity(self, settings: 'base.Settings', host: 'base.Host', env: str, kind: str) -> Dict[str, str]:
         name, ids = image(settings, env, kind), self.seen(host).ids
-        return {'MTP_IMAGE': '{}@{}'.format(name, ids[name]) if name in ids else name}
+        return {'MTP_IMAGE': f'{name}@{ids[name]}' if name in ids else name}
 
     def identity(self, host: 'base.Host', engine: engines.Engine) -> List[str]:
         """Words that make the files of a container belong to the user outside."""
@@ -130,7 +130,7 @@ class Docker(base.Runtime):
             words += ['--mount', 'type=bind,source={},target={}{}'.format(source, target, ',readonly' * read_only)]
         words += ['--workdir', base.CODE, '--env', 'HOME=/tmp']
         for name, value in sorted(environment.items()):
-            words += ['--env', '{}={}'.format(name, value)]
+            words += ['--env', f'{name}={value}']
         return words
 
 
@@ -138,7 +138,7 @@ def image(settings: 'base.Settings', env: str, kind: str) -> str:
     """Name of the image; a variant that the ledger lacks (ROCm) has the same form of name."""
     if settings.image:
         return settings.image
-    return ledger.image_tag(env, kind) if kind in ledger.variants(env) else 'mtp/{}:{}'.format(env, kind)
+    return ledger.image_tag(env, kind) if kind in ledger.variants(env) else f'mtp/{env}:{kind}'
 
 
 def _shared(settings: 'base.Settings', host: 'base.Host', alone: bool) -> List[str]:

@@ -52,13 +52,13 @@ class Native(base.Runtime):
 
 def python(settings: 'base.Settings', env: str) -> str:
     """Python of the native environment ``env``, relative to the checkout."""
-    return '{}/{}/bin/python'.format(settings.venv_root, env)
+    return f'{settings.venv_root}/{env}/bin/python'
 
 
 def unready(host: 'base.Host', env: str) -> Tuple[Problem, ...]:
     """Why the native environment ``env`` cannot be used, as a tuple of at most one :class:`Problem`."""
     state = host.venvs[env]
-    return (Problem(SAID[state].format(env), 'make setup ENV={}'.format(env)),) if state in SAID else ()
+    return (Problem(SAID[state].format(env), f'make setup ENV={env}'),) if state in SAID else ()
 
 
 def _own_path(settings: 'base.Settings', host: 'base.Host') -> Dict[str, str]:

@@ -35,7 +35,7 @@ class Podman(Docker):
         return Problem('podman is not installed', self.install + ', or RUNTIME=apptainer, RUNTIME=native')
 
     def silent(self, seen: engines.Seen) -> Problem:
-        return Problem('podman cannot work here: {}'.format(seen.refusal), seen.following)
+        return Problem(f'podman cannot work here: {seen.refusal}', seen.following)
 
     def missing(self, host: 'base.Host', name: str, env: str, kind: str) -> str:
         docker = host.engines.get('docker', engines.UNASKED)

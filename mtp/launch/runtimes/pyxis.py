@@ -46,7 +46,7 @@ class Pyxis(Apptainer):
                             'ask who runs the cluster, or RUNTIME=apptainer'),)
         path = sqsh_path(settings, env, kind)
         if path not in host.sqshs:
-            return (Problem('{} is missing'.format(path), base.build_hint(self.makes, env, kind) + ', or SQSH=file'),)
+            return (Problem(f'{path} is missing', base.build_hint(self.makes, env, kind) + ', or SQSH=file'),)
         return ()
 
     def recipe(self, env: str) -> Tuple[str, ...]:
@@ -55,7 +55,7 @@ class Pyxis(Apptainer):
     def build(self, settings: 'base.Settings', env: str, kind: str, engine: str, archive: str) -> List[str]:
         source = {'docker': 'dockerd'}.get(engine, engine)
         return ['enroot', 'import', '--output', sqsh_path(settings, env, kind)] + list(settings.args) + [
-            '{}://{}'.format(source, settings.image or ledger.image_tag(env, kind))]
+            f'{source}://{settings.image or ledger.image_tag(env, kind)}']
 
     def unfit(self, settings: 'base.Settings', host: 'base.Host',
               asked: Iterable[Tuple[str, str]]) -> Tuple[Problem, ...]:
@@ -63,7 +63,7 @@ class Pyxis(Apptainer):
             return (Problem('enroot is not installed',
                             'https://github.com/NVIDIA/enroot/blob/master/doc/installation.md'),)
         there = [path for path in (sqsh_path(settings, env, kind) for env, kind in asked) if path in host.sqshs]
-        return tuple(Problem('{} is there, and enroot writes over nothing'.format(path), 'rm ' + path)
+        return tuple(Problem(f'{path} is there, and enroot writes over nothing', 'rm ' + path)
                      for path in there)
 
     def probe(self, settings: 'base.Settings', env: str, kind: str) -> Tuple[str, str]:
@@ -91,7 +91,7 @@ class Pyxis(Apptainer):
 
 def sqsh_path(settings: 'base.Settings', env: str, kind: str) -> str:
     """Where the image of ``env`` lies as a file of squashfs, relative to the checkout."""
-    return settings.sqsh or 'apptainer/{}-{}.sqsh'.format(env, kind)
+    return settings.sqsh or f'apptainer/{env}-{kind}.sqsh'
 
 
 def options(srun: str) -> List[str]:

@@ -49,7 +49,7 @@ def key(name: str, split: str, drop_degenerate: bool) -> str:
     with os.scandir(where['rotated']) as found:
         for item in sorted(found, key=lambda item: item.name):
             facts = item.stat()
-            digest.update('{} {} {}\n'.format(item.name, facts.st_size, facts.st_mtime_ns).encode())
+            digest.update(f'{item.name} {facts.st_size} {facts.st_mtime_ns}\n'.encode())
     return digest.hexdigest()[:16]
 
 
@@ -68,9 +68,9 @@ def read(folder: str, name: str, split: str, drop_degenerate: bool, comm: Proces
 
 def _ensure(folder: str, name: str, split: str, drop_degenerate: bool) -> str:
     """Path of the arrays, which are made when they are not there; missing image files are noticed either way."""
-    place = os.path.join(folder, '{}_{}_{}'.format(name, split, key(name, split, drop_degenerate)))
+    place = os.path.join(folder, f'{name}_{split}_{key(name, split, drop_degenerate)}')
     if os.path.isdir(place) and not intact(place):
-        sys.stderr.write('warning: the annotations in {} are damaged and are made anew\n'.format(place))
+        sys.stderr.write(f'warning: the annotations in {place} are damaged and are made anew\n')
         shutil.rmtree(place)
     if os.path.isdir(place):
         found = load(place, name, split)
@@ -116,7 +116,7 @@ def check_sum(path: str) -> str:
     with open(path, 'rb') as stream:
         for block in iter(lambda: stream.read(1 << 22), b''):
             value = zlib.crc32(block, value)
-    return '{:08x}'.format(value)
+    return f'{value:08x}'
 
 
 def load(place: str, name: str, split: str) -> annotations.Annotations:

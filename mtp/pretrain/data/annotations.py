@@ -96,9 +96,9 @@ def check_folders(name: str, split: str = 'train', way_out: str = '') -> Dict[st
     entry, where = catalogue.get(name), folders(name, split)
     for what in ('images', 'semantic', 'rotated'):
         if not os.path.isdir(where[what]):
-            raise MTPError('{}: the folder {} is missing ({} of {})'.format(name, where[what], what, entry.title),
+            raise MTPError(f'{name}: the folder {where[what]} is missing ({what} of {entry.title})',
                            hint='set MTP_DATA_ROOT to the folder that holds samrs/; or draw some: make samples, then '
-                                'MTP_DATA_ROOT=work_dirs/samples make data-{}'.format(name))
+                                f'MTP_DATA_ROOT=work_dirs/samples make data-{name}')
     if not os.path.isfile(where['coco']):
         raise MTPError('{}: the instance file {} is missing'.format(name, where['coco']),
                        hint='; '.join(filter(None, [PREPARE.format(name), way_out])))
@@ -155,18 +155,18 @@ def _read_coco(path: str, entry: catalogue.Dataset) -> Tuple[List[Dict[str, Any]
     try:
         content = files.read_json(path, most=None)
     except (OSError, ValueError) as error:
-        raise MTPError('{}: not a COCO file: {}'.format(path, error), hint=PREPARE.format(entry.name)) from None
+        raise MTPError(f'{path}: not a COCO file: {error}', hint=PREPARE.format(entry.name)) from None
     if not isinstance(content, dict):
-        raise MTPError('{}: the top level is a {}, not an object'.format(path, type(content).__name__))
+        raise MTPError(f'{path}: the top level is a {type(content).__name__}, not an object')
     images = _entries(content, 'images', path)
     for place, image in enumerate(images):
         _check_image(image, place, path)
     if not images:
-        raise MTPError('{}: field images: it names no image'.format(path), hint=PREPARE.format(entry.name))
+        raise MTPError(f'{path}: field images: it names no image', hint=PREPARE.format(entry.name))
     label_of = _labels(_entries(content, 'categories', path), entry.classes, path)
     place_of = {image['id']: place for place, image in enumerate(images)}
     if len(place_of) != len(images):
-        raise MTPError('{}: field images: two images have the same id'.format(path))
+        raise MTPError(f'{path}: field images: two images have the same id')
     objects = _entries(dict(content, annotations=content.get('annotations') or []), 'annotations', path)
     columns, skipped = _instances(objects, images, place_of, label_of, path)
     return images, columns, skipped
@@ -175,17 +175,17 @@ def _read_coco(path: str, entry: catalogue.Dataset) -> Tuple[List[Dict[str, Any]
 def _entries(content: Dict[str, Any], field: str, path: str) -> List[Dict[str, Any]]:
     entries = content.get(field)
     if not isinstance(entries, list) or not all(isinstance(item, dict) for item in entries):
-        raise MTPError('{}: field {}: a list of objects is expected'.format(path, field))
+        raise MTPError(f'{path}: field {field}: a list of objects is expected')
     return entries
 
 
 def _check_image(image: Dict[str, Any], place: int, path: str) -> None:
     name = image.get('file_name')
     if not isinstance(name, str) or os.path.basename(name) != name or name in ('', '.', '..'):
-        raise MTPError('{}: images[{}]: field file_name: {!r} is not a plain file name'.format(path, place, name))
+        raise MTPError(f'{path}: images[{place}]: field file_name: {name!r} is not a plain file name')
     for field in ('height', 'width'):
         if not isinstance(image.get(field), int) or not 0 < image[field] <= 1 << 16:
-            raise MTPError('{}: images[{}]: field {}: {!r}'.format(path, place, field, image.get(field)))
+            raise MTPError(f'{path}: images[{place}]: field {field}: {image.get(field)!r}')
     if not isinstance(image.get('id'), (int, str)):
         raise MTPError('{}: images[{}]: field id: {!r}'.format(path, place, image.get('id')))
 
@@ -196,8 +196,7 @@ def _labels(categories: List[Dict[str, Any]], classes: Sequence[str], path: str)
     for place, category in enumerate(categories):
         name = category.get('name')
         if name not in known:
-            raise MTPError('{}: categories[{}]: field name: {!r} is not a class of this data set'.format(
-                path, place, name))
+            raise MTPError(f'{path}: categories[{place}]: field name: {name!r} is not a class of this data set')
         labels[category.get('id')] = known[name]
     return labels
 
@@ -207,7 +206,7 @@ def _instances(annotations: List[Dict[str, Any]], images: List[Dict[str, Any]], 
     """Columns of all usable instances, sorted by image."""
     skipped, kept = collections.Counter(), []
     for place, item in enumerate(annotations):
-        where = '{}: annotations[{}]'.format(path, place)
+        where = f'{path}: annotations[{place}]'
         try:
             image = place_of[item['image_id']]
             x, y, width, height = (float(value) for value in item['bbox'])
@@ -217,10 +216,10 @@ def _instances(annotations: List[Dict[str, Any]], images: List[Dict[str, Any]], 
                 raise ValueError('field bbox: a number that is not finite')
             usable = not item.get('ignore') and not item.get('iscrowd')
         except (KeyError, TypeError, ValueError, OverflowError, rle.RunsError) as error:
-            raise MTPError('{}: {} {}'.format(where, type(error).__name__, error)) from None
+            raise MTPError(f'{where}: {type(error).__name__} {error}') from None
         expected = [images[image]['height'], images[image]['width']]
         if size != expected:
-            raise MTPError('{}: field segmentation.size: {}, and the image has {}'.format(where, size, expected))
+            raise MTPError(f'{where}: field segmentation.size: {size}, and the image has {expected}')
         reason = _unusable(usable, (x, y, width, height), expected)
         if reason:
             skipped[reason] += 1
@@ -231,8 +230,7 @@ def _instances(annotations: List[Dict[str, Any]], images: List[Dict[str, Any]], 
     try:
         areas, _ = rle.areas_and_boxes(sizes, [row[3] for row in kept])
     except rle.RunsError as error:
-        raise MTPError('{}: annotations[{}]: field segmentation: {}'.format(
-            path, kept[error.index][4], error)) from None
+        raise MTPError(f'{path}: annotations[{kept[error.index][4]}]: field segmentation: {error}') from None
     skipped['empty mask'] += int((areas == 0).sum())
     kept = [row for row, area in zip(kept, areas) if area]
     lengths = np.array([len(row[3]) for row in kept], np.int64)

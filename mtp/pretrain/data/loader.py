@@ -37,7 +37,7 @@ def batch_sizes(batch: int, counts: Dict[str, int], mode: str = 'avg') -> Dict[s
     """
     if batch < len(counts):
         raise MTPError('--batch_size {} is smaller than the number of data sets ({}: {})'.format(
-            batch, len(counts), ' '.join(counts)), hint='--batch_size {}'.format(len(counts)))
+            batch, len(counts), ' '.join(counts)), hint=f'--batch_size {len(counts)}')
     if mode == 'avg':
         return {name: batch // len(counts) for name in counts}
     sizes = {name: max(batch * number // sum(counts.values()), 1) for name, number in counts.items()}
@@ -107,7 +107,7 @@ class StepDataset(Dataset):
                     raise
                 skipped.append(str(error))
                 index = (index + 1) % len(source)
-        raise MTPError('{}: no image of the data set can be read'.format(name))
+        raise MTPError(f'{name}: no image of the data set can be read')
 
 
 def _as_made(item: Any) -> Any:

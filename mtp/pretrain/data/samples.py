@@ -63,7 +63,7 @@ def read_image(path: str, size: Sequence[int]) -> np.ndarray:
     try:
         image = pixels.read_image(path)
     except MTPError as error:
-        raise MTPError('cannot decode the image {}: {}'.format(path, error.args[0]), hint=error.hint) from None
+        raise MTPError(f'cannot decode the image {path}: {error.args[0]}', hint=error.hint) from None
     if image.shape[:2] != tuple(size):
         raise MTPError('{} has {} x {} pixels (height x width), its annotation says {} x {}'.format(
             path, *image.shape[:2], *size))
@@ -94,7 +94,7 @@ def read_semantic(path: str, size: Sequence[int], classes: int) -> np.ndarray:
     try:
         label = images.decoded(path, cv2.IMREAD_UNCHANGED)
     except MTPError as error:
-        raise MTPError('cannot decode the semantic label {}: {}'.format(path, error.args[0]), hint=error.hint) from None
+        raise MTPError(f'cannot decode the semantic label {path}: {error.args[0]}', hint=error.hint) from None
     if label.ndim != 2 or label.dtype != np.uint8 or label.shape != tuple(size):
         raise MTPError('{} is {} {}; one grey byte a pixel and the image\'s size {} are expected'.format(
             path, label.dtype, label.shape, tuple(size)))

@@ -25,7 +25,7 @@ _MODEL = re.compile(r'(?:Iter_(\d+)|last)_.+_pretrn_model\.pth$')
 
 def stem(options: argparse.Namespace, iteration: Union[None, int, str] = None) -> str:
     """``Iter_<n>_<backbone>_<tasks>_pretrn_model``; ``last_...`` without an iteration, ``best_...`` for ``'best'``."""
-    first = 'last' if iteration is None else iteration if iteration == 'best' else 'Iter_{}'.format(iteration)
+    first = 'last' if iteration is None else iteration if iteration == 'best' else f'Iter_{iteration}'
     return '_'.join([first, options.backbone] + list(options.tasks) + ['pretrn_model'])
 
 
@@ -89,7 +89,7 @@ def check_same_run(found: Checkpoint, settings: Dict[str, Any], folder: str) -> 
         MTPError: names each setting that differs.
     """
     saved = found.meta.get('settings', {})
-    differing = ['{} {!r} there, {!r} now'.format(name, saved.get(name), settings.get(name))
+    differing = [f'{name} {saved.get(name)!r} there, {settings.get(name)!r} now'
                  for name in dict(saved, **settings) if saved.get(name) != settings.get(name)]
     if differing:
         raise MTPError('{} holds a run with other settings: {}'.format(folder, '; '.join(differing)),
@@ -111,7 +111,7 @@ def restore(found: Checkpoint, model: nn.Module, optimizer: torch.optim.Optimize
         if scaler is not None and found.rest.get('scaler'):
             scaler.load_state_dict(found.rest['scaler'])
     else:
-        warn('{}: weights and step are taken, its optimizer state has another layout and is not'.format(found.path))
+        warn(f'{found.path}: weights and step are taken, its optimizer state has another layout and is not')
 
 
 def restored_model(found: Checkpoint) -> PretrainModel:

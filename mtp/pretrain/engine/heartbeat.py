@@ -46,8 +46,8 @@ class Heartbeat(threading.Thread):
         while not self.ended.wait(BEAT):
             try:
                 with self.lock:
-                    self.store.add('beat/{}'.format(self.rank), 1)
-                    now = self.store.add('beat/{}'.format(neighbour), 0)
+                    self.store.add(f'beat/{self.rank}', 1)
+                    now = self.store.add(f'beat/{neighbour}', 0)
                 if now != beats:
                     beats, heard = now, time.monotonic()
                 elif time.monotonic() - heard > self.silence:
@@ -59,7 +59,7 @@ class Heartbeat(threading.Thread):
             if failure and failure[0] != self.rank and not self.ended.wait(BEAT):  # its error comes first
                 with self.lock:
                     self.store.add('seen', 1)
-                sys.stderr.write('process {} stops: {}\n'.format(self.rank, failure[1]))
+                sys.stderr.write(f'process {self.rank} stops: {failure[1]}\n')
                 sys.stderr.flush()
                 os._exit(FAILED)
 
@@ -68,7 +68,7 @@ class Heartbeat(threading.Thread):
         culprit = self.rank if culprit is None else culprit
         with self.lock:
             if self.store.add('failures', 1) == 1:
-                self.store.set('failure', '{} {}'.format(culprit, text))
+                self.store.set('failure', f'{culprit} {text}')
 
     def failure(self) -> Optional[Tuple[int, str]]:
         """(process, text) of the first error that was left, or None."""
@@ -76,7 +76,7 @@ class Heartbeat(threading.Thread):
             if not self.store.add('failures', 0):
                 return None
             culprit, text = self.store.get('failure').decode('utf-8', 'replace').split(' ', 1)
-        return int(culprit), text if text.startswith('process') else 'process {} failed: {}'.format(culprit, text)
+        return int(culprit), text if text.startswith('process') else f'process {culprit} failed: {text}'
 
     def explain(self, error: Exception) -> Exception:
         """What to raise for ``error`` of this process: another one's, when that is why a collective broke."""
@@ -91,8 +91,8 @@ class Heartbeat(threading.Thread):
                 if failure and failure[0] != self.rank:
                     with self.lock:
                         self.store.add('seen', 1)
-                    error = MTPError('process {} stops: {}'.format(self.rank, failure[1]), code=FAILED)
-            self.report('{}: {}'.format(type(error).__name__, error) if not isinstance(error, MTPError) else str(error))
+                    error = MTPError(f'process {self.rank} stops: {failure[1]}', code=FAILED)
+            self.report(f'{type(error).__name__}: {error}' if not isinstance(error, MTPError) else str(error))
             if self.rank == 0:  # the store ends with this process
                 self._wait(lambda: self._count('seen') >= self.world - len(silent) - (not silent), LINGER)
         except (RuntimeError, ValueError):
@@ -101,9 +101,9 @@ class Heartbeat(threading.Thread):
 
     def _silent(self) -> List[int]:
         """Processes that do not beat any more."""
-        before = [self._count('beat/{}'.format(rank)) for rank in range(self.world)]
+        before = [self._count(f'beat/{rank}') for rank in range(self.world)]
         self.ended.wait(3 * BEAT)
-        return [rank for rank in range(self.world) if self._count('beat/{}'.format(rank)) == before[rank]]
+        return [rank for rank in range(self.world) if self._count(f'beat/{rank}') == before[rank]]
 
     def _count(self, name: str) -> int:
         with self.lock:

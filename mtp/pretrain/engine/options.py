@@ -23,7 +23,7 @@ def truth(text: str) -> bool:
         return True
     if text.lower() in ('false', '0', 'no'):
         return False
-    raise argparse.ArgumentTypeError('True or False is expected, not {!r}'.format(text))
+    raise argparse.ArgumentTypeError(f'True or False is expected, not {text!r}')
 
 
 def as_json(text: str) -> Any:
@@ -31,7 +31,7 @@ def as_json(text: str) -> Any:
     try:
         return files.parse_json(text)
     except ValueError as error:
-        raise argparse.ArgumentTypeError('JSON is expected, not {!r}: {}'.format(text, error))
+        raise argparse.ArgumentTypeError(f'JSON is expected, not {text!r}: {error}')
 
 
 def parser() -> argparse.ArgumentParser:
@@ -120,18 +120,18 @@ def _read_config(path: str, made: argparse.ArgumentParser) -> Dict[str, Any]:
     try:
         values = files.read_json(path)
     except (OSError, ValueError) as error:
-        raise MTPError('cannot read the configuration {}: {}'.format(path, error)) from None
+        raise MTPError(f'cannot read the configuration {path}: {error}') from None
     known = {action.dest: action for action in made._actions}
     if not isinstance(values, dict):
-        raise MTPError('{}: an object of flag: value is expected'.format(path))
+        raise MTPError(f'{path}: an object of flag: value is expected')
     for name, value in values.items():
         if name not in known or name in ('config', 'help'):
-            raise MTPError('{}: {!r} is no flag of pretraining'.format(path, name),
+            raise MTPError(f'{path}: {name!r} is no flag of pretraining',
                            hint='python main_pretrain.py --help')
     try:
         return {name: _of_file(known[name], value) for name, value in values.items()}
     except argparse.ArgumentTypeError as error:
-        raise MTPError('{}: {}'.format(path, error), hint='mend that line, and start the same command again') from None
+        raise MTPError(f'{path}: {error}', hint='mend that line, and start the same command again') from None
 
 
 def _of_file(flag: argparse.Action, value: Any) -> Any:
@@ -149,40 +149,40 @@ def _of_file(flag: argparse.Action, value: Any) -> Any:
 def _typed(flag: argparse.Action, value: Any) -> Any:
     text = value if isinstance(value, str) and flag.type is not as_json else json.dumps(value)
     if flag.type is None and not isinstance(value, str):
-        raise argparse.ArgumentTypeError('{}: a text is expected, not {!r}'.format(flag.dest, value))
+        raise argparse.ArgumentTypeError(f'{flag.dest}: a text is expected, not {value!r}')
     if flag.choices and value not in flag.choices:
         raise argparse.ArgumentTypeError('{}: {!r} is none of {}'.format(
             flag.dest, value, ', '.join(map(str, flag.choices))))
     try:
         return flag.type(text) if callable(flag.type) else text
     except argparse.ArgumentTypeError as error:
-        raise argparse.ArgumentTypeError('{}: {}'.format(flag.dest, error)) from None
+        raise argparse.ArgumentTypeError(f'{flag.dest}: {error}') from None
 
 
 def _check(options: argparse.Namespace) -> None:
     for name in ('backbone', 'save_path', 'image_size', 'init_backbone'):
         if getattr(options, name) is None:
-            raise MTPError('--{} is missing'.format(name), hint='python main_pretrain.py --help')
+            raise MTPError(f'--{name} is missing', hint='python main_pretrain.py --help')
     if options.image_size < 64 or options.image_size % 32:
-        raise MTPError('--image_size {} is not a multiple of 32 from 64 on'.format(options.image_size),
-                       hint='--image_size {}'.format(max(round(options.image_size / 32), 2) * 32))
+        raise MTPError(f'--image_size {options.image_size} is not a multiple of 32 from 64 on',
+                       hint=f'--image_size {max(round(options.image_size / 32), 2) * 32}')
     if options.batch_size < len(set(options.datasets)):
         raise MTPError('--batch_size {} is smaller than the number of data sets ({}: {})'.format(
             options.batch_size, len(set(options.datasets)), ' '.join(options.datasets)),
-            hint='--batch_size {}'.format(len(set(options.datasets))))
+            hint=f'--batch_size {len(set(options.datasets))}')
     if options.ignore_label != 255:
-        raise MTPError('--ignore_label {}: the label files use 255'.format(options.ignore_label),
+        raise MTPError(f'--ignore_label {options.ignore_label}: the label files use 255',
                        hint='--ignore_label 255')
     hooks = options.custom_hooks
     if not isinstance(hooks, list) or not all(isinstance(hook, dict) for hook in hooks) or not all(
             isinstance(hook.get('type'), str) for hook in hooks):
-        raise MTPError('--custom_hooks {!r} is no list of objects with a type'.format(hooks),
+        raise MTPError(f'--custom_hooks {hooks!r} is no list of objects with a type',
                        hint='--custom_hooks \'[{"type": "EMAHook"}]\'')
     if not isinstance(options.custom_imports, dict):
-        raise MTPError('--custom_imports {!r} is no object'.format(options.custom_imports),
+        raise MTPError(f'--custom_imports {options.custom_imports!r} is no object',
                        hint='--custom_imports \'{"imports": ["my_hooks"]}\'')
     if options.ft and (options.resume in ('auto', 'none', '') or not os.path.isfile(resolve(options.resume))):
-        raise MTPError('--ft True continues from the file of --resume, and {!r} is no file'.format(options.resume),
+        raise MTPError(f'--ft True continues from the file of --resume, and {options.resume!r} is no file',
                        hint='--resume FILE, or leave --ft out: the newest checkpoint in --save_path is found by itself')
 
 

@@ -89,7 +89,7 @@ class PretrainRunner(Runner):
             try:
                 self.register_hook(dict(hook))
             except Exception as error:
-                raise MTPError('--custom_hooks {}: {}'.format(hook, error)) from error
+                raise MTPError(f'--custom_hooks {hook}: {error}') from error
 
     def load_or_resume(self) -> None:
         """Continue from the checkpoint; hooks find in it what they put there."""
@@ -190,7 +190,7 @@ def find_hooks(options: argparse.Namespace) -> None:
         try:
             import_modules_from_strings(**options.custom_imports)
         except (ImportError, TypeError) as error:
-            raise MTPError('--custom_imports {}: {}'.format(options.custom_imports, error.__context__ or error),
+            raise MTPError(f'--custom_imports {options.custom_imports}: {error.__context__ or error}',
                            hint='put the module beside the file of --config, or its folder into PYTHONPATH') from error
     for hook in options.custom_hooks:
         if HOOKS.get(hook['type']) is None:

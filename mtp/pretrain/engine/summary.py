@@ -40,7 +40,7 @@ def _losses(page: Page, folder: str, config: Dict[str, Any], last: Dict[str, Any
 def skipped(folder: str) -> str:
     """What to say of damaged samples; '' when there were none."""
     count = sum(line.get('skipped', 0) for line in logger_hook.read(os.path.join(folder, 'log.jsonl')))
-    return '{} damaged sample(s) replaced by others (--on_bad_sample skip)'.format(int(count)) if count else ''
+    return f'{int(count)} damaged sample(s) replaced by others (--on_bad_sample skip)' if count else ''
 
 
 def _validation(page: Page, records: List[Dict[str, Any]]) -> None:

@@ -86,11 +86,11 @@ def describe(step: int, found: Scores, note: str = '') -> str:
     for key, value in found.items():
         if key != 'mean':
             task, name, figure = key.split('/')
-            shown = '-' if value is None else '{:.2f}'.format(value)
-            rows.setdefault(name, []).append('{} {} {}'.format(task, figure, shown))
+            shown = '-' if value is None else f'{value:.2f}'
+            rows.setdefault(name, []).append(f'{task} {figure} {shown}')
     lines = ['  {}: {}'.format(name, ', '.join(parts)) for name, parts in rows.items()]
     mean = 'no object to find' if found['mean'] is None else 'mean {:.2f}'.format(found['mean'])
-    return '\n'.join(['validation after step {} (per cent): {}{}'.format(step, mean, note)] + lines)
+    return '\n'.join([f'validation after step {step} (per cent): {mean}{note}'] + lines)
 
 
 def _keep(options: argparse.Namespace, checkpoint: str) -> None:

@@ -38,13 +38,12 @@ def initial_weights(backbone: str, init: str) -> Optional[str]:
         return None
     known = backbones.get(backbone).init
     if init not in known:
-        raise MTPError('--init_backbone {}: there are no such weights for {}'.format(init, backbone),
+        raise MTPError(f'--init_backbone {init}: there are no such weights for {backbone}',
                        hint='--init_backbone ' + ' or '.join(list(known) + ['none']))
     path = resolve('weights/' + known[init])
     if not os.path.isfile(path):
-        raise MTPError('--init_backbone {} needs {}, which is missing'.format(init, path),
-                       hint='make weights GET={} fetches it or says how to get it; or --init_backbone none'.format(
-                           known[init]))
+        raise MTPError(f'--init_backbone {init} needs {path}, which is missing',
+                       hint=f'make weights GET={known[init]} fetches it or says how to get it; or --init_backbone none')
     if os.environ.get('RANK', '0') == '0':
         manifest.hold(path, sha256(path))
     return path

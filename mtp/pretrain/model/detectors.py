@@ -69,7 +69,7 @@ class Detector(nn.Module):
         """(published name, module) of the last layers, in their published order."""
         for kind in ('fc_cls', 'fc_reg'):
             for name, head in self.last.items():
-                yield '{}roiboxhead_{}{}'.format(self.prefix, kind, tasks.number(name)), getattr(head, kind)
+                yield f'{self.prefix}roiboxhead_{kind}{tasks.number(name)}', getattr(head, kind)
 
     def _load_from_state_dict(self, state_dict: Dict[str, torch.Tensor], prefix: str, *rest: Any) -> None:
         # As the published decoders: the box head of a single-stage detector is taken as the proposal network.
@@ -172,7 +172,7 @@ class InstanceSegmenter(Detector):
         """As of every detector, then the last layers of masks."""
         yield from super().published()
         for name, head in self.last_mask.items():
-            yield 'inssegroimaskhead_conv{}'.format(tasks.number(name)), head.conv_logits
+            yield f'inssegroimaskhead_conv{tasks.number(name)}', head.conv_logits
 
     @staticmethod
     def box_extractor(size: decoder_configs.Size) -> Dict[str, Any]:

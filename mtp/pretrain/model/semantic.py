@@ -36,7 +36,7 @@ class SemanticSegmenter(nn.Module):
     def published(self) -> Iterator[Tuple[str, nn.Module]]:
         """(published name, module) of the last layers, in their published order."""
         for name, layers in self.last.items():
-            yield 'semseghead_{}'.format(tasks.number(name)), layers
+            yield f'semseghead_{tasks.number(name)}', layers
 
     def losses(self, maps: List[torch.Tensor], labels: Dict[str, torch.Tensor]) -> Dict[Tuple[str, str], torch.Tensor]:
         """(dataset, component) -> loss.

@@ -14,4 +14,4 @@ rank = int(os.environ['RANK'])
 visualizer = CDLocalVisualizer(vis_backends=[dict(type='opencd.CDLocalVisBackend')], save_dir=sys.argv[1])
 visualizer.dataset_meta = {'palette': [[0, 0, 0], [255, 0, 0]]}  # mmengine keeps it in the first process alone
 found = SegDataSample(pred_sem_seg=PixelData(data=torch.tensor([[[0, 1], [1, rank]]])))
-visualizer.add_datasample('of_{}'.format(rank), data_sample=found, draw_gt=False)
+visualizer.add_datasample(f'of_{rank}', data_sample=found, draw_gt=False)

@@ -87,7 +87,7 @@ def draw(folder, dataset):
             for part, image in (('A', before), ('B', after), ('label', mask)):
                 place = os.path.join(folder, split, part, 'sub' if number == 3 else '')
                 os.makedirs(place, exist_ok=True)
-                cv2.imwrite(os.path.join(place, 'p{}{}'.format(number * 7 % 11, suffix)), image)
+                cv2.imwrite(os.path.join(place, f'p{number * 7 % 11}{suffix}'), image)
 
 
 def config(dataset, folder):
@@ -143,7 +143,7 @@ def probe(dataset):
         with torch.no_grad():
             for number in range(len(data['test'])):
                 outputs = model.test_step(pseudo_collate([data['test'][number]]))
-                found['logits/{}'.format(number)] = outputs[0].seg_logits.data.numpy()
+                found[f'logits/{number}'] = outputs[0].seg_logits.data.numpy()
                 judge.process(outputs)
         figures = judge.evaluate(len(data['test']))
         found.update(('figure/' + name, np.array(float(figures[name]))) for name in ('aAcc', 'mIoU', 'mAcc', 'mFscore'))
@@ -157,7 +157,7 @@ def main():
     dict(ours=ours, theirs=theirs)[kind]()
     init_default_scope('opencd')
     torch.set_num_threads(1)
-    np.savez(out, **{'{}/{}'.format(dataset, name): value for dataset in DATASETS_OF
+    np.savez(out, **{f'{dataset}/{name}': value for dataset in DATASETS_OF
                      for name, value in probe(dataset).items()})
 
 

@@ -105,7 +105,7 @@ def test_the_published_command_without_launcher_trains_and_judges_one_model_in_t
     own.write_text(JUDGED.format(os.path.join(environments.ROOT, CONFIG.replace('mtp', 'mmrotate1', 1))))
     words = [sys.executable, '-m', 'torch.distributed.launch', '--nproc_per_node=2', '--nnodes=1',
              '--master_port=29877', '--master_addr=127.0.0.1', os.path.join(environments.ROOT, 'tools', 'train.py'),
-             str(own), '--work-dir={}'.format(folder), '--cfg-options', *tiny.NARROW, *STEPS]
+             str(own), f'--work-dir={folder}', '--cfg-options', *tiny.NARROW, *STEPS]
     done = subprocess.run(words, cwd=str(here), stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     said = done.stdout.decode()
     assert done.returncode == 0, said[-6000:]

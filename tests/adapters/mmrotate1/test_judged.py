@@ -120,5 +120,5 @@ def test_an_image_that_was_not_tested_is_missed(cfg, dataset, found, tmp_path):
     infos = [dataset.get_data_info(number) for number in range(len(dataset))]
     name, *_ = found
     part = {key: columns for key, columns in found.items() if key != name}
-    with pytest.raises(MTPError, match='1 of {} images were not tested, for example {}'.format(len(found), name)):
+    with pytest.raises(MTPError, match=f'1 of {len(found)} images were not tested, for example {name}'):
         judged._figures(cfg, dataset, infos, write(tmp_path / 'shards', part))

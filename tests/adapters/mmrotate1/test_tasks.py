@@ -31,7 +31,7 @@ def pipeline(*steps):
 @pytest.fixture
 def roots(tmp_path, monkeypatch):
     for kind in ('data', 'weights', 'work'):
-        monkeypatch.setenv('MTP_{}_ROOT'.format(kind.upper()), str(tmp_path / kind))
+        monkeypatch.setenv(f'MTP_{kind.upper()}_ROOT', str(tmp_path / kind))
     return tmp_path
 
 
@@ -50,14 +50,14 @@ def forget(kind):
 
 
 def loaders(batch, *names):
-    return ['{}.num_workers=0'.format(name) for name in names] + [
-        '{}.persistent_workers=False'.format(name) for name in names] + ['train_dataloader.batch_size={}'.format(batch)]
+    return [f'{name}.num_workers=0' for name in names] + [
+        f'{name}.persistent_workers=False' for name in names] + [f'train_dataloader.batch_size={batch}']
 
 
 def test_classification(roots, capfd):
     for split in ('train', 'val'):
         for label, kind in enumerate(catalogue.get('eurosat').classes):
-            image(roots / 'data' / 'eurosat' / split / kind / '{}.png'.format(label), 20 * label)
+            image(roots / 'data' / 'eurosat' / split / kind / f'{label}.png', 20 * label)
     said = run(roots, capfd, 'vit-rvsa-b-224-mae-mtp_eurosat',
                ['train_cfg.max_epochs=1', 'default_hooks.checkpoint.interval=1'],
                ['model.head.in_channels=32', 'model.backbone.img_size=224',
@@ -70,7 +70,7 @@ def test_classification(roots, capfd):
 def test_horizontal_detection(roots, capfd):
     for split, name in (('trainval', 'JPEGImages-trainval'), ('test', 'JPEGImages-test')):
         image(roots / 'data' / 'samrs' / 'dior' / name / 'a.jpg')
-        (roots / 'data' / 'samrs' / 'dior' / 'DIOR_{}_coco.json'.format(split)).write_text(json.dumps(dict(
+        (roots / 'data' / 'samrs' / 'dior' / f'DIOR_{split}_coco.json').write_text(json.dumps(dict(
             images=[dict(id=1, file_name='a.jpg', width=64, height=64)],
             annotations=[dict(id=1, image_id=1, category_id=3, bbox=[4, 5, 30, 28], area=840, iscrowd=0)],
             categories=[dict(id=index, name=name) for index, name in enumerate(catalogue.get('dior').classes)])))

@@ -65,7 +65,7 @@ class ChangeDataset(BaseSegDataset):
 def _names(folder: str, suffix: str) -> set:
     """Names below ``folder``, sub-folders included, without ``suffix``; hidden files are no images."""
     if not os.path.isdir(folder):
-        raise MTPError('there is no folder of images {}'.format(folder), hint='MTP_DATA_ROOT names the folder with the '
+        raise MTPError(f'there is no folder of images {folder}', hint='MTP_DATA_ROOT names the folder with the '
                                                                               'data')
     found = (os.path.relpath(os.path.join(place, name), folder) for place, _, names in os.walk(folder, followlinks=True)
              for name in names if name.endswith(suffix) and not name.startswith('.'))

@@ -79,7 +79,7 @@ class FeatureFusionNeck(nn.Module):
                  out_indices: Sequence[int] = (0, 1, 2, 3)) -> None:
         super().__init__()
         if policy not in FUSIONS:
-            raise MTPError('FeatureFusionNeck: policy is {!r}'.format(policy), hint='one of ' + ', '.join(FUSIONS))
+            raise MTPError(f'FeatureFusionNeck: policy is {policy!r}', hint='one of ' + ', '.join(FUSIONS))
         self.policy, self.out_indices = policy, tuple(out_indices)
 
     def forward(self, before: Sequence[Tensor], after: Sequence[Tensor]) -> Tuple[Tensor, ...]:
