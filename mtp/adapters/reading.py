@@ -45,7 +45,7 @@ def naming(read: Callable, path_of: Callable[[dict], str]) -> Callable:
 
     Args:
         read: function of the step and its ``results``.
-        path_of: function of ``results`` to the path.
+        path_of: function of ``results`` to the path, which it may put right in there.
     """
     @functools.wraps(read)
     def named(self: Any, results: dict, *more: Any) -> Any:

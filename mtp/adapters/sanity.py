@@ -6,6 +6,7 @@ import os
 import shlex
 from typing import Any, Callable, Dict, Iterable, Iterator, Mapping, Optional, Sequence, Tuple
 
+from mtp.data.images import as_there
 from mtp.errors import MTPError
 
 LOOKED_AT = 1000  # images of a data set whose files are looked for, spread over it
@@ -72,7 +73,7 @@ def images(count: int, path_of: Callable[[int], str], labels: str, suffix_option
         raise MTPError('no image is left to train on: the labels in {} hold no object of the classes of the data '
                        'set'.format(labels), hint='ls -l {} | head'.format(shlex.quote(labels)))
     for position in range(0, count, max(1, count // LOOKED_AT)):
-        path = path_of(position)
+        path = as_there(path_of(position))
         if not os.path.isfile(path):
             raise _missing(path, suffix_option)
 

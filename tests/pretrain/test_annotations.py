@@ -1,11 +1,14 @@
 """Hostile annotation files are named with entry and field; what cannot be trained on is counted."""
 import json
+import os
+import unicodedata
 
+import numpy as np
 import pytest
 
 from mtp.data import catalogue
 from mtp.errors import MTPError
-from mtp.pretrain.data import annotations
+from mtp.pretrain.data import annotation_cache, annotations, samples
 
 
 @pytest.fixture
@@ -97,6 +100,29 @@ def test_collinear_polygon_is_dropped_only_in_the_paper_recipe(sota, tmp_path):
         stream.write('1 1 20 20 30 30 5 5 plane 4\n')
     assert annotations.read('sota').skipped['rotated box thinner than a pixel'] == 1
     assert len(annotations.read('sota', drop_degenerate=False).rboxes) == len(annotations.read('sota').rboxes) + 1
+
+
+@pytest.mark.parametrize('listed, there', [('NFC', 'NFD'), ('NFD', 'NFC')])
+def test_names_that_are_there_in_another_form_of_unicode(sota, listed, there, tmp_path):
+    content, write = sota
+    before = annotations.read('sota')
+    size = before.sizes[0]
+    whole = samples.read_image(before.image(0), size), samples.read_semantic(before.seg(0), size, 18)
+    where, old = annotations.folders('sota'), content['images'][0]['file_name']
+    for what in ('images', 'semantic', 'rotated'):
+        for name in os.listdir(where[what]):
+            stem, suffix = os.path.splitext(name)
+            if stem == os.path.splitext(old)[0]:
+                os.rename(os.path.join(where[what], name),
+                          os.path.join(where[what], unicodedata.normalize(there, 'é한' + suffix)))
+    content['images'][0]['file_name'] = unicodedata.normalize(listed, 'é한' + os.path.splitext(old)[1])
+    write(content)
+    annotation_cache.save(str(tmp_path / 'cache'), annotations.read('sota'))
+    found = annotation_cache.load(str(tmp_path / 'cache'), 'sota', 'train')
+    annotations.check_files('sota', 'train', found.names)
+    assert found.rboxes.tolist() == before.rboxes.tolist() and all(map(os.path.isfile, found.files))
+    again = samples.read_image(found.image(0), size), samples.read_semantic(found.seg(0), size, 18)
+    assert all(map(np.array_equal, whole, again))
 
 
 def test_missing_folder_says_what_to_do(tmp_path, monkeypatch):

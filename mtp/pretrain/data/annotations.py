@@ -11,6 +11,7 @@ import numpy as np
 from mtp import files
 from mtp.boxes.convert import min_area_rboxes
 from mtp.data import catalogue, dior, dota, rle
+from mtp.data.images import as_there, one_form
 from mtp.errors import MTPError
 
 PREPARE = 'make data-{}'
@@ -58,18 +59,18 @@ class Annotations:
 
     def image(self, index: int) -> str:
         """Path of an image."""
-        return os.path.join(self._where['images'], self.names[index])
+        return as_there(os.path.join(self._where['images'], self.names[index]))
 
     def seg(self, index: int) -> str:
         """Path of its semantic label."""
-        return os.path.join(self._where['semantic'], os.path.splitext(self.names[index])[0] + '.png')
+        return as_there(os.path.join(self._where['semantic'], os.path.splitext(self.names[index])[0] + '.png'))
 
     @property
     def files(self) -> List[str]:
         """Paths of the annotation files behind this: the COCO file, and one a image with rotated boxes."""
         suffix = catalogue.get(self.name).files['rotated_suffix']
-        return [self._where['coco']] + [os.path.join(self._where['rotated'], os.path.splitext(name)[0] + suffix)
-                                        for name in self.names]
+        return [self._where['coco']] + [
+            as_there(os.path.join(self._where['rotated'], os.path.splitext(name)[0] + suffix)) for name in self.names]
 
     def runs(self, instance: int, size: Iterable[int]) -> Dict[str, Any]:
         """COCO's compressed mask of one instance: the dict that pycocotools decodes."""
@@ -120,7 +121,7 @@ def read(name: str, split: str = 'train', drop_degenerate: bool = True) -> Annot
     images, rows, skipped = _read_coco(where['coco'], entry)
     names = [image['file_name'] for image in images]
     check_files(name, split, names)
-    rotated = [os.path.join(where['rotated'], item) for item in _wanted(entry, names)['rotated']]
+    rotated = [as_there(os.path.join(where['rotated'], item)) for item in _wanted(entry, names)['rotated']]
     rfirst, rboxes, rlabels = _read_rotated(rotated, entry.classes, drop_degenerate, skipped)
     return Annotations(
         name=name, split=split, names=names,
@@ -129,7 +130,7 @@ def read(name: str, split: str = 'train', drop_degenerate: bool = True) -> Annot
 
 
 def _wanted(entry: catalogue.Dataset, names: List[str]) -> Dict[str, List[str]]:
-    """File names in the three folders that belong to the images ``names``."""
+    """File names in the three folders that belong to the images ``names``, in the form of Unicode of those."""
     stems = [os.path.splitext(name)[0] for name in names]
     return {'images': names, 'semantic': [stem + '.png' for stem in stems],
             'rotated': [stem + entry.files['rotated_suffix'] for stem in stems]}
@@ -143,8 +144,8 @@ def check_files(name: str, split: str, names: Sequence[str]) -> None:
     """
     where = folders(name, split)
     for what, wanted in _wanted(catalogue.get(name), list(names)).items():
-        listed = set(os.listdir(where[what]))
-        missing = [item for item in wanted if item not in listed]
+        listed = set(map(one_form, os.listdir(where[what])))
+        missing = [item for item in wanted if one_form(item) not in listed]
         if missing:
             raise MTPError('{}: {} of {} files named by {} are missing in {}, the first is {}'.format(
                 name, len(missing), len(names), where['coco'], where[what], missing[0]))

@@ -1,11 +1,11 @@
 """Pairs of images with a mask of what has changed: CDD (SVCD), LEVIR-CD, OSCD, WHU."""
 import os
-from typing import Any, Dict, List
+from typing import Any, Dict, List, Tuple
 
 from mmseg.datasets import BaseSegDataset
 
 from mtp.adapters.mmrotate1.change_detection.registry import DATASETS
-from mtp.data import catalogue
+from mtp.data import catalogue, images
 from mtp.errors import MTPError
 
 
@@ -37,39 +37,52 @@ class ChangeDataset(BaseSegDataset):
             MTPError: a folder is missing, or an image has no partner.
         """
         before, after = (self.data_prefix[key] for key in ('img_path_from', 'img_path_to'))
-        names = self._listed() if self.ann_file and os.path.isfile(self.ann_file) else self._paired(before, after)
-        return [self._entry(before, after, name) for name in names]
+        pairs = self._listed() if self.ann_file and os.path.isfile(self.ann_file) else self._paired(before, after)
+        return [self._entry((before, after), pair) for pair in pairs]
 
-    def _listed(self) -> List[str]:
+    def _listed(self) -> List[Tuple[str, str]]:
         with open(self.ann_file, encoding='utf-8') as stream:
-            return [line.strip() for line in stream if line.strip()]
+            return [(line.strip(),) * 2 for line in stream if line.strip()]
 
-    def _paired(self, before: str, after: str) -> List[str]:
+    def _paired(self, before: str, after: str) -> List[Tuple[str, str]]:
         first, second = (_names(folder, self.img_suffix) for folder in (before, after))
-        alone = sorted(first ^ second)
+        alone = sorted(set(first) ^ set(second))
         if alone:
             raise MTPError('{} of the images in {} and {} have no partner of the same name: {}'.format(
                 len(alone), before, after, ', '.join(name + self.img_suffix for name in alone[:3])),
                 hint='python3 -m mtp.data describe levir')
-        return sorted(first, key=lambda name: os.path.join(before, name + self.img_suffix))
+        return sorted(((name, second[form]) for form, name in first.items()),
+                      key=lambda pair: os.path.join(before, pair[0] + self.img_suffix))
 
-    def _entry(self, before: str, after: str, name: str) -> Dict[str, Any]:
-        entry = dict(img_path=[os.path.join(folder, name + self.img_suffix) for folder in (before, after)],
+    def _entry(self, folders: Tuple[str, str], pair: Tuple[str, str]) -> Dict[str, Any]:
+        entry = dict(img_path=[os.path.join(folder, name + self.img_suffix) for folder, name in zip(folders, pair)],
                      label_map=self.label_map, format_seg_map=self.format_seg_map,
                      reduce_zero_label=self.reduce_zero_label, seg_fields=[])
         if self.data_prefix.get('seg_map_path'):
-            entry['seg_map_path'] = os.path.join(self.data_prefix['seg_map_path'], name + self.seg_map_suffix)
+            entry['seg_map_path'] = os.path.join(self.data_prefix['seg_map_path'], pair[0] + self.seg_map_suffix)
         return entry
 
 
-def _names(folder: str, suffix: str) -> set:
-    """Names below ``folder``, sub-folders included, without ``suffix``; hidden files are no images."""
+def _names(folder: str, suffix: str) -> Dict[str, str]:
+    """Names below ``folder``, sub-folders included, without ``suffix``, by their :func:`~mtp.data.images.one_form`.
+
+    Hidden files are no images.
+
+    Raises:
+        MTPError: there is no such folder, or two names differ in their form alone.
+    """
     if not os.path.isdir(folder):
         raise MTPError(f'there is no folder of images {folder}', hint='MTP_DATA_ROOT names the folder with the '
                                                                               'data')
-    found = (os.path.relpath(os.path.join(place, name), folder) for place, _, names in os.walk(folder, followlinks=True)
+    there = (os.path.relpath(os.path.join(place, name), folder) for place, _, names in os.walk(folder, followlinks=True)
              for name in names if name.endswith(suffix) and not name.startswith('.'))
-    return {name[:len(name) - len(suffix)] for name in found}
+    found: Dict[str, str] = {}
+    for name in (name[:len(name) - len(suffix)] for name in there):
+        other = found.setdefault(images.one_form(name), name)
+        if other != name:
+            raise MTPError('{} and {} differ in the form of their letters alone'.format(
+                *(os.path.join(folder, each + suffix) for each in (other, name))), hint='keep one of them')
+    return found
 
 
 @DATASETS.register_module()
