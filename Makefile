@@ -24,17 +24,19 @@ VERBS := help weights setup images sif bundle verify-bundle replay lock doctor d
 	logs cluster-up cluster-down
 # What was typed reaches the launcher as it was typed: mtp/launch/makeflags.py.
 LAUNCH = @MTP_BY_MAKE=1 $(PYTHON) -m mtp.launch '$@'
-# A bundle holds what its checksums list and nothing else: Python leaves no compiled files in it.
+# A bundle holds what its checksums list and nothing else: Python leaves no compiled files in it, and nothing of it runs
+# before it has been looked at.
 ifneq ($(wildcard bundle.json),)
 export PYTHONDONTWRITEBYTECODE := 1
 WHOLE = @$(PYTHON) -I mtp/launch/sums.py .
+LAUNCH = @$(PYTHON) -I mtp/launch/sums.py . '$@' && MTP_BY_MAKE=1 $(PYTHON) -m mtp.launch '$@'
 endif
 
 .DEFAULT_GOAL := help
 .PHONY: $(VERBS) FORCE
 
 help:
-	@$(PYTHON) -m mtp.launch help
+	$(LAUNCH)
 
 setup:  ## native: both virtual environments from the locks (ENV=one of them)
 	$(LAUNCH)

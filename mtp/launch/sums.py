@@ -2,7 +2,8 @@
 
 Stands alone on purpose: ``python3 -I mtp/launch/sums.py FOLDER`` imports nothing of the folder it looks at, so nothing
 that was planted there (compiled files, modules under the names of Python's own) runs before it is named. Inside a
-bundle ``make verify-bundle`` starts with it, for the files that can run. Standard library only, Python >= 3.6.
+bundle ``make verify-bundle`` starts with it, for the files that can run, and every other verb with a shorter look, for
+those that run unasked: ``sums.py FOLDER VERB``. Standard library only, Python >= 3.6.
 """
 import hashlib
 import os
@@ -15,10 +16,15 @@ YOURS = ('data', 'weights', 'work_dirs')  # at the top: what users of a bundle k
 CACHED = '.sif.digest'  # apptainer's task keeps the hash of a SIF beside it
 # Nothing of it runs unless the rest of a bundle asks for it.
 LARGE = ('docker/wheels/', 'docker/wheelhouse/', 'images/')
+# What runs, or is read, because a user names it; users of a bundle change it and add to it.
+NAMED = LARGE + ('configs/', 'docs/')
+RUNS = ('.py', '.pyc', '.pyo', '.so', '.pth', '.zip')  # ends of names that Python looks for
+VENV, VENVS, MINE = '.venv', 'MTP_VENV_ROOT', 'MTP_BUNDLE'
+MOST = 20  # sentences on a screen
 
 
-def walk(folder: str) -> Tuple[List[str], List[str]]:
-    """(regular files, everything else that is no folder) below ``folder``, relative, sorted; without ``YOURS``.
+def walk(folder: str, yours: Sequence[str] = YOURS) -> Tuple[List[str], List[str]]:
+    """(regular files, everything else that is no folder) below ``folder``, relative, sorted; without ``yours``.
 
     A link is of the second kind, also one to a folder, and is not followed.
     """
@@ -26,7 +32,7 @@ def walk(folder: str) -> Tuple[List[str], List[str]]:
     for place, folders, names in os.walk(folder):
         here = os.path.relpath(place, folder)
         if here == '.':
-            folders[:] = [name for name in folders if name not in YOURS or os.path.islink(os.path.join(place, name))]
+            folders[:] = [name for name in folders if name not in yours or os.path.islink(os.path.join(place, name))]
         folders.sort()
         for name in folders + names:
             path = os.path.join(place, name)
@@ -76,7 +82,30 @@ def wrong(folder: str, wanted: Mapping[str, str], tick: Callable[[str], object] 
         tick: is called with each name that was looked at.
         skip: beginnings of names whose content is not read.
     """
-    files, strange = walk(folder)
+    return _sentences(folder, wanted, *walk(folder), tick, skip)
+
+
+def unasked(folder: str, wanted: Mapping[str, str], venvs: str) -> List[str]:
+    """As :func:`wrong`, of what runs though nobody names it: the code of a bundle, and what may be taken for it.
+
+    Args:
+        folder: of the bundle.
+        wanted: what :func:`listed` gave.
+        venvs: folder of the virtual environments; those that lie in a bundle are of its user's ``make setup``.
+    """
+    yours = YOURS + (VENV, os.path.relpath(venvs, folder).split(os.sep)[0])
+
+    def by_itself(name: str) -> bool:
+        return not name.startswith(NAMED) and name.split('/')[0] not in yours
+
+    files, strange = walk(folder, yours)
+    part = {name: digest for name, digest in wanted.items() if by_itself(name)}
+    files = [name for name in files if by_itself(name) and (name in wanted or name.endswith(RUNS))]
+    return _sentences(folder, part, files, list(filter(by_itself, strange)))
+
+
+def _sentences(folder: str, wanted: Mapping[str, str], files: Sequence[str], strange: Sequence[str],
+               tick: Callable[[str], object] = lambda name: None, skip: Sequence[str] = ()) -> List[str]:
     there = set(files)
     found = [f'{name} is a link or a special file; a bundle holds plain files alone' for name in strange]
     found += [f'{name} is missing' for name in sorted(set(wanted) - there - set(strange))]
@@ -109,16 +138,26 @@ def hint(found: Iterable[str], folder: str) -> str:
 
 
 def main() -> int:
-    """Look at the folder that is named, at least at everything in it that runs by itself."""
+    """Look at the folder that is named: at everything in it that can run, or before a verb at what runs unasked."""
     folder = sys.argv[1] if len(sys.argv) > 1 else '.'
+    verb = sys.argv[2] if len(sys.argv) > 2 else ''
+    if verb and os.environ.get(MINE) == 'changed':
+        return 0
     try:
         wanted = listed(folder)
-        found = ['there is no ' + SUMS] if wanted is None else wrong(folder, wanted, skip=LARGE)
+        if wanted is None:
+            found = ['there is no ' + SUMS]
+        elif verb:
+            found = unasked(folder, wanted, os.environ.get(VENVS) or VENV)
+        else:
+            found = wrong(folder, wanted, skip=LARGE)
     except (OSError, ValueError) as error:
         found = [str(error)]
     if found:
-        sys.stderr.write('error: {} is not what it should be:\n  {}\n  next: {}\n'.format(
-            os.path.abspath(folder), '\n  '.join(found), hint(found, os.path.abspath(folder))))
+        more = [f'and {len(found) - MOST} more'] if len(found) > MOST else []
+        sys.stderr.write('error: {} is not what it should be:\n  {}\n  next: {}{}\n'.format(
+            os.path.abspath(folder), '\n  '.join(found[:MOST] + more), hint(found, os.path.abspath(folder)),
+            f'; {MINE}=changed make {verb} where it was you who changed it' if verb else ''))
         return 1
     return 0
 

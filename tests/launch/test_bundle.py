@@ -276,3 +276,54 @@ def test_what_bundle_json_says_is_looked_at_before_it_is_followed(made, monkeypa
     with pytest.raises(MTPError, match='bundle.json: ') as told:
         verify_bundle.main()
     assert told.value.hint
+
+
+def planted(made, *names):
+    """Files that leave a sign when anybody runs them."""
+    for name in names:
+        fakes.touch(str(made / name))
+        (made / name).write_text('open({!r}, "w")\n'.format(str(made.parent / 'ran')))
+
+
+def doctor(made, **environ):
+    """``make doctor`` in the bundle, whose code is one module that says so."""
+    shutil.copy(os.path.join(ledger.ROOT, 'Makefile'), str(made / 'Makefile'))
+    fakes.touch(str(made / 'mtp/launch/sums.py'))
+    shutil.copy(sums.__file__, str(made / 'mtp/launch/sums.py'))
+    (made / 'mtp/launch/__main__.py').write_text('import mtp.a\nprint("doctor says")\n')
+    wanted = bundle.sums_of(str(made))
+    wanted.update((name, sums.sha256(str(made / name))) for name in (
+        'Makefile', 'mtp/launch/sums.py', 'mtp/launch/__main__.py'))
+    (made / 'SHA256SUMS').write_text(''.join(f'{digest}  {name}\n' for name, digest in sorted(wanted.items())))
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(('MTP_', 'MAKE', 'PYTHON'))}
+    done = subprocess.run(['make', '-C', str(made), 'doctor', 'PYTHON=' + sys.executable], env=dict(clean, **environ),
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, universal_newlines=True)
+    return done.returncode, done.stdout
+
+
+@pytest.mark.parametrize('name', [
+    'mtp/a.py', 'mtp/__pycache__/a.cpython-38.pyc', 'hashlib.py', 'mtp/launch/argparse.py', 'runpy/__init__.py',
+    'mtp/a.so'])
+def test_no_verb_runs_what_was_planted_in_a_bundle(made, name):
+    planted(made, name)
+    code, said = doctor(made)
+    assert code and name in said and 'MTP_BUNDLE=changed make doctor where it was you' in said
+    assert 'doctor says' not in said and not (made.parent / 'ran').exists()
+
+
+def test_a_verb_of_a_bundle_runs_beside_what_its_users_may_change(made):
+    planted(made, '.venv/lib/python3.8/site-packages/x.py', 'configs/mmrotate1/mine.py', 'work_dirs/run/config.py',
+            'apptainer/a.sif', 'docker/wheels/README.md', 'slurm-17.out', 'envs/lib/x.py')
+    (made / 'data').symlink_to('/tmp')
+    assert doctor(made, MTP_VENV_ROOT='envs') == (0, said_by_make(made, 'doctor says'))
+
+
+def test_a_user_says_that_the_change_is_theirs(made):
+    planted(made, 'mtp/a.py')
+    code, said = doctor(made, MTP_BUNDLE='changed')
+    assert code == 0 and 'doctor says' in said and (made.parent / 'ran').exists()
+    assert verify_bundle.check_sums(str(made))[0].startswith('mtp/a.py has changed')
+
+
+def said_by_make(made, text):
+    return f"make: Entering directory '{made}'\n{text}\nmake: Leaving directory '{made}'\n"
