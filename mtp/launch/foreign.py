@@ -163,4 +163,4 @@ def facts(content: Mapping[str, Any], path: str) -> None:
     wrong = [name for name, good in wanted if not good]
     if wrong:
         raise MTPError('{} is no passport of a run: its {} is of another kind'.format(path, ', '.join(wrong)),
-                       hint='every run leaves its passport.json beside its results')
+                       hint=passports.where())

@@ -7,6 +7,7 @@ those that run unasked: ``sums.py FOLDER VERB``. Standard library only, Python >
 """
 import hashlib
 import os
+import shlex
 import stat
 import sys
 from typing import Callable, Dict, Iterable, List, Mapping, Optional, Sequence, Tuple
@@ -132,6 +133,10 @@ def gathered(names: Iterable[str], most: int = 20) -> List[str]:
 
 def hint(found: Iterable[str], folder: str) -> str:
     """What to do about the sentences ``found``."""
+    found = list(found)
+    if found and all('/__pycache__/' in line.split(' is not in ')[0] for line in found):  # Python's, if run by hand
+        return "find {} -path '*/{}' -prune -o -name __pycache__ -prune -exec rm -r {{}} +".format(
+            shlex.quote(folder), VENV)
     if any('is missing' in line or 'has changed' in line for line in found):
         return f'copy it again, or make bundle OUT={folder}'
     return 'remove what you did not put there before anything is run from it; .venv is made again by make setup'

@@ -33,7 +33,7 @@ RUN_BY = {
     'ci/signing': ('ci/checks_trust.py', "front.say('ci/signing')"),
     'make status': ('ci/checks_runs.py', "front.made('status'"),
     'make logs': ('ci/checks_runs.py', "front.made('logs'"),
-    'make sif': ('ci/sifs.py', '/recipes/{}.def'),
+    'make sif': ('ci/sifs.py', '/recipes/{env}.def'),
     'make samples': ('ci/checks_runs.py', "'mtp.data.samples', name"),  # what it starts
     'make browse': ('tests/browse/test_command.py', 'command.main('),
     'make finetune': ('tests/own/test_page.py', 'make finetune '),

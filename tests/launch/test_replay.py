@@ -2,6 +2,7 @@
 import copy
 import json
 import os
+import subprocess
 
 import pytest
 
@@ -293,6 +294,19 @@ def test_what_is_no_passport_is_told(text, tmp_path):
     path.write_text(text)
     with pytest.raises(MTPError, match='passport'):
         replay.main([str(path), str(path)])
+
+
+def test_what_is_typed_after_no_passport_shows_those_that_are_there(tmp_path, monkeypatch):
+    work = tmp_path / 'work of mine'
+    fakes.touch(str(work / 'run' / 'passport-test.json'))
+    monkeypatch.setenv('MTP_WORK_ROOT', str(work))
+    said = []
+    for content in ('', '{}', json.dumps(dict.fromkeys(replay.passports.KEYS, 1))):
+        (tmp_path / 'p.json').write_text(content)
+        with pytest.raises(MTPError) as told:
+            replay.foreign.facts(replay.passports.read(str(tmp_path / 'p.json')), 'p.json')
+        said.append(subprocess.check_output(told.value.hint, shell=True, universal_newlines=True))
+    assert said == [str(work / 'run' / 'passport-test.json') + '\n'] * 3
 
 
 def test_deep_metrics_are_told(tmp_path):
