@@ -38,6 +38,7 @@ BARE = tuple(name.replace('.', '/') + '.py' for name in GROUND) + (
     'mtp/__init__.py',
     'mtp/data/__init__.py',
     'mtp/data/fetching.py',
+    'mtp/distributed/',
     'mtp/launch/',
     'mtp/own/__init__.py',
     'mtp/reproduce/__init__.py',
@@ -270,7 +271,7 @@ def test_the_launcher_is_standard_library_of_python_36(path):
     tree = parsed(path, feature_version=(3, 6))
     names = imported(path, tree)
     own = set(below(names, 'mtp'))
-    allowed = GROUND + ('mtp.launch',)
+    allowed = GROUND + ('mtp.distributed', 'mtp.launch')
     allowed += ('mtp.reproduce', 'mtp.reproduce.results', 'mtp.reproduce.stages') if 'reproduce' in path else ()
     allowed += ('mtp.weights', 'mtp.reproduce', 'mtp.reproduce.results') if 'weights' in path else ()
     assert own - {'mtp', 'mtp.data', 'mtp.own'} == set(below(own, *allowed))

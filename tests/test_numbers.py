@@ -11,13 +11,14 @@ import sys
 import pytest
 
 from mtp import numbers
+from mtp.distributed import rendezvous
 from mtp.errors import MTPError
-from mtp.launch import rendezvous, settings
+from mtp.launch import settings
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 NONE = ('nan', 'inf', '-inf', '1e400', '', ' ', '1_0', '²', '0x10', 'one', '1' * 5000, '1,5')
 #: Module -> functions that make a command line, where that is not ``main``.
-MAKERS = {'mtp.adapters.command': (), 'mtp.launch.torchrun': (), 'mtp.data.loveda': ('main', 'flatten'),
+MAKERS = {'mtp.adapters.command': (), 'mtp.distributed.torchrun': (), 'mtp.data.loveda': ('main', 'flatten'),
           'mtp.predict.options': (), 'mtp.adapters.mmrotate1.cli': ('train', 'test'),
           'mtp.adapters.mmrotate03.cli': ('train', 'test'), 'mtp.pretrain.engine.options': ('parse',),
           'mtp.data.fetching': ()}

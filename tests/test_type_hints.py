@@ -11,8 +11,8 @@ import pytest
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 GROUND = '.'  # the files beside the rooms
-TYPED = (GROUND, 'adapters', 'boxes', 'browse', 'checkpoints', 'data', 'demo', 'launch', 'nn', 'own', 'pickled',
-         'predict', 'pretrain', 'report', 'reproduce', 'submit', 'tiles', 'weights')
+TYPED = (GROUND, 'adapters', 'boxes', 'browse', 'checkpoints', 'data', 'demo', 'distributed', 'launch', 'nn', 'own',
+         'pickled', 'predict', 'pretrain', 'report', 'reproduce', 'submit', 'tiles', 'weights')
 
 
 def sources(room):

@@ -10,8 +10,9 @@ from mtp import devices, locks, numbers, paths
 from mtp.adapters import accumulation, recipes, rehearsal, words
 from mtp.adapters.kinds import Config
 from mtp.checkpoints import Checkpoint, saved
+from mtp.distributed import rendezvous
 from mtp.errors import MTPError
-from mtp.launch import configs, rendezvous
+from mtp.launch import configs
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(mtp.__file__)))
 LAUNCHERS = ('none', 'pytorch', 'slurm', 'mpi')

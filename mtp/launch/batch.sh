@@ -75,7 +75,7 @@ while :; do
   shift 2
 done
 
-# With this the processes of the job sign their meeting (mtp/launch/meeting.py); nobody else can read it.
+# With this the processes of the job sign their meeting (mtp/distributed/handshake.py); nobody else can read it.
 export MTP_JOB_TOKEN=${MTP_JOB_TOKEN:-$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')}
 
 say "job $SLURM_JOB_ID on $SLURM_JOB_NODELIST, start $((${SLURM_RESTART_COUNT:-0} + 1))${name:+: $name}"

@@ -8,9 +8,9 @@ from types import FrameType
 from typing import Callable, Dict, Iterable, Mapping, Optional, Sequence
 
 from mtp import processes
+from mtp.distributed import handshake
 from mtp.errors import MTPError
 from mtp.files import write_text
-from mtp.launch import meeting
 from mtp.launch import plan as planning
 
 KILLED = 128 + signal.SIGKILL
@@ -51,7 +51,7 @@ def _make(folder: str) -> None:
 
 def _token(words: Sequence[str]) -> Dict[str, str]:
     """What the processes of a job step sign their meeting with. Servers without SLURM would each draw their own."""
-    return {} if words[0] != 'srun' or os.environ.get(meeting.TOKEN) else {meeting.TOKEN: uuid.uuid4().hex}
+    return {} if words[0] != 'srun' or os.environ.get(handshake.TOKEN) else {handshake.TOKEN: uuid.uuid4().hex}
 
 
 def tied(number: int) -> Callable[[], None]:

@@ -3,8 +3,9 @@ import re
 from typing import TYPE_CHECKING, List, Optional, Sequence, Tuple
 
 from mtp import numbers
+from mtp.distributed import tokens
 from mtp.errors import MTPError
-from mtp.launch import choice, containers, tokens
+from mtp.launch import choice, containers
 from mtp.launch.plan import Command, Problem, command
 from mtp.launch.settings import DEFAULT_JOB, Settings
 
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
     from mtp.launch.jobs import Job
 
 TORCHRUN = ('-m', 'torch.distributed.run')
-CAREFUL = ('-m', 'mtp.launch.torchrun')  # the same, once the port is free and all servers are there
+CAREFUL = ('-m', 'mtp.distributed.torchrun')  # the same, once the port is free and all servers are there
 CARDS = ('gpu', 'dcu')  # entries of GRES that are cards, a process each
 
 

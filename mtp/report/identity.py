@@ -9,7 +9,8 @@ import sys
 from typing import Any, Dict, Iterable, List, Mapping, Optional, Tuple
 
 from mtp import files, paths
-from mtp.launch import hostlist, ledger
+from mtp.distributed import hostlist
+from mtp.launch import ledger
 
 IMAGE_PREFIX = '/opt/venv'  # where an image of ours, and nothing else, keeps its Python packages
 SBOM = '/opt/sbom/sbom.cdx.json'

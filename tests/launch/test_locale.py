@@ -9,7 +9,8 @@ import pytest
 
 from mtp.launch import ledger
 
-SOURCES = [path for pattern in ('mtp/launch/*.py', 'mtp/*.py', 'mtp/reproduce/*.py', 'docker/*.py', 'ci/*.py')
+SOURCES = [path for pattern in ('mtp/launch/*.py', 'mtp/distributed/*.py', 'mtp/*.py', 'mtp/reproduce/*.py',
+                                'docker/*.py', 'ci/*.py')
            for path in sorted(glob.glob(os.path.join(ledger.ROOT, pattern)))]
 # What Python 3.6 says in the locale C; later versions would quietly take UTF-8 without being told to.
 BARE_C = {'LC_ALL': 'C', 'PYTHONCOERCECLOCALE': '0', 'PYTHONUTF8': '0', 'PYTHONIOENCODING': 'ascii:strict'}

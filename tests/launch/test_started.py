@@ -44,7 +44,7 @@ exec env -i PYTHONPATH="$ROOT" "${given[@]}" "$PYTHON" "$@"
 '''
 PROGRAM = '''
 import json, os, sys
-from mtp.launch import rendezvous
+from mtp.distributed import rendezvous
 found = dict(rendezvous.prepare(os.environ), seen={name: os.environ.get(name) for name in sys.argv[2:]})
 with open(sys.argv[1], 'a') as stream:
     stream.write(json.dumps(found) + '\\n')

@@ -6,7 +6,8 @@ and gid; only the variables of ``passed_variables.txt`` go in; nothing is writte
 import os
 from typing import TYPE_CHECKING, Any, Dict, Iterable, List, Tuple
 
-from mtp.launch import ledger, links, meeting, rendezvous
+from mtp.distributed import handshake, rendezvous
+from mtp.launch import ledger, links
 from mtp.launch.plan import Command, Problem
 
 if TYPE_CHECKING:  # they ask this one
@@ -104,7 +105,7 @@ def environment_outside(settings: 'Settings') -> Dict[str, str]:
 def passed_names(settings: 'Settings') -> List[str]:
     """Names of the user's variables that go in, those of the launcher too."""
     names = set(name for name in settings.environ if not name.startswith('SLURM'))
-    names |= {meeting.TOKEN} if settings.launcher == 'slurm' or settings.nodes > 1 else set()
+    names |= {handshake.TOKEN} if settings.launcher == 'slurm' or settings.nodes > 1 else set()
     return sorted(names | set(rendezvous.SLURM_VARIABLES if settings.launcher == 'slurm' else ()))
 
 

@@ -9,8 +9,8 @@ from torch import distributed
 from torch.distributed.rendezvous import rendezvous as rendezvous_at
 
 from mtp import processes, talk
+from mtp.distributed import rendezvous
 from mtp.errors import MTPError
-from mtp.launch import rendezvous
 
 from . import devices, heartbeat
 

@@ -7,8 +7,8 @@ import subprocess
 from typing import Container, Dict, Mapping
 
 from mtp import numbers
+from mtp.distributed import handshake, hostlist
 from mtp.errors import MTPError
-from mtp.launch import hostlist, meeting
 
 # What srun tells each task. The launcher lets these into a container; keep in step with what is read below.
 SLURM_VARIABLES = (
@@ -52,12 +52,12 @@ def join(environ: Mapping[str, str], by_hand: bool = False) -> Dict[str, str]:
         by_hand: processes that something else than srun and torchrun has started (mpirun, a loop) meet as well.
 
     Raises:
-        MTPError: as :func:`prepare`; a process that does not come, or images that differ (:mod:`mtp.launch.meeting`).
+        MTPError: as :func:`prepare`; a process that does not come, or images that differ (:mod:`.handshake`).
     """
     found = prepare(environ)
     told = 'RANK' in environ and 'WORLD_SIZE' in environ
     if not _met and (by_hand and 'TORCHELASTIC_RUN_ID' not in environ if told else in_step(environ)):
-        meeting.meet(found, environ)  # those of torchrun have met already
+        handshake.meet(found, environ)  # those of torchrun have met already
         if by_hand:
             _met.append(found['RANK'])
     return found

@@ -5,8 +5,9 @@ import threading
 
 import pytest
 
+from mtp.distributed import torchrun
 from mtp.errors import MTPError
-from mtp.launch import ledger, torchrun
+from mtp.launch import ledger
 from mtp.launch.host import free_port
 
 
@@ -31,7 +32,7 @@ def test_a_taken_port_is_no_traceback_of_torch():
         other.bind(('127.0.0.1', 0))
         other.listen(1)
         port = other.getsockname()[1]
-        words = [sys.executable, '-m', 'mtp.launch.torchrun', '--nproc_per_node=2', f'--master_port={port}',
+        words = [sys.executable, '-m', 'mtp.distributed.torchrun', '--nproc_per_node=2', f'--master_port={port}',
                  'x.py']
         done = subprocess.run(words, cwd=ledger.ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                               universal_newlines=True)

@@ -1,7 +1,8 @@
 import pytest
 
+from mtp.distributed import handshake, hostlist, rendezvous
 from mtp.errors import MTPError
-from mtp.launch import hostlist, rendezvous, settings
+from mtp.launch import settings
 
 STEP = {'SLURM_JOB_ID': '4242', 'SLURM_STEP_ID': '0', 'SLURM_PROCID': '5', 'SLURM_LOCALID': '1',
         'SLURM_STEP_NUM_TASKS': '8', 'SLURM_NTASKS': '8', 'SLURM_STEP_NODELIST': 'gpu[03-04]',
@@ -118,4 +119,4 @@ def test_a_node_that_nobody_knows_keeps_its_name(scontrol, script):
 
 def test_a_name_that_nobody_knows_is_said_with_the_setting_that_mends_it():
     said = 'process 1 on a did not reach process 0 at n-x:12000 within 45 s: Name or service not known'
-    assert 'MASTER_ADDR=' in rendezvous.meeting._hint(said) and 'scontrol show node' in rendezvous.meeting._hint(said)
+    assert 'MASTER_ADDR=' in handshake._hint(said) and 'scontrol show node' in handshake._hint(said)

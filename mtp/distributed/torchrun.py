@@ -1,5 +1,5 @@
-"""``python -m mtp.launch.torchrun``: ``torch.distributed.run``, once the port is known to be free and all servers are
-there.
+"""``python -m mtp.distributed.torchrun``: ``torch.distributed.run``, once the port is known to be free and all servers
+are there.
 
 torchrun itself waits for another server in silence, for minutes, and ends with a traceback; so it does where the port
 is taken. Standard library only: what it starts brings torch.
@@ -9,8 +9,8 @@ import os
 import sys
 from typing import Optional, Sequence
 
+from mtp.distributed import handshake
 from mtp.errors import run_main
-from mtp.launch import meeting
 
 PROGRAM = 'torch.distributed.run'
 
@@ -31,12 +31,12 @@ def main(words: Optional[Sequence[str]] = None) -> None:
     words = sys.argv[1:] if words is None else words
     chosen = options(words)
     if chosen.nnodes == '1':
-        meeting.listen(int(chosen.master_port), chosen.master_addr).close()
+        handshake.listen(int(chosen.master_port), chosen.master_addr).close()
     else:
         place = '{}:{}'.format(chosen.master_addr, chosen.master_port)
         sys.stderr.write('server {} of {} (NODE_RANK, from 0) waits for the others at {}\n'.format(
             chosen.node_rank, chosen.nnodes, place))
-        meeting.meet({'RANK': chosen.node_rank, 'WORLD_SIZE': chosen.nnodes, 'MASTER_ADDR': chosen.master_addr,
+        handshake.meet({'RANK': chosen.node_rank, 'WORLD_SIZE': chosen.nnodes, 'MASTER_ADDR': chosen.master_addr,
                       'MASTER_PORT': chosen.master_port}, os.environ, what='servers')
     sys.stderr.flush()
     os.execv(sys.executable, [sys.executable, '-m', PROGRAM] + list(words))

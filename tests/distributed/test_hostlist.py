@@ -1,7 +1,7 @@
 import pytest
 
+from mtp.distributed.hostlist import expand
 from mtp.errors import MTPError
-from mtp.launch.hostlist import expand
 
 TABLE = [
     ('node1', ['node1']),

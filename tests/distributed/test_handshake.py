@@ -8,8 +8,9 @@ import time
 
 import pytest
 
+from mtp.distributed import handshake, rendezvous, tokens
 from mtp.errors import MTPError
-from mtp.launch import ledger, meeting, rendezvous, tokens
+from mtp.launch import ledger
 from mtp.launch.host import free_port
 
 STEP = {'SLURM_JOB_ID': '7', 'SLURM_STEP_ID': '0', 'SLURM_STEP_NUM_TASKS': '3', 'SLURM_LOCALID': '0',
@@ -25,7 +26,7 @@ def together(*tasks, seconds=5.0, world=3, first=None):
 
     def go(number, environ):
         try:
-            meeting.meet({'RANK': environ['SLURM_PROCID'], 'WORLD_SIZE': str(world), 'MASTER_ADDR': '127.0.0.1',
+            handshake.meet({'RANK': environ['SLURM_PROCID'], 'WORLD_SIZE': str(world), 'MASTER_ADDR': '127.0.0.1',
                           'MASTER_PORT': port}, dict(STEP, **environ), seconds)
             ends[number] = None
         except MTPError as error:
@@ -51,7 +52,7 @@ def test_all_there_and_alike_go_on():
 
 def test_the_port_is_free_again_for_those_who_met():
     port = free_port()
-    with meeting.listen(port):
+    with handshake.listen(port):
         pass
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -79,10 +80,11 @@ def test_a_master_nobody_answers_at_is_named():
 
 def test_a_master_that_goes_away_is_no_silence():
     port = free_port()
-    server = meeting.listen(port)
+    server = handshake.listen(port)
     threading.Timer(0.3, server.close).start()
     with pytest.raises(MTPError, match='did not reach process 0'):
-        meeting.meet({'RANK': '1', 'WORLD_SIZE': '2', 'MASTER_ADDR': '127.0.0.1', 'MASTER_PORT': str(port)}, STEP, 1.0)
+        handshake.meet({'RANK': '1', 'WORLD_SIZE': '2', 'MASTER_ADDR': '127.0.0.1', 'MASTER_PORT': str(port)}, STEP,
+                       1.0)
 
 
 def test_a_stranger_on_the_port_is_sent_away():
@@ -96,7 +98,7 @@ def test_noise_on_the_port_disturbs_nobody():
     ends = []
 
     def host():
-        meeting._host(('127.0.0.1', port), 2, meeting.card(0, STEP), 5.0)
+        handshake._host(('127.0.0.1', port), 2, handshake.card(0, STEP), 5.0)
         ends.append('host')
 
     thread = threading.Thread(target=host)
@@ -110,7 +112,7 @@ def test_noise_on_the_port_disturbs_nobody():
                 break
             except OSError:
                 time.sleep(0.02)
-    meeting._visit(('127.0.0.1', port), meeting.card(1, STEP), 5.0)
+    handshake._visit(('127.0.0.1', port), handshake.card(1, STEP), 5.0)
     thread.join(10)
     assert ends == ['host']
 
@@ -121,20 +123,20 @@ def test_a_taken_port_is_named():
         other.listen(1)
         port = other.getsockname()[1]
         with pytest.raises(MTPError, match=f'port {port} on .* cannot be used: Address already in use'):
-            meeting.listen(port)
+            handshake.listen(port)
 
 
 def test_the_image_by_its_labels_where_nobody_says_its_hash(tmp_path, monkeypatch):
-    monkeypatch.setattr(meeting, 'LABELS', str(tmp_path / 'labels.json'))
-    assert meeting.image({}) == ''
+    monkeypatch.setattr(handshake, 'LABELS', str(tmp_path / 'labels.json'))
+    assert handshake.image({}) == ''
     (tmp_path / 'labels.json').write_text('{}')
-    assert meeting.image({}).startswith('labels@sha256:44136fa355b3')
-    assert meeting.image({'MTP_IMAGE': 'x@y'}) == 'x@y'
+    assert handshake.image({}).startswith('labels@sha256:44136fa355b3')
+    assert handshake.image({'MTP_IMAGE': 'x@y'}) == 'x@y'
 
 
 def test_only_tasks_of_srun_meet(monkeypatch):
     met = []
-    monkeypatch.setattr(meeting, 'meet', lambda found, environ: met.append(found['RANK']))
+    monkeypatch.setattr(handshake, 'meet', lambda found, environ: met.append(found['RANK']))
     rendezvous.join({})
     rendezvous.join(dict(STEP, SLURM_PROCID='1', RANK='0', WORLD_SIZE='2', LOCAL_RANK='0'))  # torchrun has met already
     rendezvous.join(dict(STEP, SLURM_PROCID='2'))
@@ -143,7 +145,7 @@ def test_only_tasks_of_srun_meet(monkeypatch):
 
 def test_processes_of_any_launcher_but_torchrun_meet_once(monkeypatch):
     met = []
-    monkeypatch.setattr(meeting, 'meet', lambda found, environ: met.append(found['RANK']))
+    monkeypatch.setattr(handshake, 'meet', lambda found, environ: met.append(found['RANK']))
     monkeypatch.setattr(rendezvous, '_met', [])
     by_hand = {'RANK': '1', 'WORLD_SIZE': '2', 'LOCAL_RANK': '1'}
     rendezvous.join(dict(by_hand, TORCHELASTIC_RUN_ID='x'), by_hand=True)
@@ -155,13 +157,14 @@ def test_processes_of_any_launcher_but_torchrun_meet_once(monkeypatch):
 def test_more_time_can_be_asked_for():
     began = time.monotonic()
     with pytest.raises(MTPError, match='within 0 s'):
-        meeting.meet({'RANK': '1', 'WORLD_SIZE': '2', 'MASTER_ADDR': '127.0.0.1', 'MASTER_PORT': str(free_port())},
+        handshake.meet({'RANK': '1', 'WORLD_SIZE': '2', 'MASTER_ADDR': '127.0.0.1', 'MASTER_PORT': str(free_port())},
                      dict(STEP, MTP_MEET_SECONDS='0.2'), 30.0)
     assert time.monotonic() - began < 5
 
 
 def test_a_process_knows_how_long_it_has_been_loading():
-    words = [sys.executable, '-c', 'import time; from mtp.launch import meeting; time.sleep(0.5); print(meeting.age())']
+    words = [sys.executable, '-c',
+             'import time; from mtp.distributed import handshake; time.sleep(0.5); print(handshake.age())']
     began = time.monotonic()
     age = float(subprocess.check_output(words, cwd=ledger.ROOT))
     assert 0.4 < age < time.monotonic() - began + 0.1
@@ -173,7 +176,7 @@ def answered(line, seconds=1.0, key='token', world=2, ends_early=True):
 
     def host():
         try:
-            meeting._host(('127.0.0.1', port), world, meeting.card(0, STEP), seconds, key)
+            handshake._host(('127.0.0.1', port), world, handshake.card(0, STEP), seconds, key)
             ends.append('')
         except MTPError as error:
             ends.append(str(error))
@@ -202,7 +205,7 @@ def called(port):
 
 def signed(value, key='token'):
     text = value if isinstance(value, bytes) else json.dumps(value).encode()
-    return meeting._signature(key, text) + b' ' + text + b'\n'
+    return handshake._signature(key, text) + b' ' + text + b'\n'
 
 
 GOOD = {'rank': 1, 'step': '7.0', 'host': 'n1', 'image': ''}
@@ -215,7 +218,7 @@ GOOD = {'rank': 1, 'step': '7.0', 'host': 'n1', 'image': ''}
         'no token', 'another token', 'unsigned', 'http', 'no text', 'too long', 'deep', 'no object'])
 def test_who_has_not_the_token_of_the_job_is_no_member(line):
     end, heard = answered(line)
-    assert '1 of 2 processes did not come' in end and heard == meeting.FOREIGN
+    assert '1 of 2 processes did not come' in end and heard == handshake.FOREIGN
 
 
 @pytest.mark.parametrize('change', [{'rank': []}, {'rank': 'x'}, {'rank': 0}, {'rank': 2}, {'rank': -1}, {'rank': True},
@@ -233,11 +236,11 @@ def test_a_member_is_one_with_the_token():
 def test_one_that_talks_slowly_keeps_nobody_waiting():
     port, ends = free_port(), []
     thread = threading.Thread(target=lambda: ends.append(
-        meeting._host(('127.0.0.1', port), 2, meeting.card(0, STEP), 30.0, 'token')))
+        handshake._host(('127.0.0.1', port), 2, handshake.card(0, STEP), 30.0, 'token')))
     thread.start()
     with called(port) as slow, called(port):
         slow.sendall(b'x')
-        meeting._visit(('127.0.0.1', port), meeting.card(1, STEP), 20.0, lambda: 'token')
+        handshake._visit(('127.0.0.1', port), handshake.card(1, STEP), 20.0, lambda: 'token')
         thread.join(5)
         assert ends == [None]
 
@@ -248,7 +251,7 @@ def test_one_that_waits_and_dies_is_missing():
     port = free_port()
     with pytest.raises(MTPError, match='2 of 3 processes did not come'):
         threading.Thread(target=lambda: called(port).sendall(signed(GOOD))).start()  # and its line is closed behind it
-        meeting._host(('127.0.0.1', port), 3, meeting.card(0, STEP), 1.0, 'token')
+        handshake._host(('127.0.0.1', port), 3, handshake.card(0, STEP), 1.0, 'token')
 
 
 def test_another_job_at_the_port_is_named():
@@ -258,44 +261,44 @@ def test_another_job_at_the_port_is_named():
         stop = threading.Thread(target=lambda: [answer(other.accept()[0]) for _ in range(99)], daemon=True)
         stop.start()
         with pytest.raises(MTPError, match='belongs to another job, or has another MTP_JOB_TOKEN'):
-            meeting._visit(other.getsockname(), meeting.card(1, STEP), 0.5, lambda: 'token')
+            handshake._visit(other.getsockname(), handshake.card(1, STEP), 0.5, lambda: 'token')
 
 
 def answer(peer):
-    peer.sendall(meeting.FOREIGN)
+    peer.sendall(handshake.FOREIGN)
     peer.close()
 
 
 def test_the_missing_are_named_with_their_host():
-    places = meeting.expected({'SLURM_STEP_NODELIST': 'gpu[03-04]', 'SLURM_NTASKS_PER_NODE': '2'})
-    assert places == ['gpu03', 'gpu03', 'gpu04', 'gpu04'] and meeting.expected({}) == []
-    cards = [meeting.card(rank, STEP) for rank in (0, 1, 3)]
-    assert ': 2 (gpu04)\n    there are 0 (' in meeting.verdict(cards, 4, ('gpu03', 1), 45, places)
+    places = handshake.expected({'SLURM_STEP_NODELIST': 'gpu[03-04]', 'SLURM_NTASKS_PER_NODE': '2'})
+    assert places == ['gpu03', 'gpu03', 'gpu04', 'gpu04'] and handshake.expected({}) == []
+    cards = [handshake.card(rank, STEP) for rank in (0, 1, 3)]
+    assert ': 2 (gpu04)\n    there are 0 (' in handshake.verdict(cards, 4, ('gpu03', 1), 45, places)
 
 
 @pytest.mark.parametrize('name, place', [('127.0.0.1', '127.0.0.1'), ('localhost', '127.0.0.1'), ('', None),
                                          ('no.such.host.', None)])
 def test_process_0_listens_where_it_is_looked_for(name, place):
-    found = meeting.interface(name)
+    found = handshake.interface(name)
     assert (found and found[1]) == place
-    with meeting.listen(0, name) as server:
+    with handshake.listen(0, name) as server:
         assert server.getsockname()[0] == (place or '0.0.0.0')
 
 
 def test_a_name_that_is_a_loopback_here_is_none_for_the_others(monkeypatch):
     here = [(socket.AF_INET, socket.SOCK_STREAM, 6, '', ('127.0.1.1', 0))]
     monkeypatch.setattr(socket, 'getaddrinfo', lambda *args: here)
-    assert meeting.interface('gpu07') is None
+    assert handshake.interface('gpu07') is None
     far = [(socket.AF_INET, socket.SOCK_STREAM, 6, '', ('192.0.2.1', 0))]  # of no interface of this machine
     monkeypatch.setattr(socket, 'getaddrinfo', lambda *args: far)
-    with meeting.listen(0, 'gpu07') as server:
+    with handshake.listen(0, 'gpu07') as server:
         assert server.getsockname()[0] == '0.0.0.0'
 
 
 @pytest.mark.parametrize('value', ['soon', '-1', 'nan', 'inf'])
 def test_a_time_that_is_none_is_named(value):
     with pytest.raises(MTPError, match='MTP_MEET_SECONDS is'):
-        meeting.meet({'RANK': '1', 'WORLD_SIZE': '2', 'MASTER_ADDR': 'x', 'MASTER_PORT': '1'},
+        handshake.meet({'RANK': '1', 'WORLD_SIZE': '2', 'MASTER_ADDR': 'x', 'MASTER_PORT': '1'},
                      {'MTP_MEET_SECONDS': value})
 
 
@@ -303,7 +306,7 @@ def test_the_empty_token_is_for_a_machine_by_itself():
     assert tokens.source({}, 0, '127.0.0.1')() == tokens.source({}, 1, 'localhost')() == ''
     assert tokens.source({'MTP_JOB_TOKEN': 'x'}, 1, 'server1')() == 'x'
     with pytest.raises(MTPError, match='meet at server1, .*MTP_JOB_TOKEN is not set(.|\n)*export MTP_JOB_TOKEN='):
-        meeting.meet({'RANK': '0', 'WORLD_SIZE': '2', 'MASTER_ADDR': 'server1', 'MASTER_PORT': '1'}, {}, 1.0)
+        handshake.meet({'RANK': '0', 'WORLD_SIZE': '2', 'MASTER_ADDR': 'server1', 'MASTER_PORT': '1'}, {}, 1.0)
 
 
 def test_behind_an_srun_by_hand_process_0_draws_the_token_for_its_user_alone(tmp_path, monkeypatch):

@@ -3,7 +3,7 @@
 ``torch.distributed`` waits half an hour, silently, for a process that will never come. Here the first process listens
 on the port they will use, each other one tells it who it is, and within a minute all go on, or end with the same words.
 
-Whoever can reach the port may call. So every line is signed with the token of the run (:mod:`mtp.launch.tokens`), a
+Whoever can reach the port may call. So every line is signed with the token of the run (:mod:`.tokens`), a
 line has a longest length and a shortest time, and nobody who talks slowly, or nonsense, keeps the others waiting.
 """
 import errno
@@ -18,9 +18,9 @@ import time
 from typing import Any, Callable, Collection, Dict, List, Mapping, Optional, Sequence, Tuple, cast
 
 from mtp import numbers
+from mtp.distributed import hostlist, tokens
+from mtp.distributed.tokens import TOKEN
 from mtp.errors import MTPError
-from mtp.launch import hostlist, tokens
-from mtp.launch.tokens import TOKEN
 
 SECONDS, AT_LEAST = 45, 15  # from the start of the process; toolboxes take their time to load
 LABELS = '/.singularity.d/labels.json'  # differs from build to build; what there is where nobody told the image's hash
@@ -38,7 +38,7 @@ def meet(found: Mapping[str, str], environ: Mapping[str, str], seconds: Optional
     """Return when every process of this step is at the master's port; one process needs nobody.
 
     Args:
-        found: RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT, as :func:`mtp.launch.rendezvous.prepare` gives them.
+        found: RANK, WORLD_SIZE, MASTER_ADDR and MASTER_PORT, as :func:`mtp.distributed.rendezvous.prepare` gives them.
         environ: mapping; says who this process is. MTP_MEET_SECONDS replaces SECONDS.
         what: ``processes``, or ``servers`` where each stands for several.
 
