@@ -72,9 +72,8 @@ def run(task):
         value = json.load(stream)['metrics'][task.metric] or 0.
     pictures = glob.glob(os.path.join(folder, 'show', '**', '*.[pj][np]g'), recursive=True)
     print(f'{task.name}: {task.metric} {value:.4g}, {len(pictures)} pictures in {folder}/show')
-    if task.name != 'classification':
-        call(task, ['make', 'browse', 'RUN=' + folder, 'RUNTIME=native'])
-        print(f'page {folder}/browse/index.html')
+    call(task, ['make', 'browse', 'RUN=' + folder, 'RUNTIME=native'])
+    print(f'page {folder}/browse/index.html')
     sys.stdout.flush()
     share = task.metric.startswith(('coco/', 'dota/'))
     return task, value * 100 if share else value, time.monotonic() - start

@@ -1,13 +1,11 @@
 """Detections as the verbs leave them, as one kind of columns: (classes, :class:`~mtp.submit.score.Found`)."""
-import csv
 import json
-import os
 from typing import Any, Collection, Iterable, Mapping, Sequence, Tuple
 
 import numpy as np
 
 from mtp.boxes import rboxes_to_polygons
-from mtp.data import catalogue
+from mtp.data import catalogue, scene_table
 from mtp.data import images as image_files
 from mtp.errors import MTPError
 from mtp.files import check_plain
@@ -52,21 +50,9 @@ def of_coco(content: Mapping[str, Any], images: Iterable[str], path: str) -> Fou
         raise MTPError(f'{path}: an annotation lacks {error}', hint='make predict writes it again') from None
 
 
-def of_scenes(path: str, classes: Sequence[str], images: Mapping[str, str]) -> Found:
-    """From ``scenes.csv``: each window is an object."""
-    number = {os.path.basename(file): index for index, file in enumerate(images.values())}
-    try:
-        check_plain(path)
-        with open(path, encoding='utf-8', newline='') as stream:
-            rows = list(csv.DictReader(stream))
-        boxes = np.array([[float(row[key]) for key in ('x', 'y', 'width', 'height')] for row in rows]).reshape(-1, 4)
-        boxes[:, 2:] += boxes[:, :2]
-        return Found(np.array([number[row['image']] for row in rows], dtype=np.int64),
-                     np.array([classes.index(row['class']) for row in rows], dtype=np.int64),
-                     np.array([float(row['score']) for row in rows]), corners(boxes))
-    except (OSError, KeyError, TypeError, ValueError, csv.Error) as error:
-        raise MTPError(f'{path} is no table of scenes: {error}',
-                       hint='make predict writes it again') from None
+def of_scenes(table: scene_table.Table, image: np.ndarray) -> Found:
+    """From a table of scenes, whose lines are of the images with these numbers (n,): each window is an object."""
+    return Found(image, table.label, table.score, corners(table.boxes))
 
 
 def of_coco_results(path: str, content: Mapping[str, Any], images: Collection[str]) -> Tuple[Tuple[str, ...], Found]:

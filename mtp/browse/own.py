@@ -56,7 +56,7 @@ def of(place: str, named: Named) -> Optional[Own]:
                        hint="ARGS='--images FOLDER' with the folder of the images that were tested")
     known = named.truth or labels and _below(run, root, labels)
     later = prefix.get(AFTER)
-    return Own(os.path.basename(os.path.dirname(os.path.abspath(run.below(root)))), tuple(classes), folder,
+    return Own(run.name, tuple(classes), folder,
                _below(run, root, later) if isinstance(later, str) else None,
                known if known and os.path.exists(known) else None)
 

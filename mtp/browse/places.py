@@ -38,6 +38,16 @@ class Run(NamedTuple):
         return found if isinstance(found, dict) else {}
 
     @property
+    def name(self) -> str:
+        """What a training on data of one's own is called; '' of others."""
+        loader = self.config.get('test_dataloader')
+        dataset = loader.get('dataset') if isinstance(loader, dict) else None
+        root = dataset.get('data_root') if isinstance(dataset, dict) else None
+        if not isinstance(root, str) or root.startswith('data/'):
+            return ''
+        return os.path.basename(os.path.dirname(os.path.abspath(self.below(root))))
+
+    @property
     def dataset(self) -> Optional[str]:
         name = self.config.get('submission') or self.evaluator.get('dataset')
         return name if name in catalogue.names() else None

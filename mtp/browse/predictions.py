@@ -2,8 +2,10 @@
 import os
 from typing import Any, Dict, Iterator, Mapping, Optional, Sequence, Tuple
 
+import numpy as np
+
 from mtp import paths
-from mtp.data import catalogue
+from mtp.data import catalogue, scene_table
 from mtp.errors import MTPError
 from mtp.report import draw
 from mtp.tiles.pixels import list_images
@@ -42,12 +44,18 @@ def mapped(place: str, named: Named) -> Iterator[Collection]:
 
 def scened(place: str, named: Named) -> Iterator[Collection]:
     """Classes of scenes, or of the windows of a raster, that ``make predict`` has given."""
-    mark, path = mark_of(place), os.path.join(place, 'scenes.csv')
+    mark, path = mark_of(place), os.path.join(place, scene_table.NAME)
     if mark.get('verb') != 'predict' or not os.path.isfile(path):
         return
     classes = tuple(_said(mark, 'classes'))
     images = _predicted_images(list(_said(mark, 'images')), mark, named, path)
-    found = detections.of_scenes(path, classes, images)
+    table = scene_table.read(path, classes)
+    number = {os.path.basename(file): index for index, file in enumerate(images.values())}
+    strange = [name for name in table.images if name not in number]
+    if strange:
+        raise MTPError(f'{path}: the mark of the folder knows no image {strange[0]}', hint='make predict writes both '
+                       'again')
+    found = detections.of_scenes(table, np.array([number[name] for name in table.images], np.int64))
     yield Collection('scenes', place, images, classes, draw.palette_of(classes),
                      boxes=Boxes(found, *truths.none(images), 'official'))
 

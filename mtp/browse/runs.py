@@ -1,8 +1,8 @@
 """What a folder of results holds, whichever verb has written it: a :class:`Collection` for each kind of thing in it.
 
 Looked for in the folder and below it: predictions (``coco.json``), submissions (``Task1_<class>.txt``), shards of a
-test on whole images, ``detections.bbox.json``, masks (PNG of class numbers), and pictures of pretraining. What of
-images and labels nobody has named is taken from the passport of the test, then from the catalogue.
+test on whole images, ``detections.bbox.json``, masks (PNG of class numbers), ``scenes.csv``, and pictures of
+pretraining. What of images and labels nobody has named is taken from the passport of the test, then from the catalogue.
 """
 import os
 from typing import Iterator, List
@@ -33,7 +33,8 @@ def find(folder: str, named: Named = Named()) -> List[Collection]:
             collection for kind in KINDS for collection in kind(place, named)]
     if not found:
         raise MTPError('{} holds no results to walk through: no coco.json of a prediction, no Task1_<class>.txt, no '
-                       'rank-*.shard of whole images, no masks, no pictures of pretraining'.format(folder),
+                       'rank-*.shard of whole images, no masks, no scenes.csv, no pictures of pretraining'.format(
+                           folder),
                        hint='make browse RUN=the folder that make test or make predict has written to')
     found.sort(key=lambda each: not (each.boxes or each.masks))  # pictures alone come last
     titles = [each.title for each in found]
@@ -53,4 +54,4 @@ def _folders(folder: str) -> Iterator[str]:
 
 #: Each kind of results, and the function that finds it: from a folder and what was named to collections.
 KINDS = (predictions.predicted, predictions.mapped, predictions.scened, tested.submitted, tested.sharded,
-         tested.horizontal, tested.masked, tested.layered, tested.previewed)
+         tested.horizontal, tested.masked, tested.scened, tested.layered, tested.previewed)

@@ -1,15 +1,19 @@
 """What tests and pretraining have left: submissions, shards, COCO results, masks, pictures."""
 import glob
 import os
-from typing import Dict, Iterator
+from typing import Dict, Iterator, List, Sequence
 
-from mtp.data import catalogue
+import numpy as np
+
+from mtp.data import catalogue, scene_table
 from mtp.errors import MTPError
+from mtp.report import draw
+from mtp.submit.score import Truth
 from mtp.tiles.pixels import list_images
 
 from . import detections, truths
 from .collection import Boxes, Collection, Masks
-from .places import Named, boxed, images_of, mark_of, require_dataset, run_of
+from .places import Named, Run, boxed, images_of, mark_of, require_dataset, run_of
 
 BOXES = 'detections.bbox.json'  # what a test with COCO labels leaves
 MASKED = ('segmentation', 'change detection')
@@ -57,6 +61,54 @@ def horizontal(place: str, named: Named) -> Iterator[Collection]:
     results = detections.of_coco_results(path, content, images)
     yield boxed(catalogue.get(dataset).title, place, images, results, named._replace(truth=labels), dataset, folder,
                  'mmrotate')
+
+
+def scened(place: str, named: Named) -> Iterator[Collection]:
+    """Classes that a test of classification has given to its images: each image is an object as large as itself."""
+    path = os.path.join(place, scene_table.NAME)
+    if mark_of(place).get('verb') == 'predict' or not os.path.isfile(path):
+        return
+    table, run = scene_table.read(path), run_of(place)
+    images = dict(zip(_ids(table.images), _whereabouts(table.images, run, named, path)))
+    if len(images) < len(table.images):
+        raise MTPError(f'{path} is no table of a test: it has one image twice', hint='make test writes it again')
+    number, known = np.arange(len(images)), table.truth >= 0
+    truth = Truth(tuple(images), number[known], table.truth[known], truths.corners(table.boxes[known]),
+                  np.zeros(int(known.sum()), bool))
+    published = next((each for each in map(catalogue.get, catalogue.names()) if each.classes == table.classes), None)
+    yield Collection(published.title if published else run.name or 'scenes', place, images, table.classes,
+                     published.palette if published else draw.palette_of(table.classes),
+                     boxes=Boxes(detections.of_scenes(table, number), truth, known, 'mmrotate'))
+
+
+def _ids(files: Sequence[str]) -> List[str]:
+    """What each image is called: its stem, and where folders of classes have some alike, these before it."""
+    stems = [truths.stem_of(file) for file in files]
+    if len(set(stems)) == len(stems):
+        return stems
+    above = os.path.commonpath([os.path.dirname(file) for file in files])
+    return [os.path.relpath(file, above) for file in files]
+
+
+def _whereabouts(files: Sequence[str], run: Run, named: Named, path: str) -> List[str]:
+    """Where the images of a table lie: as it says, or below the folder that was named.
+
+    Raises:
+        MTPError: one is not there.
+    """
+    found = [_below(named.images, file) if named.images else run.below(file) for file in files]
+    missing = [place for place in found if not os.path.isfile(place)]
+    if missing:
+        raise MTPError(f'{path}: {len(missing)} of {len(files)} images are not there, for example {missing[0]}',
+                       hint="ARGS='--images FOLDER' with the folder of the images")
+    return found
+
+
+def _below(folder: str, file: str) -> str:
+    """``file`` in ``folder``, or in the folder of its class there."""
+    above, name = os.path.split(file)
+    inner = os.path.join(folder, os.path.basename(above), name)
+    return inner if os.path.isfile(inner) else os.path.join(folder, name)
 
 
 def masked(place: str, named: Named) -> Iterator[Collection]:

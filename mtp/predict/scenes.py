@@ -5,15 +5,14 @@ window by window; a window at the right or lower border is moved back into the i
 grid that it stands for, so that polygons do not overlap.
 """
 import argparse
-import csv
 import os
 from typing import Dict, Iterator, List, Mapping, Optional, Sequence, Set, Tuple
 
 import numpy as np
 
 from mtp.adapters import environment, inference
+from mtp.data import scene_table
 from mtp.errors import FAILED, MTPError
-from mtp.files import atomic_path
 from mtp.report import draw
 from mtp.tiles import rasters, shards, sources, windows
 
@@ -22,7 +21,6 @@ from .geopackage import GeoPackage
 from .job import PACKAGE, Config, OfImages
 from .team import Team
 
-TABLE = 'scenes.csv'
 COLUMNS = (('image', 'TEXT'), ('class', 'TEXT'), ('score', 'REAL'), ('second', 'TEXT'), ('second_score', 'REAL'),
            ('x', 'INTEGER'), ('y', 'INTEGER'))
 _WHOLE = 2  # times the side of a scene
@@ -45,7 +43,7 @@ class Job(OfImages):
             rasters.size(path, colours)
             size, ground = self.places[stem] = rasters.place_of(path)
             self.pieces += self._pieces(stem, path, size)
-        self.names = [TABLE] + [PACKAGE] * ('gpkg' in options.formats) + [
+        self.names = [scene_table.NAME] + [PACKAGE] * ('gpkg' in options.formats) + [
             stem + '.geojson' for stem in self.images if 'geojson' in options.formats and self.is_mapped(stem)]
         self.mark = self.fingerprint(cfg, checkpoint, side=self.side, overlap=self.overlap)
 
@@ -75,7 +73,7 @@ class Job(OfImages):
         mapped = [stem for stem in self.images if self.is_mapped(stem)]
         shown = _write_polygons(self, scores, mapped) if set(self.options.formats) & {'gpkg', 'geojson'} else set()
         print(f'{count} scenes of {len(self.network.classes)} classes in {len(self.images)} images')
-        print(os.path.join(self.out, TABLE))
+        print(os.path.join(self.out, scene_table.NAME))
         if shown:
             kinds = ['<image>.geojson'] * ('geojson' in self.options.formats) + [PACKAGE] * (
                 'gpkg' in self.options.formats)
@@ -102,18 +100,9 @@ def _windows_of(job: Job, scores: Mapping[str, np.ndarray]) -> Iterator[Tuple[st
 
 def _write_table(job: Job, scores: Mapping[str, np.ndarray]) -> int:
     """``scenes.csv``: a line a window; returns how many."""
-    classes, count = job.network.classes, 0
-    with atomic_path(os.path.join(job.out, TABLE)) as temporary, \
-            open(temporary, 'w', encoding='utf-8', newline='') as stream:
-        table = csv.writer(stream)
-        table.writerow(['image', 'x', 'y', 'width', 'height', 'class', 'score'] + ['score_' + name for name in classes])
-        for stem, window, found in _windows_of(job, scores):
-            x, y, stop_x, stop_y = window.tolist()
-            best = int(found.argmax())
-            table.writerow([os.path.basename(job.images[stem]), x, y, stop_x - x, stop_y - y, classes[best]]
-                           + [f'{value:.6f}' for value in [found[best], *found]])
-            count += 1
-    return count
+    return scene_table.write(os.path.join(job.out, scene_table.NAME), job.network.classes, (
+        scene_table.Scene(os.path.basename(job.images[stem]), [*window[:2], *(window[2:] - window[:2])], found)
+        for stem, window, found in _windows_of(job, scores)))
 
 
 def _write_polygons(job: Job, scores: Mapping[str, np.ndarray], mapped: Sequence[str]) -> Set[str]:

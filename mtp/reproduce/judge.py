@@ -71,9 +71,8 @@ def gather(entry: Mapping[str, Any], folder: str, tested: str, rehearsal: bool) 
 
 
 def walk_through(tested: str, folder: str) -> Optional[str]:
-    """Make the page of all that the test has found; its path from ``folder``, or None where nothing can be shown.
-
-    That is no fault of the run: of classification there is nothing to lay over an image.
+    """Make the page of all that the test has found; its path from ``folder``, or None where nothing can be shown, which
+    is no fault of the run: its images may have gone.
     """
     try:
         browse.main([tested])

@@ -8,7 +8,8 @@ import pytest
 
 from mtp import errors, files, sealed
 from mtp.browse import __main__ as command
-from mtp.browse import runs
+from mtp.browse import runs, verdicts
+from mtp.data import scene_table
 from mtp.errors import MTPError
 from mtp.report import passport
 from mtp.tiles import shards
@@ -88,6 +89,61 @@ def test_masks(home, classes, prefix):
     assert shown.masks.truth == {'a': os.path.join(data, prefix['seg_map_path'], 'a.png')}
     assert list(shown.masks.found) == ['a'] and shown.masks.background == 0
     assert list(shown.later) == (['a'] if 'img_path_to' in prefix else [])
+
+
+def scenes(home, classes=CLASSES, root='work_dirs/own/scenes/data/val/images/'):
+    """What a test of classification leaves: one image right, one wrong, one of which no truth is known."""
+    run, folder, data = left(home, 'scenes', dict(ann_file='val.txt', data_prefix=''), classes)
+    for name in ('kiosk-1', 'kiosk-2', 'tent-1'):
+        drawn.picture(f'{data}/val/images/{name}.png', 64)
+    scene_table.write(folder + '/scenes.csv', classes, [
+        scene_table.Scene(f'{root}{name}.png', (0, 0, 64, 64), np.array(scores), truth) for name, scores, truth in (
+            ('kiosk-1', (.9, .1), 0), ('kiosk-2', (.3, .7), 0), ('tent-1', (.4, .6), -1))], True)
+    return run, data
+
+
+def test_classes_of_scenes_beside_what_is_true(home, capsys):
+    run, data = scenes(home)
+    assert command.main([run, '--jobs', '1']) == errors.OK
+    assert 'scenes: 3 images, 3 detections, truth of 2 images, 2 objects' in capsys.readouterr().out
+    shown = collection(run)
+    assert list(shown.images.values()) == [f'{data}/val/images/{name}.png' for name in ('kiosk-1', 'kiosk-2', 'tent-1')]
+    said = verdicts.judge(shown.boxes.found, shown.boxes.truth, shown.boxes.known, shown.boxes.mode)
+    assert [verdicts.CODES[code] for code in said.code] == ['hit', 'wrong_class', 'unjudged']
+    assert said.hit_by.tolist() == [0, -1] and said.iou[0] == 1
+
+
+def test_scenes_whose_images_lie_elsewhere_now(home):
+    run, data = scenes(home)
+    os.makedirs(str(home / 'elsewhere' / 'images'))
+    os.rename(data + '/val/images', str(home / 'gone'))
+    with pytest.raises(MTPError, match='scenes.csv: 3 of 3 images are not there, for example .*kiosk-1.png') as told:
+        collection(run)
+    assert told.value.hint == "ARGS='--images FOLDER' with the folder of the images"
+    os.rmdir(str(home / 'elsewhere' / 'images'))
+    os.rename(str(home / 'gone'), str(home / 'elsewhere' / 'images'))
+    for folder in ('elsewhere', 'elsewhere/images'):
+        assert all(os.path.isfile(path) for path in collection(run, images=str(home / folder)).images.values())
+
+
+def test_scenes_of_one_name_in_two_folders_are_two(home):
+    run, data = scenes(home)
+    folder = run + '/train/predict'
+    files = [f'work_dirs/own/scenes/data/{kind}/1.png' for kind in CLASSES]
+    for kind in CLASSES:
+        drawn.picture(f'{data}/{kind}/1.png', 64)
+    scene_table.write(folder + '/scenes.csv', CLASSES, [
+        scene_table.Scene(file, (0, 0, 64, 64), np.array((.9, .1)), truth) for truth, file in enumerate(files)], True)
+    assert list(collection(run).images) == ['kiosk/1.png', 'tent/1.png']
+
+
+@pytest.mark.parametrize('line', ['a.png,0,0,64,64,shed,.5,,.5,.5', 'a.png,0,0,64,64,kiosk,nan,,nan,nan', 'a.png,0,0'])
+def test_a_table_of_scenes_that_is_none(home, line):
+    run, _ = scenes(home)
+    drawn.write(run + '/train/predict/scenes.csv',
+                'image,x,y,width,height,class,score,truth,score_kiosk,score_tent\n' + line + '\n')
+    with pytest.raises(MTPError, match='scenes.csv is no table of scenes: '):
+        collection(run)
 
 
 def test_images_that_have_gone_are_named_and_can_be_given(home):

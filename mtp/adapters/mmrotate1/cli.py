@@ -103,6 +103,7 @@ def test(argv: Optional[Sequence[str]] = None) -> None:
     with testing.held(cfg), _passport('test', cfg, cfg.load_from) as passport:
         runner = MTPRunner.from_cfg(cfg)
         testing.dump(runner, args.out)
+        testing.scenes(runner)
         passport['metrics'] = _figures(runner.test())
 
 

@@ -11,6 +11,7 @@ from mmengine.runner import Runner
 from mtp import files, locks, ownership, paths
 from mtp.adapters import annotations, environment, inference, submission, tile_test
 from mtp.adapters.mmrotate1.detector import Detector
+from mtp.data import scene_table
 from mtp.errors import MTPError
 from mtp.tiles import shards
 
@@ -131,6 +132,15 @@ def held(cfg: Config) -> Iterator[None]:
             ownership.claim(folder, 'test', ['*.png'])
             ownership.clear(folder)
         yield
+
+
+def scenes(runner: Runner) -> None:
+    """Let a test of classification write what it says of each image, beside its passport."""
+    if runner.cfg.default_scope == 'mmpretrain':
+        from mtp.adapters.mmrotate1.scene_table import SceneTable
+        table = SceneTable(os.path.join(runner.cfg.work_dir, scene_table.NAME))
+        table.dataset_meta = runner.test_dataloader.dataset.metainfo  # the loop is there already
+        runner.test_evaluator.metrics.append(table)
 
 
 def dump(runner: Runner, out: Optional[str]) -> None:

@@ -9,7 +9,7 @@ import torch
 from mmengine.visualization import Visualizer
 
 from mtp.adapters.mmrotate1 import cli, segmentation
-from mtp.data import catalogue
+from mtp.data import catalogue, scene_table
 from mtp.errors import MTPError
 
 NARROW = ['model.backbone.embed_dim=32', 'model.backbone.depth=4', 'model.backbone.num_heads=2',
@@ -65,6 +65,12 @@ def test_classification(roots, capfd):
                '--show-dir=work_dirs/show')
     assert 'accuracy/top1' in said
     assert len(list((roots / 'work' / 'show').iterdir())) == 10  # every image, where the toolbox draws one in 5000
+    table = scene_table.read(str(roots / 'work' / 'test' / 'scenes.csv'))
+    kinds = catalogue.get('eurosat').classes
+    assert table.classes == kinds and table.truth.tolist() == list(range(10))
+    assert table.images == tuple(f'data/eurosat/val/{kind}/{label}.png' for label, kind in enumerate(kinds))
+    right = 100 * (table.label == table.truth).mean()
+    assert json.loads((roots / 'work' / 'test' / 'passport-test.json').read_text())['metrics']['accuracy/top1'] == right
 
 
 def test_horizontal_detection(roots, capfd):
