@@ -3,6 +3,7 @@
 The stages are the same jobs that other verbs run; each is planned when the one before has ended.
 """
 import os
+import shlex
 import re
 import sys
 from typing import Callable, Iterable, List, NamedTuple, Tuple
@@ -59,7 +60,7 @@ def stages(run: Run) -> List[Stage]:
     """Look and prepare, train, test."""
     return [Stage(f'look at {run.data}, and prepare it', prepare),
             Stage(f'train {run.folder}/{jobs.OWN_CONFIG}', train),
-            Stage('test it', test)]
+            Stage('test the newest checkpoint that this leaves', test)]
 
 
 def prepare(run: Run, settings: Settings, found: host.Host, dry: bool = False) -> plan.Plan:
@@ -130,11 +131,13 @@ def lacking(run: Run) -> Tuple[plan.Problem, ...]:
     return (plan.Problem(f'DATA={run.data} is no folder', f'ls -d {os.path.dirname(run.data)}'),)
 
 
-def _require_weights(run: Run, settings: Settings, places: containers.Places) -> None:
+def _missing_weights(run: Run, settings: Settings, places: containers.Places) -> Tuple[plan.Problem, ...]:
     path = _weights(run, settings)
-    if path and not os.path.isfile(places.host(path)):
-        raise MTPError(f'{places.host(path)} is missing; the training starts from it', hint=(
-            'make weights says where it is published; INIT=none trains without, which takes far more data'))
+    if not path or os.path.isfile(places.host(path)):
+        return ()
+    return (plan.Problem(f'{places.host(path)} is missing; the training starts from it',
+                         'make weights says where it is published; '
+                         'INIT=none trains without, which takes far more data'),)
 
 
 def submitted(settings: Settings, found: host.Host) -> plan.Plan:
@@ -142,7 +145,7 @@ def submitted(settings: Settings, found: host.Host) -> plan.Plan:
     run = run_of(settings, found)
     return verbs.by_itself('finetune', settings, found, run.env,
                            lambda places: training(run, settings, places)._replace(
-                               resume='', problems=lacking(run)))
+                               resume='', problems=lacking(run) + _missing_weights(run, settings, places)))
 
 
 def main() -> int:
@@ -154,7 +157,8 @@ def main() -> int:
         return _shown(run, settings, found)
     places = containers.Places('native', settings, found)
     if not lacking(run):
-        _require_weights(run, settings, places)
+        for problem in _missing_weights(run, settings, places):
+            raise MTPError(problem.message, hint=problem.hint)
     todo = stages(run)
     for number, stage in enumerate(todo, 1):  # each holds the folder that it writes to
         say(f'[{number}/{len(todo)}] {stage.title}')
@@ -175,8 +179,11 @@ def _shown(run: Run, settings: Settings, found: host.Host) -> int:
             return code
         sys.stdout.write('\n' + plan.render(prepare(run, settings, found)))
     trusting = found._replace(folders=dict.fromkeys(found.folders, host.Folder(True, True, True)))
-    for stage in stages(run)[1:]:
-        sys.stdout.write('\n' + plan.render(stage.plan(run, settings, trusting)._replace(problems=())))
+    weights = _missing_weights(run, settings, containers.Places('native', settings, found))
+    todo = stages(run)
+    for number, stage in enumerate(todo[1:], 2):
+        shown = stage.plan(run, settings, trusting)._replace(problems=weights if stage.plan is train else ())
+        sys.stdout.write(f'\n# [{number}/{len(todo)}] {stage.title}\n' + plan.render(shown))
     return OK
 
 
@@ -194,9 +201,8 @@ def _told(run: Run, places: containers.Places, found: host.Host) -> None:
         say(standing)
     say('pictures: {}'.format(os.path.join(folder, 'show')))
     say(f'config:   {config}')
-    if run.task != 'classification':
-        say(f'browse:   make browse RUN={folder}')
-    say(f'next:     make predict CONFIG={config} IMAGES=folder')
+    say(f'browse:   make browse RUN={shlex.quote(folder)}')
+    say(f'next:     make predict CONFIG={shlex.quote(config)} IMAGES=folder')
 
 
 if __name__ == '__main__':

@@ -8,7 +8,7 @@ from mtp.own.examine import Plan
 def lines(plan: Plan) -> List[str]:
     """Layout, classes in their order with counts, sizes, split, and what is odd."""
     found = [f'{plan.folder.root}: {plan.layout.title}']
-    found.append(f'{len(plan.classes.names)} classes, as {plan.classes.said_by} says:')
+    found.append(f'{len(plan.classes.names)} classes, in the order of {plan.classes.said_by}:')
     parts = [part for part in ('train', 'val', 'test') if plan.count(part)]
     counts = {part: examine.objects(plan.records, part) for part in parts}
     for number, name in enumerate(plan.classes.names):

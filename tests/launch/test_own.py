@@ -108,11 +108,23 @@ def test_missing_weights_are_said_before_anything_runs(root):
     settings, found = asked(root), machine(root)
     run = own.run_of(settings, found)
     places = own.containers.Places('native', settings, found)
-    with pytest.raises(MTPError, match='last_vit_b_rvsa_ss_is_rd_pretrn_model_encoder.pth is missing') as error:
-        own._require_weights(run, settings, places)
-    assert 'make weights' in error.value.hint
-    own._require_weights(run, asked(root, ARGS='--rehearse'), places)
-    own._require_weights(own.run_of(asked(root, INIT='none'), found), asked(root, INIT='none'), places)
+    problem, = own._missing_weights(run, settings, places)
+    assert 'last_vit_b_rvsa_ss_is_rd_pretrn_model_encoder.pth is missing' in problem.message
+    assert 'make weights' in problem.hint
+    assert not own._missing_weights(run, asked(root, ARGS='--rehearse'), places)
+    assert not own._missing_weights(own.run_of(asked(root, INIT='none'), found), asked(root, INIT='none'), places)
+    touch(places.host('weights/last_vit_b_rvsa_ss_is_rd_pretrn_model_encoder.pth'))
+    assert not own._missing_weights(run, settings, places)
+
+
+def test_a_dry_run_says_that_weights_are_missing_and_what_is_tested(root, capsys, monkeypatch):
+    monkeypatch.setattr(own.execute, 'run', lambda plan: 0)  # the look at the folder
+    settings, found = asked(root, RUNTIME='native', DRYRUN='1'), machine(root)
+    assert own._shown(own.run_of(settings, found), settings, found) == 0
+    prepared, trained, tested = capsys.readouterr().out.split('\n# [')
+    assert 'not ready' not in prepared + tested and 'not ready: ' in trained
+    assert trained.startswith('2/3] train ') and 'model_encoder.pth is missing' in trained
+    assert tested.startswith('3/3] test the newest checkpoint that this leaves\n') and 'tools/test.py' in tested
 
 
 def test_what_is_refused_leaves_nothing(tmp_path):
