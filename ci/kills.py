@@ -263,9 +263,8 @@ def main(argv=None):
                     trial, began = Trial(zygote, name, place), time.monotonic()
                     hits, runs = trial.killed(args.kills, random.Random(args.seed))
                     trial.two_at_once()
-                    print('{}: {} kills, {} runs to the end, all as undisturbed; of two at once one worked and the '
-                          'other '
-                          f'said so; {time.monotonic() - began:.0f} s', flush=True)
+                    print(f'{name}: {hits} kills, {runs} runs to the end, all as undisturbed; of two at once one '
+                          f'worked and the other said so; {time.monotonic() - began:.0f} s', flush=True)
     return OK
 
 

@@ -7,6 +7,7 @@ import contextlib
 import faulthandler
 import io
 import os
+import shlex
 import sys
 from typing import Callable, NoReturn, Optional, TextIO
 
@@ -73,6 +74,15 @@ def _all_open() -> None:
             setattr(sys, name, open(os.devnull, 'w' if number else 'r', encoding='utf-8'))
 
 
+def _in_full(error: MTPError) -> str:
+    from mtp import faults
+    said = str(error.args[0])
+    closed = faults.closed_folder(said)
+    if closed:
+        return str(MTPError(f'{said} (you may not enter {closed})', hint=f'ls -ld {shlex.quote(closed)}'))
+    return str(MTPError(said, hint=error.hint or faults.where_to_look(said)))
+
+
 def run_main(main: Callable[[], Optional[int]]) -> NoReturn:
     """Call ``main()`` and exit: its return value, or the code of an :class:`MTPError` with its text on stderr.
 
@@ -94,8 +104,7 @@ def run_main(main: Callable[[], Optional[int]]) -> NoReturn:
             processes.leave(code)
         sys.exit(code)
     except MTPError as error:
-        error.hint = error.hint or faults.where_to_look(str(error.args[0]))
-        sys.stderr.write(f'error: {harmless_lines(str(error), _LONGEST)}\n')  # it may quote a stranger's file
+        sys.stderr.write(f'error: {harmless_lines(_in_full(error), _LONGEST)}\n')  # it may quote a stranger's file
         sys.exit(error.code)
     except BrokenPipeError:  # the reader of our output (head, less) has gone
         sys.stderr.close()

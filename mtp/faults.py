@@ -59,6 +59,8 @@ _OF_THE_MACHINE = {
     errno.EIO: 'dmesg | tail: the disk may be failing; copy the file elsewhere, ' + _AGAIN,
     errno.ESTALE: _AGAIN[len('then '):] + ': the file server has forgotten the file',
 }
+#: Of these a reader may have said that a file is damaged or missing.
+_LIMITS = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ESTALE)
 #: Locals that name the file at work, and those that name one that is written.
 _NAMES = ('path', 'file', 'filename', 'fname', 'name', 'source', 'image', 'label', 'archive', 'fp', 'stream')
 _WRITTEN = ('temporary', 'out', 'fp', 'stream')
@@ -90,9 +92,15 @@ _WORDS = (
      'a file could not be written', 'df -h . ; ulimit -f : make room or choose another folder, ' + _AGAIN))
 
 
+class MachineError(MTPError):
+    """A limit of the machine or of its file server: no file is to blame, and the next one would fare no better."""
+
+
 def told(error: BaseException) -> Optional[MTPError]:
     """The :class:`MTPError` that says ``error``; None when it is a defect of ours, and for what is one already."""
-    if isinstance(error, (MTPError, BrokenPipeError)):
+    if isinstance(error, MTPError):
+        return _of_a_limit(error)
+    if isinstance(error, BrokenPipeError):
         return None
     if isinstance(error, (OSError, EOFError)) and _from_a_worker(error) and not _no_descriptor(error):
         return MTPError(f'a process that reads images is gone, perhaps for want of memory: {_said(error)}',
@@ -153,6 +161,24 @@ def where_to_look(text: str) -> str:
     return next((f'ls -ld {_quoted(name)}' for name in named + above if _is_there(name)), '')
 
 
+def closed_folder(text: str) -> str:
+    """The folder above a path in ``text`` that may not be entered; '' where each may.
+
+    What lies in it seems to be missing to whoever asks whether it is there.
+    """
+    for name in _names_in(text):
+        try:
+            os.lstat(name)
+        except PermissionError:
+            folder = os.path.dirname(os.path.abspath(name))
+            while not os.path.lexists(folder):
+                folder = os.path.dirname(folder)
+            return folder
+        except (OSError, ValueError):
+            pass
+    return ''
+
+
 def _names_in(text: str) -> Iterator[str]:
     """What may be a path in ``text``, which may hold blanks: from each word with a slash on, the longest first."""
     words = list(re.finditer(r'\S+', text))
@@ -180,6 +206,30 @@ def not_of_the_file(error: BaseException) -> None:
         raise fault from error
 
 
+def stop_at_a_limit(error: BaseException) -> None:
+    """Raise the :class:`MachineError` that ``error`` is in truth, for whoever passes over what cannot be read."""
+    fault = error if isinstance(error, MachineError) else told(error)
+    if isinstance(fault, MachineError):
+        raise fault from (None if fault is error else error)
+
+
+def _of_a_limit(error: MTPError) -> Optional[MachineError]:
+    """What ``error``, one of ours that names a file, says in truth where it was made of a limit of the machine."""
+    for said in behind(error) if not isinstance(error, MachineError) else ():
+        if said.errno in _LIMITS:
+            return MachineError(str(error.args[0]), hint=_OF_THE_MACHINE[said.errno], code=FAILED)
+    return None
+
+
+def behind(error: BaseException) -> Iterator[OSError]:
+    """What the system has said before it became ``error``, the last first."""
+    before = error.__cause__ or error.__context__
+    while before is not None:
+        if isinstance(before, OSError):
+            yield before
+        before = before.__cause__ or before.__context__
+
+
 def _of_the_system(error: OSError) -> MTPError:
     number, name = error.errno or 0, error.filename
     if isinstance(name, bytes):
@@ -197,8 +247,8 @@ def _of_the_system(error: OSError) -> MTPError:
     if hint is None and isinstance(name, str):
         places = dict(name=_quoted(name), folder=_quoted(os.path.dirname(os.path.abspath(name))))
         hint = _OF_FILES.get(number, 'ls -ld {name}').format(**places)
-    return MTPError(f'{subject}: {_said(error)}', code=FAILED,
-                    hint=hint or _replace(_file_of(error)))
+    made = MachineError if number in _OF_THE_MACHINE and number != errno.EIO else MTPError
+    return made(f'{subject}: {_said(error)}', code=FAILED, hint=hint or _replace(_file_of(error)))
 
 
 def _has_place() -> bool:
@@ -218,7 +268,7 @@ def _in_words(error: BaseException) -> Optional[MTPError]:
             room = _shared_room()
             says = says.format(room='/dev/shm' if room is None else f'{room >> 20} MB free in /dev/shm',
                                limit=_limit(), files=_descriptors())
-            return MTPError(f'{says}: {shown(text.splitlines()[0])}', hint=hint, code=FAILED)
+            return MachineError(f'{says}: {shown(text.splitlines()[0])}', hint=hint, code=FAILED)
     return None
 
 

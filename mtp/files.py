@@ -70,6 +70,19 @@ def _check_replaceable(path: str) -> None:
                        hint='give the name of a new file')
 
 
+def is_there(path: PathLike) -> bool:
+    """Whether something has this name.
+
+    Raises:
+        OSError: nobody knows, for a folder above it may not be entered, or its file server does not answer.
+    """
+    try:
+        os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
+
+
 def kind(mode: int) -> str:
     """What a file of this ``st_mode`` is, in words."""
     kinds = ((stat.S_ISREG, 'a file'), (stat.S_ISDIR, 'a folder'), (stat.S_ISFIFO, 'a pipe'),

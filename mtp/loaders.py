@@ -108,7 +108,9 @@ def _not_sent(self: Any, error: BaseException, item: Any) -> None:
 def _keep(self: Any, exc_info: Any = None, where: str = 'in background') -> None:
     error: Any = (exc_info or sys.exc_info())[1]  # made where one is handled: never None
     _stock_init(self, exc_info, where)
-    self.told = error if isinstance(error, MTPError) else faults.told(error) if faults.wanted() else None
+    self.told = error if isinstance(error, MTPError) else None
+    if faults.wanted():
+        self.told = faults.told(error) or self.told
     if self.told is not None:
         self.told.__cause__ = self.told.__context__ = self.told.__traceback__ = None  # frames do not travel
 

@@ -1,6 +1,7 @@
 """Real faults of files, bytes and the machine end as one sentence that names the file and what to type."""
 import errno
 import os
+import pickle
 import struct
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import pytest
 
 from mtp import faults, files, workers
 from mtp.errors import MTPError
+from tests import ordinary
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
@@ -175,3 +177,59 @@ def test_a_current_folder_that_is_gone_is_told(tmp_path, monkeypatch):
 def test_a_segment_that_is_not_opened_for_want_of_a_descriptor(ending, says):
     told = faults.told(RuntimeError('unable to open shared memory object </torch_7_0> in read-write mode' + ending))
     assert says in str(told).partition(':')[0] and ('ulimit -n 4096' in told.hint) == (says != 'shared memory')
+
+
+def of(error):
+    """An error of ours that a reader has made of ``error``."""
+    try:
+        raise error
+    except OSError as inner:
+        try:
+            raise MTPError(f'cannot read a.png: {inner.strerror}', hint='mend it, or leave it out') from None
+        except MTPError as outer:
+            return outer
+
+
+@pytest.mark.parametrize('number, typed', [
+    (errno.EMFILE, 'ulimit -n 4096'), (errno.ENFILE, 'close other programs'), (errno.ENOMEM, 'fewer processes'),
+    (errno.ESTALE, 'start the same command again')])
+def test_of_a_limit_of_the_machine_no_file_is_to_be_mended(number, typed):
+    def fails():
+        raise of(OSError(number, os.strerror(number)))
+
+    told = said(fails)
+    assert told.startswith(f'cannot read a.png: {os.strerror(number)}\n') and typed in told and 'mend' not in told
+    with pytest.raises(faults.MachineError) as raised:
+        faults.stop_at_a_limit(of(OSError(number, 'x')))
+    again = pickle.loads(pickle.dumps(raised.value))  # as it comes from a worker
+    assert (type(again), str(again)) == (faults.MachineError, str(raised.value))
+
+
+@pytest.mark.parametrize('number', [errno.ENOENT, errno.EACCES, errno.EIO])
+def test_of_a_file_that_cannot_be_read_the_reader_says_what_to_do(number):
+    def fails():
+        raise of(OSError(number, os.strerror(number)))
+
+    assert said(fails) == f'cannot read a.png: {os.strerror(number)}\n  next: mend it, or leave it out'
+    faults.stop_at_a_limit(of(OSError(number, 'x')))  # it may be passed over
+
+
+def test_what_lies_in_a_folder_that_may_not_be_entered_is_not_only_said_to_be_missing(tmp_path):
+    inside = tmp_path / 'a b' / 'images' / 'x.png'
+    inside.parent.mkdir(parents=True)
+    inside.write_bytes(b'')
+    os.chmod(str(tmp_path / 'a b'), 0o600)
+    code = (f'import os, sys; sys.path.insert(0, {ROOT!r})\n'
+            'from mtp.errors import MTPError, run_main\n'
+            f'path = {str(inside)!r}\n'
+            'assert not os.path.isfile(path), "it may be entered"\n'
+            'def main():\n'
+            '    raise MTPError(f"the image {path} is missing", hint="look for it")\n'
+            'run_main(main)')
+    done = subprocess.run([sys.executable, '-c', code], stderr=subprocess.PIPE, preexec_fn=ordinary.become)
+    os.chmod(str(tmp_path / 'a b'), 0o700)
+    if b'it may be entered' in done.stderr:
+        pytest.skip('this process may enter every folder')
+    folder = tmp_path / 'a b'
+    assert done.stderr.decode() == (f"error: the image {inside} is missing (you may not enter {folder})\n"
+                                    f"  next: ls -ld '{folder}'\n")

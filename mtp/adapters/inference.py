@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
-from mtp import loaders, progress, workers
+from mtp import faults, loaders, progress, workers
 from mtp.errors import FAILED, MTPError
 from mtp.tiles import masked, rows, shards, sources
 
@@ -83,7 +83,12 @@ class Broken(NamedTuple):
 
 
 def broken(path: str, error: Exception) -> Broken:
-    """A :class:`Broken`; what to do next is said once for all of them."""
+    """A :class:`Broken`; what to do next is said once for all of them.
+
+    Raises:
+        MTPError: the machine does not let it be read, nor any other.
+    """
+    faults.stop_at_a_limit(error)
     return Broken(path, error.args[0] if isinstance(error, MTPError) else str(error))
 
 

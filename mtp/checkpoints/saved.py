@@ -10,6 +10,7 @@ from typing import Any, Callable, Iterable, List, Mapping, Match, Optional, Sequ
 
 from torch import Tensor, nn
 
+from mtp import faults
 from mtp.checkpoints.files import Checkpoint, load
 from mtp.checkpoints.writing import dump
 from mtp.errors import FAILED, MTPError
@@ -69,11 +70,17 @@ def choose(paths: Iterable[str], fits: Callable[[Checkpoint], str],
         paths: newest first.
         fits: function of a Checkpoint to what is wrong with it; '' when it can be gone on from.
         warn: called with a line for each that is passed over.
+
+    Raises:
+        MTPError: one may not be read, or the machine does not let it.
     """
     for path in paths:
         try:
             checkpoint = load(path)
         except MTPError as error:
+            faults.stop_at_a_limit(error)  # else a training would begin anew in the place of what is there
+            if any(isinstance(said, PermissionError) for said in faults.behind(error)):
+                raise
             warn(f'skipped a damaged checkpoint: {error}')
             continue
         wrong = fits(checkpoint)

@@ -154,7 +154,7 @@ def run(function: Callable[[Item], Result], items: Sequence[Item], options: Opti
         problems: in a lenient run, messages of the items left out are appended to it.
 
     Raises:
-        MTPError: of the first bad item, unless lenient.
+        MTPError: of the first bad item, unless lenient; the machine is at a limit.
     """
     guarded = Guarded(function)
     progress = Progress(label, len(items))
@@ -167,7 +167,7 @@ def run(function: Callable[[Item], Result], items: Sequence[Item], options: Opti
             progress.update()
             if error is None:
                 yield result
-            elif getattr(options, 'lenient', False):
+            elif getattr(options, 'lenient', False) and not isinstance(error, faults.MachineError):
                 problems.append(str(error))
             else:
                 lenient = 'mend it, or leave such items out with --lenient' if hasattr(options, 'lenient') else ''

@@ -8,6 +8,7 @@ from typing import Any, Dict, List, Mapping, Optional, Sequence, Tuple
 from mtp import numbers
 from mtp.data import catalogue, coco, converting, images, samrs
 from mtp.errors import MTPError
+from mtp.files import is_there
 
 SUBSETS = ('sota', 'sior', 'fast')
 
@@ -73,7 +74,7 @@ def _plan(options: argparse.Namespace) -> Tuple[List[Dict[str, Any]], List[Tuple
         dataset = catalogue.get(subset)
         splits = options.split or tuple(dataset.splits)
         lists = {split: _list_file(options, dataset.splits[split]) for split in splits}
-        missing = [path for path in lists.values() if not os.path.isfile(path)]
+        missing = [path for path in lists.values() if not is_there(path)]
         if missing and not options.dataset and len(missing) == len(lists):
             absent.append((subset, missing[0]))
             continue

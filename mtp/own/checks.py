@@ -8,6 +8,7 @@ from typing import Dict, Iterator, List, NamedTuple, Sequence, Tuple
 
 import numpy as np
 
+from mtp import faults
 from mtp.data import images
 from mtp.errors import MTPError
 from mtp.own import classes, parts, values
@@ -27,6 +28,11 @@ class Finding(NamedTuple):
     image: str = ''
 
 
+def _unreadable(error: MTPError, record: Record) -> Finding:
+    faults.stop_at_a_limit(error)
+    return Finding(error.args[0], error.hint or LEAVE, record.image)
+
+
 def sizes(folder: Folder, records: Sequence[Record]) -> Tuple[Dict[str, Tuple[int, int]], List[Finding]]:
     """{image: (width, height)} from the headers, and what cannot be read."""
     found, wrong = {}, []
@@ -35,7 +41,7 @@ def sizes(folder: Folder, records: Sequence[Record]) -> Tuple[Dict[str, Tuple[in
             try:
                 found[name] = images.size(folder.path(name))
             except MTPError as error:
-                wrong.append(Finding(error.args[0], error.hint or LEAVE, record.image))
+                wrong.append(_unreadable(error, record))
     return found, wrong
 
 
@@ -90,7 +96,7 @@ def of_pairs(folder: Folder, records: Sequence[Record], size: Sizes) -> Iterator
             try:
                 other = size.get(name) or images.size(folder.path(name))
             except MTPError as error:
-                yield Finding(error.args[0], error.hint or LEAVE, record.image)
+                yield _unreadable(error, record)
                 continue
             if other != size[record.image]:
                 yield Finding('{} has {} x {} pixels, and {} has {} x {}'.format(
@@ -105,7 +111,7 @@ def of_grids(folder: Folder, records: Sequence[Record], size: Sizes, notes: List
         try:
             notes += grids.check((folder.path(record.image), folder.path(record.after))).notes
         except MTPError as error:
-            yield Finding(error.args[0], error.hint or LEAVE, record.image)
+            yield _unreadable(error, record)
 
 
 def of_masks(folder: Folder, records: Sequence[Record], meaning: values.Meaning) -> Iterator[Finding]:
@@ -116,7 +122,7 @@ def of_masks(folder: Folder, records: Sequence[Record], meaning: values.Meaning)
         try:
             read(folder.path(record.mask))
         except MTPError as error:
-            yield Finding(error.args[0], error.hint or LEAVE, record.image)
+            yield _unreadable(error, record)
 
 
 def of_memory(folder: Folder, records: Sequence[Record], size: Sizes, task: str, there: int) -> Iterator[Finding]:

@@ -4,6 +4,7 @@ from typing import Any, Callable, List, Optional, Sequence, Tuple, TypeVar
 
 import numpy as np
 
+from mtp import faults
 from mtp.data import dota, images, text
 from mtp.errors import MTPError
 from mtp.files import PathLike
@@ -148,6 +149,7 @@ def attempt(asked: Asked, function: Callable[..., Result], *arguments: Any) -> O
     try:
         return function(*arguments)
     except MTPError as error:
+        faults.stop_at_a_limit(error)
         if not asked.lenient:
             raise MTPError(error.args[0], hint=error.hint or LEAVE) from None
         asked.problems.append(f'left out: {error.args[0]}')

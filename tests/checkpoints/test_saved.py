@@ -1,14 +1,16 @@
 """Checkpoints of a run: whole or not at all, and the newest that is whole."""
 import os
+import resource
 import subprocess
 import sys
 
 import pytest
 import torch
 
+from mtp import faults
 from mtp.checkpoints import saved
 from mtp.errors import MTPError
-from tests import environments
+from tests import environments, ordinary
 
 
 def content(step, size=2000):
@@ -42,6 +44,32 @@ def test_a_damaged_newest_one_gives_way_to_the_one_before(run, place, cut):
     said = []
     found = saved.continued(str(run), warn=said.append)
     assert found.meta['iter'] == 20 and len(said) == 1 and 'damaged' in said[0] and 'epoch_10.pth' in said[0]
+
+
+def test_a_newest_one_that_the_machine_does_not_let_be_read_is_not_passed_over(run):
+    """Else a training would go on from an older one, or begin anew, over what is there."""
+    before, said, least = resource.getrlimit(resource.RLIMIT_NOFILE), [], os.dup(0)
+    os.close(least)
+    paths = saved.of_run(str(run))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (least, before[1]))
+    try:
+        with pytest.raises((MTPError, OSError)) as told, faults.explained():
+            saved.choose(paths, saved.lacks, said.append)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    assert 'epoch_10.pth' in str(told.value) and 'ulimit -n' in told.value.hint and said == []
+
+
+def test_a_newest_one_that_may_not_be_read_is_not_passed_over(run):
+    code = (f'import sys; sys.path.insert(0, {environments.ROOT!r})\n'
+            'from mtp.checkpoints import saved\nfrom mtp.errors import run_main\n'
+            'run_main(lambda: print(saved.continued(sys.argv[1]).path))')
+    os.chmod(str(run / 'epoch_10.pth'), 0)
+    done = subprocess.run([sys.executable, '-c', code, str(run)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          universal_newlines=True, preexec_fn=ordinary.become)
+    if done.stdout.strip().endswith('epoch_10.pth'):
+        pytest.skip('this process may read every file')
+    assert done.returncode and 'epoch_10.pth: Permission denied' in done.stdout and 'skipped' not in done.stdout
 
 
 def test_every_flipped_bit_of_the_tensors_is_noticed(run):

@@ -1,4 +1,5 @@
 import argparse
+import errno
 import os
 import signal
 import subprocess
@@ -44,6 +45,19 @@ def test_a_bad_item_stops_or_is_left_out(jobs, monkeypatch):
     problems = []
     assert list(converting.run(_half, [2, 3, 4], _options(jobs=jobs, lenient=True), 'x', problems)) == [1, 2]
     assert problems == ['3 is odd']
+
+
+def _no_descriptor(path):
+    raise OSError(errno.EMFILE, os.strerror(errno.EMFILE), path)
+
+
+@pytest.mark.parametrize('jobs', [1, 2])
+def test_a_limit_of_the_machine_stops_a_lenient_run_too(jobs, monkeypatch):
+    monkeypatch.setattr(converting, 'FEW', 2)
+    problems = []
+    with pytest.raises(MTPError, match='a: Too many open files') as caught:
+        list(converting.run(_no_descriptor, ['a', 'a', 'a'], _options(jobs=jobs, lenient=True), 'x', problems))
+    assert 'ulimit -n' in caught.value.hint and problems == []
 
 
 def test_a_dead_worker_is_told(monkeypatch):

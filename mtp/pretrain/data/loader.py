@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from mtp import loaders
+from mtp import faults, loaders
 from mtp.errors import MTPError
 from mtp.processes import GENTLE
 
@@ -103,6 +103,7 @@ class StepDataset(Dataset):
             try:
                 return samples.make(source, index, self.side, rng, self.recipe.colour, self.augment)
             except MTPError as error:
+                faults.stop_at_a_limit(error)
                 if not self.skip_bad:
                     raise
                 skipped.append(str(error))
