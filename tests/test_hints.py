@@ -104,6 +104,21 @@ def commands(text):
         yield shlex.split(re.split(_END, match.group())[0])
 
 
+def test_no_text_for_a_user_keeps_a_brace_that_nothing_filled():
+    """``.format`` was lost once where texts became f-strings, and the message named no file."""
+    left = []
+    for path in SOURCES:
+        with open(path, encoding='utf-8') as stream:
+            calls = [node for node in ast.walk(ast.parse(stream.read())) if isinstance(node, ast.Call)]
+        for call in calls:
+            called = getattr(call.func, 'id', getattr(call.func, 'attr', ''))
+            given = call.args + [word.value for word in call.keywords if word.arg in ('hint', 'next', 'help')]
+            left += [f'{path}:{each.lineno} {each.value}' for each in given
+                     if called in ('MTPError', 'Problem', 'Finding', 'print', 'write', 'error') and isinstance(
+                         each, ast.Constant) and re.search(r'{\w*(:[^{}\s]*)?}', str(each.value))]
+    assert not left, left
+
+
 @pytest.mark.parametrize('path, line, text', HINTS, ids=[f'{path}:{line}' for path, line, _ in HINTS])
 def test_a_hint_can_be_typed(path, line, text, monkeypatch):
     judge(text, monkeypatch)

@@ -1,4 +1,4 @@
-"""DOTA: train and val as one folder of links, ``trainval``, ready to be cut (``python -m mtp.data.join dotav1``)."""
+"""``python -m mtp.data.join dotav1``: train and val of a set in DOTA's form as one folder of links, to be cut."""
 import argparse
 import os
 from typing import Optional, Sequence
@@ -13,7 +13,8 @@ PARTS = ('train', 'val')
 def main(argv: Optional[Sequence[str]] = None) -> int:
     """Link images and labelTxt of train and val into trainval."""
     parser = argparse.ArgumentParser(prog='python -m mtp.data.join', description=main.__doc__)
-    parser.add_argument('name', choices=[name for name in catalogue.names() if name.startswith('dota')])
+    parser.add_argument('name', choices=[name for name in catalogue.having('truth', ('dota',))
+                                          if set(PARTS) <= set(catalogue.get(name).source)])
     converting.add_options(parser, strict=False)
     options = parser.parse_args(argv)
     items = {}
@@ -29,7 +30,7 @@ def main(argv: Optional[Sequence[str]] = None) -> int:
             items[stem] = (image, texts[stem])
     if not items:
         raise MTPError(f'no image in {images}', hint='python -m mtp.data describe ' + options.name)
-    out = catalogue.locate(options.name + '/trainval')
+    out = catalogue.locate(catalogue.get(options.name).root + '/trainval')
     mark = converting.fingerprint([1], [path for pair in items.values() for path in pair])
     links = [(path, f'{folder}/{stem}{suffix}') for stem, pair in items.items() for path, folder, suffix
              in zip(pair, ('images', 'labelTxt'), (split.image_suffix, split.label_suffix))]

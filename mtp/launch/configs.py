@@ -89,10 +89,10 @@ def of_dataset(dataset: str, env: Optional[str] = None, purpose: str = 'train',
                root: str = '.') -> Optional[Tuple[str, str]]:
     """Environment and path of the paper's main run on ``dataset``: RVSA-L, pretrained with MAE and MTP.
 
-    Returns None where no folder ``configs/<env>/<dataset>`` has such a leaf: that room is not built.
+    Where it has no such leaf, and one only, that is meant. Returns None where there is none, or several.
     """
     known = [leaf for leaf in leaves(root) if leaf.dataset == dataset and env in (None, '', leaf.env)]
-    main = [leaf for leaf in known if _is_main(leaf.stem)]
+    main = [leaf for leaf in known if _is_main(leaf.stem)] or known * (len({leaf.stem for leaf in known}) == 1)
     if not main:
         return None
     best = min(main, key=lambda leaf: (leaf.env != preferred(purpose), len(leaf.stem), leaf))
@@ -160,9 +160,8 @@ def _own_file(name: str, env: Optional[str], known: Sequence[Leaf], root: str) -
     if name.endswith('.py') and os.path.isfile(os.path.join(root, name)):
         env = env or _by_bases(os.path.join(root, name))
         if not env:
-            raise MTPError('{} lies outside configs/<environment>/ and has no base of one, so nothing says in which '
-                           'environment it runs'
-                           , hint='ENV={}'.format(' or ENV='.join(ledger.names())))
+            raise MTPError(f'{name} lies outside configs/<environment>/ and has no base of one, so nothing says in '
+                           'which environment it runs', hint='ENV={}'.format(' or ENV='.join(ledger.names())))
         return env, _inside(name, root).replace(os.sep, '/')
     stems = sorted(set(leaf.stem for leaf in known))
     stem = dataset_and_stem(name)[1]

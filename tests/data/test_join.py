@@ -1,9 +1,10 @@
+import json
 import os
 import shutil
 
 import pytest
 
-from mtp.data import join
+from mtp.data import catalogue, join
 from mtp.errors import MTPError
 
 
@@ -35,3 +36,16 @@ def test_capitals_in_a_suffix_make_no_difference(sample, data_root):
     shutil.copy(os.path.join(root, 'val', 'images', 'P1000.PNG'), os.path.join(root, 'val', 'images', 'P1000.png'))
     with pytest.raises(MTPError, match='are one and the same'):
         join.main(['dotav1', '--overwrite'])
+
+
+def test_any_set_in_the_form_of_dota_is_joined_in_its_own_folder(sample, data_root, monkeypatch):
+    facts, root = catalogue._facts(), sample('dotav1')
+    entry = json.loads(json.dumps(facts['datasets']['dotav1']).replace('dotav1', 'harbours'))
+    monkeypatch.setattr(catalogue, '_facts', lambda: dict(facts, datasets=dict(facts['datasets'], quays=entry)))
+    os.rename(root, os.path.join(os.path.dirname(root), 'harbours'))
+    assert join.main(['quays']) == 0
+    joined = os.path.join(os.path.dirname(root), 'harbours', 'trainval', 'images')
+    assert sorted(os.listdir(joined)) == ['P0000.png', 'P1000.png']
+    with pytest.raises(SystemExit):
+        join.main(['fair1m'])
+    catalogue.get.cache_clear()

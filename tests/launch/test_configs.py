@@ -3,7 +3,7 @@ import os
 import pytest
 
 from mtp.errors import MTPError
-from mtp.launch import configs
+from mtp.launch import configs, verbs
 from tests.launch import fakes
 
 DIORR = 'configs/mmrotate1/diorr/oriented_rcnn_rvsa_l_800_mae_mtp_diorr.py'
@@ -84,7 +84,7 @@ def test_an_unknown_config_names_near_ones(name, root):
 def test_a_file_of_the_users_own_needs_an_environment(root):
     fakes.touch(os.path.join(root, 'mine', 'idea.py'))
     assert configs.find('mine/idea.py', env='mmrotate1', root=root) == ('mmrotate1', 'mine/idea.py')
-    with pytest.raises(MTPError, match='ENV=mmrotate1 or ENV=mmrotate03'):
+    with pytest.raises(MTPError, match='^mine/idea.py lies outside(.|\n)*ENV=mmrotate1 or ENV=mmrotate03'):
         configs.find('mine/idea.py', root=root)
 
 
@@ -95,6 +95,17 @@ def test_the_main_run_of_a_dataset(root):
     assert configs.of_dataset('dotav1', purpose='test', env='mmrotate1', root=root)[0] == 'mmrotate1'
     assert configs.of_dataset('xview', root=root) is None
     assert configs.of_dataset('dotav2', env='mmrotate03', root=root) is None
+
+
+def test_the_only_config_of_a_dataset_is_meant_and_of_several_one_has_to_be_named(root):
+    fakes.touch(os.path.join(root, 'configs', 'mmrotate1', 'xview', 'retinanet_rvsa_b_416.py'))
+    only = 'configs/mmrotate1/xview/retinanet_rvsa_b_416.py'
+    assert configs.of_dataset('xview', root=root) == ('mmrotate1', only)
+    fakes.touch(os.path.join(root, 'configs', 'mmrotate1', 'xview', 'retinanet_rvsa_t_416.py'))
+    assert configs.of_dataset('xview', root=root) is None
+    for verb, word in (('finetune-xview', 'finetune'), ('test-xview', 'test')):
+        with pytest.raises(MTPError, match=f'retinanet_rvsa_b_416(.|\n)*next: make {word} CONFIG={only}'):
+            verbs.plan(verb, fakes.ask(), fakes.machine(root))
 
 
 def test_no_config_folder_at_all(tmp_path):
