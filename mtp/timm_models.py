@@ -3,10 +3,11 @@
 Importing this module registers them; timm itself stays optional. A checkpoint is given by its path
 (``checkpoint_path=`` of ``timm.create_model`` wants bare keys, ``mtp_checkpoint=`` takes every published layout).
 """
-from typing import Any, List, Optional, Union
+from typing import Any, Callable, List, Optional, Union
 
 from torch import Tensor, nn
 
+from mtp.backbones import BACKBONES
 from mtp.checkpoints import load_backbone
 from mtp.errors import MTPError
 from mtp.nn import build
@@ -86,25 +87,13 @@ def _create(name: str, pretrained: bool = False, features_only: bool = True, mtp
     return Features(model)
 
 
-@register_model
-def mtp_vit_b_rvsa(pretrained: bool = False, **kwargs: Any) -> Features:
-    """ViT-B with RVSA, four maps of 768 channels at strides 4 to 32."""
-    return _create('vit_b_rvsa', pretrained, **kwargs)
+def _registered(name: str) -> Callable[..., Features]:
+    """What timm calls for the backbone ``name``, under the name by which it finds it."""
+    def create(pretrained: bool = False, **kwargs: Any) -> Features:
+        return _create(name, pretrained, **kwargs)
+    create.__name__ = create.__qualname__ = f'mtp_{name}'
+    create.__doc__ = f'{BACKBONES[name].title}: four maps, finest first.'
+    return register_model(create)
 
 
-@register_model
-def mtp_vit_l_rvsa(pretrained: bool = False, **kwargs: Any) -> Features:
-    """ViT-L with RVSA, four maps of 1024 channels at strides 4 to 32."""
-    return _create('vit_l_rvsa', pretrained, **kwargs)
-
-
-@register_model
-def mtp_internimage_xl(pretrained: bool = False, **kwargs: Any) -> Features:
-    """InternImage-XL, maps of 192 to 1536 channels at strides 4 to 32."""
-    return _create('internimage_xl', pretrained, **kwargs)
-
-
-@register_model
-def mtp_vit_t_rvsa(pretrained: bool = False, **kwargs: Any) -> Features:
-    """The reduced network of demonstrations and tests, maps of 128 channels."""
-    return _create('vit_t_rvsa', pretrained, **kwargs)
+globals().update({f'mtp_{name}': _registered(name) for name in BACKBONES})

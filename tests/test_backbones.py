@@ -10,7 +10,6 @@ from mtp.errors import MTPError
 from mtp.weights import manifest
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-BLOCKS = {'vit_b_rvsa': 'rvsa_b', 'vit_l_rvsa': 'rvsa_l', 'vit_t_rvsa': 'rvsa_t', 'internimage_xl': 'intern_xl'}
 
 
 def block(name):
@@ -27,7 +26,8 @@ def block(name):
 
 @pytest.mark.parametrize('name', backbones.BACKBONES)
 def test_a_block_of_the_configs_says_what_the_table_says(name):
-    entry, values = backbones.get(name), block(BLOCKS[name])
+    entry = backbones.get(name)
+    values = block(entry.block)
     for key, value in entry.settings.items():
         assert values['backbone'][key] == value, key
     rule = values['optim_wrapper']['paramwise_cfg']
@@ -42,8 +42,8 @@ def test_a_config_of_pretraining_starts_as_the_table_says(name):
 
 
 def test_published_weights_are_in_the_manifest():
-    assert {name for entry in backbones.BACKBONES.values() for name in entry.init.values()} <= set(
-        manifest.entries())
+    files = {name for entry in backbones.BACKBONES.values() for name in tuple(entry.init.values()) + (entry.encoder,)}
+    assert files - {''} <= set(manifest.entries())
 
 
 def test_only_the_table_says_how_many_layers_there_are():

@@ -8,6 +8,7 @@ sentences stand here. Standard library only, Python >= 3.6.
 import os
 from typing import Dict
 
+from mtp import backbones
 from mtp.errors import run_main
 from mtp.files import write_text
 from mtp.launch import ledger, runtimes, settings, tracking, uses
@@ -88,7 +89,7 @@ GROUPS = (
         ('LAYOUT', 'Which layout is read where a folder mixes two.'),
         ('LENIENT', '1: leave out images with something wrong, and say so.'))),
     ('Pretraining', (
-        ('BACKBONE', 'Encoder; with DATA rvsa_b (then the default), rvsa_l or intern_xl.'),
+        ('BACKBONE', 'Encoder; with DATA {BLOCKS}.'),
         ('TASKS', 'ss (semantic), is (instances), rd (rotated detection).'),
         ('DATASETS', 'Subsets of SAMRS.'),
         ('BATCH_SIZE', 'Images of a process and step, over all data sets.'),
@@ -147,6 +148,8 @@ def text() -> str:
     values, choices = defaults(), {name: ', '.join(getattr(settings, name))
                                    for name in ('RUNTIMES', 'LAUNCHERS', 'ACCELERATORS')}
     choices['TRACKERS'] = ', '.join(tracking.TRACKERS)
+    blocks = [entry.block for entry in backbones.BACKBONES.values() if not entry.reduced]
+    choices['BLOCKS'] = '{} (then the default), {} or {}'.format(blocks[0], ', '.join(blocks[1:-1]), blocks[-1])
     lines = [HEAD.format(', '.join(uses.JUDGED))]
     for title, rows in GROUPS:
         lines += ['## ' + title, '', '| setting | default | used by | what |', '|---|---|---|---|']

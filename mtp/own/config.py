@@ -5,20 +5,17 @@ Standard library, Python >= 3.6: the launcher asks here which weights a training
 import textwrap
 from typing import NamedTuple, Sequence
 
+from mtp import backbones
 from mtp.errors import MTPError
 
 FOLDER = 'mmrotate1'  # of configs, whose environments train all tasks
-BACKBONES = {'rvsa_b': 'ViT-B + RVSA', 'rvsa_l': 'ViT-L + RVSA', 'intern_xl': 'InternImage-XL',
-             'rvsa_t': 'a reduced ViT + RVSA'}
-ALIASES = {'vit_b_rvsa': 'rvsa_b', 'vit_l_rvsa': 'rvsa_l', 'vit_t_rvsa': 'rvsa_t', 'internimage_xl': 'intern_xl'}
+BACKBONES = {entry.block: entry.title for entry in backbones.BACKBONES.values()}
 #: Where a training starts -> the file for each backbone.
 INITIAL = {
-    'mtp': {'rvsa_b': 'last_vit_b_rvsa_ss_is_rd_pretrn_model_encoder.pth',
-            'rvsa_l': 'last_vit_l_rvsa_ss_is_rd_pretrn_model_encoder.pth',
-            'intern_xl': 'last_internimage_xl_ss_is_rd_pretrn_model_encoder.pth'},
-    'mae': {'rvsa_b': 'vit-b-checkpoint-1599.pth', 'rvsa_l': 'vit-l-mae-checkpoint-1599.pth'},
-    'imp': {'intern_xl': 'internimage_xl_22kto1k_384.pth'},
-    'none': {'rvsa_b': '', 'rvsa_l': '', 'intern_xl': '', 'rvsa_t': ''},
+    'mtp': {entry.block: entry.encoder for entry in backbones.BACKBONES.values() if entry.encoder},
+    **{init: {entry.block: entry.init[init] for entry in backbones.BACKBONES.values() if init in entry.init}
+       for init in ('mae', 'imp')},
+    'none': {name: '' for name in BACKBONES},
 }
 STARTS = {'mtp': 'MTP pretraining', 'mae': 'Million-AID MAE', 'imp': 'ImageNet', 'none': 'random weights'}
 MODELS = {'rotated': ('oriented_rcnn', 'Oriented R-CNN'), 'horizontal': ('faster_rcnn', 'Faster R-CNN'),
@@ -168,7 +165,7 @@ def backbone_called(name: str) -> str:
     Raises:
         MTPError: there is none.
     """
-    found = ALIASES.get(name, name)
+    found = backbones.get(name).block if name in backbones.BACKBONES else name
     if found not in BACKBONES:
         raise MTPError('BACKBONE is {!r}; it can be {}'.format(name, ', '.join(BACKBONES)), hint='BACKBONE=rvsa_b')
     return found
