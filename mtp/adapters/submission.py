@@ -1,6 +1,5 @@
 """From a test's shards to a submission and pictures of whole images; planned and checked before the test begins."""
 import contextlib
-import glob
 import hashlib
 import json
 import os
@@ -140,7 +139,6 @@ def finish(plan: Plan, tiles: Iterable[str], whole: bool = False) -> List[str]:
     if not plan.out:
         return []
     # a test that was killed while it packed has left some of these, and one that is begun anew all of them
-    name = glob.escape(os.path.basename(plan.out))
-    ownership.claim(plan.out, 'test', ['Task1_*.txt', 'test.zip', name + '.zip'])
+    ownership.claim(plan.out, 'test', submit.leaves(plan.out))
     ownership.clear(plan.out)
     return submit.package(detections, plan.dataset, plan.out, images=plan.images)

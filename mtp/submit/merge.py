@@ -12,7 +12,7 @@ from mtp.paths import resolve
 from mtp.tiles.merge import DEFAULT, expected_tiles, merge, rule_of
 from mtp.tiles.windows import PRESETS, preset
 
-from .package import WRITERS, package
+from .package import WRITERS, leaves, package
 
 VERB = 'merge'
 
@@ -41,8 +41,7 @@ def main(arguments: Optional[List[str]] = None) -> int:
     expected = expected_tiles(images, preset(options.preset)) if options.preset else None
     with locks.hold(out, VERB):
         # a merge that was killed while it packed has left some of these, and one that is done again all of them
-        zipped = ownership.exactly(['test.zip', os.path.basename(os.path.abspath(out)) + '.zip'])
-        ownership.claim(out, VERB, ['Task1_*.txt'] + zipped)
+        ownership.claim(out, VERB, leaves(out))
         merged = merge(resolve(options.shards), rule.iou_thr, rule.rule, options.score_thr, options.whole_images,
                        expected, options.jobs)
         sys.stderr.write(f'{len(merged.score)} detections in {len(merged.images)} images\n')

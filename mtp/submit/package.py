@@ -1,4 +1,5 @@
 """From merged detections to the files a server takes."""
+import glob
 import os
 import re
 import shlex
@@ -20,6 +21,14 @@ _CHUNK = 20000  # boxes looked at a time: the intermediate arrays stay small
 
 #: Format of a submission (``submission`` in the catalogue) -> what writes it from merged detections.
 WRITERS = {'dota': dota.write, 'fair1m': fair1m.write}
+#: ... and patterns of the files it leaves; {} is the name of their folder.
+LEAVES = {'dota': ('Task1_*.txt', '{}.zip'), 'fair1m': ('Task1_*.txt', 'test.zip')}
+
+
+def leaves(out_dir: str) -> List[str]:
+    """Patterns of all files that a submission of any format leaves in ``out_dir``: what may be cleared away there."""
+    name = glob.escape(os.path.basename(os.path.abspath(out_dir)))
+    return sorted({pattern.format(name) for patterns in LEAVES.values() for pattern in patterns})
 
 
 def package(detections: Detections, dataset: str, out_dir: str, images: str, jobs: Optional[int] = None) -> List[str]:

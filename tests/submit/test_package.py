@@ -13,7 +13,7 @@ from mtp.errors import MTPError
 from mtp.submit import check_ids, check_out, package, score
 from mtp.submit import validate as checks
 from mtp.submit.fair1m import official_names
-from mtp.submit.package import WRITERS, format_of
+from mtp.submit.package import LEAVES, WRITERS, format_of
 from mtp.submit.validate import validate
 from mtp.tiles.detections import Detections
 from mtp.tiles.pixels import list_images
@@ -159,6 +159,7 @@ def test_every_format_of_the_catalogue_has_its_functions_and_none_is_idle():
     entries = [catalogue.get(name) for name in catalogue.names()]
     assert {entry.submission for entry in entries} - {''} == set(checks.CHECKS) == set(checks.ARCHIVES)
     assert {entry.truth for entry in entries} - {''} == set(score.READERS)
+    assert set(WRITERS) == set(LEAVES)
     assert set(WRITERS) <= set(checks.CHECKS) and set(checks.UNPACKED) <= set(checks.CHECKS)
 
 
