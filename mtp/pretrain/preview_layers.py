@@ -15,7 +15,6 @@ from mtp.files import write_json
 from .data.annotations import Annotations
 
 FOLDER = 'layers'
-TASKS = ('ss', 'is', 'rd')
 
 
 class Layers:

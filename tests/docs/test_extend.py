@@ -5,7 +5,7 @@ import re
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 KINDS = ('A data set of the record', 'A backbone', 'An environment or a variant', 'A runtime',
-         'A format of submissions', 'A verb', 'A task of pretraining')
+         'A format of submissions', 'A verb', 'A task of pretraining', 'A number')
 
 
 def page():
@@ -21,7 +21,7 @@ def test_every_file_is_there():
     named = re.findall(r"\b((?:mtp|configs|tests|ci|docker|apptainer)/[\w./*-]+\.\w+|Makefile)", page())
     assert len(named) > 40
     for path in named:
-        pattern = re.sub('NAME|FORMAT', '*', path)
+        pattern = re.sub('NAME|FORMAT|BLOCK|HEAD', '*', path)
         assert glob.glob(os.path.join(ROOT, pattern)), path
 
 
@@ -32,7 +32,7 @@ def test_every_table_of_code_is_in_its_file():
         files, what = re.findall(r'`([^`]+)`', line.split('|')[1]), re.findall(r'`([A-Z_]{3,})`', line.split('|')[2])
         texts = []
         for path in files:
-            for found in glob.glob(os.path.join(ROOT, re.sub('NAME|FORMAT', '*', path))):
+            for found in glob.glob(os.path.join(ROOT, re.sub('NAME|FORMAT|BLOCK|HEAD', '*', path))):
                 with open(found, encoding='utf-8') as stream:
                     texts.append(stream.read())
         for name in what:
