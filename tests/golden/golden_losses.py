@@ -35,7 +35,7 @@ def golden_batch(base, classes, count=2, device='cpu'):
 def golden_model(recipe, device='cpu'):
     """The reduced model with its golden weights, in training mode without dropout."""
     encoder = mtp.nn.build('vit_t_rvsa', img_size=224, embed_dim=64, drop_path_rate=0.)
-    model = fill(PretrainModel(encoder, recipe=recipe)).train()
+    model = fill(PretrainModel(encoder, ('ss', 'is', 'rd'), recipe=recipe)).train()
     for module in model.modules():
         if isinstance(module, (nn.Dropout, nn.Dropout2d)):
             module.p = 0.
