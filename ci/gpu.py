@@ -75,8 +75,7 @@ def main(argv=None):
             rows += carried_out(check, place)
             write(out, about, rows)
     failed, missing = (sum(row['verdict'] == word for row in rows) for word in ('FAILED', 'not here'))
-    page = os.path.join(args.out, 'index.html')
-    print(f'{len(rows)} figures, {failed} failed, {missing} not here; {page}')
+    print('{} figures, {} failed, {} not here; {}'.format(len(rows), failed, missing, os.path.join(out, 'index.html')))
     return FAILED if failed else OK
 
 
