@@ -29,6 +29,7 @@ def release():
 
 loaders.install()
 loaders.install()
+release()  # what an older process of this number has left
 try:
     {does}
 finally:
@@ -59,6 +60,7 @@ READERS = """
     def begin(worker):
         global OURS
         OURS = '/dev/shm/torch_%d_' % os.getpid()
+        release()
         take(0, 1)
 
     readers = iter(DataLoader(torch.ones(4, 3), batch_size=2, num_workers=2, worker_init_fn=begin))
