@@ -90,11 +90,13 @@ def variant(name: str, kind: str) -> Dict[str, Any]:
         MTPError: the environment has no variant of that name; the message lists those that it has.
     """
     ledger = load()
-    own = dict(_pick(_pick(ledger['environments'], name, 'environment')['variants'], kind,
-                     'variant of ' + name, 'VARIANT'))
+    found = _pick(ledger['environments'], name, 'environment')
+    own = dict(_pick(found['variants'], kind, 'variant of ' + name, 'VARIANT'))
     shared = _pick(ledger['variants'], own.pop('like'), 'shared variant') if 'like' in own else {}
-    return dict({'cuda': '', 'index': '', 'wheels': {}, 'packages': {}, 'ops_patches': [], 'drops': []},
-                **dict(shared, **own))
+    own = dict({'cuda': '', 'index': '', 'wheels': {}, 'packages': {}, 'ops_patches': [], 'drops': []},
+               **dict(shared, **own))
+    # libraries that no variant of the environment brings
+    return dict(own, outside=dict(found['outside'], **own.get('outside', {}))) if 'outside' in found else own
 
 
 def plain(name: str) -> str:

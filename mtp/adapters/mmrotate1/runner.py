@@ -6,7 +6,7 @@ from typing import Any, Dict, List, Optional, Union
 import mmengine
 import torch
 from mmengine.config import Config
-from mmengine.evaluator import Evaluator
+from mmengine.evaluator import BaseMetric, Evaluator
 from mmengine.fileio import LocalBackend, register_backend
 from mmengine.hooks import CheckpointHook, Hook
 from mmengine.logging import HistoryBuffer
@@ -117,8 +117,17 @@ class MTPRunner(Runner):
         is read-only in a container."""
         built = super().build_evaluator(evaluator)
         for metric in built.metrics:
-            metric.collect_dir = metric.collect_dir or self.collect_dir
+            self._collecting(metric)
         return built
+
+    def add_metric(self, metric: BaseMetric) -> None:
+        """Let the test be judged by one metric more, about the same data set."""
+        metric.dataset_meta = getattr(self.test_dataloader.dataset, 'metainfo', None)  # as the loop gave the others
+        self.test_evaluator.metrics.append(self._collecting(metric))
+
+    def _collecting(self, metric: BaseMetric) -> BaseMetric:
+        metric.collect_dir = metric.collect_dir or self.collect_dir
+        return metric
 
     def _take_over(self, model: nn.Module, found: Checkpoint) -> Dict[str, Any]:
         self.begun = None

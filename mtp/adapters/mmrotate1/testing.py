@@ -6,11 +6,11 @@ import pickle
 from typing import Dict, Iterator, Optional
 
 from mmengine.config import Config, ConfigDict
-from mmengine.runner import Runner
 
 from mtp import files, locks, ownership, paths
 from mtp.adapters import annotations, environment, inference, submission, tile_test
 from mtp.adapters.mmrotate1.detector import Detector
+from mtp.adapters.mmrotate1.runner import MTPRunner
 from mtp.data import scene_table
 from mtp.errors import MTPError
 from mtp.tiles import shards
@@ -134,18 +134,16 @@ def held(cfg: Config) -> Iterator[None]:
         yield
 
 
-def scenes(runner: Runner) -> None:
+def scenes(runner: MTPRunner) -> None:
     """Let a test of classification write what it says of each image, beside its passport."""
     if runner.cfg.default_scope == 'mmpretrain':
         from mtp.adapters.mmrotate1.scene_table import SceneTable
-        table = SceneTable(os.path.join(runner.cfg.work_dir, scene_table.NAME))
-        table.dataset_meta = runner.test_dataloader.dataset.metainfo  # the loop is there already
-        runner.test_evaluator.metrics.append(table)
+        runner.add_metric(SceneTable(os.path.join(runner.cfg.work_dir, scene_table.NAME)))
 
 
-def dump(runner: Runner, out: Optional[str]) -> None:
+def dump(runner: MTPRunner, out: Optional[str]) -> None:
     """Let the runner dump the predictions to ``out``."""
     if not out or runner.cfg.default_scope in ('mmseg', 'opencd'):
         return
     from mmengine.evaluator import DumpResults
-    runner.test_evaluator.metrics.append(DumpResults(paths.resolve(out), collect_dir=runner.collect_dir))
+    runner.add_metric(DumpResults(paths.resolve(out)))

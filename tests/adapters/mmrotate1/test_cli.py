@@ -3,14 +3,16 @@ import json
 import os
 import subprocess
 import sys
+import types
 import zipfile
 
 import numpy as np
 import pytest
 import torch
+from mmengine.evaluator import Evaluator
 from mmrotate.visualization import RotLocalVisualizer
 
-from mtp.adapters.mmrotate1 import cli
+from mtp.adapters.mmrotate1 import cli, testing
 from mtp.adapters.mmrotate1.runner import MTPRunner
 from mtp.errors import MTPError
 from mtp.tiles import shards
@@ -123,6 +125,19 @@ def test_every_metric_collects_in_the_folder_of_the_run(tmp_path):
     assert [metric.collect_dir for metric in built.metrics] == [inside, inside]
     chosen = runner.build_evaluator(dict(type='DumpResults', out_file_path='x.pkl', collect_dir='/else'))
     assert chosen.metrics[0].collect_dir == '/else'
+
+
+def test_a_metric_that_is_added_to_a_test_collects_there_too_and_knows_the_data_set(tmp_path, monkeypatch):
+    runner = MTPRunner(model=torch.nn.Linear(1, 1), work_dir=str(tmp_path), experiment_name='added')
+    loop = types.SimpleNamespace(evaluator=Evaluator([]), dataloader=types.SimpleNamespace(
+        dataset=types.SimpleNamespace(metainfo=dict(classes=('forest',)))))
+    monkeypatch.setattr(MTPRunner, 'test_loop', loop)
+    runner.cfg.update(default_scope='mmpretrain', work_dir=str(tmp_path))
+    testing.scenes(runner)
+    testing.dump(runner, str(tmp_path / 'x.pkl'))
+    inside = str(tmp_path / runner.timestamp / 'collected')
+    assert [metric.collect_dir for metric in loop.evaluator.metrics] == [inside, inside]
+    assert [metric.dataset_meta for metric in loop.evaluator.metrics] == 2 * [dict(classes=('forest',))]
 
 
 def submit(trained, *words):
