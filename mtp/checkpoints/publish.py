@@ -102,7 +102,7 @@ def publish(path: str, folder: str = '', averaged: bool = True, passport: Option
     state, which = weights_of(checkpoint, averaged)
     beside = os.path.join(os.path.dirname(checkpoint.path), 'passport.json')
     if passport == '':
-        passport = beside if os.path.isfile(beside) else None
+        passport = beside if os.path.lexists(beside) else None
     meta = facts(checkpoint, which, passport)
     state = OrderedDict((key, value.detach().cpu().contiguous()) for key, value in state.items())
     folder = folder or os.path.dirname(checkpoint.path) or '.'

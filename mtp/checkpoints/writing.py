@@ -1,4 +1,5 @@
 """Writing checkpoints: whole or not at all."""
+import json
 import os
 from types import ModuleType
 from typing import Any, BinaryIO, Dict, Mapping, Optional
@@ -71,6 +72,22 @@ def _dump_tensors(state_dict: Mapping[str, torch.Tensor], temporary: str, metada
     except package.SafetensorError as error:
         raise MTPError(f'cannot write {path}: {error}', hint='df -h . : make room, or choose another name',
                        code=FAILED) from None
+    _sort_metadata(temporary)
+
+
+def _sort_metadata(path: str) -> None:
+    """Put the metadata of a safetensors file in order, in place: the package writes them in another one each time, and
+    equal weights would have unequal check sums.
+    """
+    with open(path, 'r+b') as stream:
+        size = int.from_bytes(stream.read(8), 'little')
+        header = json.loads(stream.read(size).decode('utf-8'))
+        if '__metadata__' in header:
+            header['__metadata__'] = dict(sorted(header['__metadata__'].items()))
+        text = json.dumps(header, ensure_ascii=False, separators=(',', ':')).encode('utf-8')
+        if len(text) <= size:  # it is the same text in another order, and blanks behind it
+            stream.seek(8)
+            stream.write(text.ljust(size))
 
 
 def safetensors() -> ModuleType:

@@ -71,6 +71,20 @@ def test_without_averages_the_weights_are_the_trained_ones(tmp_path):
     assert len(os.listdir(str(tmp_path / 'new'))) == 2
 
 
+def _loop(path):
+    path.symlink_to(path.name)
+
+
+@pytest.mark.parametrize('make', [
+    lambda path: path.mkdir(), lambda path: os.mkfifo(str(path)), _loop, lambda path: path.symlink_to('nowhere')])
+def test_a_passport_that_is_there_and_no_file_is_not_passed_over(run, make):
+    (run / 'passport.json').unlink()
+    make(run / 'passport.json')
+    with pytest.raises(MTPError, match='the passport .* cannot be read: .*\n.*--no-passport'):
+        publish.publish(str(run / 'epoch_12.pth'), str(run / 'out'))
+    assert not (run / 'out').exists()
+
+
 @pytest.mark.parametrize('make', [os.mkfifo, lambda path: os.symlink('/dev/zero', path),
                                   lambda path: open(path, 'w').write('[' * 100000)])
 def test_a_passport_that_never_ends_or_goes_too_deep(run, make):

@@ -44,3 +44,17 @@ def test_a_file_that_is_no_checkpoint_is_never_replaced(tmp_path, name, data):
     for whole in ('b.pth', 'b.safetensors'):
         save(str(tmp_path / whole), {'weight': torch.zeros(1)})
         save(str(tmp_path / whole), {'weight': torch.ones(1)}, overwrite=True)
+
+
+def test_the_same_weights_and_facts_make_the_same_bytes(tmp_path):
+    """The safetensors package writes facts in another order each time."""
+    package = pytest.importorskip('safetensors')
+    from mtp.checkpoints.writing import save
+    facts = {f'key{number}': 'é"\\\n\x01' * number for number in range(9)}
+    weights = {name: torch.arange(5.) for name in ('b', 'a', 'ü')}
+    for number in range(4):
+        save(str(tmp_path / f'{number}.safetensors'), weights, facts)
+    assert len({(tmp_path / f'{number}.safetensors').read_bytes() for number in range(4)}) == 1
+    with package.safe_open(str(tmp_path / '0.safetensors'), framework='pt') as archive:
+        assert archive.metadata() == facts and set(archive.keys()) == set(weights)
+        assert all(torch.equal(archive.get_tensor(name), weights[name]) for name in weights)
