@@ -246,7 +246,10 @@ def _of_the_system(error: OSError) -> MTPError:
     hint = _OF_THE_MACHINE.get(number)
     if hint is None and isinstance(name, str):
         places = dict(name=_quoted(name), folder=_quoted(os.path.dirname(os.path.abspath(name))))
-        hint = _OF_FILES.get(number, 'ls -ld {name}').format(**places)
+        hint = _OF_FILES.get(number, 'ls -ld {name}')
+        if not os.path.lexists(name):  # it was to be made, and the folder does not let it
+            hint = hint.replace('{folder} {name}', '{folder}')
+        hint = hint.format(**places)
     made = MachineError if number in _OF_THE_MACHINE and number != errno.EIO else MTPError
     return made(f'{subject}: {_said(error)}', code=FAILED, hint=hint or _replace(_file_of(error)))
 

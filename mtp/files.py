@@ -51,7 +51,8 @@ def atomic_path(path: PathLike, durable: bool = True) -> Iterator[str]:
             _flush(temporary)
         os.replace(temporary, path)
     except OSError as error:
-        if error.filename is None:  # a write knows a number alone, and whoever tells the user needs a name
+        # a write knows a number alone, and whoever tells the user needs a name, not that of a file which is gone again
+        if error.filename in (None, temporary):
             error.filename = path
         raise
     finally:

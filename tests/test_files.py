@@ -1,10 +1,15 @@
 import json
 import os
+import subprocess
+import sys
 
 import pytest
 
 from mtp import files
 from mtp.errors import MTPError
+from tests import ordinary
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
 def test_a_failed_write_keeps_the_old_file_and_leaves_no_litter(tmp_path):
@@ -80,3 +85,18 @@ def test_json_is_read_from_a_file_with_an_end(tmp_path, make):
     with pytest.raises(OSError, match='it is a'):
         files.read_json(tmp_path / 'a.json')
     assert files.read_note(tmp_path / 'a.json') == {}
+
+
+def test_what_may_not_be_written_is_told_by_its_own_name(tmp_path):
+    """Not by that of the temporary file, which nobody has seen; and what is to be looked at is there."""
+    code = (f'import os, sys; sys.path.insert(0, {ROOT!r})\n'
+            'from mtp import files\nfrom mtp.errors import run_main\n'
+            'run_main(lambda: files.write_text(sys.argv[1], "x"))')
+    os.chmod(str(tmp_path), 0o555)
+    done = subprocess.run([sys.executable, '-c', code, str(tmp_path / 'passport.json')], stderr=subprocess.PIPE,
+                          universal_newlines=True, preexec_fn=ordinary.become)
+    os.chmod(str(tmp_path), 0o755)
+    if not done.returncode:
+        pytest.skip('this process may write everywhere')
+    assert done.stderr.startswith(f'error: cannot use {tmp_path}/passport.json: Permission denied\n'
+                                  f'  next: ls -ld {tmp_path}; ')
