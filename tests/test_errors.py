@@ -39,7 +39,10 @@ def test_a_full_disk_is_told_without_a_traceback(capsys):
     assert capsys.readouterr().err.startswith('error: cannot write out.zip: No space left on device')
 
 
-def test_a_folder_of_somebody_else_is_named_without_a_traceback(capsys):
+def test_a_folder_of_somebody_else_is_named_without_a_traceback(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / 'work dirs' / 'run').mkdir(parents=True)
+
     def fail():
         raise PermissionError(errno.EACCES, 'Permission denied', 'work dirs/run')
 
