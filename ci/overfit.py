@@ -80,8 +80,8 @@ class Caller:
 
 def training(options, out):
     """The command line, behind ``python``: one image a data set and step."""
-    words = ('--backbone vit_t_rvsa --tasks ss is rd --batch_size 3 --end_iter {} --image_size {} --lr {} '
-             '--init_backbone none '
+    words = (f'--backbone vit_t_rvsa --tasks ss is rd --batch_size 3 --end_iter {options.steps} '
+             f'--image_size {options.image_size} --lr {options.lr} --init_backbone none '
              '--interval 100 --val_interval 0 --augment False --device cpu --distributed False').split()
     return [os.path.join(ROOT, 'main_pretrain.py')] + words + ['--datasets', *DATASETS, '--save_path',
                                                                os.path.join(out, 'run')]

@@ -98,9 +98,8 @@ def by_hand(name: str, missing: List[Archive]) -> List[str]:
     for archive in missing:
         lines.append('  {}  from {}{}'.format(archive.name, archive.page, ': ' + archive.needs if archive.needs
                                               else ''))
-    return lines + ['put them under these names into one folder, then: make fetch-{} ACCEPT_LICENCE=1 ARCHIVES=<that '
-                    'folder>'
-                    ]
+    return lines + [f'put them under these names into one folder, then: make fetch-{name} ACCEPT_LICENCE=1 '
+                    'ARCHIVES=<that folder>']
 
 
 def take_out(found: List[Tuple[Archive, str]], folder: str, root: str) -> None:
