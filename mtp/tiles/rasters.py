@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 _SAMPLE_SIDE = 1024
 PERCENTILES = (0.5, 99.5)
 _DEEP, _REMARKED = ('.tif', '.tiff', '.jp2'), 1000  # suffixes of files that can be more than pictures; files
+_INDICES = {'uint8': 1 << 8, 'uint16': 1 << 16}  # numbers that a palette can have
 _STRAIGHT = 0.001  # pixels: control points that fit a linear map so well are one
 
 _Range = Union[Tuple[float, float], Tuple[Tuple[float, float], ...]]  # what becomes 0 and 255: of all bands, or of each
@@ -183,9 +184,9 @@ def _bands(opened: 'DatasetReader', path: str,
     if any(name.startswith('complex') for name in types):
         raise MTPError(f'{path} holds complex numbers, which have no colour',
                        hint=f'gdal_calc.py -A {shlex.quote(path)} --calc="abs(A)" --outfile=amplitude.tif')
-    if bands == (kinds.get('palette'),) and 'uint8' in types:
+    if bands == (kinds.get('palette'),) and types <= set(_INDICES):
         table = opened.colormap(bands[0])
-        return bands, np.array([table.get(value, (0, 0, 0))[:3] for value in range(256)], dtype=np.uint8)
+        return bands, np.array([table.get(value, (0, 0, 0))[:3] for value in range(_INDICES[types.pop()])], np.uint8)
     return bands, None
 
 

@@ -66,6 +66,15 @@ def test_a_palette_gives_its_colours(tmp_path):
     assert whole(path).tolist() == [[[3, 2, 1], [10, 0, 255]], [[7, 7, 7], [10, 0, 255]]]
 
 
+def test_a_palette_of_16_bits_gives_its_colours_too(tmp_path):
+    path = str(tmp_path / 'p.tif')
+    with rasterio.open(path, 'w', driver='GTiff', count=1, height=2, width=2, dtype='uint16') as stream:
+        stream.write(np.uint16([[[0, 1], [300, 65535]]]))
+        stream.write_colormap(1, {0: (1, 2, 3), 1: (255, 0, 10), 300: (7, 8, 9), 65535: (5, 5, 5)})
+    assert whole(path).tolist() == [[[3, 2, 1], [10, 0, 255]], [[9, 8, 7], [5, 5, 5]]]
+    assert rasters.remark([path]) == ''
+
+
 @pytest.mark.parametrize('kind', ['uint16', 'int16', 'float32'])
 def test_other_depths_are_stretched_without_their_outliers(tmp_path, kind):
     values = np.tile(np.linspace(200, 1200, 100), (1, 100, 1)).astype(kind)
