@@ -9,6 +9,7 @@ a style by class (``layer_styles``, which QGIS applies by itself).
 """
 import contextlib
 import sqlite3
+import struct
 from types import TracebackType
 from typing import Any, Iterator, Mapping, Optional, Sequence, Type, Union
 
@@ -158,8 +159,12 @@ class _Layer:
 
     def polygons(self, polygons: Sequence[Sequence[np.ndarray]], columns: Sequence[Sequence[Any]]) -> None:
         """Add polygons, each a list of closed rings (k, 2), the outer one first; columns as for :meth:`boxes`."""
-        bounds = np.array([[*ring[:, 0][[ring[:, 0].argmin(), ring[:, 0].argmax()]],
-                            ring[:, 1].min(), ring[:, 1].max()] for ring, *_ in polygons]).reshape(-1, 4)
+        if not polygons:
+            return
+        outer = [ring for ring, *_ in polygons]
+        starts = np.cumsum([0] + [len(ring) for ring in outer[:-1]])
+        low, high = (how.reduceat(np.concatenate(outer), starts) for how in (np.minimum, np.maximum))
+        bounds = np.stack([low[:, 0], high[:, 0], low[:, 1], high[:, 1]], axis=1)
         heads = np.zeros(len(polygons), _BEGIN)
         heads['magic'], heads['flags'], heads['system'], heads['bounds'] = b'GP', _BOUNDED, self._system, bounds
         self._add([head.tobytes() + _binary(rings) for head, rings in zip(heads, polygons)], bounds, columns)
@@ -189,7 +194,7 @@ class _Layer:
 
 def _binary(rings: Sequence[np.ndarray]) -> bytes:
     """Well-known binary, little endian, of a polygon."""
-    parts = [b'\1' + np.array([_POLYGON, len(rings)], '<u4').tobytes()]
+    parts = [struct.pack('<BII', 1, _POLYGON, len(rings))]
     for ring in rings:
-        parts += [np.uint32(len(ring)).tobytes(), np.ascontiguousarray(ring, '<f8').tobytes()]
+        parts += [struct.pack('<I', len(ring)), ring.astype('<f8', copy=False).tobytes()]
     return b''.join(parts)

@@ -66,8 +66,10 @@ def place(points: np.ndarray, ground: Optional[Ground], system: System) -> np.nd
 
 
 def twice_area(rings: np.ndarray) -> np.ndarray:
-    """Twice the signed area of rings (..., n, 2): positive where they go counter-clockwise with y upwards."""
-    x, y = rings[..., 0], rings[..., 1]
+    """Twice the signed area of rings (..., n, 2): positive where they go counter-clockwise with y upwards. Counted from
+    the first point of each: of a small one far from the origin the difference of large products would leave nothing.
+    """
+    x, y = np.moveaxis(rings - rings[..., :1, :], -1, 0)
     return (x * np.roll(y, -1, axis=-1) - np.roll(x, -1, axis=-1) * y).sum(axis=-1)
 
 

@@ -15,6 +15,8 @@ from . import placing
 
 _BATCH = 4096  # polygons placed on the ground together
 
+_Rings = Sequence[Sequence[Tuple[float, float]]]  # of one polygon, on the ground, as rasterio has them
+
 
 class Area(NamedTuple):
     """One area: number of its class, pixels it covers, closed rings (k, 2), the outer one first, counter-clockwise."""
@@ -40,45 +42,83 @@ def areas(path: str, labels: Container[int], ground: Optional[Ground], system: p
     with raster_files.settings(), raster_files.open_raster(path) as opened:
         to_pixels = ~opened.transform  # of a band, the outlines come on the ground
         found = ((int(value), shape['coordinates']) for shape, value in shapes(rasterio.band(opened, 1)))
-        wanted = ((label, [_corners(ring, to_pixels) for ring in rings]) for label, rings in found if label in labels)
+        wanted = ((label, rings) for label, rings in found if label in labels)
         while True:
             some = list(itertools.islice(wanted, _BATCH))
             if not some:
                 return
-            yield _placed(some, ground, system, simplify)
+            yield _placed(some, to_pixels, ground, system, simplify)
 
 
-def _corners(ring: Sequence[Tuple[float, float]], to_pixels: Sequence[float]) -> np.ndarray:
-    """A ring on the ground -> corners of pixels, whole numbers in float64."""
-    a, b, c, d, e, f = to_pixels[:6]
-    return np.rint(np.array(ring, np.float64) @ np.array([[a, d], [b, e]]) + (c, f))
-
-
-def _placed(some: Sequence[Tuple[int, List[np.ndarray]]], ground: Optional[Ground], system: placing.System,
-            simplify: float) -> List[Area]:
-    """Polygons in pixels -> :class:`Area`; all points go to the ground in one call."""
-    pixels = [_pixels(rings) for _, rings in some]
+def _placed(some: Sequence[Tuple[int, _Rings]], to_pixels: Sequence[float], ground: Optional[Ground],
+            system: placing.System, simplify: float) -> List[Area]:
+    """Labels and rings on the ground -> :class:`Area`; all points go through each step in one call."""
+    rings = [ring for _, rings in some for ring in rings]
+    points, lengths = _corners(rings, to_pixels), np.array([len(ring) for ring in rings])
+    counts = np.array([len(rings) for _, rings in some])
+    outer = _outer(counts)
+    covered = np.abs(_twice_areas(points, lengths)) / 2
+    pixels = np.add.reduceat(np.where(outer, covered, -covered), _starts(counts))
     if simplify:
-        some = [(label, _simplified(rings, simplify)) for label, rings in some]
-    rings = [ring for _, all_rings in some for ring in all_rings]
-    points = placing.place(np.concatenate(rings), ground, system)
-    pieces = iter(np.split(points, np.cumsum([len(ring) for ring in rings])[:-1]))
-    return [Area(label, count, [_turned(next(pieces), outer=not index) for index in range(len(all_rings))])
-            for (label, all_rings), count in zip(some, pixels)]
+        points, lengths, counts = _simplified(points, lengths, counts, simplify)
+        outer = _outer(counts)
+    points = placing.place(points, ground, system)
+    # outer rings counter-clockwise with y upwards, holes clockwise, as RFC 7946 wants them
+    turned = (_twice_areas(points, lengths) > 0) != outer
+    pieces = [piece[::-1] if turn else piece for piece, turn in zip(_split(points, lengths), turned.tolist())]
+    ends = np.cumsum(counts).tolist()
+    return [Area(label, int(round(count)), pieces[end - number:end])
+            for (label, _), count, number, end in zip(some, pixels.tolist(), counts.tolist(), ends)]
 
 
-def _pixels(rings: Iterable[np.ndarray]) -> int:
-    outer, *holes = (abs(placing.twice_area(ring[:-1])) / 2 for ring in rings)
-    return int(round(outer - sum(holes)))
+def _starts(counts: np.ndarray) -> np.ndarray:
+    """Where each of so many begins when all stand in one row."""
+    return np.cumsum(counts) - counts
 
 
-def _turned(ring: np.ndarray, outer: bool) -> np.ndarray:
-    """Outer rings counter-clockwise with y upwards, holes clockwise, as RFC 7946 wants them."""
-    return ring if (placing.twice_area(ring[:-1]) > 0) == outer else ring[::-1]
+def _outer(counts: np.ndarray) -> np.ndarray:
+    """Which rings are the outer one of their polygon, when polygons have so many."""
+    found = np.zeros(counts.sum(), bool)
+    found[_starts(counts)] = True
+    return found
 
 
-def _simplified(rings: List[np.ndarray], tolerance: float) -> List[np.ndarray]:
-    """Rings by Douglas and Peucker's rule; a hole that is left with no area is none."""
+def _split(points: np.ndarray, lengths: np.ndarray) -> List[np.ndarray]:
+    """The rings (k, 2) that stand in one row (n, 2)."""
+    return [points[end - length:end] for end, length in zip(np.cumsum(lengths).tolist(), lengths.tolist())]
+
+
+def _corners(rings: Iterable[Sequence[Tuple[float, float]]], to_pixels: Sequence[float]) -> np.ndarray:
+    """Points of rings on the ground, in one row -> corners of pixels (n, 2), whole numbers in float64."""
+    a, b, c, d, e, f = to_pixels[:6]
+    points = np.array(list(itertools.chain.from_iterable(rings)), np.float64)
+    return np.rint(points @ np.array([[a, d], [b, e]]) + (c, f))
+
+
+def _twice_areas(points: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """Twice the signed area of closed rings that stand in one row (n, 2), positive where they go counter-clockwise with
+    y upwards; counted from the first point of each, so that small ones far from the origin lose nothing.
+    """
+    starts = _starts(lengths)
+    x, y = (points - np.repeat(points[starts], lengths, axis=0)).T
+    across = np.zeros(len(points))
+    across[:-1] = x[:-1] * y[1:] - x[1:] * y[:-1]
+    across[starts[1:] - 1] = 0  # from one ring to the next
+    return np.add.reduceat(across, starts)
+
+
+def _simplified(points: np.ndarray, lengths: np.ndarray, counts: np.ndarray,
+                tolerance: float) -> Tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Rings by Douglas and Peucker's rule, as points, their lengths, and how many each polygon has."""
+    rings, found = iter(_split(points, lengths)), []
+    for count in counts.tolist():
+        found.append(_simpler(list(itertools.islice(rings, count)), tolerance))
+    kept = [ring for each in found for ring in each]
+    return np.concatenate(kept), np.array([len(ring) for ring in kept]), np.array([len(each) for each in found])
+
+
+def _simpler(rings: List[np.ndarray], tolerance: float) -> List[np.ndarray]:
+    """Rings of one polygon with fewer points; a hole that is left with no area is none."""
     import cv2
 
     found = []
