@@ -4,14 +4,17 @@ A network is an object with ``channels``, ``prepare(pixels)`` (what the toolbox'
 of (side, side, 3) uint8 BGR, one or a pair; runs in the loader's workers), ``collate(samples)``, ``load()`` and
 ``__call__(batch)`` (scores (n, channels, side, side) float32, an array). ``mtp.adapters.mmrotate1.dense`` has it.
 
-Windows of all images stand in one row, and a batch is always made of the same ones: what is written depends neither on
-the number of processes nor on where a run was killed. The first row of windows of a share is computed by two.
+Blending and writing are done by a thread beside the network: NumPy lets go of the interpreter's lock, and a GPU does
+not wait for them. Windows of all images stand in one row, and a batch is always made of the same ones: what is written
+depends neither on the number of processes nor on where a run was killed. The first row of windows of a share is
+computed by two.
 """
 import os
 import time
+from concurrent import futures
 from functools import partial
 from typing import (Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, Protocol, Sequence, Set,
-                    Tuple, Union)
+                    Tuple, Type, Union)
 
 import cv2
 import numpy as np
@@ -46,7 +49,7 @@ class Network(Protocol):
         """Build the network and read its weights."""
 
     def __call__(self, batch: Any) -> np.ndarray:
-        """Batch -> scores (n, channels, side, side) float32."""
+        """Batch -> scores (n, channels, side, side) float32, which stay as they are: they are read during the next."""
 
 
 class Image(NamedTuple):
@@ -181,17 +184,16 @@ def run(network: Network, images: Sequence[Image], overlap: int, folder: str, ma
     total, start = int(order.needed(mine).sum()), time.perf_counter()
     shown = progress.Progress('windows', total=total, done=total - int(needed.sum())) if settings.rank == 0 else None
     windows, empty, seconds = 0, 0, 0.0
-    for marks, batch in _batches(order, batches, network, settings) if batches else ():
-        before = time.perf_counter()
-        scores = iter(network(batch) if batch is not None else ())
-        seconds += time.perf_counter() - before
-        for window, what, valid in marks:
-            found = next(scores) if what is True else None
-            windows, empty = windows + (what is True), empty + (what is False)
-            if needed[window]:
-                writer.add(order.place(window), what if isinstance(what, inference.Broken) else found, valid)
-        if shown:
-            shown.update(int(needed[[window for window, _, _ in marks]].sum()))
+    with _Beside() as beside:
+        for marks, batch in _batches(order, batches, network, settings) if batches else ():
+            before = time.perf_counter()
+            scores = network(batch) if batch is not None else ()
+            seconds += time.perf_counter() - before
+            beside.do(partial(writer.take, marks, scores, needed))
+            windows += sum(what is True for _, what, _ in marks)
+            empty += sum(what is False for _, what, _ in marks)
+            if shown:
+                shown.update(int(needed[[window for window, _, _ in marks]].sum()))
     writer.close()
     spent = Spent(windows, empty, time.perf_counter() - start, seconds)
     if shown:
@@ -202,6 +204,31 @@ def run(network: Network, images: Sequence[Image], overlap: int, folder: str, ma
 
 def _path(folder: str, images: Sequence[Image], strip: Strip) -> str:
     return parts.path_of(folder, images[strip[0]].stem, strip[1])
+
+
+class _Beside:
+    """Does one thing after another beside the network, which waits only where there is one more to be done; what is
+    raised there is raised here. A context manager: at its end all is done.
+    """
+
+    def __enter__(self) -> '_Beside':
+        self._thread = futures.ThreadPoolExecutor(1)
+        self._last: Optional['futures.Future[None]'] = None
+        return self
+
+    def do(self, work: Callable[[], None]) -> None:
+        """Begin ``work`` when the one before it is done."""
+        self._wait()
+        self._last = self._thread.submit(work)
+
+    def _wait(self) -> None:
+        if self._last is not None:
+            self._last.result()
+
+    def __exit__(self, kind: Optional[Type[BaseException]], *_: object) -> None:
+        self._thread.shutdown()
+        if kind is None:
+            self._wait()
 
 
 class _Writer:
@@ -215,6 +242,14 @@ class _Writer:
         self.folder, self.mark, self.pack = folder, mark, pack
         self.broken: List[inference.Broken] = []
         self._at: Optional[Strip] = None
+
+    def take(self, marks: Sequence[Mark], scores: Iterable[np.ndarray], needed: np.ndarray) -> None:
+        """The windows of a batch: what each is, and the scores of those with data; others than ``needed`` pass by."""
+        found = iter(scores)
+        for window, what, valid in marks:
+            mine = next(found) if what is True else None
+            if needed[window]:
+                self.add(self.order.place(window), what if isinstance(what, inference.Broken) else mine, valid)
 
     def add(self, place: Tuple[int, int, int], scores: Union[None, np.ndarray, inference.Broken],
             valid: Optional[np.ndarray]) -> None:
@@ -239,7 +274,8 @@ class _Writer:
     def close(self) -> None:
         """Write the rows that are complete."""
         if self._at is not None and self._at in self.todo:
-            parts.write(_path(self.folder, self.order.images, self._at), self.pack(*self._band.finished()), self.mark)
+            rows = np.concatenate([self.pack(*each) for each in self._band.finished()], axis=1)
+            parts.write(_path(self.folder, self.order.images, self._at), rows, self.mark)
 
 
 def _batches(order: Order, batches: List[int], network: Network,

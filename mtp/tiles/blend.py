@@ -7,7 +7,7 @@ image in one piece. Along the border of the image there is no other window: ther
 
 Memory holds the rows of one window over the whole width, whatever the height of the image.
 """
-from typing import NamedTuple, Optional, Tuple
+from typing import Iterator, NamedTuple, Optional, Tuple
 
 import numpy as np
 
@@ -15,6 +15,8 @@ from .windows import starts
 
 #: Of the overlap: the part that counts nothing.
 _RIM = 4
+#: Numbers that are added, and divided, at a time.
+_ADDED, _TAKEN = 1 << 15, 1 << 19
 
 
 class Grid(NamedTuple):
@@ -115,12 +117,24 @@ class Band:
         start = self.grid.x[column]
         stop = min(start + self.grid.side, self.grid.width)
         weight = np.outer(self._y, self._x[column][:stop - start])
-        self._sums[:, :, start:stop] += scores[:, :, :stop - start] * weight
+        for rows in _pieces(len(weight), stop - start, _ADDED):
+            for sums, plane in zip(self._sums[:, rows, start:stop], scores[:, rows, :stop - start]):
+                sums += plane * weight[rows]
         self._valid[:, start:stop] |= True if valid is None else valid[:, :stop - start]
 
-    def finished(self) -> Tuple[np.ndarray, np.ndarray]:
-        """Rows that are complete: mean scores (channels, n, width) float32, and where there is data (n, width)."""
+    def finished(self) -> Iterator[Tuple[np.ndarray, np.ndarray]]:
+        """Yield the rows that are complete, a few at a time from top to bottom: mean scores (channels, n, width)
+        float32, and where there is data (n, width) bool.
+        """
         first, last = self.grid.rows(self.row)
-        count = last - first
-        weight = np.maximum(np.outer(self._down[:count], self._total), np.float32(1e-12))
-        return self._sums[:, :count] / weight, self._valid[:count]
+        for rows in _pieces(last - first, self.grid.width * len(self._sums), _TAKEN):
+            weight = np.maximum(np.outer(self._down[rows], self._total), np.float32(1e-12))
+            yield self._sums[:, rows] / weight, self._valid[rows]
+
+
+def _pieces(count: int, width: int, numbers: int) -> Iterator[slice]:
+    """``count`` rows in pieces of about so many numbers each: what is made of one is still in the processor's cache
+    when it is needed.
+    """
+    step = max(1, numbers // width)
+    return (slice(start, min(start + step, count)) for start in range(0, count, step))

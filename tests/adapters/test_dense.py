@@ -1,6 +1,7 @@
 """The loop of a map: no seams, any number of processes and batches, killed and begun again, images that are broken."""
 import functools
 import os
+import threading
 
 import cv2
 import numpy as np
@@ -154,6 +155,49 @@ def test_an_image_that_cannot_be_read_keeps_the_others(folder, tmp_path, workers
     run(images, tmp_path / 'whole')
     first, second = maps(images, out), maps(images, tmp_path / 'whole')
     assert all((first[name] == second[name]).all() for name in first)
+
+
+class Counting(Smooth):
+    """Sets ``third`` when it is asked a third time."""
+
+    def __init__(self):
+        super().__init__()
+        self.calls, self.third = 0, threading.Event()
+
+    def __call__(self, batch):
+        self.calls += 1
+        if self.calls == 3:
+            self.third.set()
+        return super().__call__(batch)
+
+
+def test_rows_are_written_while_the_network_goes_on(folder, tmp_path):
+    images, network, waited = images_of(folder, 'a'), Counting(), []
+
+    def pack(scores, valid):
+        waited.append(network.third.wait(60))  # the first row is complete when the second batch is in
+        return PACK(scores, valid)
+    settings = inference.Settings(batch=len(images[0].grid.x), opener=masked.open_masked)
+    dense.run(network, images, OVERLAP, str(tmp_path / 'out'), 'mark', settings, pack)
+    assert all(waited) and network.calls == len(images[0].grid.y)
+    run(images, tmp_path / 'other')
+    assert (maps(images, tmp_path / 'out')['a'] == maps(images, tmp_path / 'other')['a']).all()
+
+
+@pytest.mark.parametrize('last', [False, True])
+def test_what_cannot_be_written_ends_it(folder, tmp_path, last):
+    images, packed = images_of(folder, 'a'), []
+
+    def pack(scores, valid):
+        packed.append(scores)
+        if len(packed) == (len(images[0].grid.y) if last else 1):
+            raise OSError(28, 'No space left on device')
+        return PACK(scores, valid)
+    settings = inference.Settings(batch=4, opener=masked.open_masked)
+    with pytest.raises(OSError, match='No space left'):
+        dense.run(Smooth(), images, OVERLAP, str(tmp_path / 'out'), 'mark', settings, pack)
+    done = len(images[0].grid.y) - 1 if last else 0
+    assert len(list(tmp_path.rglob('*.part'))) == done
 
 
 def test_an_image_that_vanishes_is_named(folder, tmp_path):

@@ -8,6 +8,12 @@ SIZES = [(100, 90, 32, 8), (32, 200, 32, 16), (20, 25, 32, 8), (333, 40, 64, 21)
          (70, 71, 16, 0)]
 
 
+def finished(band):
+    """All rows that are complete: scores, and where there is data."""
+    scores, valid = zip(*band.finished())
+    return np.concatenate(scores, axis=1), np.concatenate(valid)
+
+
 def whole(windows_of, grid, overlap, channels):
     """What :class:`Band` makes of windows (function of x, y -> scores)."""
     found, band = np.full((channels, grid.height, grid.width), np.nan, np.float32), blend.Band(grid, overlap, channels)
@@ -17,7 +23,7 @@ def whole(windows_of, grid, overlap, channels):
         for column, x in enumerate(grid.x):
             band.add(column, windows_of(x, y))
         first, last = grid.rows(row)
-        found[:, first:last], valid = band.finished()
+        found[:, first:last], valid = finished(band)
         assert valid.all()
     return found
 
@@ -68,7 +74,7 @@ def test_rows_begun_anywhere_are_those_of_the_whole_bit_by_bit():
             if number < row:
                 band.move()
         first, last = grid.rows(row)
-        assert (band.finished()[0] == all_rows[:, first:last]).all()
+        assert (finished(band)[0] == all_rows[:, first:last]).all()
 
 
 def test_no_data_is_carried_on():
@@ -78,7 +84,7 @@ def test_no_data_is_carried_on():
     for column, x in enumerate(grid.x):
         band.add(column, np.ones((1, 32, 32), np.float32), there[:32, x:x + 32])
     first, last = grid.rows(0)
-    assert (band.finished()[1] == there[first:last, :50]).all()
+    assert (finished(band)[1] == there[first:last, :50]).all()
 
 
 def test_memory_does_not_grow_with_the_height():
@@ -93,8 +99,32 @@ def test_memory_does_not_grow_with_the_height():
                 band.move()
             for column in range(len(grid.x)):
                 band.add(column, np.ones((4, 64, 64), np.float32))
-            band.finished()
+            for _ in band.finished():
+                pass
         used = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         return used
     assert peak(4000) < 1.2 * peak(400)
+
+
+@pytest.mark.parametrize('width, channels', [(50, 2), (900, 40)])
+def test_rows_come_a_few_at_a_time_and_the_sums_are_those_of_all_at_once(width, channels, monkeypatch):
+    """Bit by bit those of the plain formula, whatever the size of the pieces."""
+    grid, rng = blend.grid(width, 70, 64, 16), np.random.default_rng(4)
+    scores = [rng.normal(size=(channels, 64, 64)).astype(np.float32) for _ in grid.x]
+    weights = [np.outer(blend.profile(0, 64, 70, 16), blend.profile(x, 64, width, 16)) for x in grid.x]
+    sums, total = np.zeros((channels, 64, width), np.float32), np.zeros(width, np.float32)
+    for x, each, weight in zip(grid.x, scores, weights):
+        stop = min(64, width - x)
+        sums[:, :, x:x + stop] += each[:, :, :stop] * weight[:, :stop]
+        total[x:x + stop] += blend.profile(x, 64, width, 16)[:stop]
+    first, last = grid.rows(0)
+    wanted = sums[:, :last] / np.outer(blend.profile(0, 64, 70, 16)[:last], total)
+    for numbers in (1, 1000, 1 << 19):
+        monkeypatch.setattr(blend, '_ADDED', numbers)
+        monkeypatch.setattr(blend, '_TAKEN', numbers)
+        band = blend.Band(grid, 16, channels)
+        for column, each in enumerate(scores):
+            band.add(column, each)
+        assert (finished(band)[0] == wanted).all()
+        assert max(len(valid) for _, valid in band.finished()) == min(last, max(1, numbers // (width * channels)))
