@@ -47,6 +47,7 @@ class Collection(NamedTuple):
         palette: RGB of each class.
         boxes, masks: what lies over the images; both None where there are pictures alone.
         later: path by image id of the same place at a later date, where there is one.
+        least: score in percent from which detections are shown until somebody says otherwise.
     """
     title: str
     source: str
@@ -56,6 +57,7 @@ class Collection(NamedTuple):
     boxes: Optional[Boxes] = None
     masks: Optional[Masks] = None
     later: Dict[str, str] = {}
+    least: int = 30
 
     def in_words(self) -> str:
         """One line for the terminal: what it holds."""

@@ -57,7 +57,7 @@ def scened(place: str, named: Named) -> Iterator[Collection]:
                        'again')
     found = detections.of_scenes(table, np.array([number[name] for name in table.images], np.int64))
     yield Collection('scenes', place, images, classes, draw.palette_of(classes),
-                     boxes=Boxes(found, *truths.none(images), 'official'))
+                     boxes=Boxes(found, *truths.none(images), 'official'), least=0)
 
 
 def _said(mark: Mapping[str, Any], key: str) -> Dict[str, Any]:

@@ -64,7 +64,8 @@ def _entry(collection: Collection, rows: List[Dict[str, Any]]) -> Dict[str, Any]
     return dict(title=collection.title, kind='boxes' if boxes else 'masks' if masks else 'pictures',
                 classes=list(collection.classes), palette=[list(map(int, rgb)) for rgb in collection.palette],
                 judged=bool(boxes and boxes.known.any() or masks and masks.truth),
-                background=masks.background if masks else -1, codes=list(verdicts.CODES), images=rows)
+                background=masks.background if masks else -1, least=collection.least,
+                codes=list(verdicts.CODES), images=rows)
 
 
 def _image(key: str, name: str, facts: Mapping[str, Any]) -> Dict[str, Any]:

@@ -78,7 +78,7 @@ def scened(place: str, named: Named) -> Iterator[Collection]:
     published = next((each for each in map(catalogue.get, catalogue.names()) if each.classes == table.classes), None)
     yield Collection(published.title if published else run.name or 'scenes', place, images, table.classes,
                      published.palette if published else draw.palette_of(table.classes),
-                     boxes=Boxes(detections.of_scenes(table, number), truth, known, 'mmrotate'))
+                     boxes=Boxes(detections.of_scenes(table, number), truth, known, 'mmrotate'), least=0)
 
 
 def _ids(files: Sequence[str]) -> List[str]:

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from mtp import ownership
-from mtp.data import catalogue
+from mtp.data import catalogue, scene_table
 
 SIDE = 700
 #: x, y of the middle of each true object, all of 40 x 20 pixels: a plane, a ship, a ship, a difficult plane.
@@ -88,6 +88,19 @@ def prediction(home, names=('a',), classes=('plane', 'ship')):
                           segmentation=[corners(60, 70)])])))
     ownership.put(run, dict(mtp_output=1, verb='predict', version='', fingerprint='', made=['coco.json'],
                             images=paths))
+    return run
+
+
+def scenes(home):
+    """A test of classification: one image right, one wrong, with scores that a detection would not show: the folder."""
+    run, images = os.path.join(home, 'run'), []
+    for name in ('right', 'wrong'):
+        images.append(os.path.join(home, 'somewhere', name + '.png'))
+        picture(images[-1])
+    os.makedirs(run)
+    scene_table.write(os.path.join(run, 'scenes.csv'), ('airport', 'beach', 'forest', 'lake', 'town'), [
+        scene_table.Scene(image, (0, 0, SIDE, SIDE), np.array([.24, .19, .19, .19, .19]), truth)
+        for truth, image in enumerate(images)], True)
     return run
 
 

@@ -23,6 +23,7 @@ def pages(tmp_path_factory):
                     masks=(drawn.masks(str(home / 'masks')), '--dataset', 'whu', '--images',
                            str(home / 'masks/data/whu_cd_patch_dataset/test/A'), '--truth',
                            str(home / 'masks/data/whu_cd_patch_dataset/test/label')),
+                    scenes=(drawn.scenes(str(home / 'scenes')),),
                     hostile=(drawn.prediction(str(home / 'hostile'), ("x' <b>& #%20?",), ('plane', HOSTILE)),))
         for name, words in runs.items():
             command.main(list(words) + ['--jobs', '1', '--out', str(home / 'page' / name)])
@@ -95,6 +96,16 @@ def test_counts_follow_score_class_and_kind(pages, browser):
     browser.wait('location.hash.includes("off=6") && location.hash.includes("t=65")')
     browser.click('#classes-none')
     assert counts(browser)['found'] == 0
+
+
+def test_scenes_are_shown_whatever_their_score_and_the_wrong_one_comes_first(pages, browser):
+    page = opened(browser, at(pages, 'scenes'))
+    assert texts(page, '#score-shown') == ['0.00'] and texts(page, '#images .name')[0] == 'wrong'
+    assert counts(page) == {'found': 1, 'truth': 1, 'hit': 0, 'missed': 1, 'background': 0, 'wrong_class': 1}
+    assert tuple(pixel(page, drawn.SIDE / 2, .5)) != tuple(pixel(page, drawn.SIDE / 2, drawn.SIDE / 2))
+    page.key('n')
+    page.wait('MTP.current().name === "right"')
+    assert counts(page)['hit'] == 1 and counts(page)['wrong_class'] == 0
 
 
 def test_the_keyboard_steps_through_mistakes_and_images(pages, browser):

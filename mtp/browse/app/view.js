@@ -27,7 +27,8 @@
     }, {});
   }
 
-  /* What a collection starts with: the class that is nothing is off, colours tell verdicts where there are any. */
+  /* What a collection starts with: the class that is nothing is off, colours tell verdicts where there are any,
+     and the least score is 0 where every image has been given a class. */
   MTP.enter = function (number) {
     var view = MTP.view,
       collection = MTP.content.collections[number];
@@ -36,6 +37,7 @@
     view.place = null;
     view.filter.off = collection.background >= 0 ? setOf([collection.background]) : {};
     view.filter.without = {};
+    view.filter.score = collection.least;
     view.only = view.later = false;
     view.colour = collection.judged ? 'verdict' : 'class';
   };
