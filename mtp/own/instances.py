@@ -123,6 +123,8 @@ def _rings(path: str, where: str, each: Mapping[str, Any], task: str) -> Tuple[n
                     path, where, task), hint='export polygons; or TASK=horizontal, which reads bbox')
             outline = None
         if outline and task != 'horizontal':
+            if any(np.size(part) % 2 for part in outline):
+                raise ValueError('an outline with an odd count of numbers')
             rings = tuple(ring(part) for part in outline)
             if all(len(part) > 2 for part in rings):
                 return rings

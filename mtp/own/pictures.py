@@ -1,4 +1,5 @@
 """Layouts whose labels are images or folders: masks, pairs with a mask of change, one folder a class."""
+import os
 import posixpath
 import re
 from typing import Dict, List, Tuple
@@ -99,4 +100,14 @@ def read_classes(folder: Folder, _: List[str], asked: Asked) -> Found:
     records = [Record(name, part_of(name), kind=_kind(name)) for name in folder.images()]
     table = tables.find(folder)
     return Found(tuple(records), asked.classes or table.classes, table.name,
-                 used=(table.name,) if table.name else ())
+                 used=(table.name,) if table.name else (), notes=tuple(
+                     f'the folder {name} is empty, and no class' for name in _empty(folder)))
+
+
+def _empty(folder: Folder) -> List[str]:
+    """Folders without any file where those of classes lie: in the folder itself, or in those of its parts."""
+    filled = {above for name in folder.names for above in (name.split('/')[0], '/'.join(name.split('/')[:2]))}
+    below = [name for name in sorted(os.listdir(folder.root)) if not name.startswith('.')]
+    below += [f'{part}/{name}' for part in below if part.lower() in SAYS and os.path.isdir(folder.path(part))
+              for name in sorted(os.listdir(folder.path(part))) if not name.startswith('.')]
+    return [name for name in below if name not in filled and os.path.isdir(folder.path(name))]

@@ -53,7 +53,7 @@ def read(path: str, name: str = '') -> Table:
     kind = kind_of_table(path) or 'lines'
     rows = {'lines': _lines, 'json': _json, 'yaml': _yaml}[kind](path)  # (number, name, colour, where)
     seen: Dict[str, int] = {}
-    classes, colours = [], []
+    classes: List[str] = []
     for position, (number, label, colour, where) in enumerate(rows):
         if number != position:
             raise MTPError('{}: {}: the class number is {}, and {} is expected: the table has a hole'.format(
@@ -64,17 +64,35 @@ def read(path: str, name: str = '') -> Table:
                            hint='give each class a name of its own')
         seen[label] = number
         classes.append(label)
-        colours += [(colour[0], colour[1], colour[2])] if colour else []
-    if colours and len(colours) != len(classes):
-        raise MTPError(f'{path}: {len(colours)} of {len(classes)} classes have a colour',
-                       hint='write red, green and blue behind each name')
-    return Table(name, str(path), tuple(classes), tuple(colours))
+    return Table(name, str(path), tuple(classes), _colours(path, rows))
+
+
+def _colours(path: str, rows: Sequence[_Row]) -> Tuple[Tuple[int, int, int], ...]:
+    """RGB of each class, () where the table has none.
+
+    Raises:
+        MTPError: some have none, two have one, or it is none.
+    """
+    found: Dict[Tuple[int, ...], str] = {}
+    for _, label, colour, where in rows if any(row[2] for row in rows) else ():
+        if not colour:
+            raise MTPError(f'{path}: {where}: {label!r} has no colour, and others have one',
+                           hint='write red, green and blue behind each name')
+        if max(colour) > 255:
+            raise MTPError('{}: {}: the colour of {!r} is {}, {}, {}; red, green and blue go from 0 to 255'.format(
+                path, where, label, *colour), hint='write the colour that the masks have')
+        if colour in found:
+            raise MTPError('{}: {}: the colour {}, {}, {} of {!r} is that of {!r} already'.format(
+                path, where, *colour, label, found[colour]), hint='give each class the colour that the masks have')
+        found[colour] = label
+    return tuple((red, green, blue) for red, green, blue in found)
 
 
 def _lines(path: str) -> List[_Row]:
     rows: List[_Row] = []
-    position = 0
+    position = empty = 0
     for line, words in enumerate(text.read_lines(path), 1):
+        empty = empty or line * (not words.strip() and bool(rows))
         tokens = [token for token in re.split(r'[,;\t]' if re.search(r'[,;\t]', words) else r'\s+', words.strip())]
         tokens = [token.strip() for token in tokens if token.strip()]
         if not tokens or words.lstrip().startswith('#') or not rows and len(tokens) > 1 and _is_head(tokens):
@@ -83,7 +101,11 @@ def _lines(path: str) -> List[_Row]:
         if len(tokens) > 3 and all(map(numbers.digits, tokens[-3:])):
             colour = tuple(text.count(token, path, line, 'colour') for token in tokens[-3:])
             tokens = tokens[:-3]
-        number = int(tokens.pop(0)) if len(tokens) > 1 and numbers.digits(tokens[0]) else position
+        stated = len(tokens) > 1 and numbers.digits(tokens[0])
+        if empty and not stated and not colour:
+            raise MTPError(f'{path}: line {empty} is empty, and its place is a class number: the table has a hole',
+                           hint=f'remove this line, or write unused-{position} in it if number {position} is no class')
+        number = int(tokens.pop(0)) if stated else position
         rows.append((number, ' '.join(tokens), colour, f'line {line}'))
         position += 1
     return rows

@@ -57,6 +57,14 @@ FAULTS = [
      r'scene_\d_mask.png: 2 at row \d+, column \d+: classes are numbered from 0 to 1'),
     ('masks', 'segmentation', change('classes.txt'), '0 background\n1 plane\n3 ship\n',
      r'classes.txt: line 3: .*a hole'),
+    ('masks', 'segmentation', change('classes.txt'), 'background\n\nplane\nship\n\n',
+     r'classes.txt: line 2 is empty, and its place is a class number: the table has a hole'),
+    ('masks', 'segmentation', change('classes.txt'), 'background,0,0,0\nplane,30,20,10\nship,30,20,10\n',
+     r"classes.txt: line 3: the colour 30, 20, 10 of 'ship' is that of 'plane' already"),
+    ('masks', 'segmentation', change('classes.txt'), 'background,0,0,0\nplane,300,20,10\n',
+     r"classes.txt: line 2: the colour of 'plane' is 300, 20, 10; red, green and blue go from 0 to 255"),
+    ('masks', 'segmentation', change('classes.txt'), 'background,0,0,0\nplane,30,20\n',
+     r"classes.txt: line 2: .* has no colour, and others have one"),
 ]
 
 
@@ -316,6 +324,35 @@ def test_a_raster_without_a_coordinate_system(tmp_path):
     drawn.save(str(tmp_path / 'scene_1.tif'), np.zeros((96, 96, 3), np.uint8))
     with pytest.raises(MTPError, match='scene_1.tif'):
         examined(tmp_path, 'rotated')
+
+
+def test_an_outline_of_half_a_point(tmp_path):
+    drawn.coco(str(tmp_path), count=5)
+    path = tmp_path / 'annotations' / 'instances.json'
+    content = json.loads(path.read_text())
+    content['annotations'][2]['segmentation'] = [[1, 2, 3, 4, 5, 6, 7]]
+    path.write_text(json.dumps(content))
+    with pytest.raises(MTPError, match='annotation 2: .*: an outline with an odd count of numbers'):
+        examined(tmp_path, 'segmentation')
+
+
+@pytest.mark.parametrize('place', ['', 'train/'])
+def test_an_empty_folder_of_a_class_is_said(tmp_path, place):
+    drawn.kinds(str(tmp_path / place), count=5)
+    (tmp_path / place / 'tank').mkdir()
+    plan = examined(tmp_path, 'classification') if not place else None
+    if place:
+        shutil.copytree(str(tmp_path / 'train' / 'ship'), str(tmp_path / 'val' / 'ship'))
+        for number, name in enumerate(sorted(os.listdir(str(tmp_path / 'val' / 'ship')))):
+            drawn.save(str(tmp_path / 'val' / 'ship' / name), drawn.scene(50 + number)[0])
+        plan = examined(tmp_path, 'classification')
+    assert plan.classes.names == ('plane', 'ship') and f'the folder {place}tank is empty, and no class' in plan.notes
+
+
+def test_lines_without_a_name_at_the_ends_of_a_table_are_no_hole(tmp_path):
+    drawn.masks(str(tmp_path), count=5)
+    (tmp_path / 'classes.txt').write_text('# classes\n\nbackground\nplane\nship\n\n\n')
+    assert examined(tmp_path, 'segmentation').classes.names == ('background', 'plane', 'ship')
 
 
 def test_features_without_a_class(tmp_path):

@@ -19,6 +19,8 @@ class SceneTable(BaseMetric):
         path: of the table.
     """
 
+    default_prefix = 'scenes'  # of figures, of which there are none; the toolbox warns where it lacks
+
     def __init__(self, path: str) -> None:
         super().__init__()
         self.path = path
