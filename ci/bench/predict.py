@@ -21,7 +21,8 @@ import time
 import numpy as np
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir, os.pardir)
-CLASSES, WINDOW, OVERLAP, WIDTH = 7, 512, 128, 48
+CLASSES, WINDOW, OVERLAP = 7, 512, 128
+WIDTH = int(os.environ.get('MTP_BENCH_WIDTH') or 48)  # of the network: a small one takes less of a busy machine
 AWAY = 0.03  # seconds of a window on another device
 
 
