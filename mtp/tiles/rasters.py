@@ -147,8 +147,10 @@ class Raster(panes.WindowRows):
 
     def _stretched(self, values: np.ndarray) -> np.ndarray:
         valid = self._valid(values, self._bands)
-        low, high = np.broadcast_to(np.asarray(self._range, dtype=np.float32), (len(values), 2)).T[:, :, None, None]
-        scaled = np.where(valid, values, 0).astype(np.float32)
+        fine = values.dtype.itemsize > 2 and values.dtype != np.float32  # numbers that float32 would make equal
+        kind = np.float64 if fine else np.float32
+        low, high = np.broadcast_to(np.asarray(self._range, dtype=kind), (len(values), 2)).T[:, :, None, None]
+        scaled = np.where(valid, values, 0).astype(kind)
         scaled -= low  # in place from here on: a band of these numbers is large
         scaled *= 255 / np.maximum(high - low, 1e-12)
         np.clip(np.rint(scaled, out=scaled), 0, 255, out=scaled)

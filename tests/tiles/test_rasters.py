@@ -66,6 +66,16 @@ def test_a_palette_gives_its_colours(tmp_path):
     assert whole(path).tolist() == [[[3, 2, 1], [10, 0, 255]], [[7, 7, 7], [10, 0, 255]]]
 
 
+@pytest.mark.parametrize('kind, first, step', [('uint32', 3e9, 1), ('int32', -2e9, 1), ('float64', 1e12, 0.5),
+                                               ('float64', 0, 1e200)])
+def test_numbers_that_differ_little_or_are_huge_keep_their_difference(tmp_path, kind, first, step):
+    values = (first + step * np.arange(256).reshape(1, 16, 16)).astype(kind)
+    path = write(str(tmp_path / 'a.tif'), values)
+    found = whole(path, Colours(None, (float(values.min()), float(values.max()))))
+    assert (found[..., 0].ravel() == np.arange(256)).all()
+    assert len(np.unique(whole(path))) > 250
+
+
 def test_a_palette_of_16_bits_gives_its_colours_too(tmp_path):
     path = str(tmp_path / 'p.tif')
     with rasterio.open(path, 'w', driver='GTiff', count=1, height=2, width=2, dtype='uint16') as stream:
