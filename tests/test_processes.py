@@ -52,10 +52,11 @@ kept, late = Dies(), open({path!r}, 'w')
 atexit.register(lambda: late.write('closed') and late.close())
 left_open = open({path!r} + '.open', 'w')
 left_open.write('whole')
-threading.Thread(target=lambda: (time.sleep(0.3), print('thread'))).start()
+said = threading.Event()  # however slow the machine, what is said comes before the thread's word
+threading.Thread(target=lambda: (said.wait(), time.sleep(0.3), print('thread'))).start()
 if {parted}:
     processes.parted()
-errors.run_main(lambda: print('said', end=' ') or {code})
+errors.run_main(lambda: print('said', end=' ', flush=True) or said.set() or {code})
 '''
     for parted in (True, False):
         path = tmp_path / str(parted)
