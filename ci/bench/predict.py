@@ -21,24 +21,27 @@ import time
 import numpy as np
 
 ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir, os.pardir)
-CLASSES, WINDOW, OVERLAP = 7, 512, 128
-WIDTH = int(os.environ.get('MTP_BENCH_WIDTH') or 48)  # of the network: a small one takes less of a busy machine
+sys.path.insert(0, ROOT)
+CLASSES, WINDOW, OVERLAP, WIDTH = 7, 512, 128, 48
 AWAY = 0.03  # seconds of a window on another device
 
 
-def network():
+def network(width):
     """Scores (n, CLASSES, h, w) of pixels (n, 3, h, w), of each pixel by itself."""
     import torch
     torch.manual_seed(0)
     torch.set_num_threads(1)
-    return torch.nn.Sequential(torch.nn.Conv2d(3, WIDTH, 1), torch.nn.ReLU(), torch.nn.Conv2d(WIDTH, WIDTH, 1),
-                               torch.nn.ReLU(), torch.nn.Conv2d(WIDTH, CLASSES, 1)).eval()
+    return torch.nn.Sequential(torch.nn.Conv2d(3, width, 1), torch.nn.ReLU(), torch.nn.Conv2d(width, width, 1),
+                               torch.nn.ReLU(), torch.nn.Conv2d(width, CLASSES, 1)).eval()
 
 
 class Net:
     """The network for :mod:`mtp.adapters.dense`."""
 
     channels = CLASSES
+
+    def __init__(self, width):
+        self.width = width
 
     @staticmethod
     def prepare(pixels):
@@ -51,7 +54,7 @@ class Net:
         return torch.stack(samples)
 
     def load(self):
-        self.layers = network()
+        self.layers = network(self.width)
 
     def __call__(self, batch):
         import torch
@@ -70,7 +73,7 @@ class Elsewhere(Net):
         return np.repeat(self.scores[None], len(batch), 0)
 
 
-def ours(path, out, network=Net):
+def ours(path, out, width, network=Net):
     """As ``make predict``: seconds, and those in the network."""
     from mtp.adapters import dense, inference
     from mtp.predict import cog
@@ -79,7 +82,7 @@ def ours(path, out, network=Net):
     size, ground = rasters.place_of(path)
     image = dense.Image('a', (path,), blend.grid(*size, WINDOW, OVERLAP))
     settings = inference.Settings(opener=masked.open_masked)
-    spent = dense.run(network(), [image], OVERLAP, out + '.parts', 'mark', settings,
+    spent = dense.run(network(width), [image], OVERLAP, out + '.parts', 'mark', settings,
                       functools.partial(parts.packed, scores_too=False))
     pieces = (parts.read(parts.path_of(out + '.parts', 'a', row))[0] for row in range(len(image.grid.y)))
     colours = {str(number): (number, 0, 0) for number in range(CLASSES)}
@@ -87,12 +90,12 @@ def ours(path, out, network=Net):
     return time.perf_counter() - start, spent.network
 
 
-def plain(path, out):
+def plain(path, out, width):
     """The whole image in memory, one window at a time."""
     import rasterio
     import torch
     from rasterio.windows import Window  # noqa: F401 (what such programs import)
-    start, spent, layers = time.perf_counter(), 0.0, network()
+    start, spent, layers = time.perf_counter(), 0.0, network(width)
     with rasterio.open(path) as source:
         pixels, profile = source.read([3, 2, 1]), source.profile
     height, width = pixels.shape[1:]
@@ -116,7 +119,7 @@ def plain(path, out):
     return time.perf_counter() - start, spent
 
 
-def child(way, path, out):
+def child(way, path, out, width):
     """Run one way in this process and say seconds, those in the network, processor seconds, MiB."""
     import torch  # noqa: F401 (before memory is looked at)
 
@@ -124,13 +127,14 @@ def child(way, path, out):
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     used = time.process_time()
     ways = {'ours': ours, 'plain': plain, 'away': functools.partial(ours, network=Elsewhere)}
-    seconds, spent = ways[way](path, out)
+    seconds, spent = ways[way](path, out, width)
     print(seconds, spent, time.process_time() - used,
           (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
 
 
-def run(way, path, out):
-    done = subprocess.run([sys.executable, '-W', 'ignore', os.path.abspath(__file__), '--child', way, path, out],
+def run(way, path, out, width):
+    done = subprocess.run([sys.executable, '-W', 'ignore', os.path.abspath(__file__), '--child', way, path, out,
+                           '--width', str(width)],
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True,
                           env=dict(os.environ, PYTHONPATH=ROOT, OMP_NUM_THREADS='1'))
     if done.returncode:
@@ -169,14 +173,14 @@ def maps(folder, options):
     for number in range(options.rounds):
         for way in sorted(outs, reverse=number % 2):
             subprocess.check_call(['rm', '-rf', outs[way], outs[way] + '.parts'])
-            found[way].append(run(way, path, outs[way]))
+            found[way].append(run(way, path, outs[way], options.width))
         if same(*outs.values()) < 0.9999:
             raise SystemExit(f'the two ways differ in {1 - same(*outs.values()):.2%} of the pixels')
     ratios = [other[0] / mine[0] for mine, other in zip(found['ours'], found['plain'])]
     (mine, network_, used, memory), (other, others, theirs_used, theirs) = (
         [statistics.median(column) for column in zip(*found[way])] for way in ('ours', 'plain'))
     pixels = options.side ** 2 / 1e6
-    away = run('away', path, os.path.join(folder, 'away.tif'))
+    away = run('away', path, os.path.join(folder, 'away.tif'), options.width)
     return ('{0} x {0}: plain {1:.1f} s, ours {2:.1f} s, ratio {3:.2f} ({4:.2f}-{5:.2f}), of processor seconds '
             '{6:.2f}; memory {7:.0f} and {8:.0f} MiB, ratio {9:.1f}; seconds a megapixel outside the network: '
             'plain {10:.2f}, ours {11:.2f}; share outside a network that takes {12:.0f} ms a window on another device: '
@@ -227,11 +231,13 @@ def main():
     parser.add_argument('--side', type=int, default=10000, help='of the raster, pixels (default: %(default)s)')
     parser.add_argument('--count', type=int, default=1000000, help='of outlines and boxes (default: %(default)s)')
     parser.add_argument('--rounds', type=int, default=2)
+    parser.add_argument('--width', type=int, default=WIDTH, help='channels of the network: a narrow one spares a busy '
+                        'machine (default: %(default)s)')
     parser.add_argument('--quick', action='store_true', help='try it with little; its ratios mean nothing')
     parser.add_argument('--child', nargs=3, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child:
-        child(*options.child)
+        child(*options.child, options.width)
         return
     if options.quick:
         options.side, options.count, options.rounds = 1200, 20000, 1
