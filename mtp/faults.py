@@ -46,6 +46,7 @@ _OF_FILES = {
     errno.ENOTEMPTY: 'ls -la {name}',
     errno.EEXIST: 'ls -ld {name}',
 }
+_CLOSED = 'ls -ld {name}: you may not read it; where it is yours: chmod u+r {name}'
 #: errno -> what to do, whether or not a file is named.
 _OF_THE_MACHINE = {
     errno.ENOSPC: 'make room or choose another folder, ' + _AGAIN,
@@ -213,6 +214,11 @@ def stop_at_a_limit(error: BaseException) -> None:
         raise fault from (None if fault is error else error)
 
 
+def may_not_be_read(path: str) -> bool:
+    """Whether a file is there and this user may not read it."""
+    return os.path.isfile(path) and not os.access(path, os.R_OK)
+
+
 def _of_a_limit(error: MTPError) -> Optional[MachineError]:
     """What ``error``, one of ours that names a file, says in truth where it was made of a limit of the machine."""
     for said in behind(error) if not isinstance(error, MachineError) else ():
@@ -246,7 +252,7 @@ def _of_the_system(error: OSError) -> MTPError:
     hint = _OF_THE_MACHINE.get(number)
     if hint is None and isinstance(name, str):
         places = dict(name=_quoted(name), folder=_quoted(os.path.dirname(os.path.abspath(name))))
-        hint = _OF_FILES.get(number, 'ls -ld {name}')
+        hint = _CLOSED if may_not_be_read(name) else _OF_FILES.get(number, 'ls -ld {name}')
         if not os.path.lexists(name):  # it was to be made, and the folder does not let it
             hint = hint.replace('{folder} {name}', '{folder}')
         hint = hint.format(**places)

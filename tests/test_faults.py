@@ -233,3 +233,33 @@ def test_what_lies_in_a_folder_that_may_not_be_entered_is_not_only_said_to_be_mi
     folder = tmp_path / 'a b'
     assert done.stderr.decode() == (f"error: the image {inside} is missing (you may not enter {folder})\n"
                                     f"  next: ls -ld '{folder}'\n")
+
+
+CLOSED = """
+import sys
+sys.path.insert(0, {root!r})
+from mtp.errors import run_main
+{program}
+"""
+READS = 'run_main(lambda: open(sys.argv[1]).close())'
+TESTED = """from mtp.adapters import inference
+def main():
+    try:
+        open(sys.argv[1]).close()
+    except OSError as error:
+        inference.say_broken([inference.broken(sys.argv[1], error)])
+run_main(main)"""
+
+
+@pytest.mark.parametrize('program, hint', [
+    (READS, 'ls -ld {0}: you may not read it; where it is yours: chmod u+r {0}'),
+    (TESTED, 'ls -ld {0}: you may not read it, mend that, and start the same command again: it does what is missing')])
+def test_a_file_that_may_not_be_read_is_not_to_be_replaced_or_put_elsewhere(tmp_path, program, hint):
+    path = tmp_path / 'a b.png'
+    path.write_text('')
+    os.chmod(str(path), 0)
+    done = subprocess.run([sys.executable, '-c', CLOSED.format(root=ROOT, program=program), str(path)],
+                          stderr=subprocess.PIPE, universal_newlines=True, preexec_fn=ordinary.become)
+    if not done.returncode:
+        pytest.skip('this process may read everything')
+    assert done.stderr.endswith('\n  next: ' + hint.format(f"'{path}'") + '\n'), done.stderr

@@ -5,6 +5,7 @@ in the loader's workers), ``collate(samples)``, ``load()`` (the network and its 
 (n, 5) float32, scores (n,), labels (n,) of each tile). ``mtp.adapters.<environment>.detector`` has it.
 """
 import os
+import shlex
 import time
 from functools import partial
 from typing import Any, Callable, Iterable, Iterator, List, NamedTuple, Optional, Protocol, Sequence, Tuple
@@ -157,10 +158,13 @@ def say_broken(broken: Sequence[Broken]) -> None:
     """Raise MTPError where images could not be read: ``broken``, a list of :class:`Broken`."""
     if broken:
         names = sorted(set(each.path for each in broken))
+        closed = [name for name in names if faults.may_not_be_read(name)]
+        mend = 'ls -ld {}: you may not read {}, mend that'.format(
+            ' '.join(map(shlex.quote, closed[:5])), 'them' if len(closed) > 1 else 'it') if closed else (
+                'replace ' + ', '.join(names[:5]))
         raise MTPError('{} image{} could not be read; the others are done. {}: {}'.format(
             len(names), 's' if len(names) > 1 else '', os.path.basename(broken[0].path), broken[0].message),
-            hint='replace {}, and start the same command again: it does what is missing'.format(', '.join(names[:5])),
-            code=FAILED)
+            hint=f'{mend}, and start the same command again: it does what is missing', code=FAILED)
 
 
 class _Batches(IterableDataset):
