@@ -10,6 +10,7 @@ import hashlib
 import os
 import random
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -37,8 +38,14 @@ WEIGHTS = 'import sys; sys.path[:0] = ["", "tests/adapters"]; import tiny; tiny.
 MAP_WEIGHTS = ('import sys; sys.path[:0] = ["", "tests/predict"]; import models; '
                'models.write_weights(sys.argv[1], "segmentation")')
 
-#: words(home, place) -> what is typed, home: of the run, place: of what all runs read; left(home) -> {name: check sum}.
-Verb = NamedTuple('Verb', [('env', str), ('call', str), ('words', Callable), ('left', Callable)])
+
+class Verb(NamedTuple):
+    """What is killed; ``home`` is the folder of a run, ``place`` that of what all runs read."""
+    env: str
+    call: str  # module:function
+    words: Callable  # (home, place) -> what is typed
+    left: Callable  # (home) -> {name: check sum}
+    data: bool = False  # whether home is the data root of the run, too
 
 
 def pretrain(home, place):
@@ -101,6 +108,24 @@ def data_spacenet(home, place):
     return ['--rasters', os.path.join(source, '3band'), '--vectors', os.path.join(source, 'geojson'), '--out', home]
 
 
+def data_samrs(home, place):
+    return ['--dataset', 'sota', '--out', home]
+
+
+def prepared(folder, *first):
+    """A preparation that reads ``folder`` of the samples and writes to another."""
+    return lambda home, place: [*first, '--root', os.path.join(place, 'data', *folder.split('/')), '--out', home]
+
+
+def in_place(*first):
+    """A preparation that writes beside what it reads: the home of each run is a data root of its own."""
+    def words(home, place):
+        if not os.path.isdir(home):
+            shutil.copytree(os.path.join(place, 'data'), home, symlinks=True)
+        return list(first)
+    return words
+
+
 def tensors(home):
     """Check sums of all tensors, those of the optimizer too, in the last checkpoint, and the figures on the way."""
     names = [name for name in os.listdir(home) if name.endswith('8.pth') or re.match('last_.*model.pth', name)]
@@ -139,7 +164,18 @@ VERBS = {
     'cut': Verb('mmrotate1', 'mtp.tiles.cut:main', cut, files),
     'data-xview': Verb('mmrotate1', 'mtp.data.xview2coco:main', data_xview, files),
     'data-spacenet': Verb('mmrotate1', 'mtp.data.spacenet:main', data_spacenet, files),
+    'data-samrs': Verb('mmrotate1', 'mtp.data.samrs2coco:main', data_samrs, files),
+    'data-dior': Verb('mmrotate1', 'mtp.data.dior2coco:main', prepared('samrs/dior'), files),
+    'data-fair1m': Verb('mmrotate1', 'mtp.data.fair1m:main', prepared('fair1m'), files),
+    **{'data-' + name: Verb('mmrotate1', 'mtp.data.patches:main', prepared(folder, name), files)
+       for name, folder in (('whu', 'whu_cd'), ('levir', 'levir'), ('oscd', 'oscd'), ('cdd', 'cdd'))},
+    'data-loveda': Verb('mmrotate1', 'mtp.data.loveda:flatten', in_place(), files, True),
+    **{'data-' + name: Verb('mmrotate1', 'mtp.data.splits:main', in_place(name), files, True)
+       for name in ('eurosat', 'resisc45')},
+    'data-dotav15': Verb('mmrotate1', 'mtp.data.join:main', in_place('dotav15'), files, True),
 }
+#: Data set -> the samples that it is a part of, where they have another name.
+SAMPLES = {'dior': 'samrs'}
 IMPORTS = {'mmrotate1': ('mtp.pretrain.cli', 'mtp.adapters.mmrotate1', 'mtp.adapters.mmrotate1.cli', 'mtp.tiles.cut'),
            'mmrotate03': ('mtp.adapters.mmrotate03', 'mtp.adapters.mmrotate03.cli', 'mtp.adapters.mmrotate03.training')}
 
@@ -166,7 +202,8 @@ def draw(place, verbs):
     if 'predict-map' in verbs:
         subprocess.check_call([python('mmrotate1'), '-c', MAP_WEIGHTS, os.path.join(place, 'weights-map.pth')],
                               cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    for kind in [name[len('data-'):] for name in verbs if name.startswith('data-')]:
+    datasets = [name[len('data-'):] for name in verbs if name.startswith('data-')]
+    for kind in sorted({SAMPLES.get(name, name) for name in datasets}):
         subprocess.check_call([python('mmrotate1'), '-m', 'mtp.data.samples', kind, '--out',
                                os.environ['MTP_DATA_ROOT']], cwd=ROOT, stdout=subprocess.DEVNULL)
     if 'pretrain' in verbs:
@@ -185,7 +222,8 @@ class Trial:
     def start(self, home, log='said.txt'):
         os.makedirs(os.path.dirname(home), exist_ok=True)
         return self.zygote.start(home + '-' + log, *self.verb.words(home, self.place), call=self.verb.call,
-                                 MTP_DATA_ROOT=os.environ['MTP_DATA_ROOT'], MTP_WORK_ROOT=os.environ['MTP_WORK_ROOT'])
+                                 MTP_DATA_ROOT=home if self.verb.data else os.environ['MTP_DATA_ROOT'],
+                                 MTP_WORK_ROOT=os.environ['MTP_WORK_ROOT'])
 
     def home(self, number):
         return os.path.join(self.place, self.name, str(number))

@@ -94,14 +94,19 @@ def serve():
             pid, status = os.waitpid(message['poll'], os.WNOHANG)
             answer = None if not pid else -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
         else:
+            begun, begins = os.pipe()
             answer = os.fork()
             if not answer:
-                run(message)
+                os.close(begun)
+                run(message, begins)
+            os.close(begins)
+            os.read(begun, 1)  # until it has a group of its own, which may be killed, and a log, which may be read
+            os.close(begun)
         answers.write(json.dumps(answer) + '\n')
         answers.flush()
 
 
-def run(message):
+def run(message, begins):
     """The whole life of a child."""
     code = 99
     try:
@@ -110,6 +115,7 @@ def run(message):
         log = os.open(message['log'], os.O_WRONLY | os.O_CREAT | os.O_APPEND)
         for stream in (1, 2):
             os.dup2(log, stream)
+        os.close(begins)
         os.environ.update(message['environment'])
         module, name = message['call'].split(':')
         from mtp.errors import run_main
