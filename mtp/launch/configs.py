@@ -8,7 +8,7 @@ import os
 import re
 from typing import List, NamedTuple, Optional, Sequence, Tuple
 
-from mtp.errors import MTPError
+from mtp.errors import NOT_YET, MTPError
 from mtp.launch import ledger
 
 # Folder names of the published trees that differ from the name of the dataset.
@@ -97,6 +97,16 @@ def of_dataset(dataset: str, env: Optional[str] = None, purpose: str = 'train',
         return None
     best = min(main, key=lambda leaf: (leaf.env != preferred(purpose), len(leaf.stem), leaf))
     return best.env, leaf_path(best)
+
+
+def not_one(dataset: str, purpose: str = 'train', root: str = '.') -> MTPError:
+    """What is to be said where :func:`of_dataset` has found none in any environment."""
+    known = [leaf for leaf in leaves(root) if leaf.dataset == dataset]
+    if not known:
+        return MTPError(f'not yet: there is no config for {dataset}', code=NOT_YET)
+    word, said = 'finetune' if purpose == 'train' else 'test', ', '.join(leaf.stem for leaf in known)
+    return MTPError(f"{dataset} has the configs {said}; none of them is the paper's main run (rvsa_l, mae_mtp)",
+                    hint=f'make {word} CONFIG={leaf_path(known[0])}')
 
 
 def dataset_and_stem(path: str) -> Tuple[str, str]:

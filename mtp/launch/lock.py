@@ -123,8 +123,7 @@ def accelerated(text: str, name: str, variant: str) -> str:
         requirement = f'{package}=={versions[package]}'
         if wheel['sha256'] == ledger.UNRESOLVED:
             block = (f'# unresolved: {requirement}\n'
-                     f'the hash of {requirement} is unresolved; see python3 -m mtp.launch.ledger --unresolved\n'
-                     )
+                     f'the hash of {requirement} is unresolved; see python3 -m mtp.launch.ledger --unresolved\n')
         else:
             block = '{} \\\n    --hash=sha256:{}\n'.format(requirement, wheel['sha256'])
         text = text.replace(blocks(text)[package], block)

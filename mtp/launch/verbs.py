@@ -7,7 +7,7 @@ import shlex
 from typing import TYPE_CHECKING, Callable, Iterable, List, Tuple
 
 from mtp.data import catalogue
-from mtp.errors import NOT_YET, MTPError
+from mtp.errors import MTPError
 from mtp.launch import bench as benchmarks
 from mtp.launch import batch, building, choice, configs, containers, jobs, ledger, links, replay, runtimes
 from mtp.launch import slurm, uses, venvs
@@ -403,14 +403,8 @@ def _with_config(dataset: str, settings: 'Settings', host: 'Host', purpose: str)
     if other:
         raise MTPError(f'{other[1]} belongs to {other[0]}, but ENV={settings.env} is asked for',
                        hint=f'ENV={other[0]}')
-    leaves = [leaf for leaf in configs.leaves(host.root) if leaf.dataset == dataset]
-    if not found and leaves:
-        word = 'finetune' if purpose == 'train' else 'test'
-        said = ', '.join(leaf.stem for leaf in leaves)
-        raise MTPError(f"{dataset} has the configs {said}; none of them is the paper's main run (rvsa_l, mae_mtp)",
-                       hint=f'make {word} CONFIG={configs.leaf_path(leaves[0])}')
     if not found:
-        raise MTPError(f'not yet: there is no config for {dataset}', code=NOT_YET)
+        raise configs.not_one(dataset, purpose, host.root)
     return settings._replace(config=found[1])
 
 

@@ -4,7 +4,7 @@ import dataclasses
 import functools
 import math
 import os
-from typing import Any, Counter, Dict, Iterable, List, Sequence, Tuple, Union
+from typing import Any, Counter, Dict, Iterable, List, Mapping, Sequence, Tuple, Union
 
 import numpy as np
 
@@ -68,9 +68,7 @@ class Annotations:
     @property
     def files(self) -> List[str]:
         """Paths of the annotation files behind this: the COCO file, and one a image with rotated boxes."""
-        suffix = catalogue.get(self.name).files['rotated_suffix']
-        return [self._where['coco']] + [
-            as_there(os.path.join(self._where['rotated'], os.path.splitext(name)[0] + suffix)) for name in self.names]
+        return [self._where['coco']] + _rotated(self._where, catalogue.get(self.name), self.names)
 
     def runs(self, instance: int, size: Iterable[int]) -> Dict[str, Any]:
         """COCO's compressed mask of one instance: the dict that pycocotools decodes."""
@@ -121,7 +119,7 @@ def read(name: str, split: str = 'train', drop_degenerate: bool = True) -> Annot
     images, rows, skipped = _read_coco(where['coco'], entry)
     names = [image['file_name'] for image in images]
     check_files(name, split, names)
-    rotated = [as_there(os.path.join(where['rotated'], item)) for item in _wanted(entry, names)['rotated']]
+    rotated = _rotated(where, entry, names)
     rfirst, rboxes, rlabels = _read_rotated(rotated, entry.classes, drop_degenerate, skipped)
     return Annotations(
         name=name, split=split, names=names,
@@ -129,11 +127,16 @@ def read(name: str, split: str = 'train', drop_degenerate: bool = True) -> Annot
         rfirst=rfirst, rboxes=rboxes, rlabels=rlabels, skipped=dict(skipped), **rows)
 
 
-def _wanted(entry: catalogue.Dataset, names: List[str]) -> Dict[str, List[str]]:
+def _wanted(entry: catalogue.Dataset, names: Sequence[str]) -> Dict[str, List[str]]:
     """File names in the three folders that belong to the images ``names``, in the form of Unicode of those."""
     stems = [os.path.splitext(name)[0] for name in names]
-    return {'images': names, 'semantic': [stem + '.png' for stem in stems],
+    return {'images': list(names), 'semantic': [stem + '.png' for stem in stems],
             'rotated': [stem + entry.files['rotated_suffix'] for stem in stems]}
+
+
+def _rotated(where: Mapping[str, str], entry: catalogue.Dataset, names: Sequence[str]) -> List[str]:
+    """Paths of the files with rotated boxes, one an image."""
+    return [as_there(os.path.join(where['rotated'], item)) for item in _wanted(entry, names)['rotated']]
 
 
 def check_files(name: str, split: str, names: Sequence[str]) -> None:
@@ -143,7 +146,7 @@ def check_files(name: str, split: str, names: Sequence[str]) -> None:
         MTPError: how many are missing, and the first of them.
     """
     where = folders(name, split)
-    for what, wanted in _wanted(catalogue.get(name), list(names)).items():
+    for what, wanted in _wanted(catalogue.get(name), names).items():
         listed = set(map(one_form, os.listdir(where[what])))
         missing = [item for item in wanted if one_form(item) not in listed]
         if missing:
